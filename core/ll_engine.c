@@ -1,0 +1,65 @@
+#include "core/ll_engine.h"
+
+struct ll_network *ll_network_ref(struct ll_network *network)
+{
+    atomic_fetch_add_explicit(&network->refs, 1, memory_order_relaxed);
+    return network;
+}
+
+void ll_network_unref(struct ll_network *network)
+{
+    if (network && atomic_fetch_sub_explicit(&network->refs, 1, memory_order_acq_rel) == 1) {
+        network->destroy(network);
+    }
+}
+
+ll_status ll_engine_parse(struct ll_engine *engine, const char *cfg, size_t cfg_bytes,
+                          struct ll_network **out_network, struct ll_error *err)
+{
+    return engine->ops->parse(engine, cfg, cfg_bytes, out_network, err);
+}
+
+ll_status ll_engine_model_create(struct ll_engine *engine, struct ll_network *network,
+                                 struct ll_engine_model **out_model, struct ll_error *err)
+{
+    return engine->ops->model_create(engine, network, out_model, err);
+}
+
+ll_status ll_engine_model_extend(struct ll_engine_model *model, int end,
+                                 struct ll_buf *const *blobs, struct ll_error *err)
+{
+    return model->engine->ops->model_extend(model, end, blobs, err);
+}
+
+void ll_engine_model_destroy(struct ll_engine_model *model)
+{
+    if (model) {
+        model->engine->ops->model_destroy(model);
+    }
+}
+
+ll_status ll_engine_context_create(struct ll_engine_model *model,
+                                   struct ll_engine_context **out_context, struct ll_error *err)
+{
+    return model->engine->ops->context_create(model, out_context, err);
+}
+
+void ll_engine_context_destroy(struct ll_engine_context *context)
+{
+    if (context) {
+        context->model->engine->ops->context_destroy(context);
+    }
+}
+
+ll_status ll_engine_run(struct ll_engine_context *context, const struct ll_run *run,
+                        struct ll_error *err)
+{
+    return context->model->engine->ops->run(context, run, err);
+}
+
+void ll_engine_destroy(struct ll_engine *engine)
+{
+    if (engine) {
+        engine->ops->destroy(engine);
+    }
+}

@@ -1,0 +1,37 @@
+/* Named limits on everything that a peer or a file can ask for.
+ *
+ * A refusal names the limit and its value. Limits that an operator may change are only defaults
+ * here; the rest are part of the format. */
+#ifndef LL_LIMITS_H
+#define LL_LIMITS_H
+
+#include <stdint.h>
+
+/* A cfg text, a layer count, and one layer's fan-in (route inputs, anchors, lists). */
+#define LL_LIMIT_CFG_BYTES (4u << 20)
+#define LL_LIMIT_CFG_LINE_BYTES (64u << 10)
+#define LL_LIMIT_LAYERS 4096
+#define LL_LIMIT_LAYER_READS 256
+#define LL_LIMIT_LAYER_LIST 4096
+
+/* One dimension; one tensor (the largest of Darknet's own networks is 47 MB); one layer's scratch
+ * memory; one layer's weights; a model's weights. */
+#define LL_LIMIT_DIM (1 << 20)
+#define LL_LIMIT_TENSOR_BYTES ((int64_t)512 << 20)
+#define LL_LIMIT_SCRATCH_BYTES ((int64_t)2 << 30)
+#define LL_LIMIT_BLOB_BYTES ((int64_t)2 << 30)
+#define LL_LIMIT_MODEL_BYTES ((int64_t)4 << 30)
+
+/* All activations of one running query. */
+#define LL_LIMIT_CONTEXT_BYTES ((int64_t)4 << 30)
+
+/* The wire: one message; one chunk's payload. */
+#define LL_LIMIT_MESSAGE_BYTES (8u << 20)
+#define LL_LIMIT_CHUNK_BYTES (256u << 10)
+#define LL_LIMIT_CUT_TENSORS 256
+
+/* Image files. */
+#define LL_LIMIT_IMAGE_FILE_BYTES ((int64_t)64 << 20)
+#define LL_LIMIT_IMAGE_PIXELS ((int64_t)64 << 20)
+
+#endif

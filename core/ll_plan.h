@@ -1,0 +1,46 @@
+/* Upload plans: a network's layers as partitions in the order of their upload.
+ *
+ * Every partition begins and ends at a legal cut; together they cover all layers once, in order.
+ *
+ * Threads: pure functions. */
+#ifndef LL_PLAN_H
+#define LL_PLAN_H
+
+#include "core/ll_status.h"
+#include "core/ll_table.h"
+
+/* Layers [first, end), end > first. */
+struct ll_partition {
+    int first;
+    int end;
+};
+
+struct ll_plan {
+    int count;
+    struct ll_partition *partitions;
+};
+
+/* How to cut:
+ *   whole    everything in one partition
+ *   layer    a partition for each group that has weights; groups without weights join the partition
+ *            before them (those at the start join the first)
+ *   mb:N     partitions of at least N x 10^6 bytes, as small as group borders allow; N > 0, a
+ *            decimal number */
+LL_MUST_USE ll_status ll_plan_make(const struct ll_table *table, const char *partitioner,
+                                   struct ll_plan *out_plan, struct ll_error *err);
+
+/* Whether `partitioner` is a name that ll_plan_make takes; it never looks at a table.
+ * Errors: LL_E_INVALID with the names that exist. */
+LL_MUST_USE ll_status ll_plan_check_name(const char *partitioner, struct ll_error *err);
+
+/* Checks a plan that came from a peer. Errors: LL_E_INVALID naming the hole, overlap, illegal cut
+ * or missing end. */
+LL_MUST_USE ll_status ll_plan_check(const struct ll_table *table, const struct ll_plan *plan,
+                                    struct ll_error *err);
+
+/* Bytes of weights in one partition. */
+int64_t ll_plan_partition_bytes(const struct ll_table *table, const struct ll_partition *partition);
+
+void ll_plan_finish(struct ll_plan *plan);
+
+#endif

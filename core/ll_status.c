@@ -1,0 +1,73 @@
+#include "core/ll_status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LL_STATUS_ROW(code, grpc, text) {#code, text, grpc},
+static const struct {
+    const char *name;
+    const char *text;
+    int grpc;
+} status_table[LL_STATUS_COUNT] = {LL_STATUS_LIST(LL_STATUS_ROW)};
+#undef LL_STATUS_ROW
+
+static int is_known(ll_status status)
+{
+    return (unsigned)status < LL_STATUS_COUNT;
+}
+
+const char *ll_status_name(ll_status status)
+{
+    return is_known(status) ? status_table[status].name : "LL_E_?";
+}
+
+const char *ll_status_text(ll_status status)
+{
+    return is_known(status) ? status_table[status].text : "unknown status";
+}
+
+int ll_status_to_grpc(ll_status status)
+{
+    return is_known(status) ? status_table[status].grpc : status_table[LL_E_INTERNAL].grpc;
+}
+
+ll_status ll_status_from_grpc(int code)
+{
+    for (unsigned i = 0; i < LL_STATUS_COUNT; i++) {
+        if (status_table[i].grpc == code) {
+            return (ll_status)i;
+        }
+    }
+    return LL_E_INTERNAL;
+}
+
+ll_status ll_fail(struct ll_error *err, ll_status status, const char *format, ...)
+{
+    if (err) {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(err->text, sizeof(err->text), format, args);
+        va_end(args);
+    }
+    return status;
+}
+
+void ll_error_prefix(struct ll_error *err, const char *format, ...)
+{
+    if (!err) {
+        return;
+    }
+    char head[sizeof(err->text)];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(head, sizeof(head), format, args);
+    va_end(args);
+    char tail[sizeof(err->text)];
+    memcpy(tail, err->text, sizeof(tail));
+    tail[sizeof(tail) - 1] = '\0';
+    int used = snprintf(err->text, sizeof(err->text), "%s: ", head);
+    if (used > 0 && (size_t)used < sizeof(err->text)) {
+        snprintf(err->text + used, sizeof(err->text) - (size_t)used, "%s", tail);
+    }
+}

@@ -1,0 +1,32 @@
+/* The main of every unit test: a table of tests, run by CUnit.
+ *
+ * A failure becomes the exit status, and the counts go to $XML_OUTPUT_FILE, where tools/test.sh
+ * adds them up. Use CUnit's CU_ASSERT_* in the tests. */
+#ifndef LL_TEST_H
+#define LL_TEST_H
+
+#include <CUnit/CUnit.h>
+
+struct ll_test {
+    const char *name;
+    void (*run)(void);
+};
+
+#define LL_TEST(function)                                                                          \
+    {                                                                                              \
+#function, function                                                                        \
+    }
+
+/* Defined by the test file: the suite's name (the module's) and its tests, ended by {NULL, NULL}.
+ */
+extern const char *const ll_test_suite;
+extern const struct ll_test ll_tests[];
+
+/* The path of a file that the test has as `data`, given as workspace path ("tests/data/x.cfg") or
+ * as "external/darknet/cfg/x.cfg". Static buffer, overwritten by the fourth call after. */
+const char *ll_test_file(const char *path);
+
+/* A new folder for this test's files, below $TEST_TMPDIR; the name is unique within the process. */
+const char *ll_test_folder(void);
+
+#endif
