@@ -1,0 +1,77 @@
+/* A gRPC server: methods by name, health, reflection, orderly shutdown.
+ *
+ * Everything unknown is answered UNIMPLEMENTED.
+ *
+ * Threads: create, add, start, stop, destroy on one thread (not the loop's); the rest as said. */
+#ifndef RPC_SERVER_H
+#define RPC_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/ll_status.h"
+#include "rpc/rpc_loop.h"
+#include "rpc/rpc_stream.h"
+
+struct rpc_server;
+
+struct rpc_server_config {
+    /* "HOST:PORT"; port 0 picks one. */
+    const char *listen;
+    /* 0: LL_LIMIT_MESSAGE_BYTES. */
+    int max_message_bytes;
+    /* Per connection; 0: 100. */
+    int max_concurrent_streams;
+    /* Bytes that all connections' buffers may take; 0: 256 MiB. */
+    int64_t memory_quota_bytes;
+};
+
+LL_MUST_USE ll_status rpc_server_create(struct rpc_loop *loop,
+                                        const struct rpc_server_config *config,
+                                        struct rpc_server **out_server, struct ll_error *err);
+
+/* A new call of a method. Gives the stream its handler with rpc_server_accept before it returns, or
+ * refuses with rpc_stream_finish. Loop thread. */
+typedef void (*rpc_method_open)(void *arg, struct rpc_stream *stream);
+
+/* `path` is "/package.Service/Method". Before start. */
+LL_MUST_USE ll_status rpc_server_add(struct rpc_server *server, const char *path,
+                                     rpc_method_open open, void *arg);
+
+/* Sets what the stream calls. `handler` outlives the stream. */
+void rpc_server_accept(struct rpc_stream *stream, const struct rpc_stream_handler *handler,
+                       void *owner);
+
+/* A unary method in one function: gets the request, answers with rpc_stream_send and
+ * rpc_stream_finish at once or later (it then takes a reference). A missing request is answered for
+ * it. Loop thread. */
+typedef void (*rpc_unary_handle)(void *arg, struct rpc_stream *stream, const uint8_t *data,
+                                 size_t bytes);
+LL_MUST_USE ll_status rpc_server_add_unary(struct rpc_server *server, const char *path,
+                                           rpc_unary_handle handle, void *arg);
+
+/* Adds grpc.health.v1.Health. Services (and "", the whole server) are NOT_SERVING until set. */
+LL_MUST_USE ll_status rpc_server_add_health(struct rpc_server *server);
+/* Any thread. Watchers are told. */
+LL_MUST_USE ll_status rpc_server_set_serving(struct rpc_server *server, const char *service,
+                                             bool is_serving);
+
+/* Adds grpc.reflection.v1 and v1alpha over a serialised FileDescriptorSet, which outlives the
+ * server. The services listed are those of the set that have a method here. Errors: LL_E_INVALID.
+ */
+LL_MUST_USE ll_status rpc_server_add_reflection(struct rpc_server *server,
+                                                const uint8_t *descriptors, size_t bytes);
+
+/* Binds and serves. Errors: LL_E_UNAVAILABLE (`err` names the address) where it cannot be bound. */
+LL_MUST_USE ll_status rpc_server_start(struct rpc_server *server, struct ll_error *err);
+/* The bound port. */
+int rpc_server_port(const struct rpc_server *server);
+
+/* New calls are refused, calls under way go on. Returns when all have ended, or after `drain_ns`,
+ * when the rest is cancelled; no callback comes after. Twice is harmless. */
+void rpc_server_stop(struct rpc_server *server, int64_t drain_ns);
+/* Stops if need be. NULL is allowed. */
+void rpc_server_destroy(struct rpc_server *server);
+
+#endif
