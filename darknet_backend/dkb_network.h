@@ -14,15 +14,22 @@
 #include "core/ll_engine.h"
 
 /* The parameters of one layer under the names that Darknet's `struct layer` has for them, with
- * Darknet's defaults applied (darknet.md lists what each type reads). Fields that a type does not
- * have are 0. Lists belong to the network. */
+ * Darknet's defaults applied. Fields that a type does not have are 0. Lists belong to the network.
+ */
 struct dkb_layer {
     LAYER_TYPE type;
     ACTIVATION activation;
-    /* Input and output shapes; out_* are 0 where Darknet has no shape for the output. */
+    /* Name of the tensor that Darknet passes as net.input (the output of the layer before, dropouts
+     * resolved), whether the layer looks at it or not (a route, a cost and a dropout do not). */
+    int input;
+    /* Input and output shapes; out_* are all 0 where Darknet has no shape for the output. A
+     * shortcut's w, h and c are those of its source. */
     int w, h, c, inputs;
     int out_w, out_h, out_c, outputs;
+    /* softmax has `groups` too. maxpool: `pad` is both sides together. */
     int n, size, stride, pad, groups;
+    /* `flipped` concerns the .weights file alone: blobs are never flipped. With `dontloadscales`
+     * the blob has no scales, mean and variance (nscales is 0): 1, 0 and 0 apply. */
     int batch_normalize, flipped, dontloadscales;
     /* shortcut: the layer it adds. route: n, input_layers, input_sizes: tensors as the cfg names
      * them (a dropout keeps its own index here; its memory is its predecessor's). */
@@ -40,8 +47,11 @@ struct dkb_layer {
     float *anchors;
     /* Scratch memory in floats that forward needs in net.workspace. */
     size_t workspace_floats;
-    /* Floats in the blob's parts. */
+    /* Floats in the blob's parts: biases first; scales, mean and variance, `nscales` each, from
+     * `scales_at`; weights from `weights_at`. Connected layers have the scales behind the weights,
+     * as in the file. */
     size_t nbiases, nscales, nweights;
+    size_t scales_at, weights_at;
 };
 
 struct dkb_network {
