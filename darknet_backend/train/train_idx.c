@@ -183,10 +183,10 @@ int main(int argc, char **argv)
 {
     struct options options = {.seed = 1};
     const struct argp argp = {
-        option_list, parse_option,
-        NULL,        "Trains a Darknet classifier on idx files (MNIST and its kin).",
-        NULL,        NULL,
-        NULL};
+        .options = option_list,
+        .parser = parse_option,
+        .doc = "Trains a Darknet classifier on idx files (MNIST and its kin).",
+    };
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, &options);
 
