@@ -1,0 +1,534 @@
+/* Every layer is out[j] = sum over the tensors it reads of in[j mod its floats] / (2 + its place),
+ * plus the blob's byte j mod its size and a sum over all of its bytes, both scaled below one. Sums
+ * are taken at creation, so that a layer that was never created cannot answer. */
+#include "tests/support/fake_engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/ll_clock.h"
+#include "core/ll_sync.h"
+
+enum { MAX_CREATIONS = 1024, PATIENCE_S = 30 };
+
+struct gate {
+    bool is_held;
+    int passes;
+    int waiting;
+    int done;
+    int failures;
+    ll_status failure;
+};
+
+struct fake_engine {
+    struct ll_engine base;
+    struct ll_mutex mutex;
+    struct ll_cond changed;
+    /* Guarded by mutex. */
+    struct gate gates[FAKE_STEPS];
+    int alive;
+    int creation_count;
+    int creations[MAX_CREATIONS][2];
+};
+
+struct fake_network {
+    struct ll_network base;
+    struct fake_engine *engine;
+};
+
+struct fake_layer {
+    struct ll_buf *blob;
+    float sum;
+};
+
+struct fake_engine_model {
+    struct ll_engine_model base;
+    struct fake_layer *layers;
+};
+
+static struct fake_engine *of(struct ll_engine *engine)
+{
+    return (struct fake_engine *)engine;
+}
+
+/* Waits at the gate; gives the status that the step is to end with. */
+static ll_status enter(struct fake_engine *fake, enum fake_step step, struct ll_error *err)
+{
+    struct gate *gate = &fake->gates[step];
+    ll_mutex_lock(&fake->mutex);
+    gate->waiting++;
+    ll_cond_broadcast(&fake->changed);
+    while (gate->is_held && gate->passes == 0) {
+        ll_cond_wait(&fake->changed, &fake->mutex, LL_CLOCK_NEVER);
+    }
+    gate->waiting--;
+    if (gate->is_held) {
+        gate->passes--;
+    }
+    ll_status status = LL_OK;
+    if (gate->failures > 0) {
+        gate->failures--;
+        status = gate->failure;
+    }
+    ll_mutex_unlock(&fake->mutex);
+    return status == LL_OK ? LL_OK : ll_fail(err, status, "made to fail");
+}
+
+static void leave(struct fake_engine *fake, enum fake_step step, int born)
+{
+    ll_mutex_lock(&fake->mutex);
+    fake->gates[step].done++;
+    fake->alive += born;
+    ll_cond_broadcast(&fake->changed);
+    ll_mutex_unlock(&fake->mutex);
+}
+
+static void bury(struct fake_engine *fake)
+{
+    ll_mutex_lock(&fake->mutex);
+    fake->alive--;
+    ll_mutex_unlock(&fake->mutex);
+}
+
+static void network_destroy(struct ll_network *network)
+{
+    bury(((struct fake_network *)network)->engine);
+    ll_table_finish(&network->table);
+    free(network);
+}
+
+/* The words of a layer line behind its two numbers. */
+static ll_status parse_words(struct ll_layer *layer, char *words, int line, struct ll_error *err)
+{
+    bool reads = false;
+    char *rest = NULL;
+    for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+        char *end = NULL;
+        long name = strtol(word, &end, 10);
+        if (strcmp(word, "reads") == 0) {
+            reads = true;
+            layer->read_count = 0;
+        } else if (strcmp(word, "joined") == 0) {
+            layer->ends_group = false;
+        } else if (strcmp(word, "output") == 0) {
+            layer->is_output = true;
+        } else if (reads && *end == '\0' && layer->read_count < 8) {
+            layer->reads[layer->read_count++] = (int)name;
+        } else {
+            return ll_fail(err, LL_E_INVALID, "line %d: \"%s\"", line, word);
+        }
+    }
+    return LL_OK;
+}
+
+static ll_status parse_layer(struct ll_table *table, char *text, int line, struct ll_error *err)
+{
+    struct ll_layer *layer = &table->layers[table->layer_count];
+    long long floats = 0;
+    long long bytes = 0;
+    int used = 0;
+    if (sscanf(text, "layer %lld %lld%n", &floats, &bytes, &used) != 2) {
+        return ll_fail(err, LL_E_INVALID, "line %d: \"%s\"", line, text);
+    }
+    *layer = (struct ll_layer){.type = "fake",
+                               .line = line,
+                               .out_floats = floats,
+                               .blob_bytes = bytes,
+                               .flops = floats,
+                               .makes = table->layer_count,
+                               .read_count = 1,
+                               .ends_group = true};
+    layer->reads = calloc(8, sizeof(int));
+    if (!layer->reads) {
+        return LL_E_NO_MEMORY;
+    }
+    layer->reads[0] = table->layer_count - 1;
+    table->layer_count++;
+    return parse_words(layer, text + used, line, err);
+}
+
+static ll_status parse_lines(struct ll_table *table, char *text, struct ll_error *err)
+{
+    int number = 0;
+    char *rest = NULL;
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        number++;
+        if (number == 1) {
+            if (strcmp(line, "fake") != 0) {
+                return ll_fail(err, LL_E_INVALID, "line 1: not a fake network");
+            }
+        } else if (number == 2) {
+            if (sscanf(line, "input %d", &table->in_c) != 1 || table->in_c < 1) {
+                return ll_fail(err, LL_E_INVALID, "line 2: \"%s\"", line);
+            }
+            table->in_h = table->in_w = 1;
+            table->in_floats = table->in_c;
+        } else if (strcmp(line, "unsupported") == 0) {
+            return ll_fail(err, LL_E_UNSUPPORTED, "line %d: unsupported", number);
+        } else {
+            ll_status status = parse_layer(table, line, number, err);
+            if (status != LL_OK) {
+                return status;
+            }
+        }
+    }
+    if (table->layer_count < 1) {
+        return ll_fail(err, LL_E_INVALID, "no layers");
+    }
+    table->layers[table->layer_count - 1].is_output = true;
+    return ll_table_seal(table, err);
+}
+
+static ll_status parse_network(struct fake_engine *fake, const char *cfg, size_t cfg_bytes,
+                               struct ll_network **out_network, struct ll_error *err)
+{
+    int lines = 1;
+    for (size_t i = 0; i < cfg_bytes; i++) {
+        lines += cfg[i] == '\n';
+    }
+    if (memchr(cfg, '\0', cfg_bytes)) {
+        return ll_fail(err, LL_E_INVALID, "a NUL byte");
+    }
+    char *text = strndup(cfg, cfg_bytes);
+    struct fake_network *network = calloc(1, sizeof(*network));
+    ll_status status =
+        text && network ? ll_table_init(&network->base.table, lines + 1) : LL_E_NO_MEMORY;
+    if (status == LL_OK) {
+        network->base.table.layer_count = 0;
+        status = parse_lines(&network->base.table, text, err);
+        if (status != LL_OK) {
+            ll_table_finish(&network->base.table);
+        }
+    }
+    free(text);
+    if (status != LL_OK) {
+        free(network);
+        return status;
+    }
+    atomic_init(&network->base.refs, 1);
+    network->base.destroy = network_destroy;
+    network->engine = fake;
+    *out_network = &network->base;
+    return LL_OK;
+}
+
+static ll_status engine_parse(struct ll_engine *engine, const char *cfg, size_t cfg_bytes,
+                              struct ll_network **out_network, struct ll_error *err)
+{
+    ll_status status = enter(of(engine), FAKE_PARSE, err);
+    if (status == LL_OK) {
+        status = parse_network(of(engine), cfg, cfg_bytes, out_network, err);
+    }
+    leave(of(engine), FAKE_PARSE, status == LL_OK ? 1 : 0);
+    return status;
+}
+
+static ll_status model_create(struct ll_engine *engine, struct ll_network *network,
+                              struct ll_engine_model **out_model, struct ll_error *err)
+{
+    ll_status status = enter(of(engine), FAKE_MODEL, err);
+    struct fake_engine_model *model = NULL;
+    if (status == LL_OK) {
+        model = calloc(1, sizeof(*model));
+        struct fake_layer *layers =
+            calloc((size_t)network->table.layer_count, sizeof(struct fake_layer));
+        if (model && layers) {
+            model->base.engine = engine;
+            model->base.network = ll_network_ref(network);
+            model->layers = layers;
+            *out_model = &model->base;
+        } else {
+            free(model);
+            free(layers);
+            status = LL_E_NO_MEMORY;
+        }
+    }
+    leave(of(engine), FAKE_MODEL, status == LL_OK ? 1 : 0);
+    return status;
+}
+
+static void extend(struct fake_engine_model *model, int end, struct ll_buf *const *blobs)
+{
+    struct fake_engine *fake = of(model->base.engine);
+    int first = model->base.prefix;
+    for (int i = first; i < end; i++) {
+        struct ll_buf *blob = blobs[i - first];
+        if (!blob) {
+            continue;
+        }
+        const unsigned char *bytes = ll_buf_data(blob);
+        unsigned sum = 0;
+        for (size_t b = 0; b < ll_buf_bytes(blob); b++) {
+            sum = sum * 31 + bytes[b];
+        }
+        model->layers[i].blob = ll_buf_ref(blob);
+        model->layers[i].sum = (float)(sum % 1024) / 1024.0F;
+    }
+    model->base.prefix = end;
+    ll_mutex_lock(&fake->mutex);
+    if (fake->creation_count < MAX_CREATIONS) {
+        fake->creations[fake->creation_count][0] = first;
+        fake->creations[fake->creation_count][1] = end;
+        fake->creation_count++;
+    }
+    ll_mutex_unlock(&fake->mutex);
+}
+
+static ll_status model_extend(struct ll_engine_model *base, int end, struct ll_buf *const *blobs,
+                              struct ll_error *err)
+{
+    struct fake_engine *fake = of(base->engine);
+    ll_status status = enter(fake, FAKE_CREATION, err);
+    const struct ll_table *table = &base->network->table;
+    if (status == LL_OK && (!ll_table_is_legal_cut(table, end) || end <= base->prefix)) {
+        status = ll_fail(err, LL_E_INVALID, "extension from %d to %d", base->prefix, end);
+    }
+    for (int i = base->prefix; status == LL_OK && i < end; i++) {
+        struct ll_buf *blob = blobs[i - base->prefix];
+        if ((int64_t)(blob ? ll_buf_bytes(blob) : 0) != table->layers[i].blob_bytes) {
+            status = ll_fail(err, LL_E_INVALID, "layer %d's blob has a wrong size", i);
+        }
+    }
+    if (status == LL_OK) {
+        extend((struct fake_engine_model *)base, end, blobs);
+    }
+    leave(fake, FAKE_CREATION, 0);
+    return status;
+}
+
+static void model_destroy(struct ll_engine_model *base)
+{
+    struct fake_engine_model *model = (struct fake_engine_model *)base;
+    for (int i = 0; i < base->network->table.layer_count; i++) {
+        ll_buf_unref(model->layers[i].blob);
+    }
+    free(model->layers);
+    bury(of(base->engine));
+    ll_network_unref(base->network);
+    free(model);
+}
+
+static ll_status context_create(struct ll_engine_model *model,
+                                struct ll_engine_context **out_context, struct ll_error *err)
+{
+    struct fake_engine *fake = of(model->engine);
+    ll_status status = enter(fake, FAKE_CONTEXT, err);
+    if (status == LL_OK) {
+        struct ll_engine_context *context = malloc(sizeof(*context));
+        if (context) {
+            context->model = model;
+            *out_context = context;
+        } else {
+            status = LL_E_NO_MEMORY;
+        }
+    }
+    leave(fake, FAKE_CONTEXT, status == LL_OK ? 1 : 0);
+    return status;
+}
+
+static void context_destroy(struct ll_engine_context *context)
+{
+    bury(of(context->model->engine));
+    free(context);
+}
+
+static const float *find_tensor(const struct ll_run *run, float *const *made, int name,
+                                int64_t floats)
+{
+    if (name >= run->first) {
+        return made[name - run->first];
+    }
+    for (int i = 0; i < run->input_count; i++) {
+        if (run->inputs[i].name == name && run->inputs[i].floats == floats) {
+            return run->inputs[i].data;
+        }
+    }
+    return NULL;
+}
+
+static ll_status run_layer(struct fake_engine_model *model, const struct ll_run *run, float **made,
+                           int index, struct ll_error *err)
+{
+    const struct ll_table *table = &model->base.network->table;
+    const struct ll_layer *layer = &table->layers[index];
+    const struct fake_layer *created = &model->layers[index];
+    float *out = calloc((size_t)layer->out_floats, sizeof(float));
+    if (!out) {
+        return LL_E_NO_MEMORY;
+    }
+    made[index - run->first] = out;
+    for (int r = 0; r < layer->read_count; r++) {
+        int64_t floats = ll_table_tensor_floats(table, layer->reads[r]);
+        const float *in = find_tensor(run, made, layer->reads[r], floats);
+        if (!in) {
+            return ll_fail(err, LL_E_INVALID, "layer %d misses tensor %d", index, layer->reads[r]);
+        }
+        for (int64_t j = 0; j < layer->out_floats; j++) {
+            out[j] += in[j % floats] / (float)(2 + r);
+        }
+    }
+    for (int64_t j = 0; created->blob && j < layer->out_floats; j++) {
+        const unsigned char *bytes = ll_buf_data(created->blob);
+        out[j] += created->sum + (float)bytes[(size_t)j % ll_buf_bytes(created->blob)] / 256.0F;
+    }
+    if (run->layer_ns) {
+        run->layer_ns[index - run->first] = 1000 + index;
+    }
+    return LL_OK;
+}
+
+static ll_status run_range(struct fake_engine_model *model, const struct ll_run *run,
+                           struct ll_error *err)
+{
+    if (run->first < 0 || run->end > model->base.prefix || run->first >= run->end) {
+        return ll_fail(err, LL_E_INVALID, "range [%d, %d)", run->first, run->end);
+    }
+    float **made = calloc((size_t)(run->end - run->first), sizeof(*made));
+    ll_status status = made ? LL_OK : LL_E_NO_MEMORY;
+    for (int i = run->first; status == LL_OK && i < run->end; i++) {
+        status = run_layer(model, run, made, i, err);
+    }
+    for (int i = 0; status == LL_OK && i < run->output_count; i++) {
+        const struct ll_tensor_out *out = &run->outputs[i];
+        memcpy(out->data, made[out->name - run->first], (size_t)out->floats * sizeof(float));
+    }
+    for (int i = 0; made && i < run->end - run->first; i++) {
+        free(made[i]);
+    }
+    free(made);
+    return status;
+}
+
+static ll_status context_run(struct ll_engine_context *context, const struct ll_run *run,
+                             struct ll_error *err)
+{
+    struct fake_engine *fake = of(context->model->engine);
+    ll_status status = enter(fake, FAKE_RUN, err);
+    if (status == LL_OK) {
+        status = run_range((struct fake_engine_model *)context->model, run, err);
+    }
+    leave(fake, FAKE_RUN, 0);
+    return status;
+}
+
+static void engine_destroy(struct ll_engine *engine)
+{
+    struct fake_engine *fake = of(engine);
+    ll_mutex_finish(&fake->mutex);
+    ll_cond_finish(&fake->changed);
+    free(fake);
+}
+
+struct ll_engine *fake_engine_create(void)
+{
+    static const struct ll_engine_ops ops = {
+        .parse = engine_parse,
+        .model_create = model_create,
+        .model_extend = model_extend,
+        .model_destroy = model_destroy,
+        .context_create = context_create,
+        .context_destroy = context_destroy,
+        .run = context_run,
+        .destroy = engine_destroy,
+    };
+    struct fake_engine *fake = calloc(1, sizeof(*fake));
+    if (!fake) {
+        return NULL;
+    }
+    fake->base =
+        (struct ll_engine){.ops = &ops, .name = "fake", .instruction_set = "none", .threads = 1};
+    ll_mutex_init(&fake->mutex);
+    ll_cond_init(&fake->changed);
+    return &fake->base;
+}
+
+void fake_engine_hold(struct ll_engine *engine, enum fake_step step)
+{
+    struct fake_engine *fake = of(engine);
+    ll_mutex_lock(&fake->mutex);
+    fake->gates[step].is_held = true;
+    fake->gates[step].passes = 0;
+    ll_mutex_unlock(&fake->mutex);
+}
+
+void fake_engine_pass(struct ll_engine *engine, enum fake_step step, int count)
+{
+    struct fake_engine *fake = of(engine);
+    ll_mutex_lock(&fake->mutex);
+    fake->gates[step].passes += count;
+    ll_cond_broadcast(&fake->changed);
+    ll_mutex_unlock(&fake->mutex);
+}
+
+void fake_engine_release(struct ll_engine *engine, enum fake_step step)
+{
+    struct fake_engine *fake = of(engine);
+    ll_mutex_lock(&fake->mutex);
+    fake->gates[step].is_held = false;
+    ll_cond_broadcast(&fake->changed);
+    ll_mutex_unlock(&fake->mutex);
+}
+
+static bool await(struct fake_engine *fake, const int *counter, int count)
+{
+    int64_t deadline_ns = ll_clock_deadline(ll_clock_now_ns(), PATIENCE_S * LL_NS_PER_S);
+    ll_mutex_lock(&fake->mutex);
+    bool in_time = true;
+    while (*counter < count && in_time) {
+        in_time = ll_cond_wait(&fake->changed, &fake->mutex, deadline_ns);
+    }
+    bool reached = *counter >= count;
+    ll_mutex_unlock(&fake->mutex);
+    return reached;
+}
+
+bool fake_engine_await_held(struct ll_engine *engine, enum fake_step step, int count)
+{
+    return await(of(engine), &of(engine)->gates[step].waiting, count);
+}
+
+bool fake_engine_await_done(struct ll_engine *engine, enum fake_step step, int count)
+{
+    return await(of(engine), &of(engine)->gates[step].done, count);
+}
+
+void fake_engine_fail(struct ll_engine *engine, enum fake_step step, int count, ll_status status)
+{
+    struct fake_engine *fake = of(engine);
+    ll_mutex_lock(&fake->mutex);
+    fake->gates[step].failures = count;
+    fake->gates[step].failure = status;
+    ll_mutex_unlock(&fake->mutex);
+}
+
+int fake_engine_done(struct ll_engine *engine, enum fake_step step)
+{
+    struct fake_engine *fake = of(engine);
+    ll_mutex_lock(&fake->mutex);
+    int done = fake->gates[step].done;
+    ll_mutex_unlock(&fake->mutex);
+    return done;
+}
+
+bool fake_engine_creation(struct ll_engine *engine, int n, int *out_first, int *out_end)
+{
+    struct fake_engine *fake = of(engine);
+    ll_mutex_lock(&fake->mutex);
+    bool exists = n >= 0 && n < fake->creation_count;
+    if (exists) {
+        *out_first = fake->creations[n][0];
+        *out_end = fake->creations[n][1];
+    }
+    ll_mutex_unlock(&fake->mutex);
+    return exists;
+}
+
+int fake_engine_alive(struct ll_engine *engine)
+{
+    struct fake_engine *fake = of(engine);
+    ll_mutex_lock(&fake->mutex);
+    int alive = fake->alive;
+    ll_mutex_unlock(&fake->mutex);
+    return alive;
+}
