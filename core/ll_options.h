@@ -1,0 +1,23 @@
+/* Strict values for command line options: the whole text must be the number, within its range.
+ *
+ * The sentence in `err` names the value and what is allowed, not the option, so that a caller
+ * writes `argp_error(state, "--threads: %s", err.text)`.
+ *
+ * Threads: pure. */
+#ifndef LL_OPTIONS_H
+#define LL_OPTIONS_H
+
+#include <stdint.h>
+
+#include "core/ll_status.h"
+
+/* A decimal whole number from `min` to `max`, without spaces. Errors: LL_E_INVALID. */
+LL_MUST_USE ll_status ll_parse_int(const char *text, int64_t min, int64_t max, int64_t *out_value,
+                                   struct ll_error *err);
+
+/* A finite decimal number from `min` to `max`, without spaces; "1e3" too, hexadecimal not. Errors:
+ * LL_E_INVALID. */
+LL_MUST_USE ll_status ll_parse_double(const char *text, double min, double max, double *out_value,
+                                      struct ll_error *err);
+
+#endif

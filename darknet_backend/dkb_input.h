@@ -1,0 +1,70 @@
+/* What goes into a network and what comes out of it, as files: images or raw floats, label lists,
+ * the best k values.
+ *
+ * Threads: any. */
+#ifndef DKB_INPUT_H
+#define DKB_INPUT_H
+
+#include <stdint.h>
+
+#include "core/ll_status.h"
+#include "core/ll_table.h"
+#include "darknet_backend/dkb_image.h"
+
+/* Exactly one of `image` and `input_f32` is a path, the other one NULL. */
+struct dkb_input_source {
+    const char *image;
+    /* Raw little-endian f32, channels x height x width. */
+    const char *input_f32;
+    /* For images. */
+    dkb_fit fit;
+};
+
+/* Reads the input of a network with this table: table->in_floats floats. The caller frees
+ * `*out_data` with free().
+ *
+ * Errors: those of dkb_image_load; LL_E_INVALID where a raw file has another size (`err` has both);
+ * `err` names the file. */
+LL_MUST_USE ll_status dkb_input_load(const struct dkb_input_source *source,
+                                     const struct ll_table *table, float **out_data,
+                                     struct ll_error *err);
+
+/* Writes `floats` little-endian f32 to the file `path`, replacing it.
+ *
+ * Errors: LL_E_IO; `err` names the file. */
+LL_MUST_USE ll_status dkb_output_write(const char *path, const float *data, int64_t floats,
+                                       struct ll_error *err);
+
+/* Names of classes, one a line of a file; line ends are not part of them. */
+struct dkb_labels {
+    int64_t count;
+    const char **names;
+    /* What the names point into. */
+    char *text;
+};
+
+/* Errors: LL_E_NOT_FOUND, LL_E_IO, LL_E_EXHAUSTED, LL_E_NO_MEMORY, LL_E_INVALID for NUL bytes and
+ * for a file without a name; `err` names the file. */
+LL_MUST_USE ll_status dkb_labels_load(const char *path, struct dkb_labels *out_labels,
+                                      struct ll_error *err);
+/* Takes zeroed labels too. */
+void dkb_labels_finish(struct dkb_labels *labels);
+
+enum { DKB_LABEL_SCRATCH_BYTES = 24 };
+
+/* What to call value `index` of an output of `floats` values: its name where the list covers the
+ * whole output, otherwise (a shorter list, as a detector's is; no list, NULL too) the number
+ * itself, written to `scratch`. */
+const char *dkb_label(const struct dkb_labels *labels, int64_t floats, int64_t index,
+                      char scratch[static DKB_LABEL_SCRATCH_BYTES]);
+
+struct dkb_top {
+    int64_t index;
+    float value;
+};
+
+/* The `k` largest of `floats` values, the largest first, the lower index first where they are
+ * equal, NaN behind everything. `out_top` has room for k; returns min(k, floats). */
+int dkb_top_k(const float *values, int64_t floats, int k, struct dkb_top *out_top);
+
+#endif

@@ -1,0 +1,36 @@
+/* The command line options that all programs share which run a model on one input: --cfg --weights
+ * --engine --threads --names --top --json --image --input-f32 --output-f32 --fit --log-level.
+ *
+ * A program has `dkb_options_argp` among its argp children and hands it the struct at ARGP_KEY_INIT
+ * (`state->child_inputs[n] = &options.model`). A bad value ends the program as argp_error does:
+ * set argp_err_exit_status to 2.
+ *
+ * Threads: the main thread. */
+#ifndef DKB_OPTIONS_H
+#define DKB_OPTIONS_H
+
+#include <argp.h>
+
+#include "darknet_backend/dkb_engine.h"
+#include "darknet_backend/dkb_input.h"
+
+struct dkb_options {
+    /* Set, or the parser has refused. */
+    const char *cfg;
+    const char *weights;
+    /* Exactly one input is set, or the parser has refused. */
+    struct dkb_input_source input;
+    struct dkb_engine_config engine;
+    /* NULL where not given; `json` may be "-". */
+    const char *names;
+    const char *json;
+    const char *output_f32;
+    /* Default 5. */
+    int top;
+};
+
+/* Its input is a struct dkb_options, which it fills with the defaults first. --log-level acts at
+ * once (ll_log_set_level). */
+extern const struct argp dkb_options_argp;
+
+#endif
