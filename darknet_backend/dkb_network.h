@@ -40,6 +40,8 @@ struct dkb_layer {
     float temperature, scale;
     int softmax, classes, coords, background, side, reverse, flatten, extra;
     int flip, noadjust;
+    /* detection: whether boxes come as square roots of their sizes. */
+    int sqrt;
     /* yolo, region: anchors and masks, for decoding boxes. `total` anchors of two floats; `n` of
      * them (yolo's mask) belong to this layer. */
     int total;
