@@ -1,0 +1,77 @@
+/* The blob store: layers' weights in a folder, one file each, named by their content.
+ *
+ * A blob is written front to back, by whoever brings the bytes at its frontier first, hashed on the
+ * way, and counts only when the whole has the right digest; then it is mapped read-only and shared
+ * by every model that names it. What was written of an unfinished blob stays for the next session.
+ * Blobs live as long as somebody refers to them.
+ *
+ * The folder belongs to one process at a time (a lock file says so). Nothing survives a restart
+ * yet: what an earlier process left behind is removed at the start, and everything at the end.
+ *
+ * Threads: any, except that one thread at a time writes. */
+#ifndef EDGE_STORE_H
+#define EDGE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/ll_buf.h"
+#include "core/ll_digest.h"
+#include "core/ll_status.h"
+
+struct edge_store;
+struct edge_blob;
+
+struct edge_store_config {
+    /* Made if it does not exist; NULL: a temporary folder below $TMPDIR, removed at the end. */
+    const char *folder;
+    /* What all blobs together may take. */
+    int64_t budget_bytes;
+};
+
+/* Errors: LL_E_IO, LL_E_PRECONDITION where another process has the folder, LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status edge_store_create(const struct edge_store_config *config,
+                                        struct edge_store **out_store, struct ll_error *err);
+/* After the last edge_blob_unref. NULL is allowed. */
+void edge_store_destroy(struct edge_store *store);
+
+/* Bytes that blobs take now, unfinished ones included. */
+int64_t edge_store_used_bytes(struct edge_store *store);
+int64_t edge_store_budget_bytes(const struct edge_store *store);
+
+/* The blob of this name and size (above 0), empty if nobody had it before. The caller owns a
+ * reference. Errors: LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status edge_store_get(struct edge_store *store, const struct ll_digest *digest,
+                                     int64_t bytes, struct edge_blob **out_blob);
+struct edge_blob *edge_blob_ref(struct edge_blob *blob);
+/* The last one forgets the blob and its file. NULL is allowed. */
+void edge_blob_unref(struct edge_blob *blob);
+
+int64_t edge_blob_bytes(const struct edge_blob *blob);
+/* The frontier: how many bytes are here. */
+int64_t edge_blob_written(const struct edge_blob *blob);
+/* The verified bytes, or NULL while they are not complete. Lives as long as the blob. */
+struct ll_buf *edge_blob_data(const struct edge_blob *blob);
+
+typedef enum {
+    /* The bytes are on disk, or were before. */
+    EDGE_WRITE_KEPT,
+    /* They were the last: the blob is verified and available. */
+    EDGE_WRITE_COMPLETED,
+    /* They were the last, and the whole has another digest: all its bytes are forgotten. */
+    EDGE_WRITE_REJECTED,
+    /* They lie beyond the frontier (which fell by a rejection): dropped. */
+    EDGE_WRITE_BEYOND,
+} edge_write_outcome;
+
+/* Takes bytes [offset, offset + bytes) of a blob; offset + bytes is within its size. What lies
+ * before the frontier is dropped: it is there.
+ *
+ * Errors: LL_E_EXHAUSTED above the budget or when the disk is full, LL_E_IO, LL_E_NO_MEMORY; the
+ *         frontier has not moved then, and `err` says why. */
+LL_MUST_USE ll_status edge_blob_write(struct edge_blob *blob, int64_t offset, const void *data,
+                                      size_t bytes, edge_write_outcome *out_outcome,
+                                      struct ll_error *err);
+
+#endif
