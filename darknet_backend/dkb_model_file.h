@@ -1,7 +1,8 @@
 /* A model from a cfg and a .weights file on disk: network, layer blobs, manifest.
  *
  * Blobs point into the mapped file wherever the file's bytes are the blob's bytes (everywhere but
- * transposed connected layers, which are copied into normal order).
+ * transposed connected and flipped convolutional layers, which are copied into normal order; see
+ * dkb_weights.h). The file must not be shortened while it is in use.
  *
  * Threads: loading on one thread; the result is immutable. */
 #ifndef DKB_MODEL_FILE_H

@@ -1,0 +1,237 @@
+#include "darknet_backend/dkb_weights.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "darknet_backend/dkb_network.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "weights are used where the file has them, so the machine must be little-endian");
+
+enum {
+    OLD_HEADER_BYTES = 16,
+    HEADER_BYTES = 20,
+    FLOAT_BYTES = sizeof(float),
+};
+
+struct header {
+    size_t bytes;
+    bool is_transposed;
+};
+
+static ll_status read_header(const struct ll_buf *file, struct header *out_header,
+                             struct ll_error *err)
+{
+    if (ll_buf_bytes(file) < OLD_HEADER_BYTES) {
+        return ll_fail(err, LL_E_INVALID,
+                       "not a .weights file: %zu bytes, but the header alone has %d or %d",
+                       ll_buf_bytes(file), OLD_HEADER_BYTES, HEADER_BYTES);
+    }
+    int32_t version[3];
+    memcpy(version, ll_buf_data(file), sizeof(version));
+    int64_t major = version[0];
+    int64_t minor = version[1];
+    bool is_new = major * 10 + minor >= 2 && major < 1000 && minor < 1000;
+    out_header->bytes = is_new ? HEADER_BYTES : OLD_HEADER_BYTES;
+    out_header->is_transposed = major > 1000 || minor > 1000;
+    return LL_OK;
+}
+
+/* Compares the file's size with what the network needs, so that slicing cannot fail half-way. */
+static ll_status check_size(const struct ll_table *table, const struct ll_buf *file,
+                            const struct header *header, struct ll_error *err)
+{
+    uint64_t expected = header->bytes + (uint64_t)table->blob_bytes;
+    uint64_t actual = ll_buf_bytes(file);
+    if (actual > expected) {
+        return ll_fail(err, LL_E_INVALID,
+                       "too long: %llu bytes, but the cfg's layers and a header of %zu make %llu",
+                       (unsigned long long)actual, header->bytes, (unsigned long long)expected);
+    }
+    uint64_t at = header->bytes;
+    for (int i = 0; i < table->layer_count; i++) {
+        at += (uint64_t)table->layers[i].blob_bytes;
+        if (actual < at) {
+            return ll_fail(err, LL_E_INVALID,
+                           "truncated in layer %d (%s, cfg line %d): %llu bytes, but the cfg's "
+                           "layers and a header of %zu make %llu",
+                           i, table->layers[i].type, table->layers[i].line,
+                           (unsigned long long)actual, header->bytes, (unsigned long long)expected);
+        }
+    }
+    return LL_OK;
+}
+
+/* to[column][row] = from[row][column] */
+static void transpose(const float *from, size_t rows, size_t columns, float *to)
+{
+    for (size_t row = 0; row < rows; row++) {
+        for (size_t column = 0; column < columns; column++) {
+            to[column * rows + row] = from[row * columns + column];
+        }
+    }
+}
+
+/* How the file has a layer's weights: as `outputs` rows, or transposed. */
+struct turned {
+    bool is_turned;
+    size_t outputs;
+    size_t inputs;
+};
+
+static struct turned how_turned(const struct dkb_layer *layer, bool is_transposed)
+{
+    struct turned turned = {.outputs = (size_t)layer->outputs};
+    if (layer->type == CONVOLUTIONAL) {
+        turned.is_turned = layer->flipped;
+        turned.outputs = (size_t)layer->n;
+    } else if (layer->type == CONNECTED) {
+        turned.is_turned = is_transposed;
+    }
+    turned.inputs = turned.is_turned ? layer->nweights / turned.outputs : 0;
+    return turned;
+}
+
+/* A copy of the blob at `data` with its weights turned from file order to blob order or back. */
+static ll_status copy_turned(const struct dkb_layer *layer, const float *data, size_t bytes,
+                             bool from_file, struct ll_buf **out_buf)
+{
+    struct turned turned = how_turned(layer, true);
+    struct ll_buf *copy = NULL;
+    ll_status status = ll_buf_copy(data, bytes, &copy);
+    if (status != LL_OK) {
+        return status;
+    }
+    float *weights = (float *)ll_buf_writable(copy) + layer->weights_at;
+    transpose(data + layer->weights_at, from_file ? turned.inputs : turned.outputs,
+              from_file ? turned.outputs : turned.inputs, weights);
+    *out_buf = copy;
+    return LL_OK;
+}
+
+ll_status dkb_weights_slice(const struct ll_network *base, struct ll_buf *file,
+                            struct ll_buf **out_blobs, struct ll_error *err)
+{
+    const struct dkb_network *network = dkb_network_of(base);
+    const struct ll_table *table = &base->table;
+    struct header header = {0};
+    ll_status status = read_header(file, &header, err);
+    if (status == LL_OK) {
+        status = check_size(table, file, &header, err);
+    }
+    if (status != LL_OK) {
+        return status;
+    }
+    memset(out_blobs, 0, (size_t)table->layer_count * sizeof(struct ll_buf *));
+    size_t at = header.bytes;
+    for (int i = 0; i < table->layer_count && status == LL_OK; i++) {
+        size_t bytes = (size_t)table->layers[i].blob_bytes;
+        if (bytes > 0 && how_turned(&network->layers[i], header.is_transposed).is_turned) {
+            const char *data = ll_buf_data(file);
+            status = copy_turned(&network->layers[i], (const void *)(data + at), bytes, true,
+                                 &out_blobs[i]);
+        } else if (bytes > 0) {
+            status = ll_buf_slice(file, at, bytes, &out_blobs[i]);
+        }
+        at += bytes;
+    }
+    if (status != LL_OK) {
+        dkb_weights_unref(out_blobs, table->layer_count);
+        return ll_fail(err, status, "out of memory");
+    }
+    return LL_OK;
+}
+
+void dkb_weights_unref(struct ll_buf **blobs, int count)
+{
+    for (int i = 0; blobs && i < count; i++) {
+        ll_buf_unref(blobs[i]);
+        blobs[i] = NULL;
+    }
+}
+
+static bool write_bytes(FILE *file, const void *data, size_t bytes)
+{
+    return fwrite(data, 1, bytes, file) == bytes;
+}
+
+/* One layer's part of the file. */
+static ll_status write_layer(FILE *file, const struct dkb_layer *layer, const struct ll_buf *blob)
+{
+    struct ll_buf *turned = NULL;
+    if (how_turned(layer, false).is_turned) {
+        ll_status status =
+            copy_turned(layer, ll_buf_data(blob), ll_buf_bytes(blob), false, &turned);
+        if (status != LL_OK) {
+            return status;
+        }
+        blob = turned;
+    }
+    bool is_written = write_bytes(file, ll_buf_data(blob), ll_buf_bytes(blob));
+    ll_buf_unref(turned);
+    return is_written ? LL_OK : LL_E_IO;
+}
+
+static ll_status write_all(FILE *file, const struct dkb_network *network,
+                           struct ll_buf *const *blobs)
+{
+    const int32_t version[3] = {0, 2, 0};
+    const uint64_t seen = 0;
+    if (!write_bytes(file, version, sizeof(version)) || !write_bytes(file, &seen, sizeof(seen))) {
+        return LL_E_IO;
+    }
+    for (int i = 0; i < network->base.table.layer_count; i++) {
+        size_t bytes = (size_t)network->base.table.layers[i].blob_bytes;
+        assert((blobs[i] ? ll_buf_bytes(blobs[i]) : 0) == bytes);
+        ll_status status = bytes > 0 ? write_layer(file, &network->layers[i], blobs[i]) : LL_OK;
+        if (status != LL_OK) {
+            return status;
+        }
+    }
+    return LL_OK;
+}
+
+/* Writes beside `path` and renames. */
+static ll_status write_file(const struct dkb_network *network, struct ll_buf *const *blobs,
+                            const char *path, const char *temporary)
+{
+    FILE *file = fopen(temporary, "wbe");
+    if (!file) {
+        return LL_E_IO;
+    }
+    ll_status status = write_all(file, network, blobs);
+    int saved = errno;
+    if (fclose(file) != 0 && status == LL_OK) {
+        saved = errno;
+        status = LL_E_IO;
+    }
+    if (status == LL_OK && rename(temporary, path) != 0) {
+        saved = errno;
+        status = LL_E_IO;
+    }
+    if (status != LL_OK) {
+        unlink(temporary);
+    }
+    errno = saved;
+    return status;
+}
+
+ll_status dkb_weights_write(const struct ll_network *network, struct ll_buf *const *blobs,
+                            const char *path, struct ll_error *err)
+{
+    char *temporary = NULL;
+    if (asprintf(&temporary, "%s.part", path) < 0) {
+        return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
+    }
+    ll_status status = write_file(dkb_network_of(network), blobs, path, temporary);
+    int saved = errno;
+    free(temporary);
+    if (status == LL_E_IO) {
+        return ll_fail(err, status, "%s: cannot be written: %s", path, strerrordesc_np(saved));
+    }
+    return status == LL_OK ? LL_OK : ll_fail(err, status, "out of memory");
+}
