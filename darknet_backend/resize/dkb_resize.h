@@ -14,12 +14,19 @@
 
 #include "core/ll_status.h"
 
-/* `pixels` has height rows of width pixels of `channels` bytes. The caller frees `*out_pixels`,
- * laid out the same way, with free().
+/* `height` rows of `width` pixels of `channels` bytes, 1 to 4. */
+struct dkb_pixels {
+    const uint8_t *data;
+    int width;
+    int height;
+    int channels;
+};
+
+/* The picture at another size, laid out the same way. The caller frees `*out_data` with free().
  *
- * Errors: LL_E_INVALID for a size below 1, LL_E_EXHAUSTED above LL_LIMIT_IMAGE_PIXELS,
- *         LL_E_NO_MEMORY. */
-LL_MUST_USE ll_status dkb_resize_bicubic(const uint8_t *pixels, int width, int height, int channels,
-                                         int out_width, int out_height, uint8_t **out_pixels);
+ * Errors: LL_E_INVALID for a size below 1 or other channels, LL_E_EXHAUSTED above
+ *         LL_LIMIT_IMAGE_PIXELS, LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status dkb_resize_bicubic(const struct dkb_pixels *from, int out_width,
+                                         int out_height, uint8_t **out_data);
 
 #endif

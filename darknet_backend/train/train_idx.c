@@ -55,8 +55,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case OPT_SEED:
         errno = 0;
         options->seed = strtoull(arg, &end, 10);
-        if (errno || end == arg || *end || *arg == '-')
+        if (errno || end == arg || *end || *arg == '-') {
+            // NOLINTNEXTLINE(concurrency-mt-unsafe): the only thread
             argp_error(state, "--seed: '%s' is not a number", arg);
+        }
         return 0;
     case OPT_IDX:
     case OPT_IDX + 1:
@@ -65,11 +67,15 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         options->idx[key - OPT_IDX] = arg;
         return 0;
     case ARGP_KEY_END:
-        if (!options->cfg || !options->out)
+        if (!options->cfg || !options->out) {
+            // NOLINTNEXTLINE(concurrency-mt-unsafe): the only thread
             argp_error(state, "--cfg and --out are needed");
+        }
         for (int i = 0; i < 4; i++) {
-            if (!options->idx[i])
+            if (!options->idx[i]) {
+                // NOLINTNEXTLINE(concurrency-mt-unsafe): the only thread
                 argp_error(state, "--images, --labels, --test-images and --test-labels are needed");
+            }
         }
         return 0;
     default:
@@ -88,19 +94,20 @@ static uint32_t next_random(uint64_t *state)
 
 static void shuffle_order(uint32_t *order, uint32_t count, uint64_t *state)
 {
-    for (uint32_t i = count - 1; i > 0; i--) {
-        uint32_t j = next_random(state) % (i + 1);
-        uint32_t kept = order[i];
-        order[i] = order[j];
-        order[j] = kept;
+    for (uint32_t left = count; left > 1; left--) {
+        uint32_t chosen = next_random(state) % left;
+        uint32_t kept = order[left - 1];
+        order[left - 1] = order[chosen];
+        order[chosen] = kept;
     }
 }
 
 static void fill_pixels(const struct dkb_idx *images, uint32_t index, float *pixels)
 {
     const uint8_t *from = images->data + (size_t)index * images->item_bytes;
-    for (uint32_t i = 0; i < images->item_bytes; i++)
-        pixels[i] = from[i] / 255.0f;
+    for (uint32_t i = 0; i < images->item_bytes; i++) {
+        pixels[i] = (float)from[i] / 255.0f;
+    }
 }
 
 /* Trains up to the cfg's max_batches. `order` has one entry an image. */
@@ -111,8 +118,9 @@ static void train(network *net, const struct dkb_idx *images, const struct dkb_i
     data part = {0};
     part.X = make_matrix(net->batch, net->inputs);
     part.y = make_matrix(net->batch, net->outputs);
-    for (uint32_t i = 0; i < images->count; i++)
+    for (uint32_t i = 0; i < images->count; i++) {
         order[i] = i;
+    }
     uint64_t random = seed * UINT64_C(0x9E3779B97F4A7C15) | 1;
     uint32_t used = images->count;
     float loss = 0;
@@ -123,15 +131,16 @@ static void train(network *net, const struct dkb_idx *images, const struct dkb_i
         }
         for (uint32_t i = 0; i < batch; i++, used++) {
             fill_pixels(images, order[used], part.X.vals[i]);
-            for (int j = 0; j < net->outputs; j++)
+            for (int j = 0; j < net->outputs; j++) {
                 part.y.vals[i][j] = 0;
+            }
             part.y.vals[i][labels->data[order[used]]] = 1;
         }
         loss += train_network(net, part);
         if (done % REPORT_EVERY_BATCHES == 0 || done == net->max_batches) {
             int since = (done - 1) % REPORT_EVERY_BATCHES + 1;
-            printf("batch %d of %d: loss %.4f, rate %.5f\n", done, net->max_batches, loss / since,
-                   get_current_rate(net));
+            printf("batch %d of %d: loss %.4f, rate %.5f\n", done, net->max_batches,
+                   loss / (float)since, get_current_rate(net));
             fflush(stdout);
             loss = 0;
         }
@@ -148,8 +157,9 @@ static uint32_t count_right(network *net, const struct dkb_idx *images,
         fill_pixels(images, i, pixels);
         const float *scores = network_predict(net, pixels);
         int best = 0;
-        for (int j = 1; j < net->outputs; j++)
+        for (int j = 1; j < net->outputs; j++) {
             best = scores[j] > scores[best] ? j : best;
+        }
         right += best == labels->data[i];
     }
     return right;
@@ -188,6 +198,7 @@ int main(int argc, char **argv)
         .doc = "Trains a Darknet classifier on idx files (MNIST and its kin).",
     };
     argp_err_exit_status = 2;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): the only thread
     argp_parse(&argp, argc, argv, 0, NULL, &options);
 
     int exit_status = EXIT_FAILURE;
@@ -208,8 +219,9 @@ int main(int argc, char **argv)
         goto out;
     }
     net = parse_network_cfg((char *)options.cfg);
-    if (!check_fit(net, &idx[0], &idx[1]) || !check_fit(net, &idx[2], &idx[3]))
+    if (!check_fit(net, &idx[0], &idx[1]) || !check_fit(net, &idx[2], &idx[3])) {
         goto out;
+    }
     order = calloc(idx[0].count, sizeof(*order));
     pixels = calloc(idx[0].item_bytes, sizeof(*pixels));
     if (!order || !pixels) {
@@ -223,11 +235,13 @@ int main(int argc, char **argv)
            100.0 * right / idx[2].count);
     exit_status = EXIT_SUCCESS;
 out:
-    if (net)
+    if (net) {
         free_network(net);
+    }
     free(order);
     free(pixels);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         dkb_idx_finish(&idx[i]);
+    }
     return exit_status;
 }

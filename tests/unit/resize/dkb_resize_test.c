@@ -9,13 +9,15 @@
 static uint8_t *pattern(int width, int height, int channels)
 {
     uint8_t *pixels = malloc((size_t)width * (size_t)height * (size_t)channels);
-    if (!pixels)
+    if (!pixels) {
         return NULL;
+    }
     uint8_t *at = pixels;
     for (int y = 0; y < height; y++) {
         for (int x = 0; x < width; x++) {
-            for (int c = 0; c < channels; c++)
+            for (int c = 0; c < channels; c++) {
                 *at++ = (uint8_t)((x * x * 7 + y * 31 + x * y * 5 + c * 77) % 256);
+            }
         }
     }
     return pixels;
@@ -27,8 +29,9 @@ static void check(int width, int height, int channels, int out_width, int out_he
 {
     uint8_t *pixels = pattern(width, height, channels);
     uint8_t *out = NULL;
-    CU_ASSERT_EQUAL_FATAL(
-        dkb_resize_bicubic(pixels, width, height, channels, out_width, out_height, &out), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(dkb_resize_bicubic(&(struct dkb_pixels){pixels, width, height, channels},
+                                             out_width, out_height, &out),
+                          LL_OK);
     CU_ASSERT_EQUAL(memcmp(out, expected, (size_t)(out_width * out_height * channels)), 0);
     free(out);
     free(pixels);
@@ -64,7 +67,8 @@ static void test_single_pixel_fills_everything(void)
 {
     const uint8_t pixel[3] = {9, 200, 31};
     uint8_t *out = NULL;
-    CU_ASSERT_EQUAL_FATAL(dkb_resize_bicubic(pixel, 1, 1, 3, 5, 4, &out), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(dkb_resize_bicubic(&(struct dkb_pixels){pixel, 1, 1, 3}, 5, 4, &out),
+                          LL_OK);
     for (int i = 0; i < 5 * 4; i++)
         CU_ASSERT_EQUAL(memcmp(out + (ptrdiff_t)i * 3, pixel, 3), 0);
     free(out);
@@ -74,12 +78,19 @@ static void test_impossible_sizes_are_refused(void)
 {
     const uint8_t pixel[4] = {0};
     uint8_t *out = NULL;
-    CU_ASSERT_EQUAL(dkb_resize_bicubic(pixel, 0, 1, 3, 5, 4, &out), LL_E_INVALID);
-    CU_ASSERT_EQUAL(dkb_resize_bicubic(pixel, 1, -1, 3, 5, 4, &out), LL_E_INVALID);
-    CU_ASSERT_EQUAL(dkb_resize_bicubic(pixel, 1, 1, 5, 5, 4, &out), LL_E_INVALID);
-    CU_ASSERT_EQUAL(dkb_resize_bicubic(pixel, 1, 1, 3, 0, 4, &out), LL_E_INVALID);
-    CU_ASSERT_EQUAL(dkb_resize_bicubic(pixel, 1, 1, 3, 1 << 30, 1 << 30, &out), LL_E_EXHAUSTED);
-    CU_ASSERT_EQUAL(dkb_resize_bicubic(pixel, 1, 1, 3, (int)LL_LIMIT_IMAGE_PIXELS + 1, 1, &out),
+    CU_ASSERT_EQUAL(dkb_resize_bicubic(&(struct dkb_pixels){pixel, 0, 1, 3}, 5, 4, &out),
+                    LL_E_INVALID);
+    CU_ASSERT_EQUAL(dkb_resize_bicubic(&(struct dkb_pixels){pixel, 1, -1, 3}, 5, 4, &out),
+                    LL_E_INVALID);
+    CU_ASSERT_EQUAL(dkb_resize_bicubic(&(struct dkb_pixels){pixel, 1, 1, 5}, 5, 4, &out),
+                    LL_E_INVALID);
+    CU_ASSERT_EQUAL(dkb_resize_bicubic(&(struct dkb_pixels){pixel, 1, 1, 3}, 0, 4, &out),
+                    LL_E_INVALID);
+    CU_ASSERT_EQUAL(
+        dkb_resize_bicubic(&(struct dkb_pixels){pixel, 1, 1, 3}, 1 << 30, 1 << 30, &out),
+        LL_E_EXHAUSTED);
+    CU_ASSERT_EQUAL(dkb_resize_bicubic(&(struct dkb_pixels){pixel, 1, 1, 3},
+                                       (int)LL_LIMIT_IMAGE_PIXELS + 1, 1, &out),
                     LL_E_EXHAUSTED);
     CU_ASSERT_PTR_NULL(out);
 }

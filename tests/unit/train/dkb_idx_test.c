@@ -59,8 +59,9 @@ static void test_read_labels(void)
 
 static void test_every_truncation_is_refused(void)
 {
-    for (size_t bytes = 0; bytes < sizeof(two_images); bytes++)
+    for (size_t bytes = 0; bytes < sizeof(two_images); bytes++) {
         check_refused(two_images, bytes, LL_E_INVALID);
+    }
 }
 
 static void test_bytes_behind_the_last_item_are_refused(void)
