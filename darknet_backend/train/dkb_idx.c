@@ -21,6 +21,7 @@ static int read_u32(gzFile file, uint32_t *out_value)
     return 1;
 }
 
+/* Reads the header and allocates what it announces. */
 static ll_status read_header(gzFile file, const char *path, struct dkb_idx *idx,
                              uint32_t *out_bytes, struct ll_error *err)
 {
@@ -42,6 +43,10 @@ static ll_status read_header(gzFile file, const char *path, struct dkb_idx *idx,
                        path, idx->count, rows, cols, IDX_MAX_BYTES);
     }
     idx->item_bytes = bytes;
+    idx->data = malloc(total);
+    if (!idx->data) {
+        return ll_fail(err, LL_E_NO_MEMORY, "%s: no memory for %u bytes", path, total);
+    }
     *out_bytes = total;
     return LL_OK;
 }
@@ -56,11 +61,6 @@ ll_status dkb_idx_read(const char *path, struct dkb_idx *out_idx, struct ll_erro
     uint32_t total = 0;
     ll_status status = read_header(file, path, &idx, &total, err);
     if (status != LL_OK) {
-        goto out;
-    }
-    idx.data = calloc(idx.count, idx.item_bytes);
-    if (!idx.data) {
-        status = ll_fail(err, LL_E_NO_MEMORY, "%s: no memory for %u bytes", path, total);
         goto out;
     }
     int got = gzread(file, idx.data, total);
