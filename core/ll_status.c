@@ -68,6 +68,8 @@ void ll_error_prefix(struct ll_error *err, const char *format, ...)
     tail[sizeof(tail) - 1] = '\0';
     int used = snprintf(err->text, sizeof(err->text), "%s: ", head);
     if (used > 0 && (size_t)used < sizeof(err->text)) {
-        snprintf(err->text + used, sizeof(err->text) - (size_t)used, "%s", tail);
+        size_t length = strnlen(tail, sizeof(err->text) - (size_t)used - 1);
+        memcpy(err->text + used, tail, length);
+        err->text[(size_t)used + length] = '\0';
     }
 }
