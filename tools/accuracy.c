@@ -1,0 +1,270 @@
+/* Counts a classifier's right answers on idx files (MNIST and its kin), computed by our engine.
+ *
+ * Threads: one, besides the engine's. */
+#include <argp.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/ll_engine.h"
+#include "core/ll_sync.h"
+#include "darknet_backend/dkb_engine.h"
+#include "darknet_backend/dkb_model_file.h"
+#include "darknet_backend/train/dkb_idx.h"
+
+const char *argp_program_version = "layerlift accuracy";
+
+struct options {
+    const char *cfg;
+    const char *weights;
+    const char *images;
+    const char *labels;
+    double at_least;
+    struct dkb_engine_config engine;
+};
+
+enum { OPT_CFG = 1, OPT_WEIGHTS, OPT_IMAGES, OPT_LABELS, OPT_ENGINE, OPT_THREADS, OPT_AT_LEAST };
+
+static const struct argp_option option_list[] = {
+    {"cfg", OPT_CFG, "C", 0, "Darknet cfg", 0},
+    {"weights", OPT_WEIGHTS, "W", 0, "Its weights", 0},
+    {"images", OPT_IMAGES, "F", 0, "Images, idx or idx.gz; the input is pixel / 255", 0},
+    {"labels", OPT_LABELS, "F", 0, "Their labels, idx or idx.gz", 0},
+    {"engine", OPT_ENGINE, "NAME", 0, "Engine (default darknet)", 0},
+    {"threads", OPT_THREADS, "N", 0, "Compute threads (default 1)", 0},
+    {"at-least", OPT_AT_LEAST, "PERCENT", 0, "Fail below this many right answers (default 0)", 0},
+    {0},
+};
+
+static double parse_number(const char *name, const char *text, double least, double most,
+                           struct argp_state *state)
+{
+    char *end = NULL;
+    errno = 0;
+    double value = strtod(text, &end);
+    if (errno || end == text || *end || !(value >= least && value <= most)) {
+        // NOLINTNEXTLINE(concurrency-mt-unsafe): the only thread
+        argp_error(state, "--%s: '%s' is not a number from %g to %g", name, text, least, most);
+    }
+    return value;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct options *options = state->input;
+    switch (key) {
+    case OPT_CFG:
+        options->cfg = arg;
+        return 0;
+    case OPT_WEIGHTS:
+        options->weights = arg;
+        return 0;
+    case OPT_IMAGES:
+        options->images = arg;
+        return 0;
+    case OPT_LABELS:
+        options->labels = arg;
+        return 0;
+    case OPT_ENGINE:
+        options->engine.name = arg;
+        return 0;
+    case OPT_THREADS:
+        options->engine.threads = (int)parse_number("threads", arg, 1, 256, state);
+        return 0;
+    case OPT_AT_LEAST:
+        options->at_least = parse_number("at-least", arg, 0, 100, state);
+        return 0;
+    case ARGP_KEY_END:
+        if (!options->cfg || !options->weights || !options->images || !options->labels) {
+            // NOLINTNEXTLINE(concurrency-mt-unsafe): the only thread
+            argp_error(state, "--cfg, --weights, --images and --labels are needed");
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* Everything that one measurement holds; finish takes it half-built. */
+struct accuracy {
+    struct dkb_idx images;
+    struct dkb_idx labels;
+    struct dkb_model_file file;
+    struct ll_engine *engine;
+    struct ll_engine_model *model;
+    struct ll_engine_context *context;
+    float *input;
+    float *scores;
+    /* The one output tensor. */
+    int output;
+    int64_t classes;
+};
+
+static void accuracy_finish(struct accuracy *accuracy)
+{
+    ll_engine_context_destroy(accuracy->context);
+    ll_engine_model_destroy(accuracy->model);
+    ll_engine_destroy(accuracy->engine);
+    dkb_model_file_finish(&accuracy->file);
+    dkb_idx_finish(&accuracy->images);
+    dkb_idx_finish(&accuracy->labels);
+    free(accuracy->input);
+    free(accuracy->scores);
+}
+
+static ll_status read_data(struct accuracy *accuracy, const struct options *options,
+                           struct ll_error *err)
+{
+    ll_status status = dkb_idx_read(options->images, &accuracy->images, err);
+    if (status == LL_OK) {
+        status = dkb_idx_read(options->labels, &accuracy->labels, err);
+    }
+    if (status != LL_OK) {
+        return status;
+    }
+    if (accuracy->images.count != accuracy->labels.count || accuracy->labels.item_bytes != 1) {
+        return ll_fail(err, LL_E_INVALID, "%u images, but %u labels", accuracy->images.count,
+                       accuracy->labels.count);
+    }
+    return LL_OK;
+}
+
+static ll_status check_network(struct accuracy *accuracy, struct ll_error *err)
+{
+    const struct ll_table *table = &accuracy->file.network->table;
+    if (table->in_floats != accuracy->images.item_bytes) {
+        return ll_fail(err, LL_E_INVALID, "the network takes %lld values, an image has %u",
+                       (long long)table->in_floats, accuracy->images.item_bytes);
+    }
+    struct ll_names outputs = {0};
+    ll_status status = ll_table_network_outputs(table, &outputs);
+    if (status != LL_OK) {
+        return status;
+    }
+    if (outputs.count == 1) {
+        accuracy->output = outputs.names[0];
+        accuracy->classes = ll_table_tensor_floats(table, outputs.names[0]);
+    } else {
+        status =
+            ll_fail(err, LL_E_INVALID, "the network has %d outputs: no classifier", outputs.count);
+    }
+    ll_names_finish(&outputs);
+    return status;
+}
+
+static ll_status create_model(struct accuracy *accuracy, const struct options *options,
+                              struct ll_error *err)
+{
+    ll_status status = dkb_model_file_load(options->cfg, options->weights, &accuracy->file, err);
+    if (status == LL_OK) {
+        status = check_network(accuracy, err);
+    }
+    if (status == LL_OK) {
+        status = dkb_engine_create(&options->engine, &accuracy->engine, err);
+    }
+    if (status == LL_OK) {
+        status =
+            ll_engine_model_create(accuracy->engine, accuracy->file.network, &accuracy->model, err);
+    }
+    if (status == LL_OK) {
+        status = ll_engine_model_extend(accuracy->model, accuracy->file.network->table.layer_count,
+                                        accuracy->file.blobs, err);
+    }
+    if (status == LL_OK) {
+        status = ll_engine_context_create(accuracy->model, &accuracy->context, err);
+    }
+    if (status != LL_OK) {
+        return status;
+    }
+    accuracy->input = calloc(accuracy->images.item_bytes, sizeof(float));
+    accuracy->scores = calloc((size_t)accuracy->classes, sizeof(float));
+    if (!accuracy->input || !accuracy->scores) {
+        return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
+    }
+    return LL_OK;
+}
+
+/* Whether the highest score is at image `index`'s label. */
+static ll_status answer(struct accuracy *accuracy, uint32_t index, bool *out_right,
+                        struct ll_error *err)
+{
+    const struct dkb_idx *images = &accuracy->images;
+    const uint8_t *pixels = images->data + (size_t)index * images->item_bytes;
+    for (uint32_t i = 0; i < images->item_bytes; i++) {
+        accuracy->input[i] = (float)pixels[i] / 255.0f;
+    }
+    const struct ll_tensor_in in = {LL_TENSOR_INPUT, images->item_bytes, accuracy->input};
+    const struct ll_tensor_out out = {accuracy->output, accuracy->classes, accuracy->scores};
+    const struct ll_run run = {
+        .end = accuracy->file.network->table.layer_count,
+        .inputs = &in,
+        .input_count = 1,
+        .outputs = &out,
+        .output_count = 1,
+    };
+    ll_status status = ll_engine_run(accuracy->context, &run, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    int64_t best = 0;
+    for (int64_t i = 1; i < accuracy->classes; i++) {
+        best = accuracy->scores[i] > accuracy->scores[best] ? i : best;
+    }
+    *out_right = best == accuracy->labels.data[index];
+    return LL_OK;
+}
+
+static ll_status measure(struct accuracy *accuracy, double *out_percent, struct ll_error *err)
+{
+    uint32_t count = accuracy->images.count;
+    uint32_t right = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bool is_right;
+        ll_status status = answer(accuracy, i, &is_right, err);
+        if (status != LL_OK) {
+            return status;
+        }
+        right += is_right;
+    }
+    *out_percent = 100.0 * right / count;
+    printf("%u of %u right, %.2f %% (engine %s)\n", right, count, *out_percent,
+           accuracy->engine->name);
+    return LL_OK;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.engine = {.name = "darknet", .threads = 1}};
+    const struct argp argp = {
+        .options = option_list,
+        .parser = parse_option,
+        .doc = "Counts a classifier's right answers on idx files (MNIST and its kin).",
+    };
+    argp_err_exit_status = 2;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): the only thread
+    argp_parse(&argp, argc, argv, 0, NULL, &options);
+
+    ll_thread_flush_denormals();
+    struct accuracy accuracy = {0};
+    struct ll_error err = {{0}};
+    double percent = 0;
+    ll_status status = read_data(&accuracy, &options, &err);
+    if (status == LL_OK) {
+        status = create_model(&accuracy, &options, &err);
+    }
+    if (status == LL_OK) {
+        status = measure(&accuracy, &percent, &err);
+    }
+    accuracy_finish(&accuracy);
+    if (status != LL_OK) {
+        fprintf(stderr, "accuracy: %s\n", err.text[0] ? err.text : ll_status_text(status));
+        return EXIT_FAILURE;
+    }
+    if (percent < options.at_least) {
+        fprintf(stderr, "accuracy: below %.2f %%\n", options.at_least);
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}
