@@ -1,5 +1,5 @@
 #!/bin/sh
-# Trains fashion.weights anew with Darknet's own training: some 20 minutes on one core.
+# Trains fashion.weights anew with Darknet's own training: about a quarter of an hour on one core.
 #
 # usage: tools/models/fashion_mnist/train.sh [OUT]     (default OUT: fashion.weights beside this script)
 #
