@@ -15,6 +15,12 @@
 
 struct rpc_stream;
 
+/* What may wait to be sent in one stream: messages, and the bytes of them that were copied. A
+ * producer that keeps to on_writable never sees this bound; it holds against a peer that does not
+ * read. */
+#define RPC_STREAM_QUEUE_MESSAGES 4096
+#define RPC_STREAM_QUEUE_BYTES ((size_t)16 << 20)
+
 /* What a stream calls. `owner` is what the user gave with the handler. */
 struct rpc_stream_handler {
     /* One whole message; `data` is valid during the call only. */
@@ -22,8 +28,8 @@ struct rpc_stream_handler {
     /* The peer sends nothing more (a server's stream: half-close; a client's stream gets on_closed
      * instead). May be NULL. */
     void (*on_half_close)(void *owner, struct rpc_stream *stream);
-    /* What rpc_stream_send queued has fallen to one message or none: produce more. Comes once after
-     * sends that left more queued, and after every single send completes. May be NULL. */
+    /* A message has left and at most one still waits: produce more. Comes after every message that
+     * leaves it so; not after finish, a client's half-close or cancel. May be NULL. */
     void (*on_writable)(void *owner, struct rpc_stream *stream);
     /* The call is over: exactly once, and the last callback. LL_OK: the server finished it with OK.
      * On a client `message` is the server's or the transport's sentence; on a server the status is
@@ -36,8 +42,8 @@ struct rpc_stream_handler {
 /* Queues one message: `head`'s bytes (copied), then `payload`'s (may be NULL; referenced, not
  * copied). Returns at once; messages leave in the order of the calls.
  *
- * Errors: LL_E_STOPPED after the stream's end, a finish or a half-close; LL_E_NO_MEMORY;
- * LL_E_EXHAUSTED above LL_LIMIT_MESSAGE_BYTES. */
+ * Errors: LL_E_STOPPED after the stream's end, a finish or a half-close; LL_E_EXHAUSTED above
+ * LL_LIMIT_MESSAGE_BYTES; LL_E_FULL above RPC_STREAM_QUEUE_...; LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status rpc_stream_send(struct rpc_stream *stream, const void *head,
                                       size_t head_bytes, struct ll_buf *payload);
 
@@ -45,8 +51,13 @@ LL_MUST_USE ll_status rpc_stream_send(struct rpc_stream *stream, const void *hea
  * this at one or two and goes on in on_writable. */
 int rpc_stream_queued(struct rpc_stream *stream);
 
-/* Server: sends what is queued, then ends the call with `status` and `message` (may be NULL).
- * Further calls are ignored. Client: LL_OK half-closes after what is queued. */
+/* Reads no further message while more than `queued` wait to be sent (negative: always reads, the
+ * default), so that a peer that asks and does not read is held back. Loop thread. */
+void rpc_stream_bound_receive(struct rpc_stream *stream, int queued);
+
+/* Server: sends what is queued, then ends the call with `status` and `message` (may be NULL: the
+ * status's own text; cut at 1 KiB). Of the callbacks only on_closed comes after. Further calls are
+ * ignored. Client: LL_OK half-closes after what is queued, anything else cancels. */
 void rpc_stream_finish(struct rpc_stream *stream, ll_status status, const char *message);
 
 /* Ends the call now; what is queued is dropped. Harmless at any time. on_closed still comes. */

@@ -1,0 +1,109 @@
+/* The inside of a stream: inside rpc/ only. rpc_stream.c is what users call, rpc_call.c what talks
+ * to gRPC; servers and channels create streams. */
+#ifndef RPC_CALL_H
+#define RPC_CALL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <grpc/grpc.h>
+
+#include "core/ll_status.h"
+#include "core/ll_sync.h"
+#include "rpc/rpc_loop.h"
+#include "rpc/rpc_op.h"
+#include "rpc/rpc_stream.h"
+
+/* One message that waits to be sent. */
+struct rpc_message {
+    struct rpc_message *next;
+    grpc_byte_buffer *buffer;
+    size_t copied_bytes;
+};
+
+struct rpc_stream {
+    atomic_uint refs;
+    struct rpc_loop *loop;
+    /* Gone once closed. */
+    grpc_call *call;
+    bool is_server;
+    /* "ipv4:..." or the target. */
+    char *peer;
+
+    /* The rest down to the mutex: loop thread. */
+    const struct rpc_stream_handler *handler;
+    void *owner;
+    /* Told after on_closed. */
+    void (*closed)(void *arg, struct rpc_stream *stream);
+    void *closed_arg;
+    /* While more than so many messages wait to be sent, none is read; negative: no bound. */
+    int receive_bound;
+
+    /* One operation of each kind is in flight at most. `end`: the call is over. */
+    struct rpc_op send;
+    struct rpc_op receive;
+    struct rpc_op end;
+    bool is_started;
+    bool is_sending;
+    bool is_receiving;
+    bool is_over;
+    bool is_closed;
+    /* Nothing more is read: the peer's half-close, a failure, or our wish. */
+    bool has_read_all;
+    bool has_asked_metadata;
+    bool has_sent_metadata;
+    /* The server's status or the client's half-close has been started. */
+    bool has_sent_end;
+    bool has_cancelled;
+    /* The server's status has gone out. */
+    bool is_end_sent;
+
+    struct rpc_message *sent;
+    grpc_byte_buffer *received;
+    grpc_metadata_array initial;
+    grpc_metadata_array trailing;
+    grpc_status_code code;
+    grpc_slice details;
+    int was_cancelled;
+
+    struct ll_mutex mutex;
+    /* Guarded by mutex. */
+    struct rpc_message *first;
+    struct rpc_message *last;
+    int queued;
+    size_t copied_bytes;
+    /* rpc_stream_finish was called; with what. */
+    bool is_finishing;
+    ll_status finish_status;
+    char *finish_message;
+    bool is_cancelling;
+    /* The call is over: nothing is queued any more. */
+    bool is_ended;
+    /* `kick` is posted; the stream does not close before it has run. */
+    bool is_kicked;
+    struct rpc_task kick;
+};
+
+/* A stream over `call`, with one reference, which is the runtime's until on_closed returned. Takes
+ * `call` on LL_OK only. */
+LL_MUST_USE ll_status rpc_call_create(struct rpc_loop *loop, grpc_call *call, const char *peer,
+                                      struct rpc_stream **out_stream);
+
+/* Starts what can be started: the first batches, the next message, the end, the cancellation. Loop
+ * thread. */
+void rpc_call_advance(struct rpc_stream *stream);
+
+/* Unlocks the stream and has rpc_call_advance run: here on the loop's thread, posted elsewhere. */
+void rpc_call_unlock_and_kick(struct rpc_stream *stream) LL_RELEASE(stream->mutex);
+
+/* Drops what waits to be sent, not what is under way. Loop thread. */
+void rpc_call_drop_queue(struct rpc_stream *stream);
+
+/* Destroys what the last reference left. */
+void rpc_call_free(struct rpc_stream *stream);
+
+/* Asks for the next message, unless that is under way, bounded or over. Loop thread. */
+void rpc_call_receive(struct rpc_stream *stream);
+
+#endif

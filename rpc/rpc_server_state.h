@@ -1,0 +1,78 @@
+/* The inside of a server: for the services that rpc/ brings along, inside rpc/ only. */
+#ifndef RPC_SERVER_STATE_H
+#define RPC_SERVER_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <grpc/grpc.h>
+
+#include "core/ll_sync.h"
+#include "rpc/rpc_call.h"
+#include "rpc/rpc_loop.h"
+#include "rpc/rpc_op.h"
+#include "rpc/rpc_server.h"
+
+/* A service that lives as long as its server (health, reflection). */
+struct rpc_service {
+    /* The server stops: end the streams that would not end by themselves. Loop thread; may be
+     * NULL. */
+    void (*stop)(struct rpc_service *service);
+    /* After the last callback. */
+    void (*destroy)(struct rpc_service *service);
+    struct rpc_service *next;
+};
+
+struct rpc_method {
+    struct rpc_server *server;
+    char *path;
+    rpc_method_open open;
+    rpc_unary_handle handle;
+    void *arg;
+    struct rpc_method *next;
+};
+
+struct rpc_health;
+
+struct rpc_server {
+    struct rpc_loop *loop;
+    char *listen;
+    int max_message_bytes;
+    int max_concurrent_streams;
+    int64_t memory_quota_bytes;
+    int port;
+
+    /* Fixed by start. */
+    struct rpc_method *methods;
+    struct rpc_service *services;
+    struct rpc_health *health;
+    grpc_server *grpc;
+    bool is_stopped;
+
+    /* The call that is asked for: loop thread after start. */
+    struct rpc_op request;
+    grpc_call *call;
+    grpc_call_details details;
+    grpc_metadata_array metadata;
+
+    struct rpc_op shutdown;
+    struct rpc_task stop_services;
+
+    struct ll_mutex mutex;
+    struct ll_cond changed;
+    /* Guarded by mutex. */
+    bool is_requesting;
+    bool is_shut_down;
+    bool has_stopped_services;
+    /* Streams that have not closed. */
+    int streams;
+};
+
+/* Takes `service`. Before start. */
+void rpc_server_attach(struct rpc_server *server, struct rpc_service *service);
+
+/* Whether a method of `service` ("package.Service", `bytes` characters) is served. */
+bool rpc_server_has_service(const struct rpc_server *server, const char *service, size_t bytes);
+
+#endif

@@ -1,0 +1,164 @@
+#include "rpc/rpc_stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <grpc/byte_buffer.h>
+#include <grpc/slice.h>
+
+#include "core/ll_limits.h"
+#include "rpc/rpc_call.h"
+
+/* What of a stream any thread may call: changes what the mutex guards, then has the loop's thread
+ * look (rpc_call.c). */
+
+enum { FINISH_MESSAGE_BYTES = 1024 };
+
+struct rpc_stream *rpc_stream_ref(struct rpc_stream *stream)
+{
+    atomic_fetch_add_explicit(&stream->refs, 1, memory_order_relaxed);
+    return stream;
+}
+
+void rpc_stream_unref(struct rpc_stream *stream)
+{
+    if (stream && atomic_fetch_sub_explicit(&stream->refs, 1, memory_order_acq_rel) == 1) {
+        rpc_call_free(stream);
+    }
+}
+
+const char *rpc_stream_peer(const struct rpc_stream *stream)
+{
+    return stream->peer;
+}
+
+int rpc_stream_queued(struct rpc_stream *stream)
+{
+    ll_mutex_lock(&stream->mutex);
+    int queued = stream->queued;
+    ll_mutex_unlock(&stream->mutex);
+    return queued;
+}
+
+void rpc_stream_bound_receive(struct rpc_stream *stream, int queued)
+{
+    stream->receive_bound = queued;
+}
+
+static void release_payload(void *payload)
+{
+    ll_buf_unref(payload);
+}
+
+/* A message of up to two slices: `head` copied, `payload` referenced. */
+static struct rpc_message *create_message(const void *head, size_t head_bytes,
+                                          struct ll_buf *payload)
+{
+    struct rpc_message *message = calloc(1, sizeof(*message));
+    uint8_t *copy = head_bytes > 0 ? malloc(head_bytes) : NULL;
+    if (!message || (head_bytes > 0 && !copy)) {
+        free(message);
+        free(copy);
+        return NULL;
+    }
+    grpc_slice slices[2];
+    size_t count = 0;
+    if (copy) {
+        memcpy(copy, head, head_bytes);
+        slices[count++] = grpc_slice_new(copy, head_bytes, free);
+    }
+    if (payload && ll_buf_bytes(payload) > 0) {
+        /* gRPC reads the slice, it does not write to it. */
+        slices[count++] =
+            grpc_slice_new_with_user_data((void *)ll_buf_data(payload), ll_buf_bytes(payload),
+                                          release_payload, ll_buf_ref(payload));
+    }
+    /* Takes references of its own. */
+    message->buffer = grpc_raw_byte_buffer_create(slices, count);
+    message->copied_bytes = head_bytes;
+    while (count > 0) {
+        grpc_slice_unref(slices[--count]);
+    }
+    return message;
+}
+
+static ll_status check_sending_locked(struct rpc_stream *stream, size_t copied_bytes)
+    LL_REQUIRES(stream->mutex)
+{
+    if (stream->is_ended || stream->is_finishing || stream->is_cancelling) {
+        return LL_E_STOPPED;
+    }
+    if (stream->queued >= RPC_STREAM_QUEUE_MESSAGES ||
+        stream->copied_bytes + copied_bytes > RPC_STREAM_QUEUE_BYTES) {
+        return LL_E_FULL;
+    }
+    return LL_OK;
+}
+
+ll_status rpc_stream_send(struct rpc_stream *stream, const void *head, size_t head_bytes,
+                          struct ll_buf *payload)
+{
+    size_t bytes = payload ? ll_buf_bytes(payload) : 0;
+    if (bytes > LL_LIMIT_MESSAGE_BYTES || head_bytes > LL_LIMIT_MESSAGE_BYTES - bytes) {
+        return LL_E_EXHAUSTED;
+    }
+    ll_mutex_lock(&stream->mutex);
+    ll_status status = check_sending_locked(stream, head_bytes);
+    ll_mutex_unlock(&stream->mutex);
+    if (status != LL_OK) {
+        return status;
+    }
+    struct rpc_message *message = create_message(head, head_bytes, payload);
+    if (!message) {
+        return LL_E_NO_MEMORY;
+    }
+    ll_mutex_lock(&stream->mutex);
+    status = check_sending_locked(stream, head_bytes);
+    if (status != LL_OK) {
+        ll_mutex_unlock(&stream->mutex);
+        grpc_byte_buffer_destroy(message->buffer);
+        free(message);
+        return status;
+    }
+    if (stream->first) {
+        stream->last->next = message;
+    } else {
+        stream->first = message;
+    }
+    stream->last = message;
+    stream->queued++;
+    stream->copied_bytes += head_bytes;
+    rpc_call_unlock_and_kick(stream);
+    return LL_OK;
+}
+
+void rpc_stream_finish(struct rpc_stream *stream, ll_status status, const char *message)
+{
+    if (!stream->is_server && status != LL_OK) {
+        rpc_stream_cancel(stream);
+        return;
+    }
+    /* Without memory for it the status goes out with its own text. */
+    char *copy = message && stream->is_server ? strndup(message, FINISH_MESSAGE_BYTES) : NULL;
+    ll_mutex_lock(&stream->mutex);
+    if (stream->is_ended || stream->is_finishing || stream->is_cancelling) {
+        ll_mutex_unlock(&stream->mutex);
+        free(copy);
+        return;
+    }
+    stream->is_finishing = true;
+    stream->finish_status = status;
+    stream->finish_message = copy;
+    rpc_call_unlock_and_kick(stream);
+}
+
+void rpc_stream_cancel(struct rpc_stream *stream)
+{
+    ll_mutex_lock(&stream->mutex);
+    if (stream->is_ended || stream->is_cancelling) {
+        ll_mutex_unlock(&stream->mutex);
+        return;
+    }
+    stream->is_cancelling = true;
+    rpc_call_unlock_and_kick(stream);
+}
