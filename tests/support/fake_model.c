@@ -61,6 +61,29 @@ void fake_model_finish(struct fake_model *model)
     *model = (struct fake_model){0};
 }
 
+void fake_model_copy_manifest(const struct fake_model *model, struct ll_manifest *out_manifest)
+{
+    const struct ll_manifest *from = &model->manifest;
+    CU_ASSERT_EQUAL_FATAL(
+        ll_manifest_init(out_manifest, from->cfg, from->cfg_bytes, from->blob_count), LL_OK);
+    memcpy(out_manifest->blobs, from->blobs, (size_t)from->blob_count * sizeof(*from->blobs));
+}
+
+void fake_model_plan(const struct fake_model *model, struct ll_plan *out_plan)
+{
+    const struct ll_table *table = &model->network->table;
+    *out_plan = (struct ll_plan){
+        .partitions = calloc((size_t)table->layer_count, sizeof(struct ll_partition))};
+    CU_ASSERT_PTR_NOT_NULL_FATAL(out_plan->partitions);
+    int first = 0;
+    for (int i = 0; i < table->layer_count; i++) {
+        if (table->layers[i].ends_group) {
+            out_plan->partitions[out_plan->count++] = (struct ll_partition){first, i + 1};
+            first = i + 1;
+        }
+    }
+}
+
 static void make_room(const struct fake_model *model, struct fake_tensors *tensors)
 {
     tensors->floats = ll_names_bytes(&model->network->table, &tensors->names) / 4;

@@ -8,6 +8,7 @@
 
 #include "core/ll_engine.h"
 #include "core/ll_manifest.h"
+#include "core/ll_plan.h"
 
 struct fake_model {
     /* Parsed by an engine of the model's own, whose gates nobody holds. */
@@ -24,6 +25,11 @@ struct fake_model {
  * the blobs of layers that are equal in both. */
 void fake_model_init(struct fake_model *model, const char *cfg, unsigned seed);
 void fake_model_finish(struct fake_model *model);
+
+/* A copy of the manifest, for who takes it over. */
+void fake_model_copy_manifest(const struct fake_model *model, struct ll_manifest *out_manifest);
+/* A plan with one partition per legal cut. */
+void fake_model_plan(const struct fake_model *model, struct ll_plan *out_plan);
 
 /* Tensors one behind the other, as in the list of their names. */
 struct fake_tensors {

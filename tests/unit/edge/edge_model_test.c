@@ -1,0 +1,377 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "edge/edge_models.h"
+#include "tests/support/fake_engine.h"
+#include "tests/support/fake_model.h"
+#include "tests/support/ll_test.h"
+
+/* 10 bytes a layer; no cut between 1 and 2. */
+static const char cfg[] = "fake\n"
+                          "input 4\n"
+                          "layer 4 10\n"
+                          "layer 4 10 joined\n"
+                          "layer 4 10\n"
+                          "layer 4 0\n"
+                          "layer 4 10\n";
+
+struct fixture {
+    struct ll_engine *engine;
+    struct edge_store *store;
+    struct edge_models *models;
+    int changes;
+};
+
+static void count_change(void *arg, struct edge_model *model)
+{
+    (void)model;
+    ((struct fixture *)arg)->changes++;
+}
+
+static void set_up(struct fixture *fixture, int64_t budget_bytes, int most_models)
+{
+    *fixture = (struct fixture){.engine = fake_engine_create()};
+    const struct edge_store_config store = {.budget_bytes = budget_bytes};
+    CU_ASSERT_EQUAL_FATAL(edge_store_create(&store, &fixture->store, NULL), LL_OK);
+    const struct edge_models_config config = {
+        .engine = fixture->engine, .store = fixture->store, .most_models = most_models};
+    CU_ASSERT_EQUAL_FATAL(edge_models_create(&config, &fixture->models), LL_OK);
+    edge_models_observe(fixture->models, count_change, fixture);
+}
+
+/* Everything that was made must be gone at the end. */
+static void tear_down(struct fixture *fixture)
+{
+    edge_models_destroy(fixture->models);
+    CU_ASSERT_EQUAL(edge_store_used_bytes(fixture->store), 0);
+    edge_store_destroy(fixture->store);
+    CU_ASSERT_EQUAL(fake_engine_alive(fixture->engine), 0);
+    ll_engine_destroy(fixture->engine);
+}
+
+static struct edge_model *open_model(struct fixture *fixture, const struct fake_model *fake,
+                                     ll_status expected, struct ll_error *err)
+{
+    struct ll_manifest manifest;
+    struct ll_plan plan;
+    struct edge_model *model = NULL;
+    fake_model_copy_manifest(fake, &manifest);
+    fake_model_plan(fake, &plan);
+    CU_ASSERT_EQUAL(edge_models_open(fixture->models, &manifest, &plan, &model, err), expected);
+    ll_manifest_finish(&manifest);
+    ll_plan_finish(&plan);
+    return model;
+}
+
+static void close_model(struct edge_model *model)
+{
+    edge_model_release(model);
+    edge_model_unref(model);
+}
+
+static ll_status write_layer(struct edge_model *model, const struct fake_model *fake, int layer)
+{
+    edge_write_outcome outcome;
+    struct ll_error err;
+    return edge_blob_write(edge_model_blob(model, layer), 0, ll_buf_data(fake->blobs[layer]),
+                           ll_buf_bytes(fake->blobs[layer]), &outcome, &err);
+}
+
+static void test_model_is_shared_by_content(void)
+{
+    struct fixture fixture;
+    struct fake_model fake;
+    set_up(&fixture, 1000, 4);
+    fake_model_init(&fake, cfg, 1);
+    struct edge_model *model = open_model(&fixture, &fake, LL_OK, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(model);
+    CU_ASSERT_STRING_EQUAL(edge_model_id_text(model), fake.id_text);
+    struct edge_model *again = open_model(&fixture, &fake, LL_OK, NULL);
+    CU_ASSERT_PTR_EQUAL(model, again);
+    CU_ASSERT_EQUAL(fake_engine_done(fixture.engine, FAKE_PARSE), 1);
+    close_model(again);
+    close_model(model);
+    fake_model_finish(&fake);
+    tear_down(&fixture);
+}
+
+static void test_models_share_blobs_but_not_state(void)
+{
+    struct fixture fixture;
+    struct fake_model a;
+    struct fake_model b;
+    set_up(&fixture, 1000, 4);
+    fake_model_init(&a, cfg, 1);
+    fake_model_init(&b, "fake\ninput 4\nlayer 4 10\nlayer 9 3\n", 1);
+    struct edge_model *first = open_model(&fixture, &a, LL_OK, NULL);
+    struct edge_model *second = open_model(&fixture, &b, LL_OK, NULL);
+    CU_ASSERT_PTR_NOT_EQUAL(first, second);
+    CU_ASSERT_PTR_EQUAL(edge_model_blob(first, 0), edge_model_blob(second, 0));
+    CU_ASSERT_EQUAL(write_layer(first, &a, 0), LL_OK);
+    CU_ASSERT(edge_model_is_available(second, 0));
+    CU_ASSERT_FALSE(edge_model_is_available(second, 1));
+    close_model(first);
+    close_model(second);
+    fake_model_finish(&a);
+    fake_model_finish(&b);
+    tear_down(&fixture);
+}
+
+static void test_bad_manifest_is_refused_and_leaves_nothing(void)
+{
+    struct fixture fixture;
+    struct fake_model fake;
+    struct ll_error err = {""};
+    set_up(&fixture, 1000, 4);
+    fake_model_init(&fake, cfg, 1);
+    fake.manifest.blobs[2].bytes++;
+    CU_ASSERT_PTR_NULL(open_model(&fixture, &fake, LL_E_INVALID, &err));
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "layer 2 (fake) has 11 bytes instead of 10"));
+    fake.manifest.blobs[2].bytes--;
+    fake.manifest.blob_count--;
+    CU_ASSERT_PTR_NULL(open_model(&fixture, &fake, LL_E_INVALID, &err));
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "4 blobs, but the cfg has 5 layers"));
+    fake.manifest.cfg[0] = 'x';
+    CU_ASSERT_PTR_NULL(open_model(&fixture, &fake, LL_E_INVALID, &err));
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "cfg: "));
+    struct edge_model **list = NULL;
+    int count = -1;
+    CU_ASSERT_EQUAL_FATAL(edge_models_list(fixture.models, &list, &count), LL_OK);
+    CU_ASSERT_EQUAL(count, 0);
+    free(list);
+    fake_model_finish(&fake);
+    tear_down(&fixture);
+}
+
+static void test_plan_with_hole_is_refused(void)
+{
+    struct fixture fixture;
+    struct fake_model fake;
+    set_up(&fixture, 1000, 4);
+    fake_model_init(&fake, cfg, 1);
+    struct ll_partition partitions[2] = {{0, 1}, {3, 5}};
+    const struct ll_plan plan = {.count = 2, .partitions = partitions};
+    struct ll_manifest manifest;
+    struct ll_error err = {""};
+    struct edge_model *model = NULL;
+    fake_model_copy_manifest(&fake, &manifest);
+    CU_ASSERT_EQUAL(edge_models_open(fixture.models, &manifest, &plan, &model, &err), LL_E_INVALID);
+    CU_ASSERT(err.text[0] != '\0');
+    CU_ASSERT_PTR_NULL(model);
+    ll_manifest_finish(&manifest);
+    fake_model_finish(&fake);
+    tear_down(&fixture);
+}
+
+static void test_creation_ends_on_borders_of_open_plans(void)
+{
+    struct fixture fixture;
+    struct fake_model fake;
+    set_up(&fixture, 1000, 4);
+    fake_model_init(&fake, cfg, 1);
+    struct edge_model *model = open_model(&fixture, &fake, LL_OK, NULL);
+    struct ll_partition partitions[2] = {{0, 3}, {3, 5}};
+    const struct ll_plan plan = {.count = 2, .partitions = partitions};
+    CU_ASSERT_EQUAL(write_layer(model, &fake, 0), LL_OK);
+    edge_model_open_upload(model, &plan);
+    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000), 0);
+    edge_model_close_upload(model, &plan);
+    /* Without a session every legal cut is a border. */
+    CU_ASSERT(edge_model_is_busy(model));
+    CU_ASSERT_EQUAL(write_layer(model, &fake, 1), LL_OK);
+    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000), 1);
+    const struct edge_creation creation = {.end = 1, .wall_ns = 5};
+    edge_model_end_creation(model, &creation);
+    CU_ASSERT_EQUAL(edge_model_prefix(model), 1);
+    CU_ASSERT_FALSE(edge_model_is_busy(model));
+    close_model(model);
+    fake_model_finish(&fake);
+    tear_down(&fixture);
+}
+
+static void test_creation_takes_at_most_its_bytes_but_one_partition(void)
+{
+    struct fixture fixture;
+    struct fake_model fake;
+    set_up(&fixture, 1000, 4);
+    fake_model_init(&fake, cfg, 1);
+    struct edge_model *model = open_model(&fixture, &fake, LL_OK, NULL);
+    for (int i = 0; i < 5; i++) {
+        if (fake.blobs[i]) {
+            CU_ASSERT_EQUAL(write_layer(model, &fake, i), LL_OK);
+        }
+    }
+    static const int64_t most[] = {0, 10, 29, 30, 39, 40};
+    static const int ends[] = {1, 1, 1, 4, 4, 5};
+    for (int i = 0; i < 6; i++) {
+        struct ll_error none = {""};
+        CU_ASSERT_EQUAL(edge_model_begin_creation(model, most[i]), ends[i]);
+        edge_model_fail_creation(model, LL_OK, &none);
+    }
+    close_model(model);
+    fake_model_finish(&fake);
+    tear_down(&fixture);
+}
+
+static void test_failure_lasts_until_the_next_session(void)
+{
+    struct fixture fixture;
+    struct fake_model fake;
+    struct edge_model_info info;
+    set_up(&fixture, 1000, 4);
+    fake_model_init(&fake, cfg, 1);
+    struct edge_model *model = open_model(&fixture, &fake, LL_OK, NULL);
+    struct ll_plan plan;
+    fake_model_plan(&fake, &plan);
+    CU_ASSERT_EQUAL(write_layer(model, &fake, 0), LL_OK);
+    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000), 1);
+    const struct ll_error err = {"no memory for layer 0"};
+    edge_model_fail_creation(model, LL_E_NO_MEMORY, &err);
+    edge_model_get_info(model, &info);
+    CU_ASSERT_EQUAL(info.state, EDGE_MODEL_FAILED);
+    CU_ASSERT_STRING_EQUAL(info.failure.text, err.text);
+    CU_ASSERT_FALSE(edge_model_is_busy(model));
+    edge_model_open_upload(model, &plan);
+    edge_model_get_info(model, &info);
+    CU_ASSERT_EQUAL(info.state, EDGE_MODEL_PARTIAL);
+    CU_ASSERT_EQUAL(info.uploads, 1);
+    CU_ASSERT_EQUAL(info.received_bytes, 10);
+    CU_ASSERT(edge_model_is_busy(model));
+    edge_model_close_upload(model, &plan);
+    ll_plan_finish(&plan);
+    close_model(model);
+    fake_model_finish(&fake);
+    tear_down(&fixture);
+}
+
+static void test_model_in_use_is_not_removed(void)
+{
+    struct fixture fixture;
+    struct fake_model fake;
+    struct ll_error err = {""};
+    set_up(&fixture, 1000, 4);
+    fake_model_init(&fake, cfg, 1);
+    struct edge_model *model = open_model(&fixture, &fake, LL_OK, NULL);
+    CU_ASSERT_EQUAL(edge_models_remove(fixture.models, fake.id_text, &err), LL_E_PRECONDITION);
+    edge_model_release(model);
+    CU_ASSERT_EQUAL(edge_models_remove(fixture.models, fake.id_text, &err), LL_OK);
+    CU_ASSERT_EQUAL(fixture.changes, 1);
+    CU_ASSERT_FALSE(edge_model_acquire(model));
+    CU_ASSERT_EQUAL(edge_models_remove(fixture.models, fake.id_text, &err), LL_E_NOT_FOUND);
+    CU_ASSERT_EQUAL(edge_models_remove(fixture.models, "sha256:12", &err), LL_E_INVALID);
+    edge_model_unref(model);
+    fake_model_finish(&fake);
+    tear_down(&fixture);
+}
+
+static void test_least_recently_used_is_evicted(void)
+{
+    struct fixture fixture;
+    struct fake_model fakes[3];
+    struct ll_error err = {""};
+    set_up(&fixture, 85, 2);
+    for (unsigned i = 0; i < 3; i++) {
+        fake_model_init(&fakes[i], cfg, i);
+    }
+    struct edge_model *first = open_model(&fixture, &fakes[0], LL_OK, NULL);
+    struct edge_model *second = open_model(&fixture, &fakes[1], LL_OK, NULL);
+    CU_ASSERT_PTR_NULL(open_model(&fixture, &fakes[2], LL_E_EXHAUSTED, &err));
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "limit models is 2"));
+    for (int i = 0; i < 5; i++) {
+        CU_ASSERT(i == 3 || write_layer(first, &fakes[0], i) == LL_OK);
+        CU_ASSERT(i == 3 || write_layer(second, &fakes[1], i) == LL_OK);
+    }
+    CU_ASSERT_EQUAL(edge_models_make_room(fixture.models, 10, &err), LL_E_EXHAUSTED);
+    close_model(second);
+    close_model(first);
+    /* The second one was left first. */
+    CU_ASSERT_EQUAL(edge_models_make_room(fixture.models, 10, &err), LL_OK);
+    CU_ASSERT_EQUAL(edge_store_used_bytes(fixture.store), 40);
+    struct edge_model *left = NULL;
+    CU_ASSERT_EQUAL(edge_models_find(fixture.models, fakes[1].id_text, &left, &err),
+                    LL_E_NOT_FOUND);
+    CU_ASSERT_EQUAL(edge_models_find(fixture.models, fakes[0].id_text, &left, &err), LL_OK);
+    edge_model_unref(left);
+    close_model(open_model(&fixture, &fakes[1], LL_OK, NULL));
+    close_model(open_model(&fixture, &fakes[2], LL_OK, NULL));
+    CU_ASSERT_EQUAL(edge_models_find(fixture.models, fakes[0].id_text, &left, &err),
+                    LL_E_NOT_FOUND);
+    for (unsigned i = 0; i < 3; i++) {
+        fake_model_finish(&fakes[i]);
+    }
+    tear_down(&fixture);
+}
+
+static void test_model_above_the_store_is_refused_at_once(void)
+{
+    struct fixture fixture;
+    struct fake_model fake;
+    struct ll_error err = {""};
+    set_up(&fixture, 39, 2);
+    fake_model_init(&fake, cfg, 1);
+    CU_ASSERT_PTR_NULL(open_model(&fixture, &fake, LL_E_EXHAUSTED, &err));
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "store_bytes is 39"));
+    fake_model_finish(&fake);
+    tear_down(&fixture);
+}
+
+static void test_engine_without_memory_leaves_nothing(void)
+{
+    struct fixture fixture;
+    struct fake_model fake;
+    struct ll_error err = {""};
+    set_up(&fixture, 1000, 2);
+    fake_model_init(&fake, cfg, 1);
+    fake_engine_fail(fixture.engine, FAKE_MODEL, 1, LL_E_NO_MEMORY);
+    CU_ASSERT_PTR_NULL(open_model(&fixture, &fake, LL_E_NO_MEMORY, &err));
+    CU_ASSERT_EQUAL(fake_engine_alive(fixture.engine), 0);
+    fake_model_finish(&fake);
+    tear_down(&fixture);
+}
+
+static void test_contexts_are_pooled_and_times_averaged(void)
+{
+    struct fixture fixture;
+    struct fake_model fake;
+    set_up(&fixture, 1000, 2);
+    fake_model_init(&fake, cfg, 1);
+    struct edge_model *model = open_model(&fixture, &fake, LL_OK, NULL);
+    struct ll_engine_context *contexts[2] = {NULL};
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL_FATAL(edge_model_take_context(model, &contexts[i], NULL), LL_OK);
+    }
+    edge_model_put_context(model, contexts[0]);
+    CU_ASSERT_EQUAL_FATAL(edge_model_take_context(model, &contexts[0], NULL), LL_OK);
+    CU_ASSERT_EQUAL(fake_engine_done(fixture.engine, FAKE_CONTEXT), 2);
+    edge_model_put_context(model, contexts[0]);
+    edge_model_put_context(model, contexts[1]);
+    static const int64_t once[2] = {100, 10};
+    static const int64_t again[2] = {300, 30};
+    edge_model_add_run(model, 1, 3, once);
+    edge_model_add_run(model, 1, 3, again);
+    int64_t mean_ns[5] = {0};
+    edge_model_mean_ns(model, mean_ns);
+    CU_ASSERT_EQUAL(mean_ns[0], 0);
+    CU_ASSERT_EQUAL(mean_ns[1], 200);
+    CU_ASSERT_EQUAL(mean_ns[2], 20);
+    close_model(model);
+    fake_model_finish(&fake);
+    tear_down(&fixture);
+}
+
+const char *const ll_test_suite = "edge_model";
+const struct ll_test ll_tests[] = {
+    LL_TEST(test_model_is_shared_by_content),
+    LL_TEST(test_models_share_blobs_but_not_state),
+    LL_TEST(test_bad_manifest_is_refused_and_leaves_nothing),
+    LL_TEST(test_plan_with_hole_is_refused),
+    LL_TEST(test_creation_ends_on_borders_of_open_plans),
+    LL_TEST(test_creation_takes_at_most_its_bytes_but_one_partition),
+    LL_TEST(test_failure_lasts_until_the_next_session),
+    LL_TEST(test_model_in_use_is_not_removed),
+    LL_TEST(test_least_recently_used_is_evicted),
+    LL_TEST(test_model_above_the_store_is_refused_at_once),
+    LL_TEST(test_engine_without_memory_leaves_nothing),
+    LL_TEST(test_contexts_are_pooled_and_times_averaged),
+    {NULL, NULL},
+};
