@@ -1,0 +1,485 @@
+/* One lock, one condition variable (everything that a query thread waits for is broadcast on it).
+ *
+ * Remote parts stand in a list in order of posting; the loop sends the first one's bytes before the
+ * next one's. A query that is withdrawn before its answer is complete leaves a cancel behind for
+ * the loop to send, unless nothing of it was sent. */
+#include "device/device_board.h"
+
+#include <stdlib.h>
+
+#include "core/ll_clock.h"
+#include "core/ll_sync.h"
+
+enum { BOARD_CANCELS = 64 };
+/* Silence of this length, over two missed deadlines at least, means that the edge is gone. */
+#define BOARD_SILENCE_NS (5 * LL_NS_PER_S)
+enum { BOARD_SILENT_MISSES = 2 };
+
+struct device_board {
+    const struct device_model *model;
+    void (*kick)(void *owner);
+    void *owner;
+    /* Guards everything below. */
+    struct ll_mutex lock;
+    struct ll_cond changed;
+    device_edge_state state;
+    int prefix;
+    int64_t rtt_ns;
+    bool is_stopped;
+    struct device_remote *remotes;
+    uint64_t last_id;
+    /* Queries to cancel on the edge. Should they ever be more than fit, the edge's own deadlines
+     * and the end of the stream take care of the rest. */
+    uint64_t cancels[BOARD_CANCELS];
+    int cancel_count;
+    int64_t heard_ns;
+    int silent_misses;
+    int64_t sent_bytes;
+};
+
+ll_status device_board_create(const struct device_model *model, void (*kick)(void *owner),
+                              void *owner, struct device_board **out_board)
+{
+    struct device_board *board = calloc(1, sizeof(*board));
+    if (!board) {
+        return LL_E_NO_MEMORY;
+    }
+    board->model = model;
+    board->kick = kick;
+    board->owner = owner;
+    ll_mutex_init(&board->lock);
+    ll_cond_init(&board->changed);
+    *out_board = board;
+    return LL_OK;
+}
+
+void device_board_destroy(struct device_board *board)
+{
+    if (board) {
+        ll_cond_finish(&board->changed);
+        ll_mutex_finish(&board->lock);
+        free(board);
+    }
+}
+
+/* ---- The query's side ---- */
+
+void device_board_look(struct device_board *board, struct device_board_view *out_view)
+{
+    ll_mutex_lock(&board->lock);
+    *out_view = (struct device_board_view){
+        .state = board->state, .prefix = board->prefix, .rtt_ns = board->rtt_ns};
+    ll_mutex_unlock(&board->lock);
+}
+
+void device_board_await_decision(struct device_board *board)
+{
+    ll_mutex_lock(&board->lock);
+    while (board->state == DEVICE_EDGE_CONNECTING && !board->is_stopped) {
+        ll_cond_wait(&board->changed, &board->lock, LL_CLOCK_NEVER);
+    }
+    ll_mutex_unlock(&board->lock);
+}
+
+ll_status device_board_post(struct device_board *board, struct device_remote *remote)
+{
+    remote->inputs = (struct ll_names){0};
+    ll_status status =
+        ll_table_inputs(board->model->table, remote->first, remote->end, &remote->inputs);
+    if (status != LL_OK) {
+        return status;
+    }
+    device_answer_init(&remote->answer, board->model->table, remote->first, remote->end,
+                       remote->least_prefix);
+    remote->status = LL_OK;
+    remote->is_done = false;
+    remote->is_head_sent = false;
+    remote->tensor = 0;
+    remote->offset = 0;
+    remote->mark = 0;
+    remote->sent_ns = remote->answered_ns = remote->done_ns = remote->sent_bytes = 0;
+    remote->next = NULL;
+    remote->posted_ns = ll_clock_now_ns();
+
+    ll_mutex_lock(&board->lock);
+    if (board->is_stopped || board->state != DEVICE_EDGE_UP) {
+        status = board->is_stopped ? LL_E_STOPPED : LL_E_UNAVAILABLE;
+    } else {
+        remote->id = ++board->last_id;
+        struct device_remote **at = &board->remotes;
+        while (*at) {
+            at = &(*at)->next;
+        }
+        *at = remote;
+    }
+    ll_mutex_unlock(&board->lock);
+    if (status != LL_OK) {
+        ll_names_finish(&remote->inputs);
+        return status;
+    }
+    board->kick(board->owner);
+    return LL_OK;
+}
+
+static void unlink_locked(struct device_board *board, struct device_remote *remote)
+    LL_REQUIRES(board->lock)
+{
+    for (struct device_remote **at = &board->remotes; *at; at = &(*at)->next) {
+        if (*at == remote) {
+            *at = remote->next;
+            return;
+        }
+    }
+}
+
+/* Waits until the query is done, time is up, or the board stopped. */
+static void wait_locked(struct device_board *board, struct device_remote *remote,
+                        const struct device_patience *patience) LL_REQUIRES(board->lock)
+{
+    int64_t allowed_until_ns = LL_CLOCK_NEVER;
+    while (!remote->is_done && !board->is_stopped) {
+        int64_t now_ns = ll_clock_now_ns();
+        if (allowed_until_ns == LL_CLOCK_NEVER && board->prefix >= remote->least_prefix &&
+            patience->allowance_ns != LL_CLOCK_NEVER) {
+            allowed_until_ns = ll_clock_deadline(now_ns, patience->allowance_ns);
+        }
+        int64_t until_ns =
+            allowed_until_ns < patience->deadline_ns ? allowed_until_ns : patience->deadline_ns;
+        if (now_ns >= until_ns) {
+            remote->status = ll_fail(&remote->error, LL_E_DEADLINE, "deadline");
+            if (board->heard_ns < remote->posted_ns) {
+                board->silent_misses++;
+            }
+            return;
+        }
+        ll_cond_wait(&board->changed, &board->lock, until_ns);
+    }
+    if (!remote->is_done) {
+        remote->status = ll_fail(&remote->error, LL_E_STOPPED, "stopped");
+    }
+}
+
+void device_board_withdraw(struct device_board *board, struct device_remote *remote,
+                           const struct device_patience *patience)
+{
+    ll_mutex_lock(&board->lock);
+    wait_locked(board, remote, patience);
+    unlink_locked(board, remote);
+    bool is_cancelled = remote->status != LL_OK && remote->is_head_sent &&
+                        board->cancel_count < BOARD_CANCELS && board->state == DEVICE_EDGE_UP;
+    if (is_cancelled) {
+        board->cancels[board->cancel_count++] = remote->id;
+    }
+    ll_mutex_unlock(&board->lock);
+    if (is_cancelled) {
+        board->kick(board->owner);
+    }
+}
+
+void device_remote_finish(struct device_remote *remote)
+{
+    device_answer_finish(&remote->answer);
+    ll_names_finish(&remote->inputs);
+}
+
+void device_board_stop(struct device_board *board)
+{
+    ll_mutex_lock(&board->lock);
+    board->is_stopped = true;
+    ll_cond_broadcast(&board->changed);
+    ll_mutex_unlock(&board->lock);
+}
+
+/* ---- What is known of the edge ---- */
+
+void device_board_set_state(struct device_board *board, device_edge_state state, int prefix)
+{
+    ll_mutex_lock(&board->lock);
+    board->state = state;
+    board->prefix = prefix;
+    board->silent_misses = 0;
+    if (state != DEVICE_EDGE_UP) {
+        board->cancel_count = 0;
+    }
+    board->heard_ns = ll_clock_now_ns();
+    ll_cond_broadcast(&board->changed);
+    ll_mutex_unlock(&board->lock);
+}
+
+void device_board_set_prefix(struct device_board *board, int prefix)
+{
+    ll_mutex_lock(&board->lock);
+    if (board->state == DEVICE_EDGE_UP && prefix > board->prefix) {
+        board->prefix = prefix;
+        ll_cond_broadcast(&board->changed);
+    }
+    ll_mutex_unlock(&board->lock);
+}
+
+void device_board_set_rtt(struct device_board *board, int64_t rtt_ns)
+{
+    ll_mutex_lock(&board->lock);
+    board->rtt_ns = rtt_ns;
+    ll_mutex_unlock(&board->lock);
+}
+
+void device_board_heard(struct device_board *board)
+{
+    ll_mutex_lock(&board->lock);
+    board->heard_ns = ll_clock_now_ns();
+    board->silent_misses = 0;
+    ll_mutex_unlock(&board->lock);
+}
+
+bool device_board_is_silent(struct device_board *board)
+{
+    ll_mutex_lock(&board->lock);
+    bool is_silent = board->silent_misses >= BOARD_SILENT_MISSES &&
+                     ll_clock_now_ns() - board->heard_ns >= BOARD_SILENCE_NS;
+    ll_mutex_unlock(&board->lock);
+    return is_silent;
+}
+
+static void end_locked(struct device_board *board, struct device_remote *remote, ll_status status)
+    LL_REQUIRES(board->lock)
+{
+    remote->status = status;
+    remote->is_done = true;
+    remote->done_ns = ll_clock_now_ns();
+    ll_cond_broadcast(&board->changed);
+}
+
+void device_board_fail_all(struct device_board *board, ll_status status, const char *reason)
+{
+    ll_mutex_lock(&board->lock);
+    for (struct device_remote *remote = board->remotes; remote; remote = remote->next) {
+        if (!remote->is_done) {
+            ll_status failed = ll_fail(&remote->error, status, "%s", reason);
+            end_locked(board, remote, failed);
+        }
+    }
+    ll_mutex_unlock(&board->lock);
+}
+
+/* ---- Sending ---- */
+
+static bool has_bytes_left(const struct device_remote *remote)
+{
+    return !remote->is_done && (!remote->is_head_sent || remote->tensor < remote->inputs.count);
+}
+
+static struct device_remote *next_remote_locked(struct device_board *board) LL_REQUIRES(board->lock)
+{
+    struct device_remote *remote = board->remotes;
+    while (remote && !has_bytes_left(remote)) {
+        remote = remote->next;
+    }
+    return remote;
+}
+
+static struct ll_buf *current_tensor(const struct device_remote *remote)
+{
+    return device_tensors_get(remote->tensors, remote->inputs.names[remote->tensor]);
+}
+
+static int64_t chunk_of(const struct device_remote *remote, int64_t chunk_bytes)
+{
+    int64_t left = (int64_t)(ll_buf_bytes(current_tensor(remote)) - remote->offset);
+    return left < chunk_bytes ? left : chunk_bytes;
+}
+
+int64_t device_board_next_bytes(struct device_board *board, int64_t chunk_bytes)
+{
+    int64_t bytes = 0;
+    ll_mutex_lock(&board->lock);
+    struct device_remote *remote = next_remote_locked(board);
+    if (board->cancel_count > 0) {
+        bytes = DEVICE_WIRE_HEAD_BYTES / 2;
+    } else if (remote && !remote->is_head_sent) {
+        /* The model's id and the tensors' heads. */
+        bytes = 2 * DEVICE_WIRE_HEAD_BYTES + (int64_t)remote->inputs.count * 16;
+    } else if (remote) {
+        bytes = chunk_of(remote, chunk_bytes) + DEVICE_WIRE_HEAD_BYTES / 2;
+    }
+    ll_mutex_unlock(&board->lock);
+    return bytes > 0 ? bytes + DEVICE_WIRE_FRAME_BYTES : 0;
+}
+
+static ll_status next_head_locked(struct device_board *board, struct device_remote *remote,
+                                  struct device_outgoing *message) LL_REQUIRES(board->lock)
+{
+    struct device_wire_query query = {
+        .id = remote->id,
+        .first = remote->first,
+        .end = remote->end,
+        .least_prefix = remote->least_prefix,
+        .deadline_ms = remote->deadline_ms,
+    };
+    ll_status status = device_wire_query(board->model, &query, &remote->inputs, &message->head,
+                                         &message->head_bytes);
+    if (status == LL_OK) {
+        remote->is_head_sent = true;
+    }
+    return status;
+}
+
+static ll_status next_chunk_locked(struct device_board *board, struct device_remote *remote,
+                                   int64_t chunk_bytes, struct device_outgoing *message)
+    LL_REQUIRES(board->lock)
+{
+    struct ll_buf *tensor = current_tensor(remote);
+    size_t bytes = (size_t)chunk_of(remote, chunk_bytes);
+    message->head = malloc(DEVICE_WIRE_HEAD_BYTES);
+    if (!message->head || ll_buf_slice(tensor, remote->offset, bytes, &message->payload) != LL_OK) {
+        return LL_E_NO_MEMORY;
+    }
+    message->head_bytes = device_wire_tensor_chunk(
+        message->head, remote->id, remote->inputs.names[remote->tensor], remote->offset, bytes);
+    remote->offset += bytes;
+    remote->sent_bytes += (int64_t)bytes;
+    board->sent_bytes += (int64_t)bytes;
+    if (remote->offset == ll_buf_bytes(tensor)) {
+        remote->offset = 0;
+        remote->tensor++;
+    }
+    message->id = remote->id;
+    if (remote->tensor == remote->inputs.count) {
+        message->is_last = true;
+        remote->sent_ns = ll_clock_now_ns();
+    }
+    return LL_OK;
+}
+
+ll_status device_board_next(struct device_board *board, int64_t chunk_bytes,
+                            struct device_outgoing *out_message)
+{
+    struct device_outgoing message = {0};
+    ll_mutex_lock(&board->lock);
+    struct device_remote *remote = next_remote_locked(board);
+    ll_status status = LL_E_NOT_FOUND;
+    if (board->cancel_count > 0) {
+        uint64_t id = board->cancels[--board->cancel_count];
+        status = device_wire_cancel(id, &message.head, &message.head_bytes);
+    } else if (remote) {
+        status = remote->is_head_sent ? next_chunk_locked(board, remote, chunk_bytes, &message)
+                                      : next_head_locked(board, remote, &message);
+        if (status != LL_OK) {
+            status = ll_fail(&remote->error, status, "out of memory");
+            end_locked(board, remote, status);
+        }
+    }
+    ll_mutex_unlock(&board->lock);
+    if (status != LL_OK) {
+        device_outgoing_finish(&message);
+        return status;
+    }
+    *out_message = message;
+    return LL_OK;
+}
+
+void device_outgoing_finish(struct device_outgoing *message)
+{
+    free(message->head);
+    ll_buf_unref(message->payload);
+    *message = (struct device_outgoing){0};
+}
+
+static struct device_remote *find_locked(struct device_board *board, uint64_t id)
+    LL_REQUIRES(board->lock)
+{
+    for (struct device_remote *remote = board->remotes; remote; remote = remote->next) {
+        if (remote->id == id) {
+            return remote->is_done ? NULL : remote;
+        }
+    }
+    return NULL;
+}
+
+void device_board_set_mark(struct device_board *board, uint64_t id, uint64_t mark)
+{
+    ll_mutex_lock(&board->lock);
+    struct device_remote *remote = find_locked(board, id);
+    if (remote) {
+        remote->mark = mark;
+    }
+    ll_mutex_unlock(&board->lock);
+}
+
+int64_t device_board_sent_bytes(struct device_board *board)
+{
+    ll_mutex_lock(&board->lock);
+    int64_t bytes = board->sent_bytes;
+    ll_mutex_unlock(&board->lock);
+    return bytes;
+}
+
+/* ---- Receiving ---- */
+
+static ll_status take_answer_locked(struct device_board *board, const Layerlift__V1__Answer *answer,
+                                    uint64_t *out_mark) LL_REQUIRES(board->lock)
+{
+    struct device_remote *remote = find_locked(board, answer->id);
+    if (!remote) {
+        return LL_OK;
+    }
+    if (answer->status != 0) {
+        ll_status status =
+            ll_status_from_grpc(answer->status > INT32_MAX ? INT32_MAX : (int)answer->status);
+        status = ll_fail(&remote->error, status, "edge: %s%s%.200s", ll_status_text(status),
+                         answer->message[0] ? ": " : "", answer->message);
+        end_locked(board, remote, status);
+        return status == LL_E_NOT_FOUND ? status : LL_OK;
+    }
+    struct ll_error why = {{0}};
+    /* An edge that runs nothing may say so at once. */
+    if (has_bytes_left(remote) && answer->reached != (uint32_t)remote->first) {
+        ll_status status =
+            ll_fail(&remote->error, LL_E_INVALID, "bad answer: it comes before its inputs");
+        end_locked(board, remote, status);
+        return LL_OK;
+    }
+    ll_status status = device_answer_head(&remote->answer, answer, &why);
+    if (status != LL_OK) {
+        status = ll_fail(&remote->error, status, "bad answer: %.200s", why.text);
+        end_locked(board, remote, status);
+        return LL_OK;
+    }
+    remote->answered_ns = ll_clock_now_ns();
+    *out_mark = remote->mark;
+    if (device_answer_is_complete(&remote->answer)) {
+        end_locked(board, remote, LL_OK);
+    }
+    return LL_OK;
+}
+
+static void take_chunk_locked(struct device_board *board, const Layerlift__V1__TensorChunk *chunk)
+    LL_REQUIRES(board->lock)
+{
+    struct device_remote *remote = find_locked(board, chunk->id);
+    if (!remote) {
+        return;
+    }
+    struct ll_error why = {{0}};
+    ll_status status = device_answer_chunk(&remote->answer, chunk, &why);
+    if (status != LL_OK) {
+        status = ll_fail(&remote->error, status, "bad answer: %.200s", why.text);
+        end_locked(board, remote, status);
+    } else if (device_answer_is_complete(&remote->answer)) {
+        end_locked(board, remote, LL_OK);
+    }
+}
+
+ll_status device_board_take(struct device_board *board,
+                            const Layerlift__V1__OffloadResponse *response, uint64_t *out_mark)
+{
+    ll_status status = LL_OK;
+    *out_mark = 0;
+    ll_mutex_lock(&board->lock);
+    if (response->kind_case == LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_ANSWER) {
+        status = take_answer_locked(board, response->answer, out_mark);
+    } else if (response->kind_case == LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_CHUNK) {
+        take_chunk_locked(board, response->chunk);
+    }
+    ll_mutex_unlock(&board->lock);
+    return status;
+}

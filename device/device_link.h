@@ -1,0 +1,55 @@
+/* The way out of the device, shared by queries and the upload: who sends next, and when.
+ *
+ * Queries go ahead of the upload. Under a stated rate (--limit-mbps) the upload keeps a quarter of
+ * what is sent while both have something to send for long, so that queries without a pause between
+ * them cannot keep it from ever ending.
+ *
+ * The link asks its two sources for one message at a time and sends nothing by itself.
+ *
+ * Threads: everything on the loop's thread; create and destroy on any while nothing runs. */
+#ifndef DEVICE_LINK_H
+#define DEVICE_LINK_H
+
+#include <stdint.h>
+
+#include "core/ll_status.h"
+#include "device/device_window.h"
+#include "rpc/rpc_loop.h"
+
+struct device_link;
+
+enum device_link_class {
+    DEVICE_LINK_QUERIES,
+    DEVICE_LINK_UPLOAD,
+    DEVICE_LINK_CLASSES,
+};
+
+struct device_link_source {
+    /* Bytes that the next message takes on the connection; 0 where there is none now (the source
+     * calls device_link_pump when that changes). */
+    int64_t (*next)(void *owner);
+    /* Sends that message. */
+    void (*send)(void *owner);
+    void *owner;
+};
+
+/* `limit_bytes_per_s` 0: no limit. */
+LL_MUST_USE ll_status device_link_create(struct rpc_loop *loop, double limit_bytes_per_s,
+                                         struct device_link **out_link);
+/* Nothing is sent any more, and no fire of its timer comes after. */
+void device_link_close(struct device_link *link);
+/* After device_link_close, or where it never pumped. NULL is allowed. */
+void device_link_destroy(struct device_link *link);
+
+/* `source` is copied; NULL removes it. */
+void device_link_set_source(struct device_link *link, enum device_link_class link_class,
+                            const struct device_link_source *source);
+
+/* Lets the sources send what may be sent now; the rest follows by itself. */
+void device_link_pump(struct device_link *link);
+
+/* What is known of the link. A new connection resets it. */
+struct device_window *device_link_window(struct device_link *link);
+void device_link_reset(struct device_link *link);
+
+#endif

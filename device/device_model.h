@@ -1,0 +1,23 @@
+/* What the device has of its model: the parsed network, the blobs that its layers are made of, the
+ * names of both, and the order in which they are uploaded.
+ *
+ * Threads: any; immutable while a session uses it. */
+#ifndef DEVICE_MODEL_H
+#define DEVICE_MODEL_H
+
+#include "core/ll_buf.h"
+#include "core/ll_digest.h"
+#include "core/ll_engine.h"
+#include "core/ll_manifest.h"
+#include "core/ll_plan.h"
+
+struct device_model {
+    const struct ll_table *table;
+    /* One per layer, NULL where the layer has no weights. */
+    struct ll_buf *const *blobs;
+    const struct ll_manifest *manifest;
+    char id[LL_DIGEST_TEXT_BYTES];
+    const struct ll_plan *plan;
+};
+
+#endif

@@ -1,0 +1,30 @@
+/* A link's stated rate: how much may be sent by when. Nothing is sent before it is earned, so that
+ * no stretch of time, from its start on, sees more than the rate.
+ *
+ * Threads: one at a time; the time is given, never read. */
+#ifndef DEVICE_PACER_H
+#define DEVICE_PACER_H
+
+#include <stdint.h>
+
+/* What a late timer may catch up with: this much time's worth of bytes, above the next message. */
+#define DEVICE_PACER_BURST_NS ((int64_t)4000000)
+
+struct device_pacer {
+    /* 0: no limit. */
+    double bytes_per_s;
+    /* Bytes that were earned and not spent, as of `at_ns`. */
+    double earned;
+    int64_t at_ns;
+};
+
+/* `bytes_per_s` 0: everything may be sent at once. */
+void device_pacer_init(struct device_pacer *pacer, double bytes_per_s, int64_t now_ns);
+
+/* When a message of `bytes` may be sent: a time that is not after `now_ns` means now. */
+int64_t device_pacer_ready_ns(struct device_pacer *pacer, int64_t bytes, int64_t now_ns);
+
+/* A message of `bytes` is sent; device_pacer_ready_ns has allowed it. */
+void device_pacer_spend(struct device_pacer *pacer, int64_t bytes);
+
+#endif

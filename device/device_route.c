@@ -1,0 +1,56 @@
+#include "device/device_route.h"
+
+#include "core/ll_clock.h"
+
+#define ROUTE_FIRST_PAUSE_NS (100 * LL_NS_PER_MS)
+#define ROUTE_LONGEST_PAUSE_NS (500 * LL_NS_PER_MS)
+#define ROUTE_REFUSAL_PAUSE_NS (5 * LL_NS_PER_S)
+
+void device_route_init(struct device_route *route, int edge_count)
+{
+    *route = (struct device_route){.edge_count = edge_count, .pause_ns = ROUTE_FIRST_PAUSE_NS};
+}
+
+void device_route_reached(struct device_route *route)
+{
+    route->failures = 0;
+    route->pause_ns = ROUTE_FIRST_PAUSE_NS;
+    route->refused_until_ns[route->current] = 0;
+}
+
+int64_t device_route_failed(struct device_route *route, bool is_refusal, int64_t now_ns)
+{
+    if (is_refusal) {
+        route->refused_until_ns[route->current] = ll_clock_deadline(now_ns, ROUTE_REFUSAL_PAUSE_NS);
+    }
+    route->failures++;
+    int64_t at_ns = now_ns;
+    if (route->failures % route->edge_count == 0) {
+        at_ns = ll_clock_deadline(now_ns, route->pause_ns);
+        route->pause_ns = 2 * route->pause_ns < ROUTE_LONGEST_PAUSE_NS ? 2 * route->pause_ns
+                                                                       : ROUTE_LONGEST_PAUSE_NS;
+    }
+    /* The next one in turn that may be tried then, or else the one that may be tried first. */
+    int best = route->current;
+    for (int i = route->edge_count; i > 0; i--) {
+        int edge = (route->current + i) % route->edge_count;
+        bool is_free = route->refused_until_ns[edge] <= at_ns;
+        bool is_best_free = route->refused_until_ns[best] <= at_ns;
+        if (is_free ||
+            (!is_best_free && route->refused_until_ns[edge] < route->refused_until_ns[best])) {
+            best = edge;
+        }
+    }
+    route->current = best;
+    return at_ns > route->refused_until_ns[best] ? at_ns : route->refused_until_ns[best];
+}
+
+bool device_route_is_refused(const struct device_route *route)
+{
+    for (int i = 0; i < route->edge_count; i++) {
+        if (route->refused_until_ns[i] == 0) {
+            return false;
+        }
+    }
+    return true;
+}

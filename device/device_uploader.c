@@ -1,0 +1,361 @@
+/* Chunks leave when the link asks for them: while the stream's own queue is short, the edge's
+ * credit and the window admit another one, and the cursor has bytes left.
+ *
+ * A break of the protocol by the edge ends the stream here, with a sentence of ours: on_closed then
+ * reports that instead of the cancellation. */
+#include "device/device_uploader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/ll_clock.h"
+#include "core/ll_log.h"
+#include "device/device_cursor.h"
+#include "device/device_wire.h"
+#include "layerlift/v1/offload.pb-c.h"
+
+#define UPLOAD_PATH "/layerlift.v1.EdgeOffload/Upload"
+
+enum {
+    /* Messages in the stream's queue: one under way, one behind it. */
+    UPLOAD_QUEUED = 2,
+    /* An edge that rejects more blobs than this on one stream is left. */
+    UPLOAD_REJECTIONS = 8,
+};
+
+struct device_uploader {
+    struct device_uploader_config config;
+    struct rpc_stream *stream;
+    struct device_cursor cursor;
+    bool is_accepted;
+    bool is_complete;
+    bool is_closed;
+    uint64_t credit_bytes;
+    uint64_t sent_bytes;
+    uint64_t received_bytes;
+    int rejections;
+    int prefix;
+    /* What the edge did wrong; empty while nothing. */
+    struct ll_error fault;
+    bool has_fault;
+};
+
+static void fault(struct device_uploader *uploader, const char *sentence)
+{
+    if (!uploader->has_fault) {
+        uploader->has_fault = true;
+        ll_status status = ll_fail(&uploader->fault, LL_E_INVALID, "%s", sentence);
+        (void)status;
+    }
+    rpc_stream_cancel(uploader->stream);
+}
+
+/* ---- Sending ---- */
+
+static bool next_piece(struct device_uploader *uploader, struct device_piece *out_piece)
+{
+    if (!uploader->is_accepted || uploader->is_closed || uploader->has_fault ||
+        rpc_stream_queued(uploader->stream) >= UPLOAD_QUEUED) {
+        return false;
+    }
+    struct device_window *window = device_link_window(uploader->config.link);
+    int64_t most = device_window_chunk(window);
+    uint64_t credit = uploader->credit_bytes - uploader->sent_bytes;
+    if (credit < (uint64_t)most) {
+        most = (int64_t)credit;
+    }
+    if (most == 0 || !device_cursor_next(&uploader->cursor, most, out_piece)) {
+        device_window_starve(window);
+        return false;
+    }
+    return device_window_admits(window, out_piece->bytes);
+}
+
+static int64_t upload_next(void *owner)
+{
+    struct device_piece piece;
+    if (!next_piece(owner, &piece)) {
+        return 0;
+    }
+    return piece.bytes + DEVICE_WIRE_HEAD_BYTES / 2 + DEVICE_WIRE_FRAME_BYTES;
+}
+
+static ll_status send_piece(struct device_uploader *uploader, const struct device_piece *piece)
+{
+    struct ll_buf *payload = NULL;
+    ll_status status = ll_buf_slice(uploader->config.model->blobs[piece->layer],
+                                    (size_t)piece->offset, (size_t)piece->bytes, &payload);
+    if (status != LL_OK) {
+        return status;
+    }
+    uint8_t head[DEVICE_WIRE_HEAD_BYTES];
+    size_t head_bytes = device_wire_upload_chunk(head, (uint32_t)piece->layer,
+                                                 (uint64_t)piece->offset, (size_t)piece->bytes);
+    status = rpc_stream_send(uploader->stream, head, head_bytes, payload);
+    ll_buf_unref(payload);
+    return status;
+}
+
+static void upload_send(void *owner)
+{
+    struct device_uploader *uploader = owner;
+    struct device_piece piece;
+    if (!next_piece(uploader, &piece)) {
+        return;
+    }
+    ll_status status = send_piece(uploader, &piece);
+    if (status == LL_OK) {
+        device_cursor_advance(&uploader->cursor, &piece);
+        uploader->sent_bytes += (uint64_t)piece.bytes;
+        device_window_send_upload(device_link_window(uploader->config.link), piece.bytes,
+                                  ll_clock_now_ns());
+    } else if (status != LL_E_STOPPED) {
+        /* Without memory nothing can be sent: the connection is given up, and the next one goes on
+         * from here. */
+        fault(uploader, "out of memory");
+    }
+}
+
+static void on_writable(void *owner, struct rpc_stream *stream)
+{
+    (void)stream;
+    struct device_uploader *uploader = owner;
+    device_link_pump(uploader->config.link);
+}
+
+/* ---- Events ---- */
+
+static void take_accepted(struct device_uploader *uploader,
+                          const Layerlift__V1__UploadAccepted *accepted)
+{
+    const struct device_model *model = uploader->config.model;
+    if (uploader->is_accepted || strcmp(accepted->model_id, model->id) != 0) {
+        fault(uploader, uploader->is_accepted ? "the edge accepted twice"
+                                              : "the edge accepted another model");
+        return;
+    }
+    if (accepted->prefix > (uint32_t)model->table->layer_count ||
+        !ll_table_is_legal_cut(model->table, (int)accepted->prefix)) {
+        fault(uploader, "the edge accepted with a prefix that is not a legal cut");
+        return;
+    }
+    for (size_t i = 0; i < accepted->n_available_layers; i++) {
+        if (device_cursor_skip(&uploader->cursor, accepted->available_layers[i]) != LL_OK) {
+            fault(uploader, "the edge has a layer that the model has not");
+            return;
+        }
+    }
+    for (size_t i = 0; i < accepted->n_partial; i++) {
+        const Layerlift__V1__BlobOffset *partial = accepted->partial[i];
+        bool is_raw = partial->encoding == LAYERLIFT__V1__ENCODING__ENCODING_RAW ||
+                      partial->encoding == LAYERLIFT__V1__ENCODING__ENCODING_UNSPECIFIED;
+        if (is_raw &&
+            device_cursor_seek(&uploader->cursor, partial->layer, partial->offset) != LL_OK) {
+            fault(uploader, "the edge has more of a blob than the blob has");
+            return;
+        }
+    }
+    uploader->is_accepted = true;
+    uploader->credit_bytes = accepted->credit_bytes;
+    uploader->prefix = (int)accepted->prefix;
+    uploader->config.events->accepted(uploader->config.owner, uploader->prefix,
+                                      device_cursor_left(&uploader->cursor));
+}
+
+static void take_credit(struct device_uploader *uploader, const Layerlift__V1__Credit *credit)
+{
+    if (credit->received_bytes > uploader->sent_bytes) {
+        fault(uploader, "the edge received more than was sent");
+        return;
+    }
+    if (credit->credit_bytes > uploader->credit_bytes) {
+        uploader->credit_bytes = credit->credit_bytes;
+    }
+    if (credit->received_bytes > uploader->received_bytes) {
+        int64_t more = (int64_t)(credit->received_bytes - uploader->received_bytes);
+        uploader->received_bytes = credit->received_bytes;
+        device_window_ack_upload(device_link_window(uploader->config.link), credit->received_bytes,
+                                 ll_clock_now_ns());
+        uploader->config.events->progress(uploader->config.owner, more);
+    }
+}
+
+static void take_ready(struct device_uploader *uploader, const Layerlift__V1__PrefixReady *ready)
+{
+    const struct ll_table *table = uploader->config.model->table;
+    if (ready->prefix > (uint32_t)table->layer_count || ready->first > ready->prefix ||
+        !ll_table_is_legal_cut(table, (int)ready->prefix) ||
+        ready->partitions > (uint32_t)uploader->config.model->plan->count) {
+        fault(uploader, "the edge reported a prefix that is not a legal cut");
+        return;
+    }
+    if ((int)ready->prefix < uploader->prefix) {
+        fault(uploader, "the edge reported a shorter prefix");
+        return;
+    }
+    uploader->prefix = (int)ready->prefix;
+    struct device_creation creation = {
+        .first = (int)ready->first,
+        .prefix = (int)ready->prefix,
+        .partitions = (int)ready->partitions,
+        .creation_ns = ready->creation_ns > INT64_MAX ? INT64_MAX : (int64_t)ready->creation_ns,
+    };
+    uploader->config.events->ready(uploader->config.owner, &creation);
+}
+
+static void take_rejected(struct device_uploader *uploader,
+                          const Layerlift__V1__BlobRejected *rejected)
+{
+    ll_log(LL_LOG_WARN, "device", "the edge rejects layer %u's weights (%.200s): they go again",
+           rejected->layer, rejected->reason);
+    if (device_cursor_seek(&uploader->cursor, rejected->layer, 0) != LL_OK) {
+        fault(uploader, "the edge rejected a layer that the model has not");
+    } else if (++uploader->rejections > UPLOAD_REJECTIONS) {
+        fault(uploader, "the edge keeps rejecting the model's weights");
+    }
+}
+
+static void take_complete(struct device_uploader *uploader,
+                          const Layerlift__V1__UploadComplete *complete)
+{
+    if (uploader->is_complete || strcmp(complete->model_id, uploader->config.model->id) != 0) {
+        fault(uploader, "the edge completed another model");
+        return;
+    }
+    uploader->is_complete = true;
+    uploader->prefix = uploader->config.model->table->layer_count;
+    struct device_upload_done done = {
+        .creations = complete->creations > INT32_MAX ? INT32_MAX : (int)complete->creations,
+        .creation_ns =
+            complete->creation_ns > INT64_MAX ? INT64_MAX : (int64_t)complete->creation_ns,
+    };
+    uploader->config.events->complete(uploader->config.owner, &done);
+}
+
+static void take_event(struct device_uploader *uploader, const Layerlift__V1__UploadEvent *event)
+{
+    if (event->kind_case != LAYERLIFT__V1__UPLOAD_EVENT__KIND_ACCEPTED && !uploader->is_accepted) {
+        fault(uploader, "the edge sent an event before it accepted");
+        return;
+    }
+    switch (event->kind_case) {
+    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_ACCEPTED:
+        take_accepted(uploader, event->accepted);
+        break;
+    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_CREDIT:
+        take_credit(uploader, event->credit);
+        break;
+    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_PREFIX_READY:
+        take_ready(uploader, event->prefix_ready);
+        break;
+    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_REJECTED:
+        take_rejected(uploader, event->blob_rejected);
+        break;
+    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_AVAILABLE:
+        if (device_cursor_skip(&uploader->cursor, event->blob_available->layer) != LL_OK) {
+            fault(uploader, "the edge has a layer that the model has not");
+        }
+        break;
+    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_COMPLETE:
+        take_complete(uploader, event->complete);
+        break;
+    default:
+        /* A partition's receipt, or an event of a later version: nothing to do. */
+        break;
+    }
+}
+
+static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
+{
+    (void)stream;
+    struct device_uploader *uploader = owner;
+    if (uploader->has_fault) {
+        return;
+    }
+    Layerlift__V1__UploadEvent *event = layerlift__v1__upload_event__unpack(NULL, bytes, data);
+    if (!event) {
+        fault(uploader, "the edge sent an event that cannot be read");
+        return;
+    }
+    take_event(uploader, event);
+    layerlift__v1__upload_event__free_unpacked(event, NULL);
+    device_link_pump(uploader->config.link);
+}
+
+static void on_closed(void *owner, struct rpc_stream *stream, ll_status status, const char *message)
+{
+    (void)stream;
+    struct device_uploader *uploader = owner;
+    uploader->is_closed = true;
+    device_link_set_source(uploader->config.link, DEVICE_LINK_UPLOAD, NULL);
+    if (uploader->has_fault) {
+        status = LL_E_INVALID;
+        message = uploader->fault.text;
+    } else if (status == LL_OK && !uploader->is_complete) {
+        status = LL_E_INVALID;
+        message = "the edge ended the upload before its end";
+    }
+    uploader->config.events->closed(uploader->config.owner, status, message ? message : "");
+}
+
+static const struct rpc_stream_handler upload_handler = {
+    .on_message = on_message,
+    .on_writable = on_writable,
+    .on_closed = on_closed,
+};
+
+/* ---- Lifetime ---- */
+
+ll_status device_uploader_create(const struct device_uploader_config *config,
+                                 struct device_uploader **out_uploader)
+{
+    struct device_uploader *uploader = calloc(1, sizeof(*uploader));
+    uint8_t *open = NULL;
+    size_t open_bytes = 0;
+    if (!uploader) {
+        return LL_E_NO_MEMORY;
+    }
+    uploader->config = *config;
+    ll_status status = device_cursor_init(&uploader->cursor, config->model->table);
+    if (status == LL_OK) {
+        status = device_wire_open(config->model, config->device, &open, &open_bytes);
+    }
+    if (status == LL_OK) {
+        status = rpc_channel_open(config->channel, UPLOAD_PATH, LL_CLOCK_NEVER, &upload_handler,
+                                  uploader, &uploader->stream);
+    }
+    if (status != LL_OK) {
+        free(open);
+        device_uploader_destroy(uploader);
+        return status;
+    }
+    if (rpc_stream_send(uploader->stream, open, open_bytes, NULL) != LL_OK) {
+        /* Too large for a message, or no memory: `closed` tells. */
+        fault(uploader, "the model's description could not be sent");
+    }
+    free(open);
+    device_link_set_source(
+        config->link, DEVICE_LINK_UPLOAD,
+        &(struct device_link_source){.next = upload_next, .send = upload_send, .owner = uploader});
+    *out_uploader = uploader;
+    return LL_OK;
+}
+
+void device_uploader_destroy(struct device_uploader *uploader)
+{
+    if (uploader) {
+        rpc_stream_unref(uploader->stream);
+        device_cursor_finish(&uploader->cursor);
+        free(uploader);
+    }
+}
+
+void device_uploader_cancel(struct device_uploader *uploader)
+{
+    rpc_stream_cancel(uploader->stream);
+}
+
+int64_t device_uploader_sent_bytes(const struct device_uploader *uploader)
+{
+    return (int64_t)uploader->sent_bytes;
+}

@@ -1,0 +1,72 @@
+/* One upload: the Upload stream of one connection, from `open` to `complete`.
+ *
+ * Sends what the edge says it lacks, in the plan's order, within its credit and the link's window.
+ * The blobs' bytes go from where they lie. A new connection gets a new uploader, and the edge's
+ * `accepted` tells it where the last one stopped.
+ *
+ * Threads: the loop's. */
+#ifndef DEVICE_UPLOADER_H
+#define DEVICE_UPLOADER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/ll_status.h"
+#include "device/device_link.h"
+#include "device/device_model.h"
+#include "rpc/rpc_channel.h"
+
+struct device_uploader;
+
+/* One creation that the edge reported. */
+struct device_creation {
+    int first;
+    int prefix;
+    int partitions;
+    int64_t creation_ns;
+};
+
+/* What the edge counted from `accepted` to `complete`. */
+struct device_upload_done {
+    int creations;
+    int64_t creation_ns;
+};
+
+/* Called on the loop's thread, without locks. */
+struct device_uploader_events {
+    /* The edge knows the model; layers [0, prefix) can run, `left_bytes` are still to be sent. */
+    void (*accepted)(void *owner, int prefix, int64_t left_bytes);
+    /* The edge has `bytes` more of the model than at the last call. */
+    void (*progress)(void *owner, int64_t bytes);
+    /* A longer prefix. `creation->first` equals its prefix where nothing was created for it. */
+    void (*ready)(void *owner, const struct device_creation *creation);
+    /* The whole model is ready. The stream's end follows. */
+    void (*complete)(void *owner, const struct device_upload_done *done);
+    /* The stream is over, exactly once, also after `complete`; the uploader may be destroyed from
+     * the next callback on. LL_E_INVALID with a sentence where the edge broke the protocol. */
+    void (*closed)(void *owner, ll_status status, const char *message);
+};
+
+struct device_uploader_config {
+    const struct device_model *model;
+    struct device_link *link;
+    struct rpc_channel *channel;
+    /* A name for the edge's log. */
+    const char *device;
+    const struct device_uploader_events *events;
+    void *owner;
+};
+
+/* Opens the stream and sends `open`. Errors: LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status device_uploader_create(const struct device_uploader_config *config,
+                                             struct device_uploader **out_uploader);
+/* After `closed`. NULL is allowed. */
+void device_uploader_destroy(struct device_uploader *uploader);
+
+/* Ends the stream; `closed` still comes. */
+void device_uploader_cancel(struct device_uploader *uploader);
+
+/* Payload bytes sent so far. */
+int64_t device_uploader_sent_bytes(const struct device_uploader *uploader);
+
+#endif

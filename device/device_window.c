@@ -1,0 +1,222 @@
+#include "device/device_window.h"
+
+#include <math.h>
+
+#include "core/ll_clock.h"
+
+/* The first bound; a round at the start lasts at least this long, a measurement later this long. */
+#define WINDOW_FIRST_BOUND ((int64_t)32 << 10)
+#define WINDOW_LARGEST_BOUND ((int64_t)64 << 20)
+#define WINDOW_START_ROUND_NS (4 * LL_NS_PER_MS)
+#define WINDOW_ROUND_NS (50 * LL_NS_PER_MS)
+#define WINDOW_MEMORY_NS LL_NS_PER_S
+#define WINDOW_CHUNK_S 0.0017
+#define WINDOW_STALL_NS (100 * LL_NS_PER_MS)
+
+/* The start ends when the rate has grown by less than a quarter in three rounds. */
+enum { WINDOW_FLAT_ROUNDS = 3 };
+#define WINDOW_GROWTH 1.25
+
+void device_window_init(struct device_window *window, double limit_bytes_per_s)
+{
+    *window = (struct device_window){
+        .limit_bytes_per_s = limit_bytes_per_s,
+        .bound_bytes = WINDOW_FIRST_BOUND,
+        .is_starting = true,
+    };
+}
+
+int64_t device_window_chunk(const struct device_window *window)
+{
+    double rate = window->bytes_per_s;
+    double limit = window->limit_bytes_per_s;
+    if (limit > 0 && (rate <= 0 || rate > limit)) {
+        rate = limit;
+    }
+    if (rate <= 0) {
+        return 2 * DEVICE_WINDOW_LEAST_CHUNK;
+    }
+    int64_t chunk = DEVICE_WINDOW_LARGEST_CHUNK;
+    while (chunk > DEVICE_WINDOW_LEAST_CHUNK && (double)chunk > rate * WINDOW_CHUNK_S) {
+        chunk /= 2;
+    }
+    return chunk;
+}
+
+bool device_window_admits(struct device_window *window, int64_t bytes)
+{
+    int64_t under_way = (int64_t)(window->upload_sent - window->upload_acked);
+    window->is_full = under_way > 0 && under_way + bytes > window->bound_bytes;
+    return !window->is_full;
+}
+
+void device_window_starve(struct device_window *window)
+{
+    window->is_starved = true;
+}
+
+static void begin_round(struct device_window *window, int64_t now_ns)
+{
+    window->since_ns = now_ns;
+    window->since_mark = window->acked_mark;
+    window->until_mark = window->sent_mark;
+    window->is_starved = false;
+}
+
+static void advance_mark(struct device_window *window, int64_t bytes, int64_t now_ns)
+{
+    if (window->sent_mark == window->acked_mark) {
+        /* Nothing was under way: time without anything to do is not measured. */
+        begin_round(window, now_ns);
+        window->last_ack_ns = now_ns;
+    }
+    window->sent_mark += (uint64_t)bytes;
+}
+
+void device_window_send_upload(struct device_window *window, int64_t bytes, int64_t now_ns)
+{
+    advance_mark(window, bytes, now_ns);
+    window->upload_sent += (uint64_t)bytes;
+    if (window->sent_count < DEVICE_WINDOW_SENT) {
+        unsigned at = (window->sent_head + window->sent_count++) % DEVICE_WINDOW_SENT;
+        window->sent[at] = (struct device_window_sent){
+            .upload_bytes = window->upload_sent, .mark = window->sent_mark, .at_ns = now_ns};
+    }
+}
+
+uint64_t device_window_send_query(struct device_window *window, int64_t bytes, int64_t now_ns)
+{
+    advance_mark(window, bytes, now_ns);
+    return window->sent_mark;
+}
+
+static void set_bound(struct device_window *window)
+{
+    double bound = window->bytes_per_s * (double)window->least_rtt_ns / (double)LL_NS_PER_S +
+                   2 * (double)device_window_chunk(window);
+    window->bound_bytes =
+        bound < (double)WINDOW_LARGEST_BOUND ? (int64_t)bound : WINDOW_LARGEST_BOUND;
+}
+
+/* The largest rate of the last second becomes the bandwidth. */
+static void note_rate(struct device_window *window, double rate, int64_t now_ns)
+{
+    window->rates[window->next_rate++ % DEVICE_WINDOW_RATES] =
+        (struct device_window_rate){.bytes_per_s = rate, .at_ns = now_ns};
+    double largest = rate;
+    for (int i = 0; i < DEVICE_WINDOW_RATES; i++) {
+        const struct device_window_rate *old = &window->rates[i];
+        if (old->bytes_per_s > largest && now_ns - old->at_ns <= WINDOW_MEMORY_NS) {
+            largest = old->bytes_per_s;
+        }
+    }
+    window->bytes_per_s = largest;
+}
+
+static void end_start_round(struct device_window *window, double rate, int64_t now_ns)
+{
+    if (!window->is_starved) {
+        window->flat_rounds =
+            rate > WINDOW_GROWTH * window->start_rate ? 0 : window->flat_rounds + 1;
+    }
+    window->start_rate = fmax(window->start_rate, rate);
+    window->bytes_per_s = window->start_rate;
+    if (window->flat_rounds >= WINDOW_FLAT_ROUNDS) {
+        window->is_starting = false;
+        note_rate(window, window->start_rate, now_ns);
+        set_bound(window);
+    } else if (!window->is_starved && window->bound_bytes < WINDOW_LARGEST_BOUND / 2) {
+        window->bound_bytes *= 2;
+    }
+}
+
+/* Ends the measurement under way if it has lasted long enough. */
+static void measure(struct device_window *window, int64_t now_ns)
+{
+    int64_t round_ns = window->is_starting ? WINDOW_START_ROUND_NS : WINDOW_ROUND_NS;
+    if (!window->is_starting && round_ns < 2 * window->least_rtt_ns) {
+        round_ns = 2 * window->least_rtt_ns;
+    }
+    int64_t took_ns = now_ns - window->since_ns;
+    if (took_ns < round_ns || window->acked_mark < window->until_mark) {
+        return;
+    }
+    double rate =
+        (double)(window->acked_mark - window->since_mark) * (double)LL_NS_PER_S / (double)took_ns;
+    if (window->is_starting) {
+        end_start_round(window, rate, now_ns);
+    } else {
+        if (window->is_starved && rate < window->bytes_per_s) {
+            rate = window->bytes_per_s;
+        }
+        note_rate(window, rate, now_ns);
+        set_bound(window);
+    }
+    begin_round(window, now_ns);
+}
+
+void device_window_ack_mark(struct device_window *window, uint64_t mark, int64_t now_ns)
+{
+    if (mark <= window->acked_mark || mark > window->sent_mark) {
+        return;
+    }
+    window->acked_mark = mark;
+    window->last_ack_ns = now_ns;
+    measure(window, now_ns);
+}
+
+void device_window_ack_upload(struct device_window *window, uint64_t upload_bytes, int64_t now_ns)
+{
+    if (upload_bytes <= window->upload_acked || upload_bytes > window->upload_sent) {
+        return;
+    }
+    window->upload_acked = upload_bytes;
+    window->last_ack_ns = now_ns;
+    uint64_t mark = 0;
+    int64_t sent_ns = 0;
+    while (window->sent_count > 0 && window->sent[window->sent_head].upload_bytes <= upload_bytes) {
+        mark = window->sent[window->sent_head].mark;
+        sent_ns = window->sent[window->sent_head].at_ns;
+        window->sent_head = (window->sent_head + 1) % DEVICE_WINDOW_SENT;
+        window->sent_count--;
+    }
+    if (mark == 0) {
+        return;
+    }
+    int64_t rtt_ns = now_ns - sent_ns;
+    if (rtt_ns > 0 && (window->least_rtt_ns == 0 || rtt_ns < window->least_rtt_ns)) {
+        window->least_rtt_ns = rtt_ns;
+    }
+    device_window_ack_mark(window, mark, now_ns);
+}
+
+int64_t device_window_stall_ns(const struct device_window *window)
+{
+    if (!window->is_full) {
+        return LL_CLOCK_NEVER;
+    }
+    int64_t wait_ns = 4 * window->least_rtt_ns;
+    return ll_clock_deadline(window->last_ack_ns,
+                             wait_ns > WINDOW_STALL_NS ? wait_ns : WINDOW_STALL_NS);
+}
+
+void device_window_stall(struct device_window *window, int64_t now_ns)
+{
+    if (device_window_stall_ns(window) > now_ns) {
+        return;
+    }
+    if (window->bound_bytes < WINDOW_LARGEST_BOUND / 2) {
+        window->bound_bytes *= 2;
+    }
+    window->last_ack_ns = now_ns;
+}
+
+double device_window_bytes_per_s(const struct device_window *window)
+{
+    return window->bytes_per_s;
+}
+
+int64_t device_window_rtt_ns(const struct device_window *window)
+{
+    return window->least_rtt_ns;
+}
