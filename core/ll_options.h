@@ -3,7 +3,7 @@
  * The sentence in `err` names the value and what is allowed, not the option, so that a caller
  * writes `argp_error(state, "--threads: %s", err.text)`.
  *
- * Threads: pure. */
+ * Threads: pure, but for the last one. */
 #ifndef LL_OPTIONS_H
 #define LL_OPTIONS_H
 
@@ -19,5 +19,10 @@ LL_MUST_USE ll_status ll_parse_int(const char *text, int64_t min, int64_t max, i
  * LL_E_INVALID. */
 LL_MUST_USE ll_status ll_parse_double(const char *text, double min, double max, double *out_value,
                                       struct ll_error *err);
+
+/* `bazel run` starts programs in a folder of its own: goes back to the one in which it was called,
+ * so that relative paths mean what they say. Nothing happens for other callers. Call it first in
+ * main. */
+void ll_options_enter_caller_folder(void);
 
 #endif

@@ -1,0 +1,76 @@
+#include "darknet_backend/dkb_arena.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ARENA_UNIT_FLOATS = 16 };
+
+ll_status dkb_arena_init(struct dkb_arena *arena, int capacity)
+{
+    *arena = (struct dkb_arena){.capacity = capacity};
+    arena->blocks = calloc(capacity > 0 ? (size_t)capacity : 1, sizeof(*arena->blocks));
+    return arena->blocks ? LL_OK : LL_E_NO_MEMORY;
+}
+
+void dkb_arena_finish(struct dkb_arena *arena)
+{
+    free(arena->blocks);
+    *arena = (struct dkb_arena){0};
+}
+
+void dkb_arena_reset(struct dkb_arena *arena)
+{
+    arena->count = 0;
+    arena->peak = 0;
+}
+
+/* The block before which the smallest gap lies that holds `floats`; `count` (the open end) where
+ * none does. Sets the gap's place. */
+static int find_gap(const struct dkb_arena *arena, int64_t floats, int64_t *out_at)
+{
+    int best = arena->count;
+    int64_t best_gap = INT64_MAX;
+    int64_t end = 0;
+    for (int i = 0; i < arena->count; i++) {
+        int64_t gap = arena->blocks[i].at - end;
+        if (gap >= floats && gap < best_gap) {
+            best = i;
+            best_gap = gap;
+            *out_at = end;
+        }
+        end = arena->blocks[i].at + arena->blocks[i].floats;
+    }
+    if (best == arena->count) {
+        *out_at = end;
+    }
+    return best;
+}
+
+int64_t dkb_arena_take(struct dkb_arena *arena, int64_t floats)
+{
+    assert(floats > 0 && arena->count < arena->capacity);
+    floats = (floats + ARENA_UNIT_FLOATS - 1) / ARENA_UNIT_FLOATS * ARENA_UNIT_FLOATS;
+    int64_t at = 0;
+    int before = find_gap(arena, floats, &at);
+    memmove(arena->blocks + before + 1, arena->blocks + before,
+            (size_t)(arena->count - before) * sizeof(*arena->blocks));
+    arena->blocks[before] = (struct dkb_arena_block){at, floats};
+    arena->count++;
+    if (at + floats > arena->peak) {
+        arena->peak = at + floats;
+    }
+    return at;
+}
+
+void dkb_arena_give(struct dkb_arena *arena, int64_t at)
+{
+    int i = 0;
+    while (i < arena->count && arena->blocks[i].at != at) {
+        i++;
+    }
+    assert(i < arena->count);
+    memmove(arena->blocks + i, arena->blocks + i + 1,
+            (size_t)(arena->count - i - 1) * sizeof(*arena->blocks));
+    arena->count--;
+}

@@ -1,0 +1,43 @@
+/* Plans where a run's tensors lie in one piece of memory: each gets a place when it is made and
+ * gives it back after its last reader, so that the memory is as large as what lives at once, not as
+ * the sum over the layers.
+ *
+ * Units are floats; places are multiples of 16 (64 bytes). The best gap is the smallest that fits.
+ *
+ * Threads: one per arena. */
+#ifndef DKB_ARENA_H
+#define DKB_ARENA_H
+
+#include <stdint.h>
+
+#include "core/ll_status.h"
+
+struct dkb_arena_block {
+    int64_t at;
+    int64_t floats;
+};
+
+struct dkb_arena {
+    /* What lives, in order of place; room for `capacity`. */
+    struct dkb_arena_block *blocks;
+    int count;
+    int capacity;
+    /* Memory needed so far, in floats. */
+    int64_t peak;
+};
+
+/* Room for `capacity` blocks that live at once. Errors: LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status dkb_arena_init(struct dkb_arena *arena, int capacity);
+/* Takes a zeroed arena too. */
+void dkb_arena_finish(struct dkb_arena *arena);
+
+/* Forgets all blocks and the peak. */
+void dkb_arena_reset(struct dkb_arena *arena);
+
+/* A place for `floats` floats (at least 1). There is room for one block more. */
+int64_t dkb_arena_take(struct dkb_arena *arena, int64_t floats);
+
+/* Gives back the place that dkb_arena_take returned. */
+void dkb_arena_give(struct dkb_arena *arena, int64_t at);
+
+#endif

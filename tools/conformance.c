@@ -1,0 +1,203 @@
+/* Runs the conformance check on every cfg of a folder and prints a table. */
+#include <argp.h>
+#include <dirent.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/ll_options.h"
+#include "core/ll_sync.h"
+#include "core/ll_version.h"
+#include "tools/conformance_check.h"
+
+const char *argp_program_version = "conformance (layerlift) " LL_VERSION;
+
+struct options {
+    const char *cfg_dir;
+    const char *only;
+    struct conformance_config check;
+};
+
+enum { OPT_CFG_DIR = 1, OPT_ONLY, OPT_ENGINE, OPT_THREADS, OPT_SEED };
+
+static const struct argp_option option_list[] = {
+    {"cfg-dir", OPT_CFG_DIR, "D", 0, "Folder with the cfgs (default: those that Darknet ships)", 0},
+    {"only", OPT_ONLY, "NAME", 0, "Only this cfg, with or without .cfg", 0},
+    {"engine", OPT_ENGINE, "E", 0, "Engine to check (default darknet)", 0},
+    {"threads", OPT_THREADS, "N", 0, "Compute threads of the engine (default 1)", 0},
+    {"seed", OPT_SEED, "N", 0, "Seed of weights, inputs and splits (default 1)", 0},
+    {0},
+};
+
+static const char doc[] =
+    "Checks that an engine computes what stock Darknet computes, with seeded weights."
+    "\vFor each cfg: our whole run equals stock network_predict on every layer's output; then "
+    "every group by itself, in memory filled with NaN and fed only with its inputs from the whole "
+    "run, gives what the whole run gave (where their operations add up to no more than 20 x 10^9, "
+    "every pair of legal cuts); then three random two-way splits. All comparisons are of bits.\n\n"
+    "Columns: layers, MB of weights (10^6 bytes), largest difference from stock, ranges run by "
+    "themselves ('all' where these are all pairs), seconds of one stock run and of the whole "
+    "check, verdict. A cfg with recurrent layers or with a file beside it (tree, map) is refused "
+    "with the reason, which is no failure.\n\n"
+    "Exit status: 0 all passed, 1 something failed, 2 wrong options.";
+
+static int64_t parse_number(struct argp_state *state, const char *option, const char *text,
+                            int64_t min, int64_t max)
+{
+    struct ll_error err;
+    int64_t value = min;
+    if (ll_parse_int(text, min, max, &value, &err) != LL_OK) {
+        argp_error(state, "--%s: %s", option, err.text);
+    }
+    return value;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct options *options = state->input;
+    switch (key) {
+    case OPT_CFG_DIR:
+        options->cfg_dir = arg;
+        return 0;
+    case OPT_ONLY:
+        options->only = arg;
+        return 0;
+    case OPT_ENGINE:
+        options->check.engine.name = arg;
+        return 0;
+    case OPT_THREADS:
+        options->check.engine.threads = (int)parse_number(state, "threads", arg, 1, 256);
+        return 0;
+    case OPT_SEED:
+        options->check.seed = (uint64_t)parse_number(state, "seed", arg, 0, INT64_MAX);
+        return 0;
+    case ARGP_KEY_END: {
+        struct ll_engine *engine = NULL;
+        struct ll_error err;
+        if (dkb_engine_create(&options->check.engine, &engine, &err) != LL_OK) {
+            argp_error(state, "--engine: %s", err.text);
+        }
+        ll_engine_destroy(engine);
+        return 0;
+    }
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* Darknet's own cfgs among this program's runfiles; false if they are not there. */
+static bool find_shipped_cfgs(const char *program, char *out_path, size_t path_bytes)
+{
+    const char *runfiles = getenv("RUNFILES_DIR");
+    const char *test = getenv("TEST_SRCDIR");
+    char beside[4000];
+    snprintf(beside, sizeof(beside), "%s.runfiles", program);
+    const char *const roots[] = {runfiles, test, beside, ".."};
+    for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
+        if (!roots[i]) {
+            continue;
+        }
+        snprintf(out_path, path_bytes, "%s/darknet/cfg", roots[i]);
+        char *real = access(out_path, R_OK) == 0 ? realpath(out_path, NULL) : NULL;
+        if (real) {
+            snprintf(out_path, path_bytes, "%s", real);
+            free(real);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int is_cfg(const struct dirent *entry)
+{
+    size_t length = strlen(entry->d_name);
+    return length > 4 && strcmp(entry->d_name + length - 4, ".cfg") == 0;
+}
+
+/* "x.cfg" is what `only` ("x" or "x.cfg") asks for. */
+static bool is_wanted(const char *file, const char *only)
+{
+    size_t stem = strlen(file) - 4;
+    return !only || strcmp(file, only) == 0 ||
+           (strlen(only) == stem && strncmp(file, only, stem) == 0);
+}
+
+/* Prints the table's row; returns whether the cfg is all right. */
+static bool check_one(const char *folder, const char *file, const struct conformance_config *config)
+{
+    char path[8192];
+    snprintf(path, sizeof(path), "%s/%s", folder, file);
+    struct ll_error err = {{0}};
+    struct conformance_result result;
+    ll_status status = conformance_check(path, config, &result, &err);
+    printf("%-26.*s %4d %7.1f %10.3g %6d %-4s %7.2f %8.2f  ", (int)(strlen(file) - 4), file,
+           result.layers, (double)result.weights_bytes / 1e6, result.max_difference, result.ranges,
+           result.all_pairs ? "all" : "", result.stock_seconds, result.seconds);
+    if (status == LL_OK) {
+        printf("equal\n");
+    } else {
+        printf("%s: %s\n", result.refused ? "refused" : "FAILED",
+               err.text[0] ? err.text : ll_status_text(status));
+    }
+    fflush(stdout);
+    return status == LL_OK || result.refused;
+}
+
+static bool check_all(const char *folder, const struct options *options)
+{
+    struct dirent **entries = NULL;
+    int count = scandir(folder, &entries, is_cfg, alphasort);
+    if (count < 0) {
+        fprintf(stderr, "conformance: %s: cannot be read\n", folder);
+        return false;
+    }
+    printf("%-26s %4s %7s %10s %11s %7s %8s  %s\n", "cfg", "", "MB", "difference", "ranges",
+           "stock s", "check s", "verdict");
+    int checked = 0;
+    int failed = 0;
+    for (int i = 0; i < count; i++) {
+        if (is_wanted(entries[i]->d_name, options->only)) {
+            checked++;
+            failed += !check_one(folder, entries[i]->d_name, &options->check);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    if (checked == 0) {
+        fprintf(stderr, "conformance: %s: no %s.cfg\n", folder,
+                options->only ? options->only : "*");
+        return false;
+    }
+    printf("%d checked, %d failed\n", checked, failed);
+    return failed == 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct argp argp = {option_list, parse_option, NULL, doc, NULL, NULL, NULL};
+    struct options options = {
+        .check = {.engine = {.name = "darknet", .threads = 1},
+                  .seed = 1,
+                  .pairs_flops = CONFORMANCE_PAIRS_FLOPS},
+    };
+    argp_err_exit_status = 2;
+    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    char shipped[4096];
+    if (!options.cfg_dir && !find_shipped_cfgs(argv[0], shipped, sizeof(shipped))) {
+        fprintf(stderr, "conformance: Darknet's cfgs are not beside the program; use --cfg-dir\n");
+        return EXIT_FAILURE;
+    }
+    ll_options_enter_caller_folder();
+    ll_thread_flush_denormals();
+    char folder[] = "/tmp/conformance-XXXXXX";
+    if (!mkdtemp(folder)) {
+        fprintf(stderr, "conformance: no folder for weights in /tmp\n");
+        return EXIT_FAILURE;
+    }
+    options.check.folder = folder;
+    bool ok = check_all(options.cfg_dir ? options.cfg_dir : shipped, &options);
+    rmdir(folder);
+    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
