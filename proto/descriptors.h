@@ -1,0 +1,11 @@
+/* What a server tells by reflection: a serialised FileDescriptorSet of every service here, with
+ * imports and comments. */
+#ifndef PROTO_DESCRIPTORS_H
+#define PROTO_DESCRIPTORS_H
+
+#include <stddef.h>
+
+extern const unsigned char proto_descriptors[];
+extern const size_t proto_descriptors_bytes;
+
+#endif
