@@ -7,13 +7,13 @@
 
 #include <stdint.h>
 
-/* A cfg text, a layer count, and one layer's fan-in (route inputs, anchors, lists). */
+/* A cfg text, a layer count, one layer's fan-in (what a route names), and its anchors. */
 #define LL_LIMIT_CFG_BYTES (4u << 20)
 #define LL_LIMIT_CFG_LINE_BYTES (64u << 10)
 #define LL_LIMIT_SECTION_OPTIONS 256
 #define LL_LIMIT_LAYERS 4096
 #define LL_LIMIT_LAYER_READS 256
-#define LL_LIMIT_LAYER_LIST 4096
+#define LL_LIMIT_ANCHORS 256
 
 /* One dimension; one tensor (the largest of Darknet's own networks is 47 MB); one layer's scratch
  * memory; one layer's weights; a model's weights. */

@@ -39,7 +39,7 @@ static void read_anchors(struct dkb_builder *builder)
 static void read_mask(struct dkb_builder *builder)
 {
     struct dkb_layer *layer = builder->layer;
-    layer->n = dkb_read_ints(builder->reader, "mask", LL_LIMIT_LAYER_LIST, &layer->mask);
+    layer->n = dkb_read_ints(builder->reader, "mask", LL_LIMIT_ANCHORS, &layer->mask);
     for (int i = 0; i < layer->n; i++) {
         if (layer->mask[i] < 0 || layer->mask[i] >= layer->total) {
             dkb_refuse(builder->reader, "mask", LL_E_INVALID, "%d is not one of the %d anchors",
@@ -85,7 +85,7 @@ void dkb_build_yolo(struct dkb_builder *builder)
     }
     refuse_files(builder);
     layer->classes = dkb_read_int(builder->reader, "classes", 20, 0, LL_LIMIT_DIM);
-    layer->total = dkb_read_int(builder->reader, "num", 1, 1, LL_LIMIT_LAYER_LIST);
+    layer->total = dkb_read_int(builder->reader, "num", 1, 1, LL_LIMIT_ANCHORS);
     layer->coords = 4;
     read_mask(builder);
     read_anchors(builder);
@@ -102,7 +102,7 @@ void dkb_build_region(struct dkb_builder *builder)
     refuse_files(builder);
     layer->coords = dkb_read_int(reader, "coords", 4, 0, LL_LIMIT_DIM);
     layer->classes = dkb_read_int(reader, "classes", 20, 0, LL_LIMIT_DIM);
-    layer->total = dkb_read_int(reader, "num", 1, 1, LL_LIMIT_LAYER_LIST);
+    layer->total = dkb_read_int(reader, "num", 1, 1, LL_LIMIT_ANCHORS);
     layer->n = layer->total;
     layer->softmax = dkb_read_flag(reader, "softmax");
     layer->background = dkb_read_int(reader, "background", 0, 0, 1);

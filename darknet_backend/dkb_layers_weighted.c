@@ -37,13 +37,13 @@ static int64_t scales_in_file(struct dkb_builder *builder, int64_t channels)
 static int64_t slide(struct dkb_builder *builder, int64_t side, int64_t padding)
 {
     const struct dkb_layer *layer = builder->layer;
-    int64_t free_way = side + padding - layer->size;
-    if (free_way < 0) {
+    long long padded = side + padding;
+    if (padded < layer->size) {
         dkb_refuse(builder->reader, "size", LL_E_INVALID,
-                   "larger than the padded input, which has %lld", (long long)(side + padding));
+                   "larger than the padded input, which has %lld", padded);
         return 1;
     }
-    return free_way / layer->stride + 1;
+    return (padded - layer->size) / layer->stride + 1;
 }
 
 static void check_convolution(struct dkb_builder *builder)

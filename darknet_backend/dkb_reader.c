@@ -19,7 +19,10 @@ static void make_printable(const char *text, char out_text[SHOWN_CHARS + 4])
     size_t length = strnlen(text, SHOWN_CHARS + 1);
     size_t shown = length > SHOWN_CHARS ? SHOWN_CHARS : length;
     for (size_t i = 0; i < shown; i++) {
-        out_text[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+        out_text[i] = text[i];
+        if (text[i] < ' ' || text[i] > '~') {
+            out_text[i] = '?';
+        }
     }
     memcpy(out_text + shown, length > shown ? "..." : "", length > shown ? 4 : 1);
 }

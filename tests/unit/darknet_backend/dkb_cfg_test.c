@@ -114,18 +114,17 @@ static void test_lex_refuses_what_is_no_cfg(void)
     check_lex_refused("[net]\n\0", 7, LL_E_INVALID, "line 2: a NUL byte");
 }
 
-/* `count` times `unit` behind `head`. */
+/* `count` times `unit` behind `head`; NULL where memory is short. */
 static char *repeat(const char *head, const char *unit, size_t count, size_t *out_bytes)
 {
-    size_t head_bytes = strlen(head);
-    size_t unit_bytes = strlen(unit);
-    char *text = malloc(head_bytes + unit_bytes * count + 1);
+    size_t room = strlen(head) + strlen(unit) * count + 1;
+    char *text = malloc(room);
     CU_ASSERT_PTR_NOT_NULL_FATAL(text);
-    memcpy(text, head, head_bytes);
-    for (size_t i = 0; i < count; i++) {
-        memcpy(text + head_bytes + i * unit_bytes, unit, unit_bytes);
+    char *next = text ? stpcpy(text, head) : NULL;
+    for (size_t i = 0; next && i < count; i++) {
+        next = stpcpy(next, unit);
     }
-    *out_bytes = head_bytes + unit_bytes * count;
+    *out_bytes = room - 1;
     return text;
 }
 

@@ -291,16 +291,16 @@ static void test_refuse_bad_detectors(void)
 /* `count` times `unit` behind NET must be refused for that reason. */
 static void check_many(const char *unit, size_t count, const char *reason)
 {
-    size_t unit_bytes = strlen(unit);
-    char *text = malloc(sizeof(NET) + unit_bytes * count);
+    char *text = malloc(sizeof(NET) + strlen(unit) * count);
     CU_ASSERT_PTR_NOT_NULL_FATAL(text);
-    memcpy(text, NET, sizeof(NET) - 1);
-    for (size_t i = 0; i < count; i++) {
-        memcpy(text + sizeof(NET) - 1 + i * unit_bytes, unit, unit_bytes);
+    if (text) {
+        char *next = stpcpy(text, NET);
+        for (size_t i = 0; i < count; i++) {
+            next = stpcpy(next, unit);
+        }
+        const struct refusal refusal = {text, LL_E_EXHAUSTED, reason};
+        check(&refusal, 1);
     }
-    text[sizeof(NET) - 1 + unit_bytes * count] = '\0';
-    const struct refusal refusal = {text, LL_E_EXHAUSTED, reason};
-    check(&refusal, 1);
     free(text);
 }
 
