@@ -132,9 +132,14 @@ static bool check_one(const char *folder, const char *file, const struct conform
     struct ll_error err = {{0}};
     struct conformance_result result;
     ll_status status = conformance_check(path, config, &result, &err);
-    printf("%-26.*s %4d %7.1f %10.3g %6d %-4s %7.2f %8.2f  ", (int)(strlen(file) - 4), file,
-           result.layers, (double)result.weights_bytes / 1e6, result.max_difference, result.ranges,
-           result.all_pairs ? "all" : "", result.stock_seconds, result.seconds);
+    if (result.layers > 0) {
+        printf("%-20.*s %6d %7.1f %10.3g %6d %-3s %7.2f %7.2f  ", (int)(strlen(file) - 4), file,
+               result.layers, (double)result.weights_bytes / 1e6, result.max_difference,
+               result.ranges, result.all_pairs ? "all" : "", result.stock_seconds, result.seconds);
+    } else {
+        printf("%-20.*s %6s %7s %10s %6s %-3s %7s %7s  ", (int)(strlen(file) - 4), file, "-", "-",
+               "-", "-", "", "-", "-");
+    }
     if (status == LL_OK) {
         printf("equal\n");
     } else {
@@ -153,8 +158,8 @@ static bool check_all(const char *folder, const struct options *options)
         fprintf(stderr, "conformance: %s: cannot be read\n", folder);
         return false;
     }
-    printf("%-26s %4s %7s %10s %11s %7s %8s  %s\n", "cfg", "", "MB", "difference", "ranges",
-           "stock s", "check s", "verdict");
+    printf("%-20s %6s %7s %10s %6s %-3s %7s %7s  %s\n", "cfg", "layers", "MB", "difference",
+           "ranges", "", "stock s", "check s", "verdict");
     int checked = 0;
     int failed = 0;
     for (int i = 0; i < count; i++) {

@@ -1,0 +1,172 @@
+#include "darknet_backend/dkb_input.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/ll_buf.h"
+#include "core/ll_limits.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files hold little-endian floats");
+
+/* A names file: more than any list of classes takes. */
+static const int64_t labels_limit_bytes = (int64_t)16 << 20;
+
+static ll_status load_raw(const char *path, int64_t floats, float **out_data, struct ll_error *err)
+{
+    struct ll_buf *file = NULL;
+    ll_status status = ll_buf_map_file(path, LL_LIMIT_TENSOR_BYTES, &file, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    size_t expected = (size_t)floats * sizeof(float);
+    float *data = NULL;
+    if (ll_buf_bytes(file) != expected) {
+        status = ll_fail(err, LL_E_INVALID,
+                         "%s: %zu bytes, but the network's input has %zu (%lld floats)", path,
+                         ll_buf_bytes(file), expected, (long long)floats);
+    } else if (!(data = malloc(expected))) {
+        status = ll_fail(err, LL_E_NO_MEMORY, "%s: no memory for the input", path);
+    } else {
+        memcpy(data, ll_buf_data(file), expected);
+        *out_data = data;
+    }
+    ll_buf_unref(file);
+    return status;
+}
+
+ll_status dkb_input_load(const struct dkb_input_source *source, const struct ll_table *table,
+                         float **out_data, struct ll_error *err)
+{
+    if (source->input_f32) {
+        return load_raw(source->input_f32, table->in_floats, out_data, err);
+    }
+    return dkb_image_load(source->image, table->in_c, table->in_h, table->in_w, source->fit,
+                          out_data, err);
+}
+
+ll_status dkb_output_write(const char *path, const float *data, int64_t floats,
+                           struct ll_error *err)
+{
+    FILE *file = fopen(path, "wb");
+    if (!file) {
+        return ll_fail(err, LL_E_IO, "%s: %s", path, strerror(errno));
+    }
+    size_t written = fwrite(data, sizeof(float), (size_t)floats, file);
+    int error = errno;
+    if (fclose(file) != 0) {
+        error = errno;
+        written = 0;
+    }
+    if (written != (size_t)floats) {
+        return ll_fail(err, LL_E_IO, "%s: %s", path, strerror(error));
+    }
+    return LL_OK;
+}
+
+static int64_t count_lines(const char *text, size_t bytes)
+{
+    int64_t lines = bytes > 0 && text[bytes - 1] != '\n' ? 1 : 0;
+    for (size_t i = 0; i < bytes; i++) {
+        lines += text[i] == '\n';
+    }
+    return lines;
+}
+
+/* Cuts `labels->text` into lines. */
+static void split_lines(struct dkb_labels *labels)
+{
+    char *line = labels->text;
+    for (int64_t i = 0; i < labels->count; i++) {
+        labels->names[i] = line;
+        size_t length = strcspn(line, "\n");
+        char *next = line[length] ? line + length + 1 : line + length;
+        line[length] = '\0';
+        if (length > 0 && line[length - 1] == '\r') {
+            line[length - 1] = '\0';
+        }
+        line = next;
+    }
+}
+
+static ll_status labels_init(struct dkb_labels *labels, const struct ll_buf *file, const char *path,
+                             struct ll_error *err)
+{
+    const char *text = ll_buf_data(file);
+    size_t bytes = ll_buf_bytes(file);
+    labels->count = count_lines(text, bytes);
+    if (labels->count == 0) {
+        return ll_fail(err, LL_E_INVALID, "%s: no names in it", path);
+    }
+    if (memchr(text, '\0', bytes)) {
+        return ll_fail(err, LL_E_INVALID, "%s: a NUL byte in a list of names", path);
+    }
+    labels->text = strndup(text, bytes);
+    labels->names = calloc((size_t)labels->count, sizeof(*labels->names));
+    if (!labels->text || !labels->names) {
+        return ll_fail(err, LL_E_NO_MEMORY, "%s: no memory for names", path);
+    }
+    split_lines(labels);
+    return LL_OK;
+}
+
+ll_status dkb_labels_load(const char *path, struct dkb_labels *out_labels, struct ll_error *err)
+{
+    struct ll_buf *file = NULL;
+    ll_status status = ll_buf_map_file(path, labels_limit_bytes, &file, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    struct dkb_labels labels = {0};
+    status = labels_init(&labels, file, path, err);
+    ll_buf_unref(file);
+    if (status == LL_OK) {
+        *out_labels = labels;
+    } else {
+        dkb_labels_finish(&labels);
+    }
+    return status;
+}
+
+void dkb_labels_finish(struct dkb_labels *labels)
+{
+    free(labels->names);
+    free(labels->text);
+    *labels = (struct dkb_labels){0};
+}
+
+const char *dkb_label(const struct dkb_labels *labels, int64_t floats, int64_t index,
+                      char scratch[static DKB_LABEL_SCRATCH_BYTES])
+{
+    if (labels && labels->count >= floats && labels->names[index][0]) {
+        return labels->names[index];
+    }
+    snprintf(scratch, DKB_LABEL_SCRATCH_BYTES, "%" PRId64, index);
+    return scratch;
+}
+
+static bool is_better(float a, float b)
+{
+    return a > b || (!isnan(a) && isnan(b));
+}
+
+int dkb_top_k(const float *values, int64_t floats, int k, struct dkb_top *out_top)
+{
+    int count = 0;
+    for (int64_t i = 0; i < floats; i++) {
+        if (count == k && (k == 0 || !is_better(values[i], out_top[count - 1].value))) {
+            continue;
+        }
+        int at = count < k ? count++ : count - 1;
+        while (at > 0 && is_better(values[i], out_top[at - 1].value)) {
+            out_top[at] = out_top[at - 1];
+            at--;
+        }
+        out_top[at] = (struct dkb_top){i, values[i]};
+    }
+    return count;
+}

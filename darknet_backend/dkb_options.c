@@ -1,0 +1,157 @@
+#include "darknet_backend/dkb_options.h"
+
+#include "core/ll_log.h"
+#include "core/ll_options.h"
+
+/* Keys above those that a program's own options use as letters; a program starts its own at 1. */
+enum {
+    OPT_CFG = 0x1000,
+    OPT_WEIGHTS,
+    OPT_IMAGE,
+    OPT_INPUT_F32,
+    OPT_FIT,
+    OPT_OUTPUT_F32,
+    OPT_ENGINE,
+    OPT_THREADS,
+    OPT_NAMES,
+    OPT_TOP,
+    OPT_JSON,
+    OPT_LOG_LEVEL,
+};
+
+enum { THREADS_MAX = 256, TOP_MAX = 1000 };
+
+static const struct argp_option option_list[] = {
+    {"cfg", OPT_CFG, "C", 0, "The network, as a Darknet cfg file", 0},
+    {"weights", OPT_WEIGHTS, "W", 0, "Its .weights file", 0},
+    {"image", OPT_IMAGE, "I", 0, "Input: a JPEG, PNG or BMP picture", 0},
+    {"input-f32", OPT_INPUT_F32, "F", 0, "Input: raw little-endian f32, channels x height x width",
+     0},
+    {"fit", OPT_FIT, "HOW", 0,
+     "How a picture fits the network: letterbox (the whole, between grey bars) or crop (shorter "
+     "side to size / 0.875, then the middle); default letterbox",
+     0},
+    {"output-f32", OPT_OUTPUT_F32, "F", 0,
+     "Write the network's outputs in layer order, raw little-endian f32", 0},
+    {"engine", OPT_ENGINE, "E", 0, "What computes: darknet (default)", 0},
+    {"threads", OPT_THREADS, "N", 0, "Compute threads, from 1 to 256 (default 1)", 0},
+    {"names", OPT_NAMES, "N", 0, "Names of the classes, one a line", 0},
+    {"top", OPT_TOP, "K", 0, "How many of the best classes to print, from 0 to 1000 (default 5)",
+     0},
+    {"json", OPT_JSON, "F", 0, "Write results as JSON lines to F; - is stdout", 0},
+    {"log-level", OPT_LOG_LEVEL, "L", 0, "error, warn, info or debug (default info)", 0},
+    {0},
+};
+
+static int parse_number(struct argp_state *state, const char *option, const char *text, int min,
+                        int max)
+{
+    struct ll_error err;
+    int64_t value = min;
+    if (ll_parse_int(text, min, max, &value, &err) != LL_OK) {
+        argp_error(state, "--%s: %s", option, err.text);
+    }
+    return (int)value;
+}
+
+static void parse_fit(struct argp_state *state, const char *text, dkb_fit *out_fit)
+{
+    struct ll_error err;
+    if (dkb_fit_parse(text, out_fit, &err) != LL_OK) {
+        argp_error(state, "--fit: %s", err.text);
+    }
+}
+
+static void parse_log_level(struct argp_state *state, const char *text)
+{
+    ll_log_level level = LL_LOG_INFO;
+    if (ll_log_parse_level(text, &level) != LL_OK) {
+        argp_error(state, "--log-level: '%.100s' is not one of error, warn, info, debug", text);
+    }
+    ll_log_set_level(level);
+}
+
+/* The values that stand for themselves; false for another key. */
+static bool take_text(int key, const char *arg, struct dkb_options *options)
+{
+    switch (key) {
+    case OPT_CFG:
+        options->cfg = arg;
+        return true;
+    case OPT_WEIGHTS:
+        options->weights = arg;
+        return true;
+    case OPT_IMAGE:
+        options->input.image = arg;
+        return true;
+    case OPT_INPUT_F32:
+        options->input.input_f32 = arg;
+        return true;
+    case OPT_OUTPUT_F32:
+        options->output_f32 = arg;
+        return true;
+    case OPT_ENGINE:
+        options->engine.name = arg;
+        return true;
+    case OPT_NAMES:
+        options->names = arg;
+        return true;
+    case OPT_JSON:
+        options->json = arg;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void check(struct argp_state *state, const struct dkb_options *options)
+{
+    if (!options->cfg || !options->weights) {
+        argp_error(state, "--cfg and --weights are needed");
+    }
+    if (!options->input.image == !options->input.input_f32) {
+        argp_error(state, "one of --image and --input-f32 is needed, not both");
+    }
+    struct ll_error err;
+    struct ll_engine *engine = NULL;
+    if (dkb_engine_create(&options->engine, &engine, &err) == LL_OK) {
+        ll_engine_destroy(engine);
+    } else {
+        argp_error(state, "--engine: %s", err.text);
+    }
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct dkb_options *options = state->input;
+    if (take_text(key, arg, options)) {
+        return 0;
+    }
+    switch (key) {
+    case ARGP_KEY_INIT:
+        *options = (struct dkb_options){
+            .engine = {.name = "darknet", .threads = 1},
+            .top = 5,
+        };
+        return 0;
+    case OPT_FIT:
+        parse_fit(state, arg, &options->input.fit);
+        return 0;
+    case OPT_THREADS:
+        options->engine.threads = parse_number(state, "threads", arg, 1, THREADS_MAX);
+        return 0;
+    case OPT_TOP:
+        options->top = parse_number(state, "top", arg, 0, TOP_MAX);
+        return 0;
+    case OPT_LOG_LEVEL:
+        parse_log_level(state, arg);
+        return 0;
+    case ARGP_KEY_END:
+        check(state, options);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+const struct argp dkb_options_argp = {option_list, parse_option, NULL, NULL, NULL, NULL, NULL};

@@ -1,0 +1,312 @@
+/* Runs a model on one input and prints the best classes. */
+#include <argp.h>
+#include <json-c/json.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/ll_clock.h"
+#include "core/ll_engine.h"
+#include "core/ll_options.h"
+#include "core/ll_sync.h"
+#include "core/ll_version.h"
+#include "darknet_backend/dkb_engine.h"
+#include "darknet_backend/dkb_input.h"
+#include "darknet_backend/dkb_model_file.h"
+#include "darknet_backend/dkb_options.h"
+
+const char *argp_program_version = "infer (layerlift) " LL_VERSION;
+
+struct options {
+    struct dkb_options model;
+    int repeat;
+};
+
+enum { OPT_REPEAT = 1, REPEAT_MAX = 1000000 };
+
+static const struct argp_option option_list[] = {
+    {"repeat", OPT_REPEAT, "K", 0, "Run K times (default 1)", 0},
+    {0},
+};
+
+static const char doc[] =
+    "Runs a Darknet model on one input and prints the best of its output values with their "
+    "classes' names."
+    "\vThe --json object is {\"event\":\"infer\",\"create_ms\":,\"create_cpu_ms\":,\"ms\":[K run "
+    "times],\"top\":[[label,value],...]}: creation without reading files, as elapsed and as "
+    "processor time. A network with several outputs counts its values through all of them, in "
+    "layer order; where there are more values than names, numbers stand for the names.\n\n"
+    "Exit status: 0 success, 1 failure, 2 wrong options.";
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct options *options = state->input;
+    struct ll_error err;
+    int64_t value = 1;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &options->model;
+        options->repeat = 1;
+        return 0;
+    case OPT_REPEAT:
+        if (ll_parse_int(arg, 1, REPEAT_MAX, &value, &err) != LL_OK) {
+            argp_error(state, "--repeat: %s", err.text);
+        }
+        options->repeat = (int)value;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* Everything that one inference holds; finish takes it half-built. */
+struct inference {
+    const struct options *options;
+    struct dkb_model_file file;
+    struct dkb_labels labels;
+    struct ll_engine *engine;
+    struct ll_engine_model *model;
+    struct ll_engine_context *context;
+    float *input;
+    /* The network's outputs, one behind the other. */
+    struct ll_names names;
+    struct ll_tensor_out *outputs;
+    float *values;
+    int64_t floats;
+    struct dkb_top *top;
+    int top_count;
+    int64_t create_ns;
+    int64_t create_cpu_ns;
+    int64_t *run_ns;
+};
+
+static void inference_finish(struct inference *inference)
+{
+    ll_engine_context_destroy(inference->context);
+    ll_engine_model_destroy(inference->model);
+    ll_engine_destroy(inference->engine);
+    ll_names_finish(&inference->names);
+    dkb_labels_finish(&inference->labels);
+    dkb_model_file_finish(&inference->file);
+    free(inference->input);
+    free(inference->outputs);
+    free(inference->values);
+    free(inference->top);
+    free(inference->run_ns);
+}
+
+static ll_status load(struct inference *inference, struct ll_error *err)
+{
+    const struct dkb_options *options = &inference->options->model;
+    ll_status status = dkb_model_file_load(options->cfg, options->weights, &inference->file, err);
+    if (status == LL_OK && options->names) {
+        status = dkb_labels_load(options->names, &inference->labels, err);
+    }
+    if (status == LL_OK) {
+        status = dkb_input_load(&options->input, &inference->file.network->table, &inference->input,
+                                err);
+    }
+    return status;
+}
+
+/* Processor time of all threads. */
+static int64_t cpu_now_ns(void)
+{
+    struct timespec now = {0};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return now.tv_sec * LL_NS_PER_S + now.tv_nsec;
+}
+
+static ll_status create(struct inference *inference, struct ll_error *err)
+{
+    struct ll_network *network = inference->file.network;
+    ll_status status =
+        dkb_engine_create(&inference->options->model.engine, &inference->engine, err);
+    int64_t start_ns = ll_clock_now_ns();
+    int64_t start_cpu_ns = cpu_now_ns();
+    if (status == LL_OK) {
+        status = ll_engine_model_create(inference->engine, network, &inference->model, err);
+    }
+    if (status == LL_OK) {
+        status = ll_engine_model_extend(inference->model, network->table.layer_count,
+                                        inference->file.blobs, err);
+    }
+    inference->create_ns = ll_clock_now_ns() - start_ns;
+    inference->create_cpu_ns = cpu_now_ns() - start_cpu_ns;
+    if (status == LL_OK) {
+        status = ll_engine_context_create(inference->model, &inference->context, err);
+    }
+    return status;
+}
+
+static ll_status allocate(struct inference *inference, struct ll_error *err)
+{
+    const struct ll_table *table = &inference->file.network->table;
+    ll_status status = ll_table_network_outputs(table, &inference->names);
+    if (status != LL_OK) {
+        return ll_fail(err, status, "out of memory");
+    }
+    int count = inference->names.count;
+    inference->floats = ll_names_bytes(table, &inference->names) / (int64_t)sizeof(float);
+    inference->values = calloc((size_t)inference->floats, sizeof(float));
+    inference->outputs = calloc((size_t)count, sizeof(*inference->outputs));
+    inference->top = calloc((size_t)inference->options->model.top + 1, sizeof(*inference->top));
+    inference->run_ns = calloc((size_t)inference->options->repeat, sizeof(*inference->run_ns));
+    if (!inference->values || !inference->outputs || !inference->top || !inference->run_ns) {
+        return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
+    }
+    float *data = inference->values;
+    for (int i = 0; i < count; i++) {
+        int name = inference->names.names[i];
+        int64_t floats = ll_table_tensor_floats(table, name);
+        inference->outputs[i] = (struct ll_tensor_out){name, floats, data};
+        data += floats;
+    }
+    return LL_OK;
+}
+
+static ll_status run(struct inference *inference, struct ll_error *err)
+{
+    const struct ll_table *table = &inference->file.network->table;
+    const struct ll_tensor_in input = {LL_TENSOR_INPUT, table->in_floats, inference->input};
+    const struct ll_run run = {
+        .end = table->layer_count,
+        .inputs = &input,
+        .input_count = 1,
+        .outputs = inference->outputs,
+        .output_count = inference->names.count,
+    };
+    for (int i = 0; i < inference->options->repeat; i++) {
+        int64_t start_ns = ll_clock_now_ns();
+        ll_status status = ll_engine_run(inference->context, &run, err);
+        inference->run_ns[i] = ll_clock_now_ns() - start_ns;
+        if (status != LL_OK) {
+            return status;
+        }
+    }
+    inference->top_count = dkb_top_k(inference->values, inference->floats,
+                                     inference->options->model.top, inference->top);
+    return LL_OK;
+}
+
+static const char *label(const struct inference *inference, int place, char *scratch)
+{
+    return dkb_label(&inference->labels, inference->floats, inference->top[place].index, scratch);
+}
+
+static void print_top(const struct inference *inference)
+{
+    for (int i = 0; i < inference->top_count; i++) {
+        char scratch[DKB_LABEL_SCRATCH_BYTES];
+        printf("%9.6f  %s\n", (double)inference->top[i].value, label(inference, i, scratch));
+    }
+    int64_t best_ns = inference->run_ns[0];
+    for (int i = 1; i < inference->options->repeat; i++) {
+        best_ns = inference->run_ns[i] < best_ns ? inference->run_ns[i] : best_ns;
+    }
+    printf("engine %s (%s, %d thread%s): created in %.1f ms, ran in %.1f ms%s\n",
+           inference->engine->name, inference->engine->instruction_set, inference->engine->threads,
+           inference->engine->threads == 1 ? "" : "s", ll_clock_ms(inference->create_ns),
+           ll_clock_ms(best_ns), inference->options->repeat > 1 ? " at best" : "");
+}
+
+/* A number that JSON can hold, or null. */
+static struct json_object *json_number(double value)
+{
+    return isfinite(value) ? json_object_new_double(value) : NULL;
+}
+
+static struct json_object *to_json(const struct inference *inference)
+{
+    struct json_object *object = json_object_new_object();
+    json_object_object_add(object, "event", json_object_new_string("infer"));
+    json_object_object_add(object, "create_ms", json_number(ll_clock_ms(inference->create_ns)));
+    json_object_object_add(object, "create_cpu_ms",
+                           json_number(ll_clock_ms(inference->create_cpu_ns)));
+    struct json_object *times = json_object_new_array();
+    for (int i = 0; i < inference->options->repeat; i++) {
+        json_object_array_add(times, json_number(ll_clock_ms(inference->run_ns[i])));
+    }
+    json_object_object_add(object, "ms", times);
+    struct json_object *top = json_object_new_array();
+    for (int i = 0; i < inference->top_count; i++) {
+        char scratch[DKB_LABEL_SCRATCH_BYTES];
+        struct json_object *entry = json_object_new_array();
+        json_object_array_add(entry, json_object_new_string(label(inference, i, scratch)));
+        json_object_array_add(entry, json_number((double)inference->top[i].value));
+        json_object_array_add(top, entry);
+    }
+    json_object_object_add(object, "top", top);
+    return object;
+}
+
+static ll_status write_json(const struct inference *inference, const char *path,
+                            struct ll_error *err)
+{
+    bool to_stdout = strcmp(path, "-") == 0;
+    FILE *file = to_stdout ? stdout : fopen(path, "w");
+    if (!file) {
+        return ll_fail(err, LL_E_IO, "%s: cannot be written", path);
+    }
+    struct json_object *object = to_json(inference);
+    int flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
+    bool ok = fprintf(file, "%s\n", json_object_to_json_string_ext(object, flags)) > 0;
+    json_object_put(object);
+    ok = (to_stdout ? fflush(file) : fclose(file)) == 0 && ok;
+    return ok ? LL_OK : ll_fail(err, LL_E_IO, "%s: cannot be written", path);
+}
+
+static ll_status report(const struct inference *inference, struct ll_error *err)
+{
+    const struct dkb_options *options = &inference->options->model;
+    ll_status status = LL_OK;
+    if (!options->json || strcmp(options->json, "-") != 0) {
+        print_top(inference);
+    }
+    if (options->json) {
+        status = write_json(inference, options->json, err);
+    }
+    if (status == LL_OK && options->output_f32) {
+        status = dkb_output_write(options->output_f32, inference->values, inference->floats, err);
+    }
+    return status;
+}
+
+static ll_status infer(struct inference *inference, struct ll_error *err)
+{
+    ll_status status = load(inference, err);
+    if (status == LL_OK) {
+        status = allocate(inference, err);
+    }
+    if (status == LL_OK) {
+        status = create(inference, err);
+    }
+    if (status == LL_OK) {
+        status = run(inference, err);
+    }
+    return status == LL_OK ? report(inference, err) : status;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct argp_child children[] = {{&dkb_options_argp, 0, NULL, 0}, {0}};
+    static const struct argp argp = {option_list, parse_option, NULL, doc, children, NULL, NULL};
+    struct options options = {.repeat = 1};
+    argp_err_exit_status = 2;
+    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    ll_options_enter_caller_folder();
+    ll_thread_flush_denormals();
+
+    struct inference inference = {.options = &options};
+    struct ll_error err = {{0}};
+    ll_status status = infer(&inference, &err);
+    inference_finish(&inference);
+    if (status != LL_OK) {
+        fprintf(stderr, "infer: %s\n", err.text[0] ? err.text : ll_status_text(status));
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}
