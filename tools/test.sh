@@ -26,7 +26,7 @@ trap 'rm -rf "$work"' EXIT
 status=0
 "$BAZEL" test --build_event_json_file="$work/events" --noshow_progress --color=no \
     --keep_going "$@" //... || status=$?
-counts=$(python3 tools/count_tests.py "$work/events")
+counts=$(python3 tools/testing/count_tests.py "$work/events")
 read -r passed failed skipped <<<"$counts"
 # Bazel failed before there was anything to count.
 if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then

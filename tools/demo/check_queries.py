@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Compares every query's classes with those of the run on the device alone, and sums the run up.
+
+usage: check_queries.py --json FILE --local FILE [--slowdown X]
+
+FILE is what device/agent wrote with --json, LOCAL what tools/infer wrote. Exit status 1 where one query's
+classes are others, in another order, or differ by more than 1e-4 of the largest value, where a query was lost, where a
+query fell back to the device, or where the whole model never became ready.
+"""
+
+import argparse
+import json
+import sys
+
+TOLERANCE = 1e-4
+
+
+def read_events(path):
+    with open(path, encoding="utf-8") as file:
+        return [json.loads(line) for line in file if line.strip()]
+
+
+def difference(top, local):
+    """The largest difference of the values relative to the largest; None where the classes differ."""
+    if not local or [label for label, _ in top] != [label for label, _ in local]:
+        return None
+    return max(abs(p - q) for (_, p), (_, q) in zip(top, local)) / max(abs(q) for _, q in local)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", required=True)
+    parser.add_argument("--local", required=True)
+    parser.add_argument("--slowdown", type=float, default=1.0)
+    options = parser.parse_args()
+    events = read_events(options.json)
+    local = next(e for e in read_events(options.local) if e["event"] == "infer")
+    queries = [e for e in events if e["event"] == "query"]
+    upload = next((e for e in events if e["event"] == "upload"), None)
+    summary = next((e for e in events if e["event"] == "summary"), None)
+    wrong = []
+    largest = 0.0
+    for query in queries:
+        found = difference(query["top"], local["top"])
+        if found is None or found > TOLERANCE:
+            wrong.append(f"query {query['id']}: {query['top']}, on the device alone: {local['top']}")
+        else:
+            largest = max(largest, found)
+        if query["fallback"]:
+            wrong.append(f"query {query['id']} fell back to the device: {query['fallback']}")
+    if not queries or not upload or not summary:
+        wrong.append("the run did not end: queries, 'upload' or 'summary' are missing")
+    elif summary["lost"]:
+        wrong.append(f"{summary['lost']} queries were lost")
+    elif queries[-1]["end"] <= queries[-1]["first"]:
+        wrong.append("the last query did not use the edge")
+    for line in wrong:
+        print(line, file=sys.stderr)
+    if wrong:
+        return 1
+    alone = sorted(local["ms"])[len(local["ms"]) // 2] * options.slowdown
+    after = sorted(q["latency_ms"] for q in queries if q["issued_ms"] >= upload["ready_ms"])
+    print(f"{len(queries)} queries, all with the same {len(local['top'])} classes as the device alone"
+          + (", bit for bit" if largest == 0.0 else f" (values within {largest:.1e})"))
+    print(f"on the device alone     {alone:8.0f} ms")
+    print(f"first query             {queries[0]['latency_ms']:8.0f} ms")
+    if after:
+        print(f"with the whole model    {after[len(after) // 2]:8.0f} ms (median of {len(after)})")
+    seconds = (upload["acked_ms"] - upload["start_ms"]) / 1e3
+    print(f"upload                  {upload['model_bytes'] / 1e6:8.2f} MB in {seconds:.1f} s, ready "
+          f"{upload['ready_ms'] - upload['acked_ms']:.0f} ms later; {upload['partitions']} partitions, "
+          f"{upload['creations']} creations, {upload['creation_ms']:.0f} ms creating")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

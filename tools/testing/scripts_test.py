@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""Tests the scripts that judge: what counts as a failed test, a broken rule, a wrong answer."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.dont_write_bytecode = True  # the source tree stays as it is
+TOOLS = pathlib.Path(__file__).absolute().parent.parent
+sys.path.insert(0, str(TOOLS / "testing"))
+import py_test  # pylint: disable=wrong-import-position
+
+
+class ScriptTest(unittest.TestCase):
+    """A scratch folder, and scripts run in it."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def write_lines(self, name, values):
+        return self.write(name, "".join(json.dumps(value) + "\n" for value in values))
+
+    def run_script(self, script, *arguments):
+        run = subprocess.run([sys.executable, TOOLS / script, *arguments], cwd=self.folder, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        return run.returncode, run.stdout, run.stderr
+
+
+class CountTests(ScriptTest):
+    """tools/testing/count_tests.py"""
+
+    def configured(self, label):
+        return {"id": {"targetConfigured": {"label": label}}, "configured": {"testSize": "SMALL"}}
+
+    def result(self, label, status, xml=None):
+        outputs = []
+        if xml is not None:
+            path = self.write(label.strip("/").replace(":", "_") + ".xml", xml)
+            outputs = [{"name": "test.log", "uri": "file:///nowhere"}, {"name": "test.xml", "uri": path.as_uri()}]
+        return {"id": {"testResult": {"label": label, "run": 1, "shard": 1}},
+                "testResult": {"status": status, "testActionOutput": outputs}}
+
+    def count(self, *events):
+        path = self.write_lines("events", events)
+        status, out, _ = self.run_script("testing/count_tests.py", path)
+        self.assertEqual(status, 0)
+        return tuple(map(int, out.split()))
+
+    def test_suites_are_summed(self):
+        one = '<testsuites><testsuite tests="5" failures="2" skipped="1"/></testsuites>'
+        two = '<testsuites tests="9"><testsuite><testsuite tests="2"/><testsuite tests="1"/></testsuite></testsuites>'
+        self.assertEqual(self.count(self.result("//a:a", "FAILED", one), self.result("//a:b", "PASSED", two)), (5, 2, 1))
+
+    def test_crash_counts_once_beside_the_tests_that_ran(self):
+        xml = '<testsuites><testsuite tests="5" failures="0"/></testsuites>'
+        self.assertEqual(self.count(self.result("//a:a", "FAILED", xml)), (4, 1, 0))
+
+    def test_timeout_missing_and_broken_xml_count_as_failed(self):
+        self.assertEqual(self.count(self.result("//a:a", "TIMEOUT"), self.result("//a:b", "PASSED"),
+                                    self.result("//a:c", "PASSED", "<testsuites>"),
+                                    self.result("//a:d", "PASSED", "<testsuites/>")), (0, 4, 0))
+
+    def test_test_that_never_ran_counts_as_failed(self):
+        xml = '<testsuites><testsuite tests="1"/></testsuites>'
+        self.assertEqual(self.count(self.configured("//a:a"), self.configured("//a:b"),
+                                    self.result("//a:a", "PASSED", xml)), (1, 1, 0))
+
+    def test_last_attempt_decides(self):
+        xml = '<testsuites><testsuite tests="1" failures="{}"/></testsuites>'
+        events = [self.result("//a:a", "FAILED", xml.format(1)), self.result("//a:a", "PASSED", xml.format(0))]
+        self.assertEqual(self.count(*events), (1, 0, 0))
+
+    def test_no_events_count_nothing(self):
+        self.assertEqual(self.count(), (0, 0, 0))
+
+
+class Rules(ScriptTest):
+    """tools/lint/rules.py"""
+
+    def lint(self, path, text):
+        self.write(path, text)
+        status, out, _ = self.run_script("lint/rules.py", path)
+        self.assertEqual(status, 1 if out else 0)
+        return out
+
+    def test_forbidden_calls_are_found_with_their_line(self):
+        for name in ("atoi", "strcpy", "strcat", "sprintf", "strtok", "rand", "exit", "abort", "usleep", "nanosleep"):
+            self.assertIn(f"core/a.c:2: {name}", self.lint("core/a.c", f"void f(void)\n{{ {name} (1); }}\n"))
+
+    def test_like_names_comments_and_strings_are_no_calls(self):
+        self.assertEqual(self.lint("core/a.c", 'int x = snprintf(a) + _exit(1) + s->exit(1) + my_rand(2);\n'
+                                               '/* exit(1) */ // rand()\nconst char *s = "abort()";\n'), "")
+
+    def test_mains_may_exit_and_tools_may_sleep(self):
+        self.assertEqual(self.lint("edge/a.c", "int main(void)\n{\n    exit(1);\n}\n"), "")
+        self.assertEqual(self.lint("tools/a.c", "void f(void) { usleep(1); }\n"), "")
+
+    def test_threads_belong_to_sync(self):
+        self.assertIn("pthread_create", self.lint("edge/a.c", "int x = pthread_create(1);\n"))
+        self.assertEqual(self.lint("core/ll_sync.c", "#include <pthread.h>\nint x = pthread_create(1);\n"), "")
+
+    def test_each_library_has_its_folder(self):
+        self.assertIn("rpc/ alone", self.lint("edge/a.c", "#include <grpc/grpc.h>\n"))
+        self.assertIn("darknet_backend/ alone", self.lint("tests/a.c", "#include <darknet.h>\n"))
+        self.assertIn("darknet_backend/ alone", self.lint("core/a.c", '#include "dnnl.h"\n'))
+        self.assertEqual(self.lint("rpc/a.c", "#include <grpc/grpc.h>\n"), "")
+
+    def test_folders_include_only_what_is_below_them(self):
+        for path, header in (("core/a.c", "rpc/b.h"), ("edge/a.c", "device/b.h"), ("device/a.c", "edge/b.h"),
+                             ("edge/a.c", "darknet_backend/b.h"), ("darknet_backend/a.c", "rpc/b.h"),
+                             ("rpc/a.c", "proto/layerlift/v1/offload.pb-c.h"), ("edge/a.c", "tests/b.h")):
+            self.assertIn("does not include", self.lint(path, f'#include "{header}"\n'), (path, header))
+        self.assertEqual(self.lint("rpc/a.c", '#include "proto/grpc/health/v1/health.pb-c.h"\n'), "")
+        self.assertEqual(self.lint("edge/a.c", '#include "darknet_backend/b.h"\nint main(void)\n{\n}\n'), "")
+
+    def test_disabled_code_is_found(self):
+        self.assertIn("#if 0", self.lint("core/a.c", "#if 0\nint x;\n#endif\n"))
+
+
+class CheckQueries(ScriptTest):
+    """tools/demo/check_queries.py"""
+
+    LOCAL = {"event": "infer", "ms": [20.0, 10.0, 30.0], "top": [["dog", 0.5], ["cat", 0.25]]}
+    UPLOAD = {"event": "upload", "start_ms": 0, "acked_ms": 900, "ready_ms": 950, "model_bytes": 1000, "sent_bytes": 2000,
+              "partitions": 2, "creations": 1, "creation_ms": 3}
+    SUMMARY = {"event": "summary", "queries": 2, "lost": 0, "fallbacks": 0}
+
+    def query(self, number, **changes):
+        return {"event": "query", "id": number, "issued_ms": number * 500, "latency_ms": 100 / number, "first": 0,
+                "end": number, "fallback": None, "top": [["dog", 0.5], ["cat", 0.25]], **changes}
+
+    def check(self, *events):
+        queries = self.write_lines("queries", events)
+        local = self.write_lines("local", [self.LOCAL])
+        return self.run_script("demo/check_queries.py", "--json", queries, "--local", local, "--slowdown", "3")
+
+    def test_equal_answers_pass(self):
+        status, out, err = self.check(self.query(1), self.query(2), self.UPLOAD, self.SUMMARY)
+        self.assertEqual((status, err), (0, ""))
+        self.assertIn("2 queries, all with the same 2 classes", out)
+        self.assertIn("bit for bit", out)
+        self.assertIn("60 ms", out)
+
+    def test_wrong_answers_fail(self):
+        for top in ([["cat", 0.5], ["dog", 0.25]], [["dog", 0.5], ["cat", 0.2501]], [["dog", 0.5]], []):
+            status, _, err = self.check(self.query(1), self.query(2, top=top), self.UPLOAD, self.SUMMARY)
+            self.assertEqual(status, 1, top)
+            self.assertIn("query 2", err)
+
+    def test_fallback_loss_and_missing_end_fail(self):
+        for events in ((self.query(1), self.query(2, fallback="deadline"), self.UPLOAD, self.SUMMARY),
+                       (self.query(1), self.UPLOAD, {**self.SUMMARY, "lost": 1}),
+                       (self.query(1), self.query(2), self.SUMMARY),
+                       (self.query(1), self.query(2, end=0), self.UPLOAD, self.SUMMARY),
+                       (self.UPLOAD, self.SUMMARY)):
+            self.assertEqual(self.check(*events)[0], 1, events)
+
+
+if __name__ == "__main__":
+    sys.exit(py_test.run("scripts"))
