@@ -22,8 +22,12 @@ CACHE = pathlib.Path(os.environ.get("CACHE", pathlib.Path.home() / ".cache/layer
 DROP = re.compile(r"^(-fno-canonical-system-headers|-Wno-free-nonheap-object|-Wunused-but-set-parameter"
                   r"|-frandom-seed=.*|-MD|-MF|-c|-o|-fstack-protector|-Werror)$")
 DROP_NEXT = {"-MF", "-o"}
-# Wants memcpy_s and its kin for every memcpy, memset and snprintf; glibc has none of them.
-CHECKS = "--checks=-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling"
+OPTIONS = [
+    # Wants memcpy_s and its kin for every memcpy, memset and snprintf; glibc has none of them.
+    "--checks=-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling",
+    # .clang-tidy's filter, from the root on: generated code lies in a folder grpc/ as well.
+    f"--header-filter=^({os.getcwd()}/)?(\\./)?(core|rpc|edge|device|darknet_backend)/.*\\.h$",
+]
 
 
 def bazel(*arguments):
@@ -88,10 +92,8 @@ def check(entry, salt):
     name = digest(entry, salt)
     if name and (CACHE / name).exists():
         return ""
-    # .clang-tidy's filter from the root on: generated code lies in a folder grpc/ too.
-    headers = f"^{re.escape(entry['directory'])}/(\\./)?(core|rpc|edge|device|darknet_backend)/.*\\.h$"
-    run = subprocess.run(["clang-tidy", "--quiet", CHECKS, f"--header-filter={headers}", "-p", ".", entry["file"]],
-                         text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    run = subprocess.run(["clang-tidy", "--quiet", *OPTIONS, "-p", ".", entry["file"]], text=True, check=False,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if run.returncode == 0 and not run.stdout.strip():
         if name:
             (CACHE / name).touch()
@@ -109,7 +111,7 @@ def main(arguments):
     if only_database:
         return 0
     version = subprocess.run(["clang-tidy", "--version"], stdout=subprocess.PIPE, check=True).stdout
-    salt = version + CHECKS.encode() + pathlib.Path(".clang-tidy").read_bytes()
+    salt = version + repr(OPTIONS).encode() + pathlib.Path(".clang-tidy").read_bytes()
     CACHE.mkdir(parents=True, exist_ok=True)
     chosen = [entry for file, entry in sorted(entries.items()) if not files or file in files]
     findings = 0
