@@ -1,6 +1,5 @@
 /* What our parser and slicer make of a cfg and a .weights file, against what Darknet's own
- * parse_network_cfg and load_weights make of them. */
-#include <darknet.h>
+ * parse_network_cfg and load_weights make of them (declared through dkb_network.h). */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
