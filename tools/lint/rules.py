@@ -21,6 +21,7 @@ CALLS = (
 )
 CALL = re.compile(r"(?<![\w.>])(?:" + "|".join(f"({names})" for names, _, _ in CALLS) + r")\s*\(")
 PTHREAD = re.compile(r"\bpthread_\w+|<pthread\.h>|<threads\.h>|\bthrd_create\b")
+PROGRAM = re.compile(r"_(main|options)\.[ch]$")
 MAIN = re.compile(r"^int\s+main\s*\(", re.M)
 DISABLED = re.compile(r"^\s*#\s*if\s+0\b", re.M)
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
@@ -30,7 +31,8 @@ OWNERS = (
     (re.compile(r"(^|/)darknet\.h$|(^|/)dnnl[^/]*\.h$"), "darknet_backend"),
     (re.compile(r"^grpc/"), "rpc"),
 )
-# Our folders: what each may include. A main may include darknet_backend/ as well.
+# Our folders: what each may include. A program's own files (its main, its options) may include
+# darknet_backend/ as well.
 FOLDERS = ("core", "darknet_backend", "device", "edge", "proto", "rpc", "tests", "tools")
 MAY_INCLUDE = {
     "core": ("core",),
@@ -94,7 +96,7 @@ class File:
             if match.group(1) != '"' or other not in FOLDERS:
                 continue
             allowed = other in MAY_INCLUDE.get(self.folder, ())
-            if other == "darknet_backend" and self.is_main:
+            if other == "darknet_backend" and (self.is_main or PROGRAM.search(self.path)):
                 allowed = True
             if self.folder == "rpc" and other == "proto" and not RPC_PROTO.match(name):
                 allowed = False

@@ -123,6 +123,7 @@ class Rules(ScriptTest):
             self.assertIn("does not include", self.lint(path, f'#include "{header}"\n'), (path, header))
         self.assertEqual(self.lint("rpc/a.c", '#include "proto/grpc/health/v1/health.pb-c.h"\n'), "")
         self.assertEqual(self.lint("edge/a.c", '#include "darknet_backend/b.h"\nint main(void)\n{\n}\n'), "")
+        self.assertEqual(self.lint("edge/edge_options.h", '#include "darknet_backend/b.h"\n'), "")
 
     def test_disabled_code_is_found(self):
         self.assertIn("#if 0", self.lint("core/a.c", "#if 0\nint x;\n#endif\n"))
