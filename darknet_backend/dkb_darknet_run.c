@@ -284,6 +284,19 @@ static void gather_sources(struct dkb_darknet_context *context, const struct dkb
     }
 }
 
+/* Zeros where Darknet takes its constructors' zeros for granted. */
+static void prepare_memory(struct dkb_darknet_context *context, const struct dkb_layer *layer,
+                           float *output)
+{
+    if (layer->type == COST || (layer->type == REORG && layer->extra)) {
+        /* Outputs that are never, or not all, written. */
+        memset(output, 0, (size_t)layer->outputs * sizeof(float));
+    } else if (layer->type == DECONVOLUTIONAL) {
+        /* Its matrix product multiplies what lies there by 0, which a NaN survives. */
+        memset(context->scratch, 0, layer->workspace_floats * sizeof(float));
+    }
+}
+
 static void compute_layer(struct dkb_darknet_context *context, int index)
 {
     const struct dkb_darknet_model *model = model_of(context);
@@ -293,10 +306,7 @@ static void compute_layer(struct dkb_darknet_context *context, int index)
         return;
     }
     float *output = context->tensors[index + 1];
-    if (layer->type == COST || (layer->type == REORG && layer->extra)) {
-        /* Darknet never writes all of these outputs: its constructors' zeros stay. */
-        memset(output, 0, (size_t)row->out_floats * sizeof(float));
-    }
+    prepare_memory(context, layer, output);
     struct layer copy = model->patterns[index];
     dkb_darknet_point(layer, &copy, output, context->scratch);
     gather_sources(context, layer, &copy);
