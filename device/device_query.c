@@ -70,7 +70,7 @@ ll_status device_query_check_cut(const struct ll_table *table, int first, int en
                                  struct ll_error *err)
 {
     if (first > end) {
-        return ll_fail(err, LL_E_INVALID, "cut %d:%d: the first layer is behind the end", first,
+        return ll_fail(err, LL_E_INVALID, "--cut %d:%d: the first layer is behind the end", first,
                        end);
     }
     int cuts[] = {first, end};
@@ -79,7 +79,7 @@ ll_status device_query_check_cut(const struct ll_table *table, int first, int en
             char nearby[128] = "";
             nearby_cuts(table, cuts[i], nearby, sizeof(nearby));
             return ll_fail(err, LL_E_INVALID,
-                           "cut %d:%d: %d is not a legal cut of this model (%d layers); near it "
+                           "--cut %d:%d: %d is not a legal cut of this model (%d layers); near it "
                            "are %s",
                            first, end, cuts[i], table->layer_count, nearby);
         }

@@ -45,6 +45,8 @@ struct device_query_result {
     int prefix;
     /* Empty, or why the edge did not do its part. */
     struct ll_error fallback;
+    /* The run was stopped meanwhile: waiting was cut short, and times tell nothing. */
+    bool is_interrupted;
     /* The network's outputs in layer order, and the size of the last of them. */
     float *outputs;
     int64_t output_floats;

@@ -11,6 +11,8 @@
 #define WINDOW_ROUND_NS (50 * LL_NS_PER_MS)
 #define WINDOW_MEMORY_NS LL_NS_PER_S
 #define WINDOW_CHUNK_S 0.0017
+/* Nothing under way for longer than this is a pause. */
+#define WINDOW_LULL_NS (10 * LL_NS_PER_MS)
 #define WINDOW_STALL_NS (100 * LL_NS_PER_MS)
 
 /* The start ends when the rate has grown by less than a quarter in three rounds. */
@@ -23,6 +25,7 @@ void device_window_init(struct device_window *window, double limit_bytes_per_s)
         .limit_bytes_per_s = limit_bytes_per_s,
         .bound_bytes = WINDOW_FIRST_BOUND,
         .is_starting = true,
+        .is_fresh = true,
     };
 }
 
@@ -65,9 +68,10 @@ static void begin_round(struct device_window *window, int64_t now_ns)
 
 static void advance_mark(struct device_window *window, int64_t bytes, int64_t now_ns)
 {
-    if (window->sent_mark == window->acked_mark) {
-        /* Nothing was under way: time without anything to do is not measured. */
-        begin_round(window, now_ns);
+    if (window->sent_mark == window->acked_mark &&
+        now_ns - window->last_ack_ns > WINDOW_LULL_NS) {
+        /* Time without anything to do is not measured: the first acknowledgement begins anew. */
+        window->is_fresh = true;
         window->last_ack_ns = now_ns;
     }
     window->sent_mark += (uint64_t)bytes;
@@ -113,26 +117,42 @@ static void note_rate(struct device_window *window, double rate, int64_t now_ns)
     window->bytes_per_s = largest;
 }
 
+/* The bound doubles while that makes the link faster. It no longer does where the rate stays; at
+ * once where round trips have become longer as well, after some rounds where they have not (TCP and
+ * HTTP/2 open their own windows step by step meanwhile). */
 static void end_start_round(struct device_window *window, double rate, int64_t now_ns)
 {
     if (!window->is_starved) {
-        window->flat_rounds =
-            rate > WINDOW_GROWTH * window->start_rate ? 0 : window->flat_rounds + 1;
+        bool has_grown = rate > WINDOW_GROWTH * window->start_rate;
+        bool is_queueing =
+            window->last_rtt_ns > 2 * window->least_rtt_ns + WINDOW_START_ROUND_NS;
+        window->flat_rounds = has_grown     ? 0
+                              : is_queueing ? WINDOW_FLAT_ROUNDS
+                                            : window->flat_rounds + 1;
+        if (has_grown && window->bound_bytes < WINDOW_LARGEST_BOUND / 2) {
+            window->bound_bytes *= 2;
+        }
     }
     window->start_rate = fmax(window->start_rate, rate);
     window->bytes_per_s = window->start_rate;
+    if (window->bound_bytes < 2 * device_window_chunk(window)) {
+        window->bound_bytes = 2 * device_window_chunk(window);
+    }
     if (window->flat_rounds >= WINDOW_FLAT_ROUNDS) {
         window->is_starting = false;
         note_rate(window, window->start_rate, now_ns);
         set_bound(window);
-    } else if (!window->is_starved && window->bound_bytes < WINDOW_LARGEST_BOUND / 2) {
-        window->bound_bytes *= 2;
     }
 }
 
 /* Ends the measurement under way if it has lasted long enough. */
 static void measure(struct device_window *window, int64_t now_ns)
 {
+    if (window->is_fresh) {
+        window->is_fresh = false;
+        begin_round(window, now_ns);
+        return;
+    }
     int64_t round_ns = window->is_starting ? WINDOW_START_ROUND_NS : WINDOW_ROUND_NS;
     if (!window->is_starting && round_ns < 2 * window->least_rtt_ns) {
         round_ns = 2 * window->least_rtt_ns;
@@ -184,6 +204,7 @@ void device_window_ack_upload(struct device_window *window, uint64_t upload_byte
         return;
     }
     int64_t rtt_ns = now_ns - sent_ns;
+    window->last_rtt_ns = rtt_ns;
     if (rtt_ns > 0 && (window->least_rtt_ns == 0 || rtt_ns < window->least_rtt_ns)) {
         window->least_rtt_ns = rtt_ns;
     }

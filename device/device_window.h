@@ -44,13 +44,15 @@ struct device_window {
     uint64_t upload_sent, upload_acked;
     struct device_window_sent sent[DEVICE_WINDOW_SENT];
     unsigned sent_head, sent_count;
-    int64_t least_rtt_ns;
+    int64_t least_rtt_ns, last_rtt_ns;
     int64_t bound_bytes;
     /* The measurement under way: since when, from which acknowledged mark, and the mark whose
      * acknowledgement ends it at the earliest. */
     int64_t since_ns;
     uint64_t since_mark, until_mark;
     bool is_starved;
+    /* No measurement is under way: the next acknowledgement begins one. */
+    bool is_fresh;
     struct device_window_rate rates[DEVICE_WINDOW_RATES];
     unsigned next_rate;
     double bytes_per_s;

@@ -1,0 +1,285 @@
+#include "device/device_agent.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "core/ll_clock.h"
+#include "core/ll_sync.h"
+#include "device/device_local.h"
+#include "device/device_query.h"
+#include "device/device_session.h"
+
+struct device_agent {
+    struct device_agent_config config;
+    struct device_local *local;
+    struct device_session *session;
+    struct device_querier querier;
+    struct device_query_result last;
+    struct device_top *top;
+    int64_t start_ns;
+    /* Guards what is below. */
+    struct ll_mutex lock;
+    struct ll_cond changed;
+    bool is_stopped;
+    bool is_uploaded;
+    bool is_refused;
+    struct ll_error refusal;
+};
+
+/* ---- What the session tells ---- */
+
+static void on_up(void *owner, const char *address, int64_t left_bytes, bool is_return)
+{
+    struct device_agent *agent = owner;
+    ll_mutex_lock(&agent->lock);
+    agent->is_refused = false;
+    ll_mutex_unlock(&agent->lock);
+    device_report_line(agent->config.report, "edge %s is %s: %.1f MB to upload", address,
+                       is_return ? "back" : "there", (double)left_bytes * 1e-6);
+}
+
+static void on_down(void *owner, const struct device_edge_loss *loss)
+{
+    struct device_agent *agent = owner;
+    const char *what = loss->is_refusal ? "refuses" : loss->was_up ? "is gone" : "is not there";
+    device_report_line(agent->config.report, "edge %s %s (%s): going on on the device alone",
+                       loss->address, what, loss->reason);
+    if (loss->all_refuse) {
+        ll_mutex_lock(&agent->lock);
+        agent->is_refused = true;
+        (void)ll_fail(&agent->refusal, LL_E_PRECONDITION, "edge %.100s refuses: %.300s",
+                      loss->address, loss->reason);
+        ll_cond_broadcast(&agent->changed);
+        ll_mutex_unlock(&agent->lock);
+    }
+}
+
+static void on_progress(void *owner, const struct device_progress *progress)
+{
+    struct device_agent *agent = owner;
+    device_report_progress(agent->config.report, progress);
+}
+
+static void on_ready(void *owner, const struct device_creation *creation)
+{
+    struct device_agent *agent = owner;
+    device_report_ready(agent->config.report, creation);
+}
+
+static void on_uploaded(void *owner, const struct device_uploaded *uploaded)
+{
+    struct device_agent *agent = owner;
+    device_report_upload(agent->config.report, uploaded);
+    ll_mutex_lock(&agent->lock);
+    agent->is_uploaded = true;
+    ll_mutex_unlock(&agent->lock);
+}
+
+static const struct device_session_events session_events = {
+    .up = on_up,
+    .down = on_down,
+    .progress = on_progress,
+    .ready = on_ready,
+    .uploaded = on_uploaded,
+};
+
+/* ---- Lifetime ---- */
+
+static ll_status create_session(struct device_agent *agent)
+{
+    const struct device_agent_config *config = &agent->config;
+    if (config->edge_count == 0) {
+        return LL_OK;
+    }
+    struct device_session_config session = {
+        .model = config->model,
+        .edges = config->edges,
+        .edge_count = config->edge_count,
+        .limit_bytes_per_s = config->terms.limit_mbps * 1e6 / 8,
+        .device = "layerlift-agent",
+        .events = &session_events,
+        .owner = agent,
+    };
+    return device_session_create(&session, &agent->session);
+}
+
+ll_status device_agent_create(const struct device_agent_config *config,
+                              struct device_agent **out_agent, struct ll_error *err)
+{
+    struct device_agent *agent = calloc(1, sizeof(*agent));
+    if (!agent) {
+        return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
+    }
+    agent->config = *config;
+    ll_mutex_init(&agent->lock);
+    ll_cond_init(&agent->changed);
+    struct device_local_config local = {
+        .engine = config->engine,
+        .network = config->network,
+        .blobs = config->model->blobs,
+        .slowdown = config->terms.slowdown,
+    };
+    ll_status status = device_local_create(&local, &agent->local, err);
+    if (status == LL_OK) {
+        agent->top = calloc((size_t)config->top + 1, sizeof(*agent->top));
+        status = agent->top ? create_session(agent) : LL_E_NO_MEMORY;
+        if (status != LL_OK) {
+            status = ll_fail(err, status, "out of memory");
+        }
+    }
+    if (status != LL_OK) {
+        device_agent_destroy(agent);
+        return status;
+    }
+    agent->querier = (struct device_querier){
+        .model = config->model,
+        .local = agent->local,
+        .board = agent->session ? device_session_board(agent->session) : NULL,
+        .cut_first = config->cut_first,
+        .cut_end = config->cut_end,
+        .deadline_ns = config->deadline_ns,
+    };
+    device_querier_init(&agent->querier);
+    *out_agent = agent;
+    return LL_OK;
+}
+
+void device_agent_destroy(struct device_agent *agent)
+{
+    if (!agent) {
+        return;
+    }
+    device_session_destroy(agent->session);
+    device_local_destroy(agent->local);
+    device_query_result_finish(&agent->last);
+    free(agent->top);
+    ll_cond_finish(&agent->changed);
+    ll_mutex_finish(&agent->lock);
+    free(agent);
+}
+
+void device_agent_stop(struct device_agent *agent)
+{
+    device_local_interrupt(agent->local);
+    if (agent->session) {
+        device_board_stop(device_session_board(agent->session));
+    }
+    ll_mutex_lock(&agent->lock);
+    agent->is_stopped = true;
+    ll_cond_broadcast(&agent->changed);
+    ll_mutex_unlock(&agent->lock);
+}
+
+const float *device_agent_outputs(const struct device_agent *agent, int64_t *out_floats)
+{
+    *out_floats = agent->last.output_floats;
+    return agent->last.outputs;
+}
+
+/* ---- The run ---- */
+
+struct agent_run {
+    int64_t issued;
+    /* Issued after the whole model was ready, or after every edge refused it. */
+    int64_t issued_after;
+    bool is_given_up;
+};
+
+/* Whether there is another query to run, and counts it. */
+static bool begin_query(struct device_agent *agent, struct agent_run *run)
+{
+    ll_mutex_lock(&agent->lock);
+    bool is_stopped = agent->is_stopped;
+    /* Without any edge there is nothing to wait for. */
+    bool is_after = agent->is_uploaded || agent->is_refused || !agent->session;
+    run->is_given_up = agent->is_refused && !agent->is_uploaded;
+    ll_mutex_unlock(&agent->lock);
+    bool goes_on = false;
+    switch (agent->config.until) {
+    case DEVICE_UNTIL_COUNT:
+        goes_on = run->issued < agent->config.count;
+        break;
+    case DEVICE_UNTIL_UPLOADED:
+        goes_on = !is_after || run->issued_after < agent->config.count;
+        break;
+    case DEVICE_UNTIL_TIME:
+        goes_on = ll_clock_now_ns() - agent->start_ns < agent->config.duration_ns;
+        break;
+    }
+    if (is_stopped || !goes_on) {
+        return false;
+    }
+    run->issued++;
+    run->issued_after += is_after ? 1 : 0;
+    return true;
+}
+
+static ll_status run_query(struct device_agent *agent, int64_t id, struct ll_error *err)
+{
+    struct device_query_result result;
+    ll_status status = device_query_run(&agent->querier, agent->config.input, &result, err);
+    if (status != LL_OK) {
+        device_report_lost(agent->config.report, id, err->text);
+        return status;
+    }
+    ll_mutex_lock(&agent->lock);
+    result.is_interrupted = agent->is_stopped;
+    ll_mutex_unlock(&agent->lock);
+    device_query_result_finish(&agent->last);
+    agent->last = result;
+    /* A classifier has one output; of several, the last is shown. */
+    const float *values = result.outputs + (result.output_floats - result.last_floats);
+    int count = agent->config.find_top(agent->config.owner, values, result.last_floats,
+                                       agent->config.top, agent->top);
+    device_report_query(agent->config.report, id, &result, agent->top, count);
+    return LL_OK;
+}
+
+static void wait_until(struct device_agent *agent, int64_t until_ns)
+{
+    ll_mutex_lock(&agent->lock);
+    while (!agent->is_stopped && ll_clock_now_ns() < until_ns) {
+        ll_cond_wait(&agent->changed, &agent->lock, until_ns);
+    }
+    ll_mutex_unlock(&agent->lock);
+}
+
+/* When the next query is due, and no later than the run's end. */
+static int64_t next_issue_ns(const struct device_agent *agent)
+{
+    int64_t at_ns = ll_clock_deadline(agent->last.issued_ns, agent->config.interval_ns);
+    if (agent->config.until == DEVICE_UNTIL_TIME) {
+        int64_t end_ns = ll_clock_deadline(agent->start_ns, agent->config.duration_ns);
+        at_ns = at_ns < end_ns ? at_ns : end_ns;
+    }
+    return at_ns;
+}
+
+ll_status device_agent_run(struct device_agent *agent, struct ll_error *err)
+{
+    agent->start_ns = ll_clock_now_ns();
+    if (agent->session) {
+        device_session_start(agent->session);
+    } else {
+        device_report_line(agent->config.report, "no --edge: everything runs on this device");
+    }
+    struct agent_run run = {0};
+    ll_status status = LL_OK;
+    while (status == LL_OK && begin_query(agent, &run)) {
+        status = run_query(agent, run.issued, err);
+        if (status == LL_OK && agent->config.interval_ns > 0) {
+            wait_until(agent, next_issue_ns(agent));
+        }
+    }
+    if (agent->session) {
+        device_session_stop(agent->session);
+    }
+    ll_status reported = device_report_end(agent->config.report);
+    if (status != LL_OK) {
+        return status;
+    }
+    if (agent->config.until == DEVICE_UNTIL_UPLOADED && run.is_given_up) {
+        return ll_fail(err, LL_E_PRECONDITION, "%s", agent->refusal.text);
+    }
+    return reported == LL_OK ? LL_OK : ll_fail(err, reported, "JSON: %s", ll_status_text(reported));
+}

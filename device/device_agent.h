@@ -1,0 +1,75 @@
+/* The agent: queries one after the other while the model uploads, until it has done what was asked.
+ *
+ * Threads: create, run and destroy on one thread; stop and abandon from any. */
+#ifndef DEVICE_AGENT_H
+#define DEVICE_AGENT_H
+
+#include <stdint.h>
+
+#include "core/ll_buf.h"
+#include "core/ll_engine.h"
+#include "core/ll_status.h"
+#include "device/device_json.h"
+#include "device/device_model.h"
+#include "device/device_report.h"
+
+struct device_agent;
+
+typedef enum {
+    /* `count` queries. */
+    DEVICE_UNTIL_COUNT,
+    /* `count` queries that were issued after the whole model was ready; forever while no edge takes
+     * it. */
+    DEVICE_UNTIL_UPLOADED,
+    /* `duration_ns` from the start. */
+    DEVICE_UNTIL_TIME,
+} device_until;
+
+struct device_agent_config {
+    const struct device_model *model;
+    struct ll_engine *engine;
+    struct ll_network *network;
+    struct ll_buf *input;
+    /* "HOST:PORT" each; none: everything runs on the device. */
+    const char *const *edges;
+    int edge_count;
+    struct device_terms terms;
+    device_until until;
+    int64_t count;
+    int64_t duration_ns;
+    /* From one query's issue to the next one's; 0: back to back. */
+    int64_t interval_ns;
+    /* See struct device_querier. */
+    int cut_first;
+    int cut_end;
+    int64_t deadline_ns;
+    /* How many of an output's best values a query shows, and who finds them: fills in `out_top`
+     * (labels live until the next call) and returns how many. */
+    int top;
+    int (*find_top)(void *owner, const float *values, int64_t floats, int k,
+                    struct device_top *out_top);
+    void *owner;
+    struct device_report *report;
+};
+
+/* Creates the local model. `config`'s things outlive the agent.
+ *
+ * Errors: those of the engine, LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status device_agent_create(const struct device_agent_config *config,
+                                          struct device_agent **out_agent, struct ll_error *err);
+/* NULL is allowed. */
+void device_agent_destroy(struct device_agent *agent);
+
+/* Runs to the end and prints it.
+ *
+ * Errors: the device's own (a query was lost then), LL_E_PRECONDITION where the model was to be
+ * uploaded and every edge refuses it, and what writing JSON says. */
+LL_MUST_USE ll_status device_agent_run(struct device_agent *agent, struct ll_error *err);
+
+/* Ends the run after the query under way, which waits for nothing any more. */
+void device_agent_stop(struct device_agent *agent);
+
+/* The last query's outputs, valid until destroy; NULL before the first. After run. */
+const float *device_agent_outputs(const struct device_agent *agent, int64_t *out_floats);
+
+#endif

@@ -1,0 +1,302 @@
+/* The agent as a program: reads the options and files, runs the agent on a thread of its own, and
+ * waits for its end or a signal on the main one. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "core/ll_clock.h"
+#include "core/ll_options.h"
+#include "core/ll_sync.h"
+#include "darknet_backend/dkb_engine.h"
+#include "darknet_backend/dkb_model_file.h"
+#include "device/device_agent.h"
+#include "device/device_options.h"
+#include "device/device_query.h"
+
+/* After a signal, the query under way gets this long. */
+enum { MAIN_GRACE_MS = 4000 };
+
+struct agent_program {
+    struct device_options options;
+    struct ll_engine *engine;
+    struct dkb_model_file file;
+    struct ll_plan plan;
+    struct device_model model;
+    struct ll_buf *input;
+    struct dkb_labels labels;
+    struct dkb_top *top;
+    char (*label_scratch)[DKB_LABEL_SCRATCH_BYTES];
+    FILE *json;
+    struct device_report *report;
+    struct device_agent *agent;
+    struct ll_thread thread;
+    int signals;
+    int ended;
+    ll_status status;
+    struct ll_error err;
+    /* What failed is an option's value, which only the model could tell. */
+    bool is_usage_error;
+};
+
+static int find_top(void *owner, const float *values, int64_t floats, int k,
+                    struct device_top *out_top)
+{
+    struct agent_program *program = owner;
+    int count = dkb_top_k(values, floats, k, program->top);
+    for (int i = 0; i < count; i++) {
+        out_top[i] = (struct device_top){
+            .label = dkb_label(&program->labels, floats, program->top[i].index,
+                               program->label_scratch[i]),
+            .value = program->top[i].value,
+        };
+    }
+    return count;
+}
+
+static void free_input(void *arg, void *data, size_t bytes)
+{
+    (void)arg;
+    (void)bytes;
+    free(data);
+}
+
+static ll_status load_input(struct agent_program *program, struct ll_error *err)
+{
+    float *data = NULL;
+    const struct ll_table *table = program->model.table;
+    ll_status status = dkb_input_load(&program->options.model.input, table, &data, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    status = ll_buf_wrap(data, (size_t)table->in_floats * sizeof(float), free_input, NULL,
+                         &program->input);
+    if (status != LL_OK) {
+        free(data);
+        return ll_fail(err, status, "out of memory");
+    }
+    return LL_OK;
+}
+
+static ll_status load_model(struct agent_program *program, struct ll_error *err)
+{
+    const struct device_options *options = &program->options;
+    ll_status status =
+        dkb_model_file_load(options->model.cfg, options->model.weights, &program->file, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    const struct ll_table *table = &program->file.network->table;
+    status = ll_plan_make(table, options->partitioner, &program->plan, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    program->model = (struct device_model){
+        .table = table,
+        .blobs = program->file.blobs,
+        .manifest = &program->file.manifest,
+        .plan = &program->plan,
+    };
+    ll_digest_format(&program->file.model_id, program->model.id);
+    if (options->cut_end >= 0) {
+        status = device_query_check_cut(table, options->cut_first, options->cut_end, err);
+        program->is_usage_error = status != LL_OK;
+    }
+    return status;
+}
+
+static ll_status open_json(struct agent_program *program, struct ll_error *err)
+{
+    const char *path = program->options.model.json;
+    if (!path) {
+        return LL_OK;
+    }
+    program->json = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
+    if (!program->json) {
+        return ll_fail(err, LL_E_IO, "%s: cannot be written: %s", path, strerrordesc_np(errno));
+    }
+    return LL_OK;
+}
+
+static ll_status create_agent(struct agent_program *program, struct ll_error *err)
+{
+    const struct device_options *options = &program->options;
+    FILE *text = program->json == stdout ? stderr : stdout;
+    struct device_report_config report = {
+        .text = text,
+        .is_terminal = isatty(fileno(text)) == 1,
+        .json = program->json,
+        .layer_count = program->model.table->layer_count,
+        .terms = options->terms,
+    };
+    size_t top = (size_t)options->model.top + 1;
+    program->top = calloc(top, sizeof(*program->top));
+    program->label_scratch = calloc(top, sizeof(*program->label_scratch));
+    if (!program->top || !program->label_scratch ||
+        device_report_create(&report, &program->report) != LL_OK) {
+        return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
+    }
+    struct device_agent_config config = {
+        .model = &program->model,
+        .engine = program->engine,
+        .network = program->file.network,
+        .input = program->input,
+        .edges = options->edges,
+        .edge_count = options->edge_count,
+        .terms = options->terms,
+        .until = options->until,
+        .count = options->count,
+        .duration_ns = options->duration_ns,
+        .interval_ns = options->interval_ns,
+        .cut_first = options->cut_first,
+        .cut_end = options->cut_end,
+        .deadline_ns = options->deadline_ns,
+        .top = options->model.top,
+        .find_top = find_top,
+        .owner = program,
+        .report = program->report,
+    };
+    return device_agent_create(&config, &program->agent, err);
+}
+
+static ll_status prepare(struct agent_program *program, struct ll_error *err)
+{
+    ll_status status = load_model(program, err);
+    if (status == LL_OK) {
+        status = dkb_engine_create(&program->options.model.engine, &program->engine, err);
+    }
+    if (status == LL_OK) {
+        status = load_input(program, err);
+    }
+    if (status == LL_OK && program->options.model.names) {
+        status = dkb_labels_load(program->options.model.names, &program->labels, err);
+    }
+    if (status == LL_OK) {
+        status = open_json(program, err);
+    }
+    return status == LL_OK ? create_agent(program, err) : status;
+}
+
+static void finish(struct agent_program *program)
+{
+    device_agent_destroy(program->agent);
+    device_report_destroy(program->report);
+    if (program->json && program->json != stdout) {
+        fclose(program->json);
+    }
+    free(program->label_scratch);
+    free(program->top);
+    dkb_labels_finish(&program->labels);
+    ll_buf_unref(program->input);
+    ll_plan_finish(&program->plan);
+    dkb_model_file_finish(&program->file);
+    ll_engine_destroy(program->engine);
+}
+
+static void run_agent(void *arg)
+{
+    struct agent_program *program = arg;
+    program->status = device_agent_run(program->agent, &program->err);
+    uint64_t one = 1;
+    ssize_t written = write(program->ended, &one, sizeof(one));
+    (void)written;
+}
+
+/* Waits for the run's end; a signal stops it. Returns false where a query takes too long to wait
+ * for. */
+static bool wait_for_end(struct agent_program *program)
+{
+    struct pollfd waits[] = {{.fd = program->ended, .events = POLLIN},
+                             {.fd = program->signals, .events = POLLIN}};
+    int64_t until_ns = LL_CLOCK_NEVER;
+    for (;;) {
+        int64_t left_ns = until_ns - ll_clock_now_ns();
+        int wait_ms = until_ns == LL_CLOCK_NEVER ? -1
+                      : left_ns > 0              ? (int)(left_ns / LL_NS_PER_MS) + 1
+                                                 : 0;
+        int ready = poll(waits, 2, wait_ms);
+        if (ready > 0 && waits[0].revents) {
+            ll_thread_join(&program->thread);
+            return true;
+        }
+        if (ready == 0) {
+            return false;
+        }
+        struct signalfd_siginfo info;
+        if (ready > 0 && waits[1].revents && until_ns == LL_CLOCK_NEVER &&
+            read(program->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+            until_ns = ll_clock_now_ns() + MAIN_GRACE_MS * LL_NS_PER_MS;
+            waits[1].events = 0;
+            device_agent_stop(program->agent);
+        }
+    }
+}
+
+static ll_status write_output(struct agent_program *program, struct ll_error *err)
+{
+    int64_t floats = 0;
+    const float *data = device_agent_outputs(program->agent, &floats);
+    const char *path = program->options.model.output_f32;
+    return path && data ? dkb_output_write(path, data, floats, err) : LL_OK;
+}
+
+/* Signals wait for signalfd on all threads, since they inherit the mask. */
+static ll_status open_signals(struct agent_program *program, struct ll_error *err)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    program->signals = signalfd(-1, &set, SFD_CLOEXEC);
+    program->ended = eventfd(0, EFD_CLOEXEC);
+    if (program->signals < 0 || program->ended < 0) {
+        return ll_fail(err, LL_E_IO, "signals: %s", strerrordesc_np(errno));
+    }
+    return LL_OK;
+}
+
+int main(int argc, char **argv)
+{
+    static struct agent_program program;
+    struct ll_error err = {{0}};
+    ll_options_enter_caller_folder();
+    device_options_parse(argc, argv, &program.options);
+    ll_status status = open_signals(&program, &err);
+    if (status == LL_OK) {
+        status = prepare(&program, &err);
+    }
+    if (status == LL_OK) {
+        status = ll_thread_start(&program.thread, "queries", run_agent, &program);
+        if (status != LL_OK) {
+            status = ll_fail(&err, status, "no thread");
+        }
+    }
+    if (status == LL_OK) {
+        if (!wait_for_end(&program)) {
+            /* The query under way computes for longer than anybody waits: nothing is lost that
+             * was finished, and the process goes without it. */
+            status = device_report_end(program.report);
+            fflush(NULL);
+            _exit(status == LL_OK ? 0 : 1);
+        }
+        status = program.status;
+        err = program.err;
+    }
+    if (status == LL_OK) {
+        status = write_output(&program, &err);
+    }
+    finish(&program);
+    if (status != LL_OK) {
+        fprintf(stderr, "agent: %s\n", err.text);
+        return program.is_usage_error ? 2 : 1;
+    }
+    return 0;
+}

@@ -1,0 +1,175 @@
+#include "device/device_json.h"
+
+#include <json-c/json.h>
+#include <math.h>
+#include <stdbool.h>
+
+#include "core/ll_clock.h"
+
+/* An object that is being filled; once memory runs out, it stays invalid. */
+struct json_line {
+    struct json_object *object;
+    bool is_ok;
+};
+
+static void line_begin(struct json_line *line, const char *event)
+{
+    line->object = json_object_new_object();
+    line->is_ok = line->object != NULL;
+    if (line->is_ok) {
+        struct json_object *name = json_object_new_string(event);
+        line->is_ok = name && json_object_object_add(line->object, "event", name) == 0;
+    }
+}
+
+static void line_add(struct json_line *line, const char *key, struct json_object *value)
+{
+    if (!line->is_ok || !value || json_object_object_add(line->object, key, value) != 0) {
+        json_object_put(value);
+        line->is_ok = false;
+    }
+}
+
+/* Nine digits tell every float from its neighbours. */
+static struct json_object *new_number(double value)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%.9g", value);
+    return json_object_new_double_s(value, text);
+}
+
+/* Infinities and NaN, which JSON does not have, become null. */
+static void line_number(struct json_line *line, const char *key, double value)
+{
+    if (isfinite(value)) {
+        line_add(line, key, new_number(value));
+    } else if (line->is_ok) {
+        line->is_ok = json_object_object_add(line->object, key, NULL) == 0;
+    }
+}
+
+static void line_ms(struct json_line *line, const char *key, int64_t ns)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%.3f", ll_clock_ms(ns));
+    line_add(line, key, json_object_new_double_s(ll_clock_ms(ns), text));
+}
+
+static void line_int(struct json_line *line, const char *key, int64_t value)
+{
+    line_add(line, key, json_object_new_int64(value));
+}
+
+static void line_terms(struct json_line *line, const struct device_terms *terms)
+{
+    if (terms->slowdown > 1) {
+        line_number(line, "slowdown", terms->slowdown);
+    }
+    if (terms->limit_mbps > 0) {
+        line_number(line, "limit_mbps", terms->limit_mbps);
+    }
+}
+
+static ll_status line_end(struct json_line *line, FILE *file)
+{
+    ll_status status = line->is_ok ? LL_OK : LL_E_NO_MEMORY;
+    if (status == LL_OK) {
+        const char *text = json_object_to_json_string_ext(
+            line->object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+        if (!text) {
+            status = LL_E_NO_MEMORY;
+        } else if (fprintf(file, "%s\n", text) < 0 || fflush(file) != 0) {
+            status = LL_E_IO;
+        }
+    }
+    json_object_put(line->object);
+    return status;
+}
+
+/* [[label, p], ...] */
+static struct json_object *new_top(const struct device_top *top, int count)
+{
+    struct json_object *list = json_object_new_array();
+    for (int i = 0; list && i < count; i++) {
+        struct json_object *pair = json_object_new_array();
+        struct json_object *label = json_object_new_string(top[i].label);
+        struct json_object *value =
+            isfinite(top[i].value) ? new_number((double)top[i].value) : NULL;
+        /* A half-built pair is lost where memory runs out; the run ends then. */
+        if (!pair || !label || json_object_array_add(pair, label) != 0 ||
+            json_object_array_add(pair, value) != 0 || json_object_array_add(list, pair) != 0) {
+            json_object_put(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+ll_status device_json_query(const struct device_json *json, int64_t id,
+                            const struct device_query_result *result, const struct device_top *top,
+                            int top_count)
+{
+    struct json_line line;
+    line_begin(&line, "query");
+    line_int(&line, "id", id);
+    line_ms(&line, "issued_ms", result->issued_ns - json->origin_ns);
+    line_ms(&line, "latency_ms", result->latency_ns);
+    line_ms(&line, "device_ms", result->device_ns);
+    line_ms(&line, "edge_ms", result->edge_ns);
+    line_ms(&line, "network_ms", result->network_ns);
+    line_int(&line, "first", result->first);
+    line_int(&line, "end", result->end);
+    line_int(&line, "layers", json->layer_count);
+    line_int(&line, "prefix", result->prefix);
+    if (result->fallback.text[0]) {
+        line_add(&line, "fallback", json_object_new_string(result->fallback.text));
+    } else if (line.is_ok) {
+        line.is_ok = json_object_object_add(line.object, "fallback", NULL) == 0;
+    }
+    line_add(&line, "top", new_top(top, top_count));
+    if (result->is_interrupted) {
+        line_add(&line, "interrupted", json_object_new_boolean(1));
+    }
+    line_terms(&line, &json->terms);
+    return line_end(&line, json->file);
+}
+
+ll_status device_json_ready(const struct device_json *json, int64_t at_ns,
+                            const struct device_creation *creation)
+{
+    struct json_line line;
+    line_begin(&line, "ready");
+    line_ms(&line, "at_ms", at_ns - json->origin_ns);
+    line_int(&line, "prefix", creation->prefix);
+    line_ms(&line, "creation_ms", creation->creation_ns);
+    line_int(&line, "partitions", creation->partitions);
+    return line_end(&line, json->file);
+}
+
+ll_status device_json_upload(const struct device_json *json, const struct device_uploaded *uploaded)
+{
+    struct json_line line;
+    line_begin(&line, "upload");
+    line_ms(&line, "start_ms", uploaded->start_ns - json->origin_ns);
+    line_ms(&line, "acked_ms", uploaded->acked_ns - json->origin_ns);
+    line_ms(&line, "ready_ms", uploaded->ready_ns - json->origin_ns);
+    line_int(&line, "model_bytes", uploaded->model_bytes);
+    line_int(&line, "sent_bytes", uploaded->sent_bytes);
+    line_int(&line, "partitions", uploaded->partitions);
+    line_int(&line, "creations", uploaded->creations);
+    line_ms(&line, "creation_ms", uploaded->creation_ns);
+    line_terms(&line, &json->terms);
+    return line_end(&line, json->file);
+}
+
+ll_status device_json_summary(const struct device_json *json, int64_t queries, int64_t lost,
+                              int64_t fallbacks)
+{
+    struct json_line line;
+    line_begin(&line, "summary");
+    line_int(&line, "queries", queries);
+    line_int(&line, "lost", lost);
+    line_int(&line, "fallbacks", fallbacks);
+    line_terms(&line, &json->terms);
+    return line_end(&line, json->file);
+}

@@ -1,0 +1,224 @@
+#include "device/device_options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/ll_clock.h"
+#include "core/ll_limits.h"
+#include "core/ll_options.h"
+#include "core/ll_plan.h"
+#include "core/ll_version.h"
+
+/* Queries after the upload where nothing else is asked for. */
+enum { OPTIONS_DEFAULT_EXTRA = 10 };
+
+enum {
+    OPT_EDGE = 1,
+    OPT_REPEAT,
+    OPT_UNTIL_UPLOADED,
+    OPT_DURATION,
+    OPT_CUT,
+    OPT_DEADLINE,
+    OPT_INTERVAL,
+    OPT_PARTITIONER,
+    OPT_SLOWDOWN,
+    OPT_LIMIT_MBPS,
+};
+
+static const struct argp_option option_list[] = {
+    {"edge", OPT_EDGE, "HOST:PORT", 0,
+     "Edge server; may be given several times: the next one is taken where one fails (default: "
+     "none, everything runs on this device)",
+     1},
+    {"repeat", OPT_REPEAT, "K", 0, "Run K queries", 2},
+    {"until-uploaded", OPT_UNTIL_UPLOADED, "EXTRA", 0,
+     "Run queries until the edge has the whole model, then EXTRA more (default: 10)", 2},
+    {"duration", OPT_DURATION, "S", 0, "Run queries for S seconds", 2},
+    {"interval", OPT_INTERVAL, "MS", 0,
+     "Milliseconds from one query's issue to the next one's (default: 0, back to back)", 2},
+    {"cut", OPT_CUT, "FIRST:END", 0,
+     "Run layers [FIRST, END) on the edge, and wait until it can (default: from layer 0, as far as "
+     "the edge is ready)",
+     3},
+    {"deadline", OPT_DEADLINE, "MS", 0,
+     "Milliseconds that a query waits for the edge before the device finishes it (default: three "
+     "times the predicted time, at least 200)",
+     3},
+    {"partitioner", OPT_PARTITIONER, "NAME", 0,
+     "How the upload is cut: layer, whole, or mb:N for partitions of about N x 10^6 bytes "
+     "(default: layer)",
+     3},
+    {"slowdown", OPT_SLOWDOWN, "X", 0,
+     "Layers on this device take X times as long, by waiting (default: 1)", 4},
+    {"limit-mbps", OPT_LIMIT_MBPS, "R", 0,
+     "Never send faster than R x 10^6 bit/s, uploads and queries together (default: no limit)", 4},
+    {0},
+};
+
+struct parsing {
+    struct device_options *options;
+    const char *until_option;
+};
+
+static int64_t whole_number(struct argp_state *state, const char *option, const char *text,
+                            int64_t least, int64_t most)
+{
+    struct ll_error err;
+    int64_t value = least;
+    if (ll_parse_int(text, least, most, &value, &err) != LL_OK) {
+        argp_error(state, "%s: %s", option, err.text);
+    }
+    return value;
+}
+
+static double number(struct argp_state *state, const char *option, const char *text, double least,
+                     double most)
+{
+    struct ll_error err;
+    double value = least;
+    if (ll_parse_double(text, least, most, &value, &err) != LL_OK) {
+        argp_error(state, "%s: %s", option, err.text);
+    }
+    return value;
+}
+
+/* Times of up to about a year, in ns. */
+static int64_t time_ns(struct argp_state *state, const char *option, const char *text, double least,
+                       double unit_ns)
+{
+    return (int64_t)(number(state, option, text, least, 3e16 / unit_ns) * unit_ns);
+}
+
+static void set_until(struct argp_state *state, struct parsing *parsing, const char *option,
+                      device_until until)
+{
+    if (parsing->until_option && strcmp(parsing->until_option, option) != 0) {
+        argp_error(state, "%s and %s exclude each other", parsing->until_option, option);
+    }
+    parsing->until_option = option;
+    parsing->options->until = until;
+}
+
+static void add_edge(struct argp_state *state, struct device_options *options, const char *address)
+{
+    const char *colon = strrchr(address, ':');
+    struct ll_error err;
+    int64_t port = 0;
+    if (!colon || colon == address || strlen(address) > 255 ||
+        ll_parse_int(colon + 1, 1, 65535, &port, &err) != LL_OK) {
+        argp_error(state, "--edge: '%.100s' is not HOST:PORT", address);
+    }
+    if (options->edge_count == DEVICE_OPTIONS_EDGES) {
+        argp_error(state, "--edge: more than %d edges", DEVICE_OPTIONS_EDGES);
+    }
+    options->edges[options->edge_count++] = address;
+}
+
+static void set_cut(struct argp_state *state, struct device_options *options, const char *text)
+{
+    char first[16] = "";
+    const char *colon = strchr(text, ':');
+    if (!colon || (size_t)(colon - text) >= sizeof(first)) {
+        argp_error(state, "--cut: '%.100s' is not FIRST:END", text);
+        return;
+    }
+    memcpy(first, text, (size_t)(colon - text));
+    options->cut_first = (int)whole_number(state, "--cut", first, 0, LL_LIMIT_LAYERS);
+    options->cut_end = (int)whole_number(state, "--cut", colon + 1, 0, LL_LIMIT_LAYERS);
+    if (options->cut_first > options->cut_end) {
+        argp_error(state, "--cut: %d is behind %d", options->cut_first, options->cut_end);
+    }
+}
+
+static void set_partitioner(struct argp_state *state, struct device_options *options,
+                            const char *name)
+{
+    struct ll_error err;
+    if (strcmp(name, "efficiency") == 0 || strcmp(name, "ionn") == 0) {
+        argp_error(state, "--partitioner: '%s' is not available yet: take layer, whole, or mb:N",
+                   name);
+    }
+    if (ll_plan_check_name(name, &err) != LL_OK) {
+        argp_error(state, "--partitioner: %s", err.text);
+    }
+    options->partitioner = name;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct parsing *parsing = state->input;
+    struct device_options *options = parsing->options;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &options->model;
+        return 0;
+    case OPT_EDGE:
+        add_edge(state, options, arg);
+        return 0;
+    case OPT_REPEAT:
+        set_until(state, parsing, "--repeat", DEVICE_UNTIL_COUNT);
+        options->count = whole_number(state, "--repeat", arg, 1, INT32_MAX);
+        return 0;
+    case OPT_UNTIL_UPLOADED:
+        set_until(state, parsing, "--until-uploaded", DEVICE_UNTIL_UPLOADED);
+        options->count = whole_number(state, "--until-uploaded", arg, 0, INT32_MAX);
+        return 0;
+    case OPT_DURATION:
+        set_until(state, parsing, "--duration", DEVICE_UNTIL_TIME);
+        options->duration_ns = time_ns(state, "--duration", arg, 0, (double)LL_NS_PER_S);
+        return 0;
+    case OPT_CUT:
+        set_cut(state, options, arg);
+        return 0;
+    case OPT_DEADLINE:
+        options->deadline_ns = time_ns(state, "--deadline", arg, 1e-3, (double)LL_NS_PER_MS);
+        return 0;
+    case OPT_INTERVAL:
+        options->interval_ns = time_ns(state, "--interval", arg, 0, (double)LL_NS_PER_MS);
+        return 0;
+    case OPT_PARTITIONER:
+        set_partitioner(state, options, arg);
+        return 0;
+    case OPT_SLOWDOWN:
+        options->terms.slowdown = number(state, "--slowdown", arg, 1, 1e6);
+        return 0;
+    case OPT_LIMIT_MBPS:
+        options->terms.limit_mbps = number(state, "--limit-mbps", arg, 1e-3, 1e6);
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "unexpected argument '%s'", arg);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_child option_children[] = {
+    {&dkb_options_argp, 0, "Model, input and output:", 5},
+    {0},
+};
+
+static const struct argp agent_argp = {
+    .options = option_list,
+    .parser = parse_option,
+    .doc = "Runs a Darknet network's queries on an edge server as far as that can, and uploads the "
+           "network to it meanwhile; the rest runs on this device.",
+    .children = option_children,
+};
+
+const char *argp_program_version = "layerlift agent " LL_VERSION;
+
+void device_options_parse(int argc, char **argv, struct device_options *out_options)
+{
+    struct device_options options = {
+        .until = DEVICE_UNTIL_UPLOADED,
+        .count = OPTIONS_DEFAULT_EXTRA,
+        .cut_end = -1,
+        .partitioner = "layer",
+        .terms = {.slowdown = 1},
+    };
+    struct parsing parsing = {.options = &options};
+    argp_err_exit_status = 2;
+    argp_parse(&agent_argp, argc, argv, 0, NULL, &parsing);
+    *out_options = options;
+}

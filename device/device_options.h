@@ -1,0 +1,33 @@
+/* The agent's command line.
+ *
+ * Threads: the main thread. */
+#ifndef DEVICE_OPTIONS_H
+#define DEVICE_OPTIONS_H
+
+#include <stdint.h>
+
+#include "darknet_backend/dkb_options.h"
+#include "device/device_agent.h"
+
+enum { DEVICE_OPTIONS_EDGES = 64 };
+
+struct device_options {
+    struct dkb_options model;
+    const char *edges[DEVICE_OPTIONS_EDGES];
+    int edge_count;
+    device_until until;
+    int64_t count;
+    int64_t duration_ns;
+    int64_t interval_ns;
+    int64_t deadline_ns;
+    /* `cut_end` -1: not given. */
+    int cut_first;
+    int cut_end;
+    const char *partitioner;
+    struct device_terms terms;
+};
+
+/* Ends the program with status 2 and a sentence on stderr where the command line is wrong. */
+void device_options_parse(int argc, char **argv, struct device_options *out_options);
+
+#endif

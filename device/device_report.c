@@ -1,0 +1,366 @@
+/* The bar is the terminal's last line: everything else is written above it, by wiping it, writing
+ * and drawing it again. */
+#include "device/device_report.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "core/ll_clock.h"
+#include "core/ll_sync.h"
+
+enum {
+    REPORT_BAR_CELLS = 24,
+    REPORT_LINE_BYTES = 1024,
+    REPORT_TOP = 64,
+    REPORT_LABEL_BYTES = 128,
+    /* Plain lines come at every tenth of the upload. */
+    REPORT_STEPS = 10,
+};
+/* The bar is drawn this often at most. */
+#define REPORT_DRAW_NS (100 * LL_NS_PER_MS)
+#define REPORT_RATE_NS LL_NS_PER_S
+
+struct device_report {
+    struct device_report_config config;
+    /* Guards everything below. */
+    struct ll_mutex lock;
+    struct device_json json;
+    ll_status json_status;
+    bool is_ended;
+    struct device_progress progress;
+    bool has_bar;
+    int64_t drawn_ns;
+    int step;
+    /* Rate over the last second. */
+    int64_t rate_from_ns;
+    int64_t rate_from_bytes;
+    double mbps;
+    int64_t queries, lost, fallbacks;
+    int64_t first_latency_ns, last_latency_ns;
+    int top_count;
+    char top_labels[REPORT_TOP][REPORT_LABEL_BYTES];
+    float top_values[REPORT_TOP];
+};
+
+ll_status device_report_create(const struct device_report_config *config,
+                               struct device_report **out_report)
+{
+    struct device_report *report = calloc(1, sizeof(*report));
+    if (!report) {
+        return LL_E_NO_MEMORY;
+    }
+    report->config = *config;
+    report->json = (struct device_json){
+        .file = config->json,
+        .origin_ns = ll_clock_now_ns(),
+        .layer_count = config->layer_count,
+        .terms = config->terms,
+    };
+    ll_mutex_init(&report->lock);
+    *out_report = report;
+    return LL_OK;
+}
+
+void device_report_destroy(struct device_report *report)
+{
+    if (report) {
+        ll_mutex_finish(&report->lock);
+        free(report);
+    }
+}
+
+/* ---- The terminal ---- */
+
+static void wipe_bar_locked(struct device_report *report) LL_REQUIRES(report->lock)
+{
+    if (report->config.is_terminal && report->has_bar) {
+        fputs("\r\033[K", report->config.text);
+    }
+}
+
+static void draw_bar_locked(struct device_report *report) LL_REQUIRES(report->lock)
+{
+    const struct device_progress *progress = &report->progress;
+    if (!report->config.is_terminal || !report->has_bar) {
+        return;
+    }
+    double part = progress->model_bytes > 0
+                      ? (double)progress->acked_bytes / (double)progress->model_bytes
+                      : 1;
+    char bar[REPORT_BAR_CELLS + 1];
+    for (int i = 0; i < REPORT_BAR_CELLS; i++) {
+        bar[i] = (double)i < part * REPORT_BAR_CELLS ? '#' : '.';
+    }
+    bar[REPORT_BAR_CELLS] = '\0';
+    fprintf(report->config.text, "upload [%s] %.1f of %.1f MB  %.1f Mbit/s  %d of %d layers ready",
+            bar, (double)progress->acked_bytes * 1e-6, (double)progress->model_bytes * 1e-6,
+            report->mbps, progress->prefix, report->config.layer_count);
+    report->drawn_ns = ll_clock_now_ns();
+}
+
+static void write_line_locked(struct device_report *report, char *line) LL_REQUIRES(report->lock)
+{
+    /* Part of it may be an edge's own words: they must not steer the terminal. */
+    for (char *at = line; *at; at++) {
+        if ((unsigned char)*at < 0x20 || *at == 0x7f) {
+            *at = '?';
+        }
+    }
+    wipe_bar_locked(report);
+    fprintf(report->config.text, "%s\n", line);
+    draw_bar_locked(report);
+    fflush(report->config.text);
+}
+
+static void print_locked(struct device_report *report, const char *format, ...)
+    LL_REQUIRES(report->lock) LL_PRINTF(2, 3);
+
+static void print_locked(struct device_report *report, const char *format, ...)
+{
+    char line[REPORT_LINE_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    write_line_locked(report, line);
+}
+
+void device_report_line(struct device_report *report, const char *format, ...)
+{
+    char line[REPORT_LINE_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    ll_mutex_lock(&report->lock);
+    if (!report->is_ended) {
+        write_line_locked(report, line);
+    }
+    ll_mutex_unlock(&report->lock);
+}
+
+/* " (device slowed down 10 times, link limited to 20 Mbit/s)", as far as it applies. */
+static const char *terms_text(const struct device_terms *terms, bool is_device, bool is_link,
+                              char *text, size_t bytes)
+{
+    bool has_slowdown = is_device && terms->slowdown > 1;
+    bool has_limit = is_link && terms->limit_mbps > 0;
+    text[0] = '\0';
+    if (has_slowdown && has_limit) {
+        snprintf(text, bytes, "  (device slowed down %g times, link limited to %g Mbit/s)",
+                 terms->slowdown, terms->limit_mbps);
+    } else if (has_slowdown) {
+        snprintf(text, bytes, "  (device slowed down %g times)", terms->slowdown);
+    } else if (has_limit) {
+        snprintf(text, bytes, "  (link limited to %g Mbit/s)", terms->limit_mbps);
+    }
+    return text;
+}
+
+static void note_json_locked(struct device_report *report, ll_status status)
+    LL_REQUIRES(report->lock)
+{
+    if (status != LL_OK && report->json_status == LL_OK) {
+        report->json_status = status;
+    }
+}
+
+/* ---- The upload ---- */
+
+static void measure_locked(struct device_report *report, int64_t now_ns) LL_REQUIRES(report->lock)
+{
+    int64_t bytes = report->progress.acked_bytes;
+    if (report->rate_from_ns == 0 || bytes < report->rate_from_bytes) {
+        report->rate_from_ns = now_ns;
+        report->rate_from_bytes = bytes;
+        return;
+    }
+    int64_t took_ns = now_ns - report->rate_from_ns;
+    if (took_ns > 0 && (report->mbps <= 0 || took_ns >= REPORT_RATE_NS)) {
+        report->mbps = (double)(bytes - report->rate_from_bytes) * 8e3 / (double)took_ns;
+    }
+    if (took_ns >= REPORT_RATE_NS) {
+        report->rate_from_ns = now_ns;
+        report->rate_from_bytes = bytes;
+    }
+}
+
+void device_report_progress(struct device_report *report, const struct device_progress *progress)
+{
+    ll_mutex_lock(&report->lock);
+    if (report->is_ended) {
+        ll_mutex_unlock(&report->lock);
+        return;
+    }
+    int64_t now_ns = ll_clock_now_ns();
+    bool is_changed = progress->prefix != report->progress.prefix;
+    report->progress = *progress;
+    measure_locked(report, now_ns);
+    int64_t whole = progress->model_bytes > 0 ? progress->model_bytes : 1;
+    int step = (int)((double)progress->acked_bytes / (double)whole * REPORT_STEPS);
+    report->has_bar = report->config.is_terminal;
+    if (report->config.is_terminal) {
+        if (is_changed || now_ns - report->drawn_ns >= REPORT_DRAW_NS) {
+            wipe_bar_locked(report);
+            draw_bar_locked(report);
+            fflush(report->config.text);
+        }
+    } else if (step > report->step) {
+        print_locked(report, "upload %.1f of %.1f MB, %.1f Mbit/s, %d of %d layers ready",
+                     (double)progress->acked_bytes * 1e-6, (double)progress->model_bytes * 1e-6,
+                     report->mbps, progress->prefix, report->config.layer_count);
+    }
+    report->step = step;
+    ll_mutex_unlock(&report->lock);
+}
+
+void device_report_ready(struct device_report *report, const struct device_creation *creation)
+{
+    ll_mutex_lock(&report->lock);
+    if (report->config.json && !report->is_ended) {
+        note_json_locked(report, device_json_ready(&report->json, ll_clock_now_ns(), creation));
+    }
+    ll_mutex_unlock(&report->lock);
+}
+
+void device_report_upload(struct device_report *report, const struct device_uploaded *uploaded)
+{
+    ll_mutex_lock(&report->lock);
+    if (!report->is_ended) {
+        char terms[128];
+        wipe_bar_locked(report);
+        report->has_bar = false;
+        int64_t took_ns = uploaded->acked_ns - uploaded->start_ns;
+        print_locked(report,
+                     "the edge has the whole model: %.1f MB in %.2f s, ready %.0f ms later; %d "
+                     "partitions, %d creations of %.0f ms in all%s",
+                     (double)uploaded->model_bytes * 1e-6, (double)took_ns * 1e-9,
+                     ll_clock_ms(uploaded->ready_ns - uploaded->acked_ns), uploaded->partitions,
+                     uploaded->creations, ll_clock_ms(uploaded->creation_ns),
+                     terms_text(&report->config.terms, false, true, terms, sizeof(terms)));
+        if (report->config.json) {
+            note_json_locked(report, device_json_upload(&report->json, uploaded));
+        }
+    }
+    ll_mutex_unlock(&report->lock);
+}
+
+/* ---- Queries ---- */
+
+static void keep_top_locked(struct device_report *report, const struct device_top *top, int count)
+    LL_REQUIRES(report->lock)
+{
+    report->top_count = count < REPORT_TOP ? count : REPORT_TOP;
+    for (int i = 0; i < report->top_count; i++) {
+        snprintf(report->top_labels[i], REPORT_LABEL_BYTES, "%s", top[i].label);
+        report->top_values[i] = top[i].value;
+    }
+}
+
+/* Which layers the device ran: all but [first, end). */
+static void device_part(const struct device_query_result *result, int layers, char *text,
+                        size_t bytes)
+{
+    bool has_front = result->first > 0 && result->end > result->first;
+    bool has_back = result->end < layers;
+    if (result->end == result->first) {
+        snprintf(text, bytes, "device [0, %d)", layers);
+    } else if (has_front && has_back) {
+        snprintf(text, bytes, "device [0, %d) [%d, %d)", result->first, result->end, layers);
+    } else if (has_front || has_back) {
+        snprintf(text, bytes, "device [%d, %d)", has_front ? 0 : result->end,
+                 has_front ? result->first : layers);
+    } else {
+        snprintf(text, bytes, "device -");
+    }
+}
+
+void device_report_query(struct device_report *report, int64_t id,
+                         const struct device_query_result *result, const struct device_top *top,
+                         int top_count)
+{
+    char device[96];
+    char edge[96] = "";
+    char terms[128];
+    int layers = report->config.layer_count;
+    bool ran_remote = result->end > result->first;
+    bool fell_back = result->fallback.text[0] != '\0';
+    device_part(result, layers, device, sizeof(device));
+    if (ran_remote) {
+        snprintf(edge, sizeof(edge), "  edge [%d, %d) %.1f ms", result->first, result->end,
+                 ll_clock_ms(result->edge_ns));
+    }
+    terms_text(&report->config.terms, !ran_remote || result->first > 0 || result->end < layers,
+               ran_remote || fell_back, terms, sizeof(terms));
+
+    ll_mutex_lock(&report->lock);
+    if (!report->is_ended) {
+        report->queries++;
+        report->fallbacks += fell_back ? 1 : 0;
+        if (report->queries == 1) {
+            report->first_latency_ns = result->latency_ns;
+        }
+        report->last_latency_ns = result->latency_ns;
+        keep_top_locked(report, top, top_count);
+        print_locked(report, "query %-4lld %9.1f ms  %s %.1f ms%s  network %.1f ms%s%s%s%s",
+                     (long long)id, ll_clock_ms(result->latency_ns), device,
+                     ll_clock_ms(result->device_ns), edge, ll_clock_ms(result->network_ns),
+                     fell_back ? "  on the device alone: " : "", result->fallback.text,
+                     result->is_interrupted ? "  (interrupted)" : "", terms);
+        if (report->config.json) {
+            note_json_locked(report, device_json_query(&report->json, id, result, top, top_count));
+        }
+    }
+    ll_mutex_unlock(&report->lock);
+}
+
+void device_report_lost(struct device_report *report, int64_t id, const char *reason)
+{
+    ll_mutex_lock(&report->lock);
+    if (!report->is_ended) {
+        report->queries++;
+        report->lost++;
+        print_locked(report, "query %-4lld failed: %s", (long long)id, reason);
+    }
+    ll_mutex_unlock(&report->lock);
+}
+
+/* ---- The end ---- */
+
+static void print_end_locked(struct device_report *report) LL_REQUIRES(report->lock)
+{
+    char terms[128];
+    for (int i = 0; i < report->top_count; i++) {
+        print_locked(report, "%9.4f  %s", (double)report->top_values[i], report->top_labels[i]);
+    }
+    terms_text(&report->config.terms, true, true, terms, sizeof(terms));
+    if (report->queries == report->lost) {
+        print_locked(report, "%lld queries, %lld lost%s", (long long)report->queries,
+                     (long long)report->lost, terms);
+        return;
+    }
+    print_locked(report,
+                 "%lld queries, %lld lost, %lld fell back to the device; the first took %.1f ms, "
+                 "the last %.1f ms%s",
+                 (long long)report->queries, (long long)report->lost, (long long)report->fallbacks,
+                 ll_clock_ms(report->first_latency_ns), ll_clock_ms(report->last_latency_ns),
+                 terms);
+}
+
+ll_status device_report_end(struct device_report *report)
+{
+    ll_mutex_lock(&report->lock);
+    if (!report->is_ended) {
+        wipe_bar_locked(report);
+        report->has_bar = false;
+        print_end_locked(report);
+        if (report->config.json) {
+            note_json_locked(report, device_json_summary(&report->json, report->queries,
+                                                         report->lost, report->fallbacks));
+        }
+        report->is_ended = true;
+    }
+    ll_status status = report->json_status;
+    ll_mutex_unlock(&report->lock);
+    return status;
+}

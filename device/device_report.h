@@ -1,0 +1,49 @@
+/* What a person sees: a progress bar where there is a terminal and plain lines elsewhere, a line
+ * for each query, the end; and the same as JSON lines where they are wanted.
+ *
+ * Threads: any. */
+#ifndef DEVICE_REPORT_H
+#define DEVICE_REPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/ll_status.h"
+#include "device/device_json.h"
+
+struct device_report;
+
+struct device_report_config {
+    /* For people. */
+    FILE *text;
+    bool is_terminal;
+    /* NULL: none. Both outlive the report. */
+    FILE *json;
+    int layer_count;
+    struct device_terms terms;
+};
+
+/* Times count from now on. Errors: LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status device_report_create(const struct device_report_config *config,
+                                           struct device_report **out_report);
+/* NULL is allowed. */
+void device_report_destroy(struct device_report *report);
+
+/* One line for the person. */
+void device_report_line(struct device_report *report, const char *format, ...) LL_PRINTF(2, 3);
+
+void device_report_progress(struct device_report *report, const struct device_progress *progress);
+void device_report_ready(struct device_report *report, const struct device_creation *creation);
+void device_report_upload(struct device_report *report, const struct device_uploaded *uploaded);
+void device_report_query(struct device_report *report, int64_t id,
+                         const struct device_query_result *result, const struct device_top *top,
+                         int top_count);
+/* A query that the device itself could not finish. */
+void device_report_lost(struct device_report *report, int64_t id, const char *reason);
+
+/* The last query's best values, counts, and the JSON's last line. Nothing comes after it; a second
+ * call does nothing. Returns the first error of writing JSON. */
+LL_MUST_USE ll_status device_report_end(struct device_report *report);
+
+#endif

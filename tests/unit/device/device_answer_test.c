@@ -1,0 +1,237 @@
+#include "device/device_answer.h"
+
+#include <string.h>
+
+#include <CUnit/CUnit.h>
+
+#include "tests/support/fake_model.h"
+#include "tests/support/ll_test.h"
+
+const char *const ll_test_suite = "device_answer";
+
+/* outputs(0, 2) are tensors 0 (read by layer 3) and 1; outputs(0, 4) is 3; no cut before 3. */
+static const char cfg[] = "fake\n"
+                          "input 4\n"
+                          "layer 6 8\n"
+                          "layer 8 8\n"
+                          "layer 10 8 joined\n"
+                          "layer 12 8 reads 2 0\n";
+
+static struct fake_model model;
+static struct device_answer answer;
+static uint32_t shape[2][3] = {{6}, {8}};
+static Layerlift__V1__Tensor tensors[2];
+static Layerlift__V1__Tensor *list[2] = {&tensors[0], &tensors[1]};
+static Layerlift__V1__Answer message;
+static struct ll_error err;
+
+static void begin(void)
+{
+    fake_model_init(&model, cfg, 1);
+    device_answer_init(&answer, &model.network->table, 0, 4, 0);
+    shape[0][0] = 6;
+    shape[1][0] = 8;
+    for (int i = 0; i < 2; i++) {
+        layerlift__v1__tensor__init(&tensors[i]);
+        tensors[i].name = i;
+        tensors[i].dtype = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32;
+        tensors[i].n_shape = 1;
+        tensors[i].shape = shape[i];
+    }
+    layerlift__v1__answer__init(&message);
+    message.reached = 2;
+    message.prefix = 2;
+    message.n_tensors = 2;
+    message.tensors = list;
+}
+
+static void end(void)
+{
+    device_answer_finish(&answer);
+    fake_model_finish(&model);
+}
+
+static ll_status chunk(int name, uint64_t offset, size_t bytes)
+{
+    static uint8_t data[256];
+    for (size_t i = 0; i < sizeof(data); i++) {
+        data[i] = (uint8_t)(offset + i);
+    }
+    Layerlift__V1__TensorChunk piece = LAYERLIFT__V1__TENSOR_CHUNK__INIT;
+    piece.name = name;
+    piece.offset = offset;
+    piece.data.data = data;
+    piece.data.len = bytes;
+    return device_answer_chunk(&answer, &piece, &err);
+}
+
+static void test_answer_complete_gives_its_tensors(void)
+{
+    begin();
+    CU_ASSERT_EQUAL(device_answer_head(&answer, &message, &err), LL_OK);
+    CU_ASSERT_EQUAL(device_answer_bytes(&answer), 56);
+    CU_ASSERT_EQUAL(chunk(1, 0, 20), LL_OK);
+    CU_ASSERT_EQUAL(chunk(0, 0, 24), LL_OK);
+    CU_ASSERT_FALSE(device_answer_is_complete(&answer));
+    CU_ASSERT_EQUAL(chunk(1, 20, 12), LL_OK);
+    CU_ASSERT_TRUE_FATAL(device_answer_is_complete(&answer));
+    struct device_tensors set;
+    CU_ASSERT_EQUAL_FATAL(device_tensors_init(&set, &model.network->table), LL_OK);
+    device_answer_take(&answer, &set);
+    CU_ASSERT_PTR_NULL(device_tensors_get(&set, LL_TENSOR_INPUT));
+    CU_ASSERT_PTR_NULL(device_tensors_get(&set, 2));
+    const uint8_t *bytes = ll_buf_data(device_tensors_get(&set, 1));
+    CU_ASSERT_EQUAL(ll_buf_bytes(device_tensors_get(&set, 0)), 24);
+    CU_ASSERT_EQUAL(ll_buf_bytes(device_tensors_get(&set, 1)), 32);
+    for (int i = 0; i < 32; i++) {
+        CU_ASSERT_EQUAL(bytes[i], i);
+    }
+    device_tensors_finish(&set);
+    end();
+}
+
+static void test_answer_that_reached_nothing_is_complete(void)
+{
+    begin();
+    message.reached = 0;
+    message.n_tensors = 0;
+    CU_ASSERT_EQUAL(device_answer_head(&answer, &message, &err), LL_OK);
+    CU_ASSERT_TRUE(device_answer_is_complete(&answer));
+    CU_ASSERT_EQUAL(chunk(0, 0, 4), LL_E_INVALID);
+    end();
+}
+
+/* The head is refused, and the answer stays incomplete. */
+static void refuse_head(void)
+{
+    CU_ASSERT_EQUAL(device_answer_head(&answer, &message, &err), LL_E_INVALID);
+    CU_ASSERT_FALSE(device_answer_is_complete(&answer));
+    end();
+}
+
+static void test_head_with_illegal_reached_is_refused(void)
+{
+    begin();
+    message.reached = 3;
+    refuse_head();
+    begin();
+    message.reached = 5;
+    refuse_head();
+    begin();
+    message.reached = UINT32_MAX;
+    refuse_head();
+}
+
+static void test_head_outside_the_query_is_refused(void)
+{
+    begin();
+    device_answer_init(&answer, &model.network->table, 1, 2, 0);
+    message.reached = 4;
+    refuse_head();
+    begin();
+    device_answer_init(&answer, &model.network->table, 2, 4, 0);
+    message.reached = 1;
+    refuse_head();
+}
+
+static void test_head_short_of_what_was_asked_is_refused(void)
+{
+    begin();
+    device_answer_init(&answer, &model.network->table, 0, 4, 4);
+    refuse_head();
+}
+
+static void test_head_with_impossible_prefix_is_refused(void)
+{
+    begin();
+    message.prefix = 5;
+    refuse_head();
+}
+
+static void test_head_with_wrong_tensors_is_refused(void)
+{
+    begin();
+    message.n_tensors = 1;
+    refuse_head();
+    begin();
+    tensors[1].name = 0;
+    refuse_head();
+    begin();
+    tensors[1].name = 2;
+    refuse_head();
+    begin();
+    tensors[1].name = INT32_MIN;
+    refuse_head();
+    begin();
+    tensors[0].dtype = (Layerlift__V1__DataType)7;
+    refuse_head();
+}
+
+static void test_head_with_wrong_shape_is_refused(void)
+{
+    begin();
+    shape[0][0] = 7;
+    refuse_head();
+    begin();
+    tensors[0].n_shape = 0;
+    refuse_head();
+    begin();
+    shape[1][0] = shape[1][1] = shape[1][2] = UINT32_MAX;
+    tensors[1].n_shape = 3;
+    refuse_head();
+}
+
+static void test_head_shape_of_three_numbers_is_taken(void)
+{
+    begin();
+    shape[1][0] = 2;
+    shape[1][1] = 1;
+    shape[1][2] = 4;
+    tensors[1].n_shape = 3;
+    CU_ASSERT_EQUAL(device_answer_head(&answer, &message, &err), LL_OK);
+    CU_ASSERT_EQUAL(device_answer_head(&answer, &message, &err), LL_E_INVALID);
+    end();
+}
+
+static void test_chunks_out_of_order_are_refused(void)
+{
+    begin();
+    CU_ASSERT_EQUAL(chunk(0, 0, 4), LL_E_INVALID);
+    CU_ASSERT_EQUAL(device_answer_head(&answer, &message, &err), LL_OK);
+    CU_ASSERT_EQUAL(chunk(0, 4, 4), LL_E_INVALID);
+    CU_ASSERT_EQUAL(chunk(0, 0, 8), LL_OK);
+    CU_ASSERT_EQUAL(chunk(0, 0, 8), LL_E_INVALID);
+    CU_ASSERT_EQUAL(chunk(0, 8, 17), LL_E_INVALID);
+    CU_ASSERT_EQUAL(chunk(0, 8, 0), LL_E_INVALID);
+    CU_ASSERT_EQUAL(chunk(0, UINT64_MAX, 8), LL_E_INVALID);
+    CU_ASSERT_EQUAL(chunk(3, 0, 4), LL_E_INVALID);
+    CU_ASSERT_EQUAL(chunk(-1, 0, 4), LL_E_INVALID);
+    CU_ASSERT_FALSE(device_answer_is_complete(&answer));
+    end();
+}
+
+static void test_times_beyond_the_range_are_clamped(void)
+{
+    begin();
+    message.queued_ns = UINT64_MAX;
+    message.computed_ns = UINT64_MAX;
+    CU_ASSERT_EQUAL(device_answer_head(&answer, &message, &err), LL_OK);
+    CU_ASSERT_EQUAL(answer.queued_ns, INT64_MAX);
+    CU_ASSERT_EQUAL(answer.computed_ns, INT64_MAX);
+    end();
+}
+
+const struct ll_test ll_tests[] = {
+    LL_TEST(test_answer_complete_gives_its_tensors),
+    LL_TEST(test_answer_that_reached_nothing_is_complete),
+    LL_TEST(test_head_with_illegal_reached_is_refused),
+    LL_TEST(test_head_outside_the_query_is_refused),
+    LL_TEST(test_head_short_of_what_was_asked_is_refused),
+    LL_TEST(test_head_with_impossible_prefix_is_refused),
+    LL_TEST(test_head_with_wrong_tensors_is_refused),
+    LL_TEST(test_head_with_wrong_shape_is_refused),
+    LL_TEST(test_head_shape_of_three_numbers_is_taken),
+    LL_TEST(test_chunks_out_of_order_are_refused),
+    LL_TEST(test_times_beyond_the_range_are_clamped),
+    {NULL, NULL},
+};

@@ -1,0 +1,78 @@
+#include "device/device_route.h"
+
+#include <CUnit/CUnit.h>
+
+#include "core/ll_clock.h"
+#include "tests/support/ll_test.h"
+
+const char *const ll_test_suite = "device_route";
+
+#define NOW (7 * LL_NS_PER_S)
+
+static void test_one_edge_is_tried_again_within_half_a_second(void)
+{
+    struct device_route route;
+    device_route_init(&route, 1);
+    int64_t now_ns = NOW;
+    for (int i = 0; i < 100; i++) {
+        int64_t at_ns = device_route_failed(&route, false, now_ns);
+        CU_ASSERT_TRUE(at_ns >= now_ns + 100 * LL_NS_PER_MS);
+        CU_ASSERT_TRUE(at_ns <= now_ns + 500 * LL_NS_PER_MS);
+        CU_ASSERT_EQUAL(route.current, 0);
+        now_ns = at_ns;
+    }
+    device_route_reached(&route);
+    CU_ASSERT_EQUAL(device_route_failed(&route, false, now_ns), now_ns + 100 * LL_NS_PER_MS);
+}
+
+static void test_the_next_edge_is_tried_at_once(void)
+{
+    struct device_route route;
+    device_route_init(&route, 3);
+    CU_ASSERT_EQUAL(device_route_failed(&route, false, NOW), NOW);
+    CU_ASSERT_EQUAL(route.current, 1);
+    CU_ASSERT_EQUAL(device_route_failed(&route, false, NOW), NOW);
+    CU_ASSERT_EQUAL(route.current, 2);
+    CU_ASSERT_EQUAL(device_route_failed(&route, false, NOW), NOW + 100 * LL_NS_PER_MS);
+    CU_ASSERT_EQUAL(route.current, 0);
+}
+
+static void test_an_edge_that_was_reached_is_left_for_the_next(void)
+{
+    struct device_route route;
+    device_route_init(&route, 2);
+    CU_ASSERT_EQUAL(device_route_failed(&route, false, NOW), NOW);
+    device_route_reached(&route);
+    CU_ASSERT_EQUAL(route.current, 1);
+    CU_ASSERT_EQUAL(device_route_failed(&route, false, NOW), NOW);
+    CU_ASSERT_EQUAL(route.current, 0);
+}
+
+static void test_a_refusing_edge_is_left_alone(void)
+{
+    struct device_route route;
+    device_route_init(&route, 2);
+    CU_ASSERT_EQUAL(device_route_failed(&route, true, NOW), NOW);
+    CU_ASSERT_EQUAL(route.current, 1);
+    CU_ASSERT_FALSE(device_route_is_refused(&route));
+    /* The other one is tried alone meanwhile. */
+    int64_t now_ns = NOW;
+    while (now_ns < NOW + 4 * LL_NS_PER_S) {
+        now_ns = device_route_failed(&route, false, now_ns);
+        CU_ASSERT_EQUAL(route.current, 1);
+    }
+    now_ns = device_route_failed(&route, true, now_ns);
+    CU_ASSERT_EQUAL(route.current, 0);
+    CU_ASSERT_TRUE(now_ns >= NOW + 5 * LL_NS_PER_S);
+    CU_ASSERT_TRUE(device_route_is_refused(&route));
+    device_route_reached(&route);
+    CU_ASSERT_FALSE(device_route_is_refused(&route));
+}
+
+const struct ll_test ll_tests[] = {
+    LL_TEST(test_one_edge_is_tried_again_within_half_a_second),
+    LL_TEST(test_the_next_edge_is_tried_at_once),
+    LL_TEST(test_an_edge_that_was_reached_is_left_for_the_next),
+    LL_TEST(test_a_refusing_edge_is_left_alone),
+    {NULL, NULL},
+};

@@ -1,0 +1,70 @@
+#include "device/device_turns.h"
+
+#include <CUnit/CUnit.h>
+
+#include "tests/support/ll_test.h"
+
+const char *const ll_test_suite = "device_turns";
+
+/* Sends 10 MB in messages of 10 kB with both sides always waiting; returns the upload's share. */
+static double share_of_upload(struct device_turns *turns, int *out_first_upload)
+{
+    int64_t upload = 0;
+    *out_first_upload = -1;
+    for (int i = 0; i < 1000; i++) {
+        if (device_turns_upload_first(turns)) {
+            *out_first_upload = *out_first_upload < 0 ? i : *out_first_upload;
+            device_turns_upload_sent(turns, 10000);
+            upload += 10000;
+        } else {
+            device_turns_query_sent(turns, 10000, true);
+        }
+    }
+    return (double)upload / 1e7;
+}
+
+static void test_turns_leave_the_upload_a_quarter(void)
+{
+    struct device_turns turns;
+    int first = 0;
+    /* 20 Mbit/s: half a second is 1.25 MB, of which queries get the first 940 kB. */
+    device_turns_init(&turns, 2.5e6);
+    double share = share_of_upload(&turns, &first);
+    CU_ASSERT_TRUE(share > 0.15 && share <= 0.25);
+    CU_ASSERT_TRUE(first >= 90 && first < 100);
+}
+
+static void test_turns_short_queries_always_go_first(void)
+{
+    struct device_turns turns;
+    device_turns_init(&turns, 2.5e6);
+    for (int query = 0; query < 100; query++) {
+        for (int i = 0; i < 15; i++) {
+            CU_ASSERT_FALSE(device_turns_upload_first(&turns));
+            device_turns_query_sent(&turns, 10000, true);
+        }
+        for (int i = 0; i < 15; i++) {
+            device_turns_upload_sent(&turns, 10000);
+        }
+    }
+}
+
+static void test_turns_without_a_rate_or_an_upload_are_the_queries(void)
+{
+    struct device_turns turns;
+    int first = 0;
+    device_turns_init(&turns, 0);
+    CU_ASSERT_EQUAL(share_of_upload(&turns, &first), 0);
+    device_turns_init(&turns, 2.5e6);
+    for (int i = 0; i < 1000; i++) {
+        device_turns_query_sent(&turns, 10000, false);
+    }
+    CU_ASSERT_FALSE(device_turns_upload_first(&turns));
+}
+
+const struct ll_test ll_tests[] = {
+    LL_TEST(test_turns_leave_the_upload_a_quarter),
+    LL_TEST(test_turns_short_queries_always_go_first),
+    LL_TEST(test_turns_without_a_rate_or_an_upload_are_the_queries),
+    {NULL, NULL},
+};
