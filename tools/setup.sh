@@ -26,7 +26,7 @@ BUILD=(
 )
 TEST=(python3 python3-numpy)
 DEMO=(gnuplot-nox python3 python3-numpy python3-pip)
-LINT=(clang-format clang-tidy python3 shellcheck)
+LINT=(clang-format clang-tidy git python3 shellcheck)
 FUZZ=(clang libclang-rt-14-dev llvm-14)
 BENCH=(gnuplot-nox iperf3 iproute2 python3)
 TRAIN=(dataset-fashion-mnist python3 python3-numpy)
@@ -104,9 +104,13 @@ update() {
 }
 
 updated=
-if ! apt-cache show --no-all-versions "${missing[@]}" >/dev/null 2>&1; then
+if ! apt-get install --simulate --no-install-recommends "${missing[@]}" >/dev/null 2>&1; then
     update
     updated=1
+fi
+# Slim images leave it out, and Java's installation fails without it.
+if [ ! -d /usr/share/man/man1 ]; then
+    ${as_root[@]+"${as_root[@]}"} mkdir -p /usr/share/man/man1
 fi
 say "installing ${missing[*]}"
 if ! apt install --no-install-recommends "${missing[@]}"; then
