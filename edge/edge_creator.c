@@ -100,7 +100,7 @@ static bool create_once(struct edge_creator *creator, struct edge_model *model)
         edge_model_fail_creation(model, status, &err);
         ll_log(LL_LOG_ERROR, "creator", "%s: %s", edge_model_short_id(model), err.text);
     }
-    edge_models_notify(creator->models, model);
+    edge_models_notify(creator->models, model, EDGE_CHANGE_CREATION);
     return true;
 }
 

@@ -35,6 +35,7 @@ struct edge_model {
     struct ll_engine_model *engine_model;
     struct edge_blob **blobs;
     atomic_int prefix;
+    atomic_bool has_failed;
     /* Guarded by the creator's lock. */
     struct edge_turn turn;
 
@@ -230,6 +231,11 @@ int edge_model_prefix(const struct edge_model *model)
     return atomic_load_explicit(&model->prefix, memory_order_acquire);
 }
 
+bool edge_model_has_failed(const struct edge_model *model)
+{
+    return atomic_load(&model->has_failed);
+}
+
 bool edge_model_is_available(const struct edge_model *model, int layer)
 {
     return !model->blobs[layer] || edge_blob_data(model->blobs[layer]) != NULL;
@@ -278,6 +284,7 @@ void edge_model_open_upload(struct edge_model *model, const struct ll_plan *plan
     }
     model->failure_status = LL_OK;
     model->failure.text[0] = '\0';
+    atomic_store(&model->has_failed, false);
     ll_mutex_unlock(&model->lock);
 }
 
@@ -351,6 +358,7 @@ void edge_model_fail_creation(struct edge_model *model, ll_status status,
     model->is_creating = false;
     model->failure_status = status;
     model->failure = *err;
+    atomic_store(&model->has_failed, status != LL_OK);
     ll_mutex_unlock(&model->lock);
 }
 

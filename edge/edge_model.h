@@ -80,6 +80,8 @@ void edge_model_get_info(struct edge_model *model, struct edge_model_info *out_i
 
 /* Layers [0, prefix) can run. One atomic read: what was published is visible after it. */
 int edge_model_prefix(const struct edge_model *model);
+/* Whether a creation failed since the last session opened. One atomic read. */
+bool edge_model_has_failed(const struct edge_model *model);
 /* Whether layer i's blob is verified (always, without weights). */
 bool edge_model_is_available(const struct edge_model *model, int layer);
 

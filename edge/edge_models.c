@@ -21,6 +21,8 @@ struct edge_models {
     int most_models;
     int observer_count;
     struct observer observers[EDGE_MODELS_OBSERVERS];
+    /* edge_models_with_blob's own, as large as `list`. */
+    struct edge_model **visited;
 
     struct ll_mutex lock;
     /* Guarded by lock. */
@@ -34,15 +36,18 @@ ll_status edge_models_create(const struct edge_models_config *config,
 {
     struct edge_models *models = calloc(1, sizeof(*models));
     struct edge_model **list = calloc((size_t)config->most_models, sizeof(struct edge_model *));
-    if (!models || !list) {
+    struct edge_model **visited = calloc((size_t)config->most_models, sizeof(struct edge_model *));
+    if (!models || !list || !visited) {
         free(models);
         free(list);
+        free(visited);
         return LL_E_NO_MEMORY;
     }
     models->engine = config->engine;
     models->store = config->store;
     models->most_models = config->most_models;
     models->list = list;
+    models->visited = visited;
     ll_mutex_init(&models->lock);
     *out_models = models;
     return LL_OK;
@@ -58,6 +63,7 @@ void edge_models_destroy(struct edge_models *models)
     }
     ll_mutex_finish(&models->lock);
     free(models->list);
+    free(models->visited);
     free(models);
 }
 
@@ -67,10 +73,27 @@ void edge_models_observe(struct edge_models *models, edge_model_changed changed,
     models->observers[models->observer_count++] = (struct observer){changed, arg};
 }
 
-void edge_models_notify(struct edge_models *models, struct edge_model *model)
+void edge_models_notify(struct edge_models *models, struct edge_model *model, edge_change change)
 {
     for (int i = 0; i < models->observer_count; i++) {
-        models->observers[i].changed(models->observers[i].arg, model);
+        models->observers[i].changed(models->observers[i].arg, model, change);
+    }
+}
+
+void edge_models_with_blob(struct edge_models *models, const struct edge_blob *blob,
+                           void (*visit)(void *arg, struct edge_model *model), void *arg)
+{
+    int count = 0;
+    ll_mutex_lock(&models->lock);
+    for (int i = 0; i < models->count; i++) {
+        if (edge_model_has_blob(models->list[i], blob)) {
+            models->visited[count++] = edge_model_ref(models->list[i]);
+        }
+    }
+    ll_mutex_unlock(&models->lock);
+    for (int i = 0; i < count; i++) {
+        visit(arg, models->visited[i]);
+        edge_model_unref(models->visited[i]);
     }
 }
 
@@ -133,7 +156,7 @@ static void take_out(struct edge_models *models, struct edge_model *model)
     memmove(&models->list[at], &models->list[at + 1],
             (size_t)(models->count - at) * sizeof(struct edge_model *));
     ll_mutex_unlock(&models->lock);
-    edge_models_notify(models, model);
+    edge_models_notify(models, model, EDGE_CHANGE_REMOVED);
     edge_model_unref(model);
 }
 
@@ -175,8 +198,7 @@ static struct edge_model *find_oldest(struct edge_models *models)
     return oldest;
 }
 
-/* False when all models are in use. */
-static bool evict_one(struct edge_models *models)
+bool edge_models_evict(struct edge_models *models)
 {
     struct edge_model *oldest = NULL;
     while ((oldest = find_oldest(models)) != NULL) {
@@ -192,19 +214,6 @@ static bool evict_one(struct edge_models *models)
         }
     }
     return false;
-}
-
-ll_status edge_models_make_room(struct edge_models *models, int64_t bytes, struct ll_error *err)
-{
-    int64_t budget_bytes = edge_store_budget_bytes(models->store);
-    while (edge_store_used_bytes(models->store) > budget_bytes - bytes) {
-        if (!evict_one(models)) {
-            return ll_fail(err, LL_E_EXHAUSTED,
-                           "the store is full of models in use: limit store_bytes is %lld",
-                           (long long)budget_bytes);
-        }
-    }
-    return LL_OK;
 }
 
 /* Whether every layer has the blob size that its cfg asks for. */
@@ -237,7 +246,7 @@ static ll_status insert(struct edge_models *models, struct edge_model *model, st
             models->list[models->count++] = model;
         }
         ll_mutex_unlock(&models->lock);
-    } while (!has_room && evict_one(models));
+    } while (!has_room && edge_models_evict(models));
     return has_room ? LL_OK
                     : ll_fail(err, LL_E_EXHAUSTED, "all models are in use: limit models is %d",
                               models->most_models);

@@ -7,6 +7,7 @@
 #ifndef EDGE_MODELS_H
 #define EDGE_MODELS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/ll_engine.h"
@@ -28,13 +29,30 @@ LL_MUST_USE ll_status edge_models_create(const struct edge_models_config *config
 /* Forgets all models; nobody uses one any more. NULL is allowed. */
 void edge_models_destroy(struct edge_models *models);
 
-/* Called after a model's state has changed: blobs, prefix, failure, sessions, removal. On the
- * thread that changed it, without locks; it does not block. */
-typedef void (*edge_model_changed)(void *arg, struct edge_model *model);
+typedef enum {
+    /* Bytes of an unfinished blob have come (or gone). */
+    EDGE_CHANGE_BYTES,
+    /* A blob is available. */
+    EDGE_CHANGE_BLOB,
+    /* The prefix is longer, or a creation has failed. */
+    EDGE_CHANGE_CREATION,
+    /* The model is deleted or evicted. */
+    EDGE_CHANGE_REMOVED,
+} edge_change;
+
+/* Called after a model has changed, on the thread that changed it, without locks; does not block.
+ */
+typedef void (*edge_model_changed)(void *arg, struct edge_model *model, edge_change change);
 /* At most EDGE_MODELS_OBSERVERS, before the first model. */
 enum { EDGE_MODELS_OBSERVERS = 4 };
 void edge_models_observe(struct edge_models *models, edge_model_changed changed, void *arg);
-void edge_models_notify(struct edge_models *models, struct edge_model *model);
+void edge_models_notify(struct edge_models *models, struct edge_model *model, edge_change change);
+
+/* Calls `visit` for every model that has the blob.
+ *
+ * Threads: one at a time, that of edge_models_open. `visit` runs without locks. */
+void edge_models_with_blob(struct edge_models *models, const struct edge_blob *blob,
+                           void (*visit)(void *arg, struct edge_model *model), void *arg);
 
 /* The model of a manifest, made if it is new, after checking that its blobs fit its cfg, and `plan`
  * its layers. The caller gets a reference and uses the model (edge_model_release, then
@@ -61,9 +79,7 @@ LL_MUST_USE ll_status edge_models_list(struct edge_models *models, struct edge_m
 LL_MUST_USE ll_status edge_models_remove(struct edge_models *models, const char *id_text,
                                          struct ll_error *err);
 
-/* Evicts models that nobody uses, those unused for longest first, until the store has room for
- * `bytes` more. Errors: LL_E_EXHAUSTED. */
-LL_MUST_USE ll_status edge_models_make_room(struct edge_models *models, int64_t bytes,
-                                            struct ll_error *err);
+/* Removes the model that nobody uses and nobody has used for longest. False when all are in use. */
+bool edge_models_evict(struct edge_models *models);
 
 #endif

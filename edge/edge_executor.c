@@ -1,0 +1,276 @@
+/* Two lists under one lock: jobs that are ready, in order of arrival, and jobs that wait for a
+ * longer prefix. A creation publishes its prefix before it calls edge_executor_wake, and a job
+ * looks at the prefix under the lock that wake takes: whichever comes second sees the other, so
+ * that no job waits for a prefix that is there. */
+#include "edge/edge_executor.h"
+
+#include <stdlib.h>
+
+#include "core/ll_clock.h"
+#include "core/ll_sync.h"
+
+/* Doubly linked, so that a cancel takes any job out at once. */
+struct edge_job_list {
+    struct edge_job *first;
+    struct edge_job *last;
+};
+
+struct edge_executor {
+    int thread_count;
+    struct ll_thread *threads;
+
+    struct ll_mutex lock;
+    /* Signalled when a job becomes ready, and on stop. */
+    struct ll_cond changed;
+    /* Guarded by lock, with the jobs' private fields. */
+    bool is_stopping;
+    struct edge_job_list ready;
+    struct edge_job_list waiting;
+};
+
+static void append(struct edge_job_list *list, struct edge_job *job)
+{
+    job->list = list;
+    job->next = NULL;
+    job->previous = list->last;
+    *(list->last ? &list->last->next : &list->first) = job;
+    list->last = job;
+}
+
+static void take_out(struct edge_job *job)
+{
+    struct edge_job_list *list = job->list;
+    *(job->previous ? &job->previous->next : &list->first) = job->next;
+    *(job->next ? &job->next->previous : &list->last) = job->previous;
+    job->list = NULL;
+}
+
+static bool can_run(const struct edge_job *job)
+{
+    return edge_model_prefix(job->model) >= job->least_prefix || edge_model_has_failed(job->model);
+}
+
+static void make_ready_locked(struct edge_executor *executor, struct edge_job *job)
+    LL_REQUIRES(executor->lock)
+{
+    job->ready_ns = ll_clock_now_ns();
+    append(&executor->ready, job);
+    ll_cond_signal(&executor->changed);
+}
+
+void edge_executor_submit(struct edge_executor *executor, struct edge_job *job)
+{
+    ll_mutex_lock(&executor->lock);
+    job->submitted_ns = ll_clock_now_ns();
+    if (can_run(job)) {
+        make_ready_locked(executor, job);
+    } else {
+        append(&executor->waiting, job);
+    }
+    ll_mutex_unlock(&executor->lock);
+}
+
+void edge_executor_wake(struct edge_executor *executor, const struct edge_model *model)
+{
+    ll_mutex_lock(&executor->lock);
+    struct edge_job *next = NULL;
+    for (struct edge_job *job = executor->waiting.first; job; job = next) {
+        next = job->next;
+        if (job->model == model && can_run(job)) {
+            take_out(job);
+            make_ready_locked(executor, job);
+        }
+    }
+    ll_mutex_unlock(&executor->lock);
+}
+
+bool edge_executor_cancel(struct edge_executor *executor, struct edge_job *job)
+{
+    ll_mutex_lock(&executor->lock);
+    bool is_listed = job->list != NULL;
+    if (is_listed) {
+        take_out(job);
+    }
+    ll_mutex_unlock(&executor->lock);
+    return is_listed;
+}
+
+void edge_job_finish(struct edge_job *job)
+{
+    for (int i = 0; job->outputs && i < job->names.count; i++) {
+        ll_buf_unref(job->outputs[i]);
+    }
+    free(job->outputs);
+    job->outputs = NULL;
+    ll_names_finish(&job->names);
+}
+
+/* ---- One run ---- */
+
+/* Makes room for outputs(first, reached) and describes it to the engine. */
+static ll_status make_outputs(struct edge_job *job, struct ll_tensor_out **out_tensors)
+{
+    const struct ll_table *table = edge_model_table(job->model);
+    ll_status status = ll_table_outputs(table, job->first, job->reached, &job->names);
+    if (status != LL_OK) {
+        return status;
+    }
+    size_t count = (size_t)job->names.count;
+    struct ll_tensor_out *tensors = calloc(count + 1, sizeof(*tensors));
+    job->outputs = calloc(count + 1, sizeof(struct ll_buf *));
+    status = tensors && job->outputs ? LL_OK : LL_E_NO_MEMORY;
+    for (size_t i = 0; status == LL_OK && i < count; i++) {
+        int name = job->names.names[i];
+        int64_t floats = ll_table_tensor_floats(table, name);
+        status = ll_buf_create((size_t)floats * sizeof(float), &job->outputs[i]);
+        if (status == LL_OK) {
+            tensors[i] = (struct ll_tensor_out){
+                .name = name, .floats = floats, .data = ll_buf_writable(job->outputs[i])};
+        }
+    }
+    if (status != LL_OK) {
+        free(tensors);
+        return status;
+    }
+    *out_tensors = tensors;
+    return LL_OK;
+}
+
+static ll_status run_layers(struct edge_job *job, const struct ll_tensor_out *outputs)
+{
+    size_t layers = (size_t)(job->reached - job->first);
+    int64_t *layer_ns = calloc(layers, sizeof(*layer_ns));
+    if (!layer_ns) {
+        return LL_E_NO_MEMORY;
+    }
+    struct ll_engine_context *context = NULL;
+    ll_status status = edge_model_take_context(job->model, &context, &job->err);
+    if (status == LL_OK) {
+        const struct ll_run run = {.first = job->first,
+                                   .end = job->reached,
+                                   .inputs = job->inputs,
+                                   .input_count = job->input_count,
+                                   .outputs = outputs,
+                                   .output_count = job->names.count,
+                                   .layer_ns = layer_ns};
+        int64_t began_ns = ll_clock_now_ns();
+        status = ll_engine_run(context, &run, &job->err);
+        job->computed_ns = ll_clock_now_ns() - began_ns;
+        edge_model_put_context(job->model, context);
+    }
+    if (status == LL_OK) {
+        edge_model_add_run(job->model, job->first, job->reached, layer_ns);
+    }
+    free(layer_ns);
+    return status;
+}
+
+/* Runs a job as far as the prefix reaches. */
+static void run_job(struct edge_job *job)
+{
+    int64_t began_ns = ll_clock_now_ns();
+    job->queued_ns = began_ns - job->submitted_ns;
+    job->waited_ns = job->ready_ns - job->submitted_ns;
+    job->prefix = edge_model_prefix(job->model);
+    job->reached = job->prefix < job->end ? job->prefix : job->end;
+    if (job->prefix < job->least_prefix) {
+        job->status = ll_fail(&job->err, LL_E_PRECONDITION,
+                              "layer %d is never going to be ready: a creation of the model failed",
+                              job->least_prefix);
+        return;
+    }
+    if (job->reached <= job->first) {
+        job->reached = job->first;
+        job->status = LL_OK;
+        return;
+    }
+    struct ll_tensor_out *outputs = NULL;
+    job->status = make_outputs(job, &outputs);
+    if (job->status == LL_OK) {
+        job->status = run_layers(job, outputs);
+    }
+    free(outputs);
+    if (job->status == LL_E_NO_MEMORY && job->err.text[0] == '\0') {
+        ll_fail(&job->err, LL_E_NO_MEMORY, "the edge has no memory for this query");
+    }
+}
+
+/* ---- The threads ---- */
+
+static struct edge_job *next_job(struct edge_executor *executor)
+{
+    ll_mutex_lock(&executor->lock);
+    while (!executor->ready.first && !executor->is_stopping) {
+        ll_cond_wait(&executor->changed, &executor->lock, LL_CLOCK_NEVER);
+    }
+    struct edge_job *job = executor->is_stopping ? NULL : executor->ready.first;
+    if (job) {
+        take_out(job);
+    }
+    ll_mutex_unlock(&executor->lock);
+    return job;
+}
+
+static void run_for_ever(void *arg)
+{
+    struct edge_executor *executor = arg;
+    ll_thread_flush_denormals();
+    struct edge_job *job = NULL;
+    while ((job = next_job(executor)) != NULL) {
+        run_job(job);
+        job->done(job);
+    }
+}
+
+ll_status edge_executor_create(int threads, struct edge_executor **out_executor)
+{
+    struct edge_executor *executor = calloc(1, sizeof(*executor));
+    struct ll_thread *list = calloc((size_t)threads, sizeof(*list));
+    if (!executor || !list) {
+        free(executor);
+        free(list);
+        return LL_E_NO_MEMORY;
+    }
+    executor->thread_count = threads;
+    executor->threads = list;
+    ll_mutex_init(&executor->lock);
+    ll_cond_init(&executor->changed);
+    *out_executor = executor;
+    return LL_OK;
+}
+
+ll_status edge_executor_start(struct edge_executor *executor)
+{
+    for (int i = 0; i < executor->thread_count; i++) {
+        ll_status status =
+            ll_thread_start(&executor->threads[i], "executor", run_for_ever, executor);
+        if (status != LL_OK) {
+            edge_executor_stop(executor);
+            return status;
+        }
+    }
+    return LL_OK;
+}
+
+void edge_executor_stop(struct edge_executor *executor)
+{
+    ll_mutex_lock(&executor->lock);
+    executor->is_stopping = true;
+    ll_cond_broadcast(&executor->changed);
+    ll_mutex_unlock(&executor->lock);
+    for (int i = 0; i < executor->thread_count; i++) {
+        ll_thread_join(&executor->threads[i]);
+    }
+}
+
+void edge_executor_destroy(struct edge_executor *executor)
+{
+    if (!executor) {
+        return;
+    }
+    edge_executor_stop(executor);
+    ll_mutex_finish(&executor->lock);
+    ll_cond_finish(&executor->changed);
+    free(executor->threads);
+    free(executor);
+}

@@ -1,0 +1,74 @@
+/* The executors: threads that run queries, and the queries that wait for a longer prefix.
+ *
+ * Threads: any; start, stop and destroy on one. */
+#ifndef EDGE_EXECUTOR_H
+#define EDGE_EXECUTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/ll_engine.h"
+#include "core/ll_status.h"
+#include "edge/edge_model.h"
+
+struct edge_executor;
+struct edge_job_list;
+
+/* One query's computation, embedded in the submitter's struct. */
+struct edge_job {
+    /* Filled by the submitter and left alone until the job has ended. The submitter uses the model
+     * (edge_model_acquire) meanwhile. The range is legal; the tensors are inputs(first, end). */
+    struct edge_model *model;
+    int first;
+    int end;
+    /* Not run before the prefix is this long; at most `end`. */
+    int least_prefix;
+    const struct ll_tensor_in *inputs;
+    int input_count;
+    /* The job has ended. On an executor's thread, without locks, once; never after a cancel that
+     * returned true. */
+    void (*done)(struct edge_job *job);
+
+    /* What came out; valid in and after `done`. On LL_OK layers [first, reached) ran. */
+    ll_status status;
+    struct ll_error err;
+    int reached;
+    int prefix;
+    /* outputs(first, reached), one buffer each; nothing where reached is first. */
+    struct ll_names names;
+    struct ll_buf **outputs;
+    /* From submission until computation began; of that, waiting for least_prefix; computing. */
+    int64_t queued_ns;
+    int64_t waited_ns;
+    int64_t computed_ns;
+
+    /* Private. */
+    int64_t submitted_ns;
+    int64_t ready_ns;
+    struct edge_job_list *list;
+    struct edge_job *previous;
+    struct edge_job *next;
+};
+
+/* Frees what came out of a job. */
+void edge_job_finish(struct edge_job *job);
+
+/* `threads` from 1. */
+LL_MUST_USE ll_status edge_executor_create(int threads, struct edge_executor **out_executor);
+LL_MUST_USE ll_status edge_executor_start(struct edge_executor *executor);
+/* Ends the runs under way, then the threads; jobs that have not begun never end. */
+void edge_executor_stop(struct edge_executor *executor);
+/* Stops if need be. NULL is allowed. */
+void edge_executor_destroy(struct edge_executor *executor);
+
+/* Queues a job: runs it as far as the prefix reaches when its turn comes, or lets it wait for
+ * least_prefix first. A wait ends with LL_E_PRECONDITION when a creation of the model fails. */
+void edge_executor_submit(struct edge_executor *executor, struct edge_job *job);
+
+/* Takes a job back that has not begun. False when it runs or has ended: `done` comes, or came. */
+bool edge_executor_cancel(struct edge_executor *executor, struct edge_job *job);
+
+/* The model's prefix is longer now, or its creation has failed. */
+void edge_executor_wake(struct edge_executor *executor, const struct edge_model *model);
+
+#endif

@@ -1,0 +1,93 @@
+/* One query of an Offload stream: its head checked, its tensors put together from chunks, its
+ * answer packed in chunks.
+ *
+ * Internal to the Offload service (edge_offload.c).
+ *
+ * Threads: the loop's, but for the job, which is the executor's between submission and `done`. */
+#ifndef EDGE_QUERY_H
+#define EDGE_QUERY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/ll_buf.h"
+#include "core/ll_status.h"
+#include "edge/edge_executor.h"
+#include "edge/edge_models.h"
+#include "layerlift/v1/offload.pb-c.h"
+#include "rpc/rpc_loop.h"
+#include "rpc/rpc_stream.h"
+
+struct edge_offload;
+
+typedef enum {
+    EDGE_QUERY_RECEIVING,
+    /* The executor has its job. */
+    EDGE_QUERY_SUBMITTED,
+    /* Its answer is being sent. */
+    EDGE_QUERY_ANSWERING,
+} edge_query_state;
+
+struct edge_query {
+    struct edge_job job;
+    uint64_t id;
+    edge_query_state state;
+    /* Nobody waits for the answer any more; only the executor still knows the query. */
+    bool is_abandoned;
+    struct edge_offload *offload;
+    struct rpc_task done;
+    /* NULL without a deadline. */
+    struct rpc_timer *timer;
+    struct edge_query *next;
+
+    /* inputs(first, end): tensors, their buffers, and how many bytes of each have come. */
+    struct ll_names input_names;
+    struct ll_tensor_in *inputs;
+    struct ll_buf **input_bufs;
+    int64_t *input_received;
+    int inputs_missing;
+    /* What the query may take: inputs and outputs(first, end). */
+    int64_t bytes;
+
+    /* The answer's head, packed; and how far the answer is sent: the head, then byte `sent_bytes`
+     * of output `sending`. */
+    uint8_t *head;
+    size_t head_bytes;
+    bool has_sent_head;
+    int sending;
+    int64_t sent_bytes;
+};
+
+/* A query with nothing but its id. NULL without memory. */
+struct edge_query *edge_query_create(uint64_t id);
+/* Gives the model back; the query needs it no more. Harmless without one. */
+void edge_query_leave_model(struct edge_query *query);
+void edge_query_destroy(struct edge_query *query);
+
+/* Checks a head and makes room for its tensors, of `most_bytes` at most. Uses the model on LL_OK.
+ *
+ * Errors: LL_E_NOT_FOUND, LL_E_INVALID, LL_E_EXHAUSTED, LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status edge_query_open(struct edge_query *query, const Layerlift__V1__Query *head,
+                                      struct edge_models *models, int64_t most_bytes,
+                                      struct ll_error *err);
+
+/* Takes a piece of a tensor. All are here once inputs_missing is 0.
+ *
+ * Errors: LL_E_INVALID naming tensor and offsets. */
+LL_MUST_USE ll_status edge_query_chunk(struct edge_query *query,
+                                       const Layerlift__V1__TensorChunk *chunk,
+                                       struct ll_error *err);
+
+/* Makes the query's answer an error. The sentence is copied. */
+void edge_query_fail(struct edge_query *query, ll_status status, const char *text);
+
+/* The job has ended or failed: packs the answer's head, lets go of inputs and model, and begins to
+ * answer. Errors: LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status edge_query_answer(struct edge_query *query);
+
+/* Sends the answer's head, or the next chunk of at most `chunk_bytes`. `out_is_last` says whether
+ * that was all. Errors: those of rpc_stream_send; LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status edge_query_send(struct edge_query *query, struct rpc_stream *stream,
+                                      int64_t chunk_bytes, bool *out_is_last);
+
+#endif

@@ -1,0 +1,232 @@
+#include "edge/edge_server.h"
+
+#include <stdlib.h>
+
+#include "core/ll_limits.h"
+#include "core/ll_log.h"
+#include "edge/edge_creator.h"
+#include "edge/edge_executor.h"
+#include "edge/edge_inspect.h"
+#include "edge/edge_models.h"
+#include "edge/edge_offload.h"
+#include "edge/edge_store.h"
+#include "edge/edge_upload.h"
+#include "proto/descriptors.h"
+#include "rpc/rpc_loop.h"
+#include "rpc/rpc_server.h"
+
+static const char service_name[] = "layerlift.v1.EdgeOffload";
+
+struct edge_server {
+    struct edge_store *store;
+    struct edge_models *models;
+    struct edge_creator *creator;
+    struct edge_executor *executor;
+    struct rpc_loop *loop;
+    struct rpc_server *rpc;
+    struct edge_uploads *uploads;
+    struct edge_offloads *offloads;
+    struct edge_inspect *inspect;
+};
+
+void edge_server_config_default(struct edge_server_config *config)
+{
+    *config = (struct edge_server_config){
+        .listen = "0.0.0.0:50051",
+        .executors = 1,
+        .store_bytes = (int64_t)8 << 30,
+        .models = 64,
+        .upload_sessions = 64,
+        /* 10 Gbit/s at 6 ms round trip, 80 Mbit/s at 800 ms. */
+        .upload_window_bytes = 8 << 20,
+        .queries = 32,
+        .query_bytes = (int64_t)256 << 20,
+        .server_query_bytes = (int64_t)1 << 30,
+    };
+}
+
+/* What computes and stores. */
+static ll_status create_parts(struct edge_server *server, const struct edge_server_config *config,
+                              struct ll_error *err)
+{
+    const struct edge_store_config store = {.folder = config->store_folder,
+                                            .budget_bytes = config->store_bytes};
+    ll_status status = edge_store_create(&store, &server->store, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    const struct edge_models_config models = {
+        .engine = config->engine, .store = server->store, .most_models = config->models};
+    status = edge_models_create(&models, &server->models);
+    if (status == LL_OK) {
+        const struct edge_creator_config creator = {.models = server->models,
+                                                    .is_inline = config->is_inline,
+                                                    .turn_bytes = config->creation_turn_bytes};
+        status = edge_creator_create(&creator, &server->creator);
+    }
+    if (status == LL_OK) {
+        status = edge_executor_create(config->executors, &server->executor);
+    }
+    if (status == LL_OK) {
+        status = rpc_loop_create(&server->loop);
+    }
+    return status;
+}
+
+static ll_status create_inspect(struct edge_server *server, const struct edge_server_config *config)
+{
+    const struct edge_limit limits[] = {
+        {"models", config->models},
+        {"store_bytes", config->store_bytes},
+        {"upload_sessions", config->upload_sessions},
+        {"upload_window_bytes", config->upload_window_bytes},
+        {"queries", config->queries},
+        {"query_bytes", config->query_bytes},
+        {"server_query_bytes", config->server_query_bytes},
+        {"message_bytes", LL_LIMIT_MESSAGE_BYTES},
+        {"chunk_bytes", LL_LIMIT_CHUNK_BYTES},
+        {"cfg_bytes", LL_LIMIT_CFG_BYTES},
+        {"layers", LL_LIMIT_LAYERS},
+        {"blob_bytes", LL_LIMIT_BLOB_BYTES},
+        {"model_bytes", LL_LIMIT_MODEL_BYTES},
+        {"tensor_bytes", LL_LIMIT_TENSOR_BYTES},
+    };
+    const struct edge_inspect_config inspect = {
+        .loop = server->loop,
+        .models = server->models,
+        .engine = config->engine,
+        .creation = config->is_inline ? "inline" : "threaded",
+        .executors = config->executors,
+        .limits = limits,
+        .limit_count = sizeof(limits) / sizeof(limits[0]),
+    };
+    return edge_inspect_create(&inspect, &server->inspect);
+}
+
+static ll_status create_services(struct edge_server *server,
+                                 const struct edge_server_config *config)
+{
+    const struct edge_uploads_config uploads = {.models = server->models,
+                                                .creator = server->creator,
+                                                .most_sessions = config->upload_sessions,
+                                                .window_bytes = config->upload_window_bytes};
+    const struct edge_offloads_config offloads = {.loop = server->loop,
+                                                  .models = server->models,
+                                                  .executor = server->executor,
+                                                  .most_queries = config->queries,
+                                                  .most_stream_bytes = config->query_bytes,
+                                                  .most_server_bytes = config->server_query_bytes};
+    ll_status status = edge_uploads_create(&uploads, &server->uploads);
+    if (status == LL_OK) {
+        status = edge_offloads_create(&offloads, &server->offloads);
+    }
+    if (status == LL_OK) {
+        status = create_inspect(server, config);
+    }
+    return status;
+}
+
+static ll_status add_services(struct edge_server *server)
+{
+    ll_status status = edge_uploads_add(server->uploads, server->rpc);
+    if (status == LL_OK) {
+        status = edge_offloads_add(server->offloads, server->rpc);
+    }
+    if (status == LL_OK) {
+        status = edge_inspect_add(server->inspect, server->rpc);
+    }
+    if (status == LL_OK) {
+        status = rpc_server_add_health(server->rpc);
+    }
+    if (status == LL_OK) {
+        status = rpc_server_add_reflection(server->rpc, proto_descriptors, proto_descriptors_bytes);
+    }
+    return status;
+}
+
+static ll_status set_serving(struct edge_server *server, bool is_serving)
+{
+    ll_status status = rpc_server_set_serving(server->rpc, "", is_serving);
+    return status == LL_OK ? rpc_server_set_serving(server->rpc, service_name, is_serving) : status;
+}
+
+static ll_status start(struct edge_server *server, const struct edge_server_config *config,
+                       struct ll_error *err)
+{
+    ll_status status = create_parts(server, config, err);
+    if (status == LL_OK) {
+        status = create_services(server, config);
+    }
+    if (status == LL_OK) {
+        const struct rpc_server_config rpc = {.listen = config->listen};
+        status = rpc_server_create(server->loop, &rpc, &server->rpc, err);
+    }
+    if (status == LL_OK) {
+        status = add_services(server);
+    }
+    if (status == LL_OK) {
+        status = edge_creator_start(server->creator);
+    }
+    if (status == LL_OK) {
+        status = edge_executor_start(server->executor);
+    }
+    if (status == LL_OK) {
+        status = rpc_server_start(server->rpc, err);
+    }
+    return status == LL_OK ? set_serving(server, true) : status;
+}
+
+ll_status edge_server_create(const struct edge_server_config *config,
+                             struct edge_server **out_server, struct ll_error *err)
+{
+    struct edge_server *server = calloc(1, sizeof(*server));
+    struct ll_error reason = {""};
+    ll_status status = server ? start(server, config, &reason) : LL_E_NO_MEMORY;
+    if (status != LL_OK) {
+        edge_server_destroy(server);
+        return ll_fail(err, status, "%s", reason.text[0] ? reason.text : ll_status_text(status));
+    }
+    *out_server = server;
+    return LL_OK;
+}
+
+int edge_server_port(const struct edge_server *server)
+{
+    return rpc_server_port(server->rpc);
+}
+
+void edge_server_stop(struct edge_server *server, int64_t drain_ns)
+{
+    if (set_serving(server, false) != LL_OK) {
+        ll_log(LL_LOG_WARN, "server", "out of memory: health may still say SERVING");
+    }
+    edge_uploads_drain(server->uploads);
+    edge_offloads_drain(server->offloads);
+    edge_inspect_drain(server->inspect);
+    rpc_server_stop(server->rpc, drain_ns);
+}
+
+/* From the outside in: no calls, no threads that call the loop, the loop, what its callbacks used.
+ */
+void edge_server_destroy(struct edge_server *server)
+{
+    if (!server) {
+        return;
+    }
+    rpc_server_destroy(server->rpc);
+    if (server->creator) {
+        edge_creator_stop(server->creator);
+    }
+    if (server->executor) {
+        edge_executor_stop(server->executor);
+    }
+    edge_uploads_destroy(server->uploads);
+    rpc_loop_destroy(server->loop);
+    edge_inspect_destroy(server->inspect);
+    edge_offloads_destroy(server->offloads);
+    edge_executor_destroy(server->executor);
+    edge_creator_destroy(server->creator);
+    edge_models_destroy(server->models);
+    edge_store_destroy(server->store);
+    free(server);
+}

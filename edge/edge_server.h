@@ -1,0 +1,57 @@
+/* The edge server: store, models, creation thread, executors and services, wired together behind
+ * one port. A program, or a test, gives it an engine and a configuration.
+ *
+ * Threads: create, stop and destroy on one. */
+#ifndef EDGE_SERVER_H
+#define EDGE_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/ll_engine.h"
+#include "core/ll_status.h"
+
+struct edge_server;
+
+/* A 0 stands for the default, which edge_server_config_default writes. */
+struct edge_server_config {
+    /* "HOST:PORT"; port 0 picks one. */
+    const char *listen;
+    struct ll_engine *engine;
+    bool is_inline;
+    int executors;
+    /* NULL: a temporary folder. */
+    const char *store_folder;
+    int64_t store_bytes;
+    int models;
+    int upload_sessions;
+    /* How far an upload may be ahead of what is written. */
+    int64_t upload_window_bytes;
+    /* In flight, on one stream. */
+    int queries;
+    /* Tensors of one stream's queries, and of all streams'. */
+    int64_t query_bytes;
+    int64_t server_query_bytes;
+    /* Weights that one creation takes before other models have their turn. */
+    int64_t creation_turn_bytes;
+};
+
+/* The defaults of all limits. */
+void edge_server_config_default(struct edge_server_config *config);
+
+/* Starts a server that serves when this returns. The engine outlives it.
+ *
+ * Errors: LL_E_UNAVAILABLE where the address cannot be bound, those of the store, LL_E_NO_MEMORY;
+ *         `err` says what. */
+LL_MUST_USE ll_status edge_server_create(const struct edge_server_config *config,
+                                         struct edge_server **out_server, struct ll_error *err);
+int edge_server_port(const struct edge_server *server);
+
+/* Orderly end: health says NOT_SERVING, uploads and watches end with UNAVAILABLE, running queries
+ * are answered, new ones refused; what has not ended after `drain_ns` is cancelled. Twice is
+ * harmless. */
+void edge_server_stop(struct edge_server *server, int64_t drain_ns);
+/* Stops if need be. NULL is allowed. */
+void edge_server_destroy(struct edge_server *server);
+
+#endif

@@ -1,0 +1,53 @@
+/* Between protobuf-c messages and the edge's own types: what several services need.
+ *
+ * Threads: any. */
+#ifndef EDGE_WIRE_H
+#define EDGE_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "core/ll_manifest.h"
+#include "core/ll_plan.h"
+#include "core/ll_status.h"
+#include "layerlift/v1/offload.pb-c.h"
+#include "rpc/rpc_stream.h"
+
+/* Unpacks a peer's message; its parts may take EDGE_LIMIT_UNPACKED_BYTES of memory together. Free
+ * it with protobuf_c_message_free_unpacked(message, NULL).
+ *
+ * Errors: LL_E_INVALID with a sentence. */
+enum { EDGE_LIMIT_UNPACKED_BYTES = 16 << 20 };
+LL_MUST_USE ll_status edge_unpack(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data,
+                                  size_t bytes, ProtobufCMessage **out_message,
+                                  struct ll_error *err);
+
+/* Queues a message. A stream that has ended swallows it; one without memory is ended. */
+void edge_send(struct rpc_stream *stream, const ProtobufCMessage *message);
+/* The answer of a unary call. */
+void edge_reply(struct rpc_stream *stream, const ProtobufCMessage *message);
+
+/* Checks counts, sizes and digests, and copies. Whether the blobs fit the cfg is not looked at.
+ *
+ * Errors: LL_E_INVALID, LL_E_EXHAUSTED above a limit, LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status edge_wire_manifest(const Layerlift__V1__Manifest *message,
+                                         struct ll_manifest *out_manifest, struct ll_error *err);
+/* Copies the partitions; what they cover is ll_plan_check's.
+ *
+ * Errors: as above. */
+LL_MUST_USE ll_status edge_wire_plan(size_t count, Layerlift__V1__Partition *const *partitions,
+                                     struct ll_plan *out_plan, struct ll_error *err);
+
+/* The beginning of an OffloadResponse with a TensorChunk, up to where `data_bytes` bytes of payload
+ * follow. Returns its size. */
+enum { EDGE_WIRE_CHUNK_HEAD_BYTES = 64 };
+size_t edge_wire_chunk_head(uint64_t id, int name, uint64_t offset, size_t data_bytes,
+                            uint8_t out_head[EDGE_WIRE_CHUNK_HEAD_BYTES]);
+
+/* Replaces what is not printable ASCII: a peer's bytes in a sentence must not make an answer that
+ * other runtimes refuse as invalid UTF-8. */
+void edge_wire_clean(char *text);
+
+#endif

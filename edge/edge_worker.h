@@ -1,0 +1,30 @@
+/* A thread with a queue: whatever runs on it runs one after the other, so that what belongs to it
+ * needs no lock. The upload sessions live on one, the receiver.
+ *
+ * Threads: post from any; the rest on one. */
+#ifndef EDGE_WORKER_H
+#define EDGE_WORKER_H
+
+#include "core/ll_status.h"
+
+struct edge_worker;
+
+/* Embedded in the poster's struct. */
+struct edge_work {
+    void (*run)(struct edge_work *work);
+    /* Private. */
+    struct edge_work *next;
+};
+
+/* Starts the thread, called `name`. */
+LL_MUST_USE ll_status edge_worker_create(const char *name, struct edge_worker **out_worker);
+/* Runs what is queued, then ends the thread. Nobody posts any more. Twice is harmless. */
+void edge_worker_stop(struct edge_worker *worker);
+/* Stops if need be. NULL is allowed. */
+void edge_worker_destroy(struct edge_worker *worker);
+
+/* Runs `work->run` soon, in order of posting. Cannot fail. The work may be posted again, or freed,
+ * once it runs. */
+void edge_worker_post(struct edge_worker *worker, struct edge_work *work);
+
+#endif
