@@ -67,6 +67,9 @@ static ll_status decode_jpeg_with(tjhandle decoder, const struct ll_buf *file,
                             &colours) != 0) {
         return ll_fail(err, LL_E_INVALID, "no JPEG picture: %s", tjGetErrorStr2(decoder));
     }
+    if (picture->w < 1 || picture->h < 1) {
+        return ll_fail(err, LL_E_INVALID, "no JPEG picture: the file ends within its header");
+    }
     ll_status status = check_size(picture->w, picture->h, err);
     if (status == LL_OK) {
         status = allocate(picture, err);

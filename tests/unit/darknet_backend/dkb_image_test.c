@@ -1,0 +1,392 @@
+#include "darknet_backend/dkb_image.h"
+
+#include <png.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <turbojpeg.h>
+#include <unistd.h>
+
+#include "tests/support/ll_test.h"
+
+const char *const ll_test_suite = "dkb_image";
+
+static const char *const dog = "external/darknet/data/dog.jpg";
+
+/* A path in a new folder; static buffer. */
+static const char *new_path(const char *name)
+{
+    static char path[4096];
+    snprintf(path, sizeof(path), "%s/%s", ll_test_folder(), name);
+    return path;
+}
+
+static void write_file(const char *path, const void *bytes, size_t count)
+{
+    FILE *file = fopen(path, "wb");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    CU_ASSERT_EQUAL_FATAL(fwrite(bytes, 1, count, file), count);
+    CU_ASSERT_EQUAL_FATAL(fclose(file), 0);
+}
+
+/* The caller frees. */
+static unsigned char *read_dog(size_t *out_count)
+{
+    FILE *file = fopen(ll_test_file(dog), "rb");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    unsigned char *bytes = malloc(1 << 20);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(bytes);
+    *out_count = fread(bytes, 1, 1 << 20, file);
+    CU_ASSERT_FATAL(*out_count > 100000 && *out_count < 1 << 20);
+    fclose(file);
+    return bytes;
+}
+
+/* Whether the file is refused with that status, by a sentence that names it and says `word`. */
+static bool is_refused(const char *path, ll_status status, const char *word)
+{
+    float *data = NULL;
+    struct ll_error err = {{0}};
+    ll_status got = dkb_image_load(path, 3, 32, 32, DKB_FIT_LETTERBOX, &data, &err);
+    bool same = got == status && strstr(err.text, path) && strstr(err.text, word) && !data;
+    if (!same) {
+        fprintf(stderr, "%s: %s\n", ll_status_name(got), err.text);
+    }
+    free(data);
+    return same;
+}
+
+/* Columns of 2 x 4 pixels: red, green, blue, white; rows from the top get darker. */
+static void make_pixels(unsigned char *rgb)
+{
+    for (int y = 0; y < 4; y++) {
+        for (int x = 0; x < 8; x++) {
+            unsigned char bright = (unsigned char)(255 - 40 * y);
+            for (int c = 0; c < 3; c++) {
+                rgb[3 * (8 * y + x) + c] = x / 2 == c || x / 2 == 3 ? bright : 0;
+            }
+        }
+    }
+}
+
+static void write_png(const char *path, const unsigned char *pixels, unsigned format)
+{
+    png_image png = {.version = PNG_IMAGE_VERSION, .width = 8, .height = 4, .format = format};
+    CU_ASSERT_FATAL(png_image_write_to_file(&png, path, 0, pixels, 0, NULL));
+}
+
+/* Whether an 8 x 4 network input holds those pixels exactly. */
+static bool holds_pixels(const float *data, const unsigned char *rgb)
+{
+    for (int c = 0; c < 3; c++) {
+        for (int i = 0; i < 32; i++) {
+            if (data[32 * c + i] != (float)rgb[3 * i + c] / 255.0F) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void check_lossless(const char *path, const unsigned char *rgb)
+{
+    float *data = NULL;
+    struct ll_error err = {{0}};
+    CU_ASSERT_EQUAL(dkb_image_load(path, 3, 4, 8, DKB_FIT_LETTERBOX, &data, &err), LL_OK);
+    CU_ASSERT_FATAL(data != NULL);
+    CU_ASSERT(holds_pixels(data, rgb));
+    free(data);
+}
+
+static void test_load_png(void)
+{
+    unsigned char rgb[96];
+    make_pixels(rgb);
+    const char *path = new_path("p.png");
+    write_png(path, rgb, PNG_FORMAT_RGB);
+    check_lossless(path, rgb);
+}
+
+static void test_load_png_drops_alpha(void)
+{
+    unsigned char rgb[96];
+    unsigned char rgba[128];
+    make_pixels(rgb);
+    for (int i = 0; i < 32; i++) {
+        memcpy(rgba + 4 * i, rgb + 3 * i, 3);
+        rgba[4 * i + 3] = (unsigned char)(i * 8);
+    }
+    const char *path = new_path("alpha.png");
+    write_png(path, rgba, PNG_FORMAT_RGBA);
+    check_lossless(path, rgb);
+}
+
+static void test_load_bmp(void)
+{
+    unsigned char rgb[96];
+    make_pixels(rgb);
+    const char *path = new_path("p.bmp");
+    CU_ASSERT_EQUAL_FATAL(tjSaveImage(path, rgb, 8, 0, 4, TJPF_RGB, 0), 0);
+    check_lossless(path, rgb);
+}
+
+static void test_load_luminance(void)
+{
+    unsigned char rgb[96];
+    make_pixels(rgb);
+    const char *path = new_path("p.png");
+    write_png(path, rgb, PNG_FORMAT_RGB);
+    float *data = NULL;
+    CU_ASSERT_EQUAL_FATAL(dkb_image_load(path, 1, 4, 8, DKB_FIT_LETTERBOX, &data, NULL), LL_OK);
+    CU_ASSERT_DOUBLE_EQUAL(data[0], 76 / 255., 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(data[2], 149 / 255., 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(data[4], 28 / 255., 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(data[6], 1, 1e-6);
+    free(data);
+}
+
+static void test_letterbox_has_grey_bars(void)
+{
+    float *data = NULL;
+    CU_ASSERT_EQUAL_FATAL(
+        dkb_image_load(ll_test_file(dog), 3, 416, 416, DKB_FIT_LETTERBOX, &data, NULL), LL_OK);
+    /* 768 x 576 becomes 416 x 312 between bars of 52 rows. */
+    const int plane = 416 * 416;
+    for (int c = 0; c < 3; c++) {
+        CU_ASSERT_EQUAL(data[c * plane], .5F);
+        CU_ASSERT_EQUAL(data[c * plane + 51 * 416 + 415], .5F);
+        CU_ASSERT_EQUAL(data[c * plane + 364 * 416], .5F);
+        CU_ASSERT_EQUAL(data[c * plane + 415 * 416 + 415], .5F);
+    }
+    int grey = 0;
+    for (int i = 52 * 416; i < 364 * 416; i++) {
+        CU_ASSERT_FATAL(data[i] >= 0 && data[i] <= 1);
+        grey += data[i] == .5F;
+    }
+    CU_ASSERT(grey < 1000);
+    free(data);
+}
+
+static void test_crop_takes_the_middle(void)
+{
+    /* 8 x 4 pixels cover 2 x 2 as 4 x 2, of which the middle is green and blue. */
+    unsigned char rgb[96];
+    make_pixels(rgb);
+    const char *path = new_path("p.png");
+    write_png(path, rgb, PNG_FORMAT_RGB);
+    float *data = NULL;
+    CU_ASSERT_EQUAL_FATAL(dkb_image_load(path, 3, 2, 2, DKB_FIT_CROP, &data, NULL), LL_OK);
+    CU_ASSERT(data[4] > .5F && data[9] > .5F);
+    CU_ASSERT(data[0] < .3F && data[1] < .3F);
+    CU_ASSERT(data[4] > data[6]);
+    free(data);
+}
+
+static void test_crop_values(void)
+{
+    /* What training pipelines make of the photo (Pillow 9.4: resize to 341 x 256, bicubic, then the
+     * middle), a few of its values by hand. */
+    float *data = NULL;
+    CU_ASSERT_EQUAL_FATAL(dkb_image_load(ll_test_file(dog), 3, 224, 224, DKB_FIT_CROP, &data, NULL),
+                          LL_OK);
+    CU_ASSERT_DOUBLE_EQUAL(data[0], 119 / 255., .5 / 255);
+    CU_ASSERT_DOUBLE_EQUAL(data[100 * 224 + 100], 122 / 255., .5 / 255);
+    CU_ASSERT_DOUBLE_EQUAL(data[3 * 224 * 224 - 1], 163 / 255., .5 / 255);
+    free(data);
+}
+
+static void test_fit_names(void)
+{
+    dkb_fit fit = DKB_FIT_CROP;
+    struct ll_error err;
+    CU_ASSERT_EQUAL(dkb_fit_parse("letterbox", &fit, &err), LL_OK);
+    CU_ASSERT_EQUAL(fit, DKB_FIT_LETTERBOX);
+    CU_ASSERT_EQUAL(dkb_fit_parse("crop", &fit, &err), LL_OK);
+    CU_ASSERT_EQUAL(fit, DKB_FIT_CROP);
+    CU_ASSERT_EQUAL(dkb_fit_parse("stretch", &fit, &err), LL_E_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "letterbox, crop"));
+}
+
+static void test_load_other_channels(void)
+{
+    float *data = NULL;
+    CU_ASSERT_EQUAL(dkb_image_load(ll_test_file(dog), 4, 8, 8, DKB_FIT_CROP, &data, NULL),
+                    LL_E_UNSUPPORTED);
+    CU_ASSERT_EQUAL(dkb_image_load(ll_test_file(dog), 3, 0, 0, DKB_FIT_CROP, &data, NULL),
+                    LL_E_UNSUPPORTED);
+}
+
+static void test_load_missing_and_empty(void)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s", new_path("none.jpg"));
+    CU_ASSERT(is_refused(path, LL_E_NOT_FOUND, ""));
+    write_file(path, "", 0);
+    CU_ASSERT(is_refused(path, LL_E_INVALID, "empty"));
+    CU_ASSERT(is_refused("/", LL_E_IO, ""));
+}
+
+static void test_load_garbage(void)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s", new_path("garbage"));
+    static const unsigned char heads[][8] = {
+        {0xff, 0xd8, 0xff, 0xe0},
+        {0x89, 'P', 'N', 'G', 13, 10, 26, 10},
+        {'B', 'M'},
+        {'G', 'I', 'F'},
+    };
+    for (size_t head = 0; head < sizeof(heads) / sizeof(heads[0]); head++) {
+        unsigned char bytes[4096];
+        uint32_t state = 1 + (uint32_t)head;
+        for (size_t i = 0; i < sizeof(bytes); i++) {
+            state = state * 1664525U + 1013904223U;
+            bytes[i] = (unsigned char)(state >> 24);
+        }
+        memcpy(bytes, heads[head], sizeof(heads[head]));
+        float *data = NULL;
+        for (size_t count = 1; count <= sizeof(bytes); count *= 2) {
+            write_file(path, bytes, count);
+            struct ll_error err = {{0}};
+            ll_status status = dkb_image_load(path, 3, 32, 32, DKB_FIT_LETTERBOX, &data, &err);
+            CU_ASSERT(status == LL_E_INVALID || status == LL_E_EXHAUSTED);
+            CU_ASSERT_PTR_NOT_NULL(strstr(err.text, path));
+        }
+    }
+}
+
+static void test_load_truncated_jpeg(void)
+{
+    size_t count = 0;
+    unsigned char *bytes = read_dog(&count);
+    char path[4096];
+    snprintf(path, sizeof(path), "%s", new_path("cut.jpg"));
+    for (int part = 1; part < 16; part++) {
+        write_file(path, bytes, count * (size_t)part / 16);
+        CU_ASSERT(is_refused(path, LL_E_INVALID, "JPEG"));
+    }
+    for (size_t cut = 3; cut < 700; cut += 13) {
+        write_file(path, bytes, cut);
+        CU_ASSERT(is_refused(path, LL_E_INVALID, "JPEG"));
+    }
+    free(bytes);
+}
+
+static void test_load_truncated_png_and_bmp(void)
+{
+    unsigned char rgb[96];
+    make_pixels(rgb);
+    char path[4096];
+    snprintf(path, sizeof(path), "%s", new_path("p.png"));
+    write_png(path, rgb, PNG_FORMAT_RGB);
+    CU_ASSERT_EQUAL_FATAL(truncate(path, 60), 0);
+    CU_ASSERT(is_refused(path, LL_E_INVALID, "PNG"));
+    snprintf(path, sizeof(path), "%s", new_path("p.bmp"));
+    CU_ASSERT_EQUAL_FATAL(tjSaveImage(path, rgb, 8, 0, 4, TJPF_RGB, 0), 0);
+    static const int lengths[] = {100, 54, 40, 25, 14};
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        CU_ASSERT_EQUAL_FATAL(truncate(path, lengths[i]), 0);
+        CU_ASSERT(is_refused(path, LL_E_INVALID, "BMP"));
+    }
+}
+
+/* The start-of-frame segment of the photo with another size: nothing may be allocated for it. */
+static void test_load_huge_jpeg(void)
+{
+    size_t count = 0;
+    unsigned char *bytes = read_dog(&count);
+    size_t at = 2;
+    while (at + 9 < count && bytes[at + 1] != 0xc0 && bytes[at + 1] != 0xc2) {
+        at += 2 + ((size_t)bytes[at + 2] << 8 | bytes[at + 3]);
+    }
+    CU_ASSERT_FATAL(at + 9 < count);
+    memcpy(bytes + at + 5, "\xea\x60\xea\x60", 4);
+    const char *path = new_path("huge.jpg");
+    write_file(path, bytes, count);
+    CU_ASSERT(is_refused(path, LL_E_EXHAUSTED, "60000 x 60000"));
+    memset(bytes + at + 5, 0, 4);
+    write_file(path, bytes, count);
+    CU_ASSERT(is_refused(path, LL_E_INVALID, "JPEG"));
+    free(bytes);
+}
+
+static void test_load_huge_bmp(void)
+{
+    unsigned char bytes[64] = {'B', 'M', [14] = 40, [26] = 1, [28] = 24};
+    memcpy(bytes + 18, "\xff\xff\xff\x7f", 4);
+    memcpy(bytes + 22, "\xff\xff\xff\x7f", 4);
+    const char *path = new_path("huge.bmp");
+    write_file(path, bytes, sizeof(bytes));
+    CU_ASSERT(is_refused(path, LL_E_EXHAUSTED, "2147483647 x 2147483647"));
+    memset(bytes + 18, 0, 8);
+    write_file(path, bytes, sizeof(bytes));
+    CU_ASSERT(is_refused(path, LL_E_INVALID, "0 x 0"));
+    memcpy(bytes + 18, "\xff\xff\xff\xff", 4);
+    write_file(path, bytes, sizeof(bytes));
+    CU_ASSERT(is_refused(path, LL_E_INVALID, "-1 x 0"));
+}
+
+static void test_load_huge_png(void)
+{
+    /* A signature and a header chunk of 100000 x 100000 pixels with its checksum. */
+    static const unsigned char bytes[] = {
+        0x89, 'P',  'N',  'G',  0x0d, 0x0a, 0x1a, 0x0a, 0,    0,   0,   13, 'I', 'H', 'D',
+        'R',  0,    0x01, 0x86, 0xa0, 0,    0x01, 0x86, 0xa0, 8,   2,   0,  0,   0,   0x27,
+        0x30, 0x9c, 0x9f, 0,    0,    0,    1,    'I',  'D',  'A', 'T', 0,  0,   0,   0,
+    };
+    const char *path = new_path("huge.png");
+    write_file(path, bytes, sizeof(bytes));
+    CU_ASSERT(is_refused(path, LL_E_EXHAUSTED, "100000 x 100000"));
+}
+
+static void write_line(const char *path, int w, int h)
+{
+    static unsigned char pixels[3 * 40000];
+    CU_ASSERT_EQUAL_FATAL(tjSaveImage(path, pixels, w, 0, h, TJPF_RGB, 0), 0);
+}
+
+/* Darknet's letterboxing reads wild where nothing, or one row, of a picture remains. */
+static void test_load_lines(void)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s", new_path("line.bmp"));
+    write_line(path, 40000, 1);
+    CU_ASSERT(is_refused(path, LL_E_INVALID, "vanishes"));
+    write_line(path, 1, 40000);
+    CU_ASSERT(is_refused(path, LL_E_INVALID, "vanishes"));
+    write_line(path, 30, 1);
+    CU_ASSERT(is_refused(path, LL_E_INVALID, "vanishes"));
+    float *data = NULL;
+    write_line(path, 1, 1);
+    CU_ASSERT_EQUAL(dkb_image_load(path, 3, 8, 8, DKB_FIT_LETTERBOX, &data, NULL), LL_OK);
+    free(data);
+    write_line(path, 1, 30);
+    CU_ASSERT_EQUAL(dkb_image_load(path, 3, 32, 32, DKB_FIT_LETTERBOX, &data, NULL), LL_OK);
+    free(data);
+    write_line(path, 40000, 1);
+    CU_ASSERT_EQUAL(dkb_image_load(path, 3, 32, 32, DKB_FIT_CROP, &data, NULL), LL_OK);
+    free(data);
+    CU_ASSERT_EQUAL(dkb_image_load(path, 3, 4096, 4096, DKB_FIT_CROP, &data, NULL), LL_E_EXHAUSTED);
+}
+
+const struct ll_test ll_tests[] = {
+    LL_TEST(test_load_png),
+    LL_TEST(test_load_png_drops_alpha),
+    LL_TEST(test_load_bmp),
+    LL_TEST(test_load_luminance),
+    LL_TEST(test_letterbox_has_grey_bars),
+    LL_TEST(test_crop_takes_the_middle),
+    LL_TEST(test_crop_values),
+    LL_TEST(test_fit_names),
+    LL_TEST(test_load_other_channels),
+    LL_TEST(test_load_missing_and_empty),
+    LL_TEST(test_load_garbage),
+    LL_TEST(test_load_truncated_jpeg),
+    LL_TEST(test_load_truncated_png_and_bmp),
+    LL_TEST(test_load_huge_jpeg),
+    LL_TEST(test_load_huge_bmp),
+    LL_TEST(test_load_huge_png),
+    LL_TEST(test_load_lines),
+    {NULL, NULL},
+};
