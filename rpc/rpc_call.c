@@ -210,7 +210,7 @@ static void receive_done(struct rpc_op *op, bool ok)
     }
     if (buffer) {
         grpc_byte_buffer_destroy(buffer);
-        stream->has_read_all = !is_listening(stream);
+        stream->has_read_all = stream->has_read_all || !is_listening(stream);
         rpc_call_receive(stream);
     }
     close_if_done(stream);

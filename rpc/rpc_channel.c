@@ -9,6 +9,7 @@
 #include <grpc/slice.h>
 
 #include "core/ll_limits.h"
+#include "rpc/rpc_address.h"
 #include "rpc/rpc_call.h"
 #include "rpc/rpc_op.h"
 
@@ -22,7 +23,6 @@ enum {
     KEEPALIVE_TIMEOUT_MS = 10000,
     DNS_INTERVAL_MS = 1000,
     COMPRESSION_NONE = 1,
-    HOST_BYTES = 255,
 };
 
 struct rpc_channel {
@@ -31,31 +31,9 @@ struct rpc_channel {
     char *target;
 };
 
-/* "HOST:PORT" or "[IPV6]:PORT", with nothing in it that gRPC would take for something else. */
-static bool is_target(const char *target)
-{
-    size_t bytes = strlen(target);
-    const char *colon = strrchr(target, ':');
-    if (!colon || colon == target || bytes > HOST_BYTES + 6) {
-        return false;
-    }
-    char *end = NULL;
-    long port = strtol(colon + 1, &end, 10);
-    if (colon[1] < '0' || colon[1] > '9' || *end || port < 1 || port > 65535) {
-        return false;
-    }
-    size_t host = (size_t)(colon - target);
-    if (target[0] == '[') {
-        return target[host - 1] == ']' &&
-               strspn(target + 1, "0123456789abcdefABCDEF:.") == host - 2;
-    }
-    return strspn(target, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") ==
-           host;
-}
-
 static grpc_channel *create_grpc(const char *target)
 {
-    char uri[HOST_BYTES + 32];
+    char uri[RPC_ADDRESS_BYTES + 16];
     snprintf(uri, sizeof(uri), "dns:///%s", target);
     grpc_arg args[] = {
         RPC_ARG_INT(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
@@ -83,8 +61,9 @@ static grpc_channel *create_grpc(const char *target)
 ll_status rpc_channel_create(struct rpc_loop *loop, const char *target,
                              struct rpc_channel **out_channel, struct ll_error *err)
 {
-    if (!is_target(target)) {
-        return ll_fail(err, LL_E_INVALID, "\"%.*s\" is not HOST:PORT", HOST_BYTES, target);
+    ll_status status = rpc_address_check(target, 1, err);
+    if (status != LL_OK) {
+        return status;
     }
     struct rpc_channel *channel = calloc(1, sizeof(*channel));
     char *copy = strdup(target);

@@ -15,7 +15,9 @@
 
 struct rpc_channel;
 
-/* `target` is "HOST:PORT". Each channel has a connection of its own. Nothing is sent yet. */
+/* `target` is "HOST:PORT". Each channel has a connection of its own. Nothing is sent yet.
+ *
+ * Errors: LL_E_INVALID (`err` quotes the target), LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status rpc_channel_create(struct rpc_loop *loop, const char *target,
                                          struct rpc_channel **out_channel, struct ll_error *err);
 /* NULL is allowed. */

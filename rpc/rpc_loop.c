@@ -1,5 +1,6 @@
 #include "rpc/rpc_loop.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <grpc/grpc.h>
@@ -54,11 +55,24 @@ struct rpc_loop {
 
 static _Thread_local const struct rpc_loop *current_loop;
 
+static _Thread_local char *captured_log;
+static _Thread_local size_t captured_bytes;
+
+void rpc_loop_capture_log(char *text, size_t bytes)
+{
+    captured_log = text;
+    captured_bytes = bytes;
+}
+
 /* gRPC's own complaints; without GRPC_VERBOSITY only errors come. */
 static void log_grpc(gpr_log_func_args *args)
 {
-    ll_log(args->severity == GPR_LOG_SEVERITY_ERROR ? LL_LOG_WARN : LL_LOG_DEBUG, "grpc", "%s",
-           args->message);
+    if (captured_log) {
+        snprintf(captured_log, captured_bytes, "%s", args->message);
+    } else {
+        ll_log(args->severity == GPR_LOG_SEVERITY_ERROR ? LL_LOG_WARN : LL_LOG_DEBUG, "grpc", "%s",
+               args->message);
+    }
 }
 
 gpr_timespec rpc_loop_time(int64_t time_ns)

@@ -1,6 +1,7 @@
 #include "rpc/rpc_server.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "core/ll_clock.h"
 #include "core/ll_limits.h"
 #include "core/ll_log.h"
+#include "rpc/rpc_address.h"
 #include "rpc/rpc_server_state.h"
 
 /* gRPC's server side. It never answers for methods that it does not know, and queues calls for
@@ -18,10 +20,12 @@
  * is posted at all times (`request`), each call that it brings is looked up here and answered or
  * refused, and the request is posted again.
  *
- * Stopping (rpc_server_stop): services end their own endless streams; gRPC refuses new calls and
- * reports (`shutdown`) when the last call and connection have gone; at the drain's end everything
- * left is cancelled, which makes gRPC report soon. Stopped is: shutdown reported, the request back,
- * every stream closed. Any other order makes gRPC assert or hang. */
+ * Stopping (rpc_server_stop): services end their own endless streams, and new calls are answered
+ * UNAVAILABLE here, until no call is left or the drain ends. gRPC, which would answer new calls
+ * CANCELLED, is shut down only then: it takes leave of the connections and reports (`shutdown`)
+ * when the last has gone; at the drain's end everything left is cancelled, which makes it report
+ * soon. Stopped is: shutdown reported, the request back, every stream closed. Any other order makes
+ * gRPC assert or hang. */
 
 enum {
     DEFAULT_STREAMS = 100,
@@ -38,6 +42,10 @@ enum {
 ll_status rpc_server_create(struct rpc_loop *loop, const struct rpc_server_config *config,
                             struct rpc_server **out_server, struct ll_error *err)
 {
+    ll_status status = rpc_address_check(config->listen, 0, err);
+    if (status != LL_OK) {
+        return status;
+    }
     struct rpc_server *server = calloc(1, sizeof(*server));
     char *listen = strdup(config->listen);
     if (!server || !listen) {
@@ -180,14 +188,25 @@ ll_status rpc_server_add_unary(struct rpc_server *server, const char *path, rpc_
     return status;
 }
 
-static void stream_closed(void *arg, struct rpc_stream *stream)
+static void count_closed(struct rpc_server *server, int calls)
 {
-    struct rpc_server *server = arg;
-    (void)stream;
     ll_mutex_lock(&server->mutex);
     server->streams--;
+    server->calls -= calls;
     ll_cond_broadcast(&server->changed);
     ll_mutex_unlock(&server->mutex);
+}
+
+static void call_closed(void *arg, struct rpc_stream *stream)
+{
+    (void)stream;
+    count_closed(arg, 1);
+}
+
+static void refused_closed(void *arg, struct rpc_stream *stream)
+{
+    (void)stream;
+    count_closed(arg, 0);
 }
 
 /* "ipv6:%5B::1%5D:80" as people write it. */
@@ -242,14 +261,21 @@ static void start_stream(struct rpc_server *server, grpc_call *call)
         return;
     }
     stream->is_server = true;
-    stream->closed = stream_closed;
-    stream->closed_arg = server;
     ll_mutex_lock(&server->mutex);
+    bool is_refused = server->is_draining;
     server->streams++;
+    server->calls += is_refused ? 0 : 1;
     ll_mutex_unlock(&server->mutex);
+    stream->closed = is_refused ? refused_closed : call_closed;
+    stream->closed_arg = server;
     rpc_call_advance(stream);
     grpc_slice path = server->details.method;
-    open_method(server, stream, (const char *)GRPC_SLICE_START_PTR(path), GRPC_SLICE_LENGTH(path));
+    if (is_refused) {
+        rpc_stream_finish(stream, LL_E_UNAVAILABLE, "the server stops");
+    } else {
+        open_method(server, stream, (const char *)GRPC_SLICE_START_PTR(path),
+                    GRPC_SLICE_LENGTH(path));
+    }
 }
 
 static void request_call(struct rpc_server *server)
@@ -309,6 +335,29 @@ static grpc_server *create_grpc(const struct rpc_server *server)
     return grpc;
 }
 
+/* The system's words in gRPC's complaint: ... os_error:"Address already in use" ... */
+static void find_reason(const char *complaint, char *out_reason, size_t bytes)
+{
+    static const char mark[] = "os_error:\"";
+    const char *start = strstr(complaint, mark);
+    start = start ? start + strlen(mark) : "unknown host";
+    snprintf(out_reason, bytes, "%.*s", (int)strcspn(start, "\""), start);
+}
+
+/* Returns the port, or 0 and why. */
+static int bind_port(const struct rpc_server *server, grpc_server *grpc, char *out_reason,
+                     size_t bytes)
+{
+    char complaint[2048] = "";
+    grpc_server_credentials *credentials = grpc_insecure_server_credentials_create();
+    rpc_loop_capture_log(complaint, sizeof(complaint));
+    int port = grpc_server_add_http2_port(grpc, server->listen, credentials);
+    rpc_loop_capture_log(NULL, 0);
+    grpc_server_credentials_release(credentials);
+    find_reason(complaint, out_reason, bytes);
+    return port;
+}
+
 ll_status rpc_server_start(struct rpc_server *server, struct ll_error *err)
 {
     if (server->grpc || server->is_stopped) {
@@ -316,15 +365,13 @@ ll_status rpc_server_start(struct rpc_server *server, struct ll_error *err)
     }
     grpc_server *grpc = create_grpc(server);
     grpc_server_register_completion_queue(grpc, rpc_loop_queue(server->loop), NULL);
-    grpc_server_credentials *credentials = grpc_insecure_server_credentials_create();
-    server->port = grpc_server_add_http2_port(grpc, server->listen, credentials);
-    grpc_server_credentials_release(credentials);
+    char reason[128];
+    server->port = bind_port(server, grpc, reason, sizeof(reason));
     if (server->port <= 0) {
+        server->port = 0;
         grpc_server_destroy(grpc);
-        return ll_fail(err, LL_E_UNAVAILABLE,
-                       "%s: cannot listen there: in use, not permitted, or no address of this "
-                       "machine",
-                       server->listen);
+        return ll_fail(err, LL_E_UNAVAILABLE, "%s: cannot listen there: %s", server->listen,
+                       reason);
     }
     server->grpc = grpc;
     server->request.done = request_done;
@@ -363,19 +410,30 @@ static void run_stop_services(struct rpc_task *task)
     ll_mutex_unlock(&server->mutex);
 }
 
-/* Waits until nothing of the server is under way; false at the deadline. */
-static bool wait_stopped(struct rpc_server *server, int64_t deadline_ns)
+static bool has_no_calls_locked(const struct rpc_server *server)
+{
+    return server->has_stopped_services && server->calls == 0;
+}
+
+static bool has_stopped_locked(const struct rpc_server *server)
+{
+    return server->is_shut_down && server->has_stopped_services && !server->is_requesting &&
+           server->streams == 0;
+}
+
+/* Waits until `is_reached`; false at the deadline. */
+static bool wait_until(struct rpc_server *server,
+                       bool (*is_reached_locked)(const struct rpc_server *server),
+                       int64_t deadline_ns)
 {
     ll_mutex_lock(&server->mutex);
     bool in_time = true;
-    while (in_time && (!server->is_shut_down || !server->has_stopped_services ||
-                       server->is_requesting || server->streams > 0)) {
+    while (in_time && !is_reached_locked(server)) {
         in_time = ll_cond_wait(&server->changed, &server->mutex, deadline_ns);
     }
-    bool is_done = server->is_shut_down && server->has_stopped_services && !server->is_requesting &&
-                   server->streams == 0;
+    bool is_reached = is_reached_locked(server);
     ll_mutex_unlock(&server->mutex);
-    return is_done;
+    return is_reached;
 }
 
 void rpc_server_stop(struct rpc_server *server, int64_t drain_ns)
@@ -385,15 +443,20 @@ void rpc_server_stop(struct rpc_server *server, int64_t drain_ns)
         return;
     }
     assert(!rpc_loop_is_current(server->loop));
+    int64_t deadline_ns = ll_clock_deadline(ll_clock_now_ns(), drain_ns);
     server->is_stopped = true;
     server->shutdown.done = shutdown_done;
     server->stop_services.run = run_stop_services;
+    ll_mutex_lock(&server->mutex);
+    server->is_draining = true;
+    ll_mutex_unlock(&server->mutex);
+    rpc_loop_post(server->loop, &server->stop_services);
+    wait_until(server, has_no_calls_locked, deadline_ns);
     grpc_server_shutdown_and_notify(server->grpc, rpc_loop_queue(server->loop),
                                     rpc_op_start(&server->shutdown));
-    rpc_loop_post(server->loop, &server->stop_services);
-    if (!wait_stopped(server, ll_clock_deadline(ll_clock_now_ns(), drain_ns))) {
+    if (!wait_until(server, has_stopped_locked, deadline_ns)) {
         grpc_server_cancel_all_calls(server->grpc);
-        wait_stopped(server, LL_CLOCK_NEVER);
+        wait_until(server, has_stopped_locked, LL_CLOCK_NEVER);
     }
 }
 

@@ -27,6 +27,7 @@ struct rpc_server_config {
     int64_t memory_quota_bytes;
 };
 
+/* Errors: LL_E_INVALID where `listen` is not HOST:PORT (`err` quotes it), LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status rpc_server_create(struct rpc_loop *loop,
                                         const struct rpc_server_config *config,
                                         struct rpc_server **out_server, struct ll_error *err);
@@ -35,7 +36,10 @@ LL_MUST_USE ll_status rpc_server_create(struct rpc_loop *loop,
  * refuses with rpc_stream_finish. Loop thread. */
 typedef void (*rpc_method_open)(void *arg, struct rpc_stream *stream);
 
-/* `path` is "/package.Service/Method". Before start. */
+/* `path` is "/package.Service/Method". Before start.
+ *
+ * Errors: LL_E_INVALID for another path, LL_E_EXISTS, LL_E_PRECONDITION after start,
+ * LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status rpc_server_add(struct rpc_server *server, const char *path,
                                      rpc_method_open open, void *arg);
 
@@ -63,12 +67,14 @@ LL_MUST_USE ll_status rpc_server_set_serving(struct rpc_server *server, const ch
 LL_MUST_USE ll_status rpc_server_add_reflection(struct rpc_server *server,
                                                 const uint8_t *descriptors, size_t bytes);
 
-/* Binds and serves. Errors: LL_E_UNAVAILABLE (`err` names the address) where it cannot be bound. */
+/* Binds and serves. Errors: LL_E_UNAVAILABLE (`err` names the address and why) where it cannot be
+ * bound; LL_E_PRECONDITION for a second start. */
 LL_MUST_USE ll_status rpc_server_start(struct rpc_server *server, struct ll_error *err);
 /* The bound port. */
 int rpc_server_port(const struct rpc_server *server);
 
-/* New calls are refused, calls under way go on. Returns when all have ended, or after `drain_ns`,
+/* New calls are answered LL_E_UNAVAILABLE, calls under way go on; those of health and reflection
+ * are ended. Returns when all have ended and the connections are closed, or soon after `drain_ns`,
  * when the rest is cancelled; no callback comes after. Twice is harmless. */
 void rpc_server_stop(struct rpc_server *server, int64_t drain_ns);
 /* Stops if need be. NULL is allowed. */

@@ -62,11 +62,13 @@ struct rpc_server {
     struct ll_mutex mutex;
     struct ll_cond changed;
     /* Guarded by mutex. */
+    bool is_draining;
     bool is_requesting;
     bool is_shut_down;
     bool has_stopped_services;
-    /* Streams that have not closed. */
+    /* Streams that have not closed, and those of them that came before the drain. */
     int streams;
+    int calls;
 };
 
 /* Takes `service`. Before start. */

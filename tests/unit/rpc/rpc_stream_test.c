@@ -1,8 +1,10 @@
 #include "rpc/rpc_stream.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/ll_buf.h"
 #include "core/ll_clock.h"
 #include "core/ll_limits.h"
 #include "tests/support/ll_test.h"
@@ -20,11 +22,29 @@ static void test_echo_one_message(void)
     CU_ASSERT(rpc_peer_last_is(&client, "hello", 5));
     CU_ASSERT_STRING_EQUAL(client.text, "");
     CU_ASSERT_STRING_EQUAL(rpc_stream_peer(client.stream), pair.target);
-    CU_ASSERT_EQUAL(rpc_stream_send(client.stream, "x", 1, NULL), LL_E_STOPPED);
-    rpc_stream_cancel(client.stream);
-    rpc_stream_finish(client.stream, LL_OK, NULL);
     rpc_peer_finish(&client);
     rpc_pair_finish(&pair);
+}
+
+static void test_calls_after_the_end_are_harmless(void)
+{
+    struct rpc_pair pair;
+    rpc_pair_init(&pair, NULL, NULL);
+    struct rpc_peer client;
+    CU_ASSERT_EQUAL(rpc_pair_unary(&pair, "/t.T/Echo", "", 0, &client), LL_OK);
+    CU_ASSERT_EQUAL(client.messages, 1);
+    CU_ASSERT_EQUAL(client.message_bytes, 0);
+    CU_ASSERT_EQUAL(rpc_stream_send(client.stream, "x", 1, NULL), LL_E_STOPPED);
+    CU_ASSERT_EQUAL(rpc_stream_queued(client.stream), 0);
+    rpc_stream_cancel(client.stream);
+    rpc_stream_finish(client.stream, LL_OK, NULL);
+    rpc_stream_finish(client.stream, LL_E_INVALID, "late");
+    rpc_pair_finish(&pair);
+    /* Even without server, channel and loop. */
+    CU_ASSERT_EQUAL(rpc_stream_send(client.stream, "x", 1, NULL), LL_E_STOPPED);
+    rpc_stream_cancel(client.stream);
+    rpc_peer_finish(&client);
+    rpc_stream_unref(NULL);
 }
 
 static void test_half_close_is_told(void)
@@ -44,11 +64,152 @@ static void test_half_close_is_told(void)
     CU_ASSERT_EQUAL(rpc_stream_send(pair.peer.stream, "after", 5, NULL), LL_OK);
     rpc_stream_finish(pair.peer.stream, LL_E_PRECONDITION, "not like that");
     rpc_stream_finish(pair.peer.stream, LL_OK, "ignored");
+    CU_ASSERT_EQUAL(rpc_stream_send(pair.peer.stream, "b", 1, NULL), LL_E_STOPPED);
     CU_ASSERT_EQUAL(rpc_peer_wait_closed(&client), LL_E_PRECONDITION);
     CU_ASSERT_STRING_EQUAL(client.text, "not like that");
     CU_ASSERT(rpc_peer_last_is(&client, "after", 5));
     CU_ASSERT_EQUAL(rpc_peer_wait_closed(&pair.peer), LL_OK);
     CU_ASSERT_EQUAL(pair.peer.half_closes, 1);
+    CU_ASSERT_EQUAL(client.half_closes, 0);
+    rpc_peer_finish(&client);
+    rpc_pair_finish(&pair);
+}
+
+static void test_statuses_and_texts_arrive(void)
+{
+    static char long_text[3000];
+    memset(long_text, 'x', sizeof(long_text) - 1);
+    for (int status = LL_OK; status < LL_STATUS_COUNT; status++) {
+        struct rpc_pair pair;
+        rpc_pair_init(&pair, NULL, NULL);
+        struct rpc_peer client;
+        rpc_peer_init(&client);
+        rpc_pair_call(&pair, "/t.T/Peer", LL_CLOCK_NEVER, &client);
+        rpc_peer_wait_opened(&pair.peer);
+        const char *text = status % 3 == 0 ? NULL : status % 3 == 1 ? long_text : "100 % \n ä";
+        rpc_stream_finish(pair.peer.stream, (ll_status)status, text);
+        ll_status seen = rpc_peer_wait_closed(&client);
+        CU_ASSERT_EQUAL(ll_status_to_grpc(seen), ll_status_to_grpc((ll_status)status));
+        if (!text) {
+            CU_ASSERT_STRING_EQUAL(client.text, status ? ll_status_text((ll_status)status) : "");
+        } else if (text == long_text) {
+            CU_ASSERT_EQUAL(strlen(client.text), 1024);
+        } else {
+            CU_ASSERT_STRING_EQUAL(client.text, text);
+        }
+        rpc_peer_finish(&client);
+        rpc_pair_finish(&pair);
+    }
+}
+
+static void test_messages_keep_their_order(void)
+{
+    enum { COUNT = 2000 };
+    struct rpc_pair pair;
+    rpc_pair_init(&pair, NULL, NULL);
+    struct rpc_peer client;
+    rpc_peer_init(&client);
+    rpc_pair_call(&pair, "/t.T/Echo", LL_CLOCK_NEVER, &client);
+    uint64_t sum = 0;
+    uint8_t message[4];
+    for (uint32_t i = 0; i < COUNT; i++) {
+        memcpy(message, &i, 4);
+        sum += (uint64_t)message[0] + message[1] + message[2] + message[3];
+        CU_ASSERT_EQUAL(rpc_stream_send(client.stream, message, 4, NULL), LL_OK);
+    }
+    rpc_stream_finish(client.stream, LL_OK, NULL);
+    CU_ASSERT_EQUAL(rpc_peer_wait_closed(&client), LL_OK);
+    CU_ASSERT_EQUAL(client.messages, COUNT);
+    CU_ASSERT_EQUAL(client.sum, sum);
+    CU_ASSERT(rpc_peer_last_is(&client, message, 4));
+    rpc_peer_finish(&client);
+    rpc_pair_finish(&pair);
+}
+
+static void count_release(void *arg, void *data, size_t bytes)
+{
+    (void)bytes;
+    atomic_fetch_add((atomic_int *)arg, 1);
+    free(data);
+}
+
+/* `head` in front of a payload of `bytes`, echoed and compared; the payload's release counts. */
+static void echo_payload(struct rpc_pair *pair, const char *head, size_t bytes,
+                         atomic_int *released)
+{
+    uint8_t *data = malloc(bytes + 1);
+    size_t head_bytes = strlen(head);
+    uint8_t *expected = malloc(head_bytes + bytes + 1);
+    CU_ASSERT_FATAL(data && expected);
+    for (size_t i = 0; i < bytes; i++) {
+        data[i] = (uint8_t)(i * 31 + i / 255);
+    }
+    memcpy(expected, head, head_bytes);
+    memcpy(expected + head_bytes, data, bytes);
+    struct ll_buf *payload = NULL;
+    CU_ASSERT_EQUAL_FATAL(ll_buf_wrap(data, bytes, count_release, released, &payload), LL_OK);
+    struct rpc_peer client;
+    rpc_peer_init(&client);
+    rpc_pair_call(pair, "/t.T/Echo", LL_CLOCK_NEVER, &client);
+    CU_ASSERT_EQUAL(rpc_stream_send(client.stream, head, head_bytes, payload), LL_OK);
+    ll_buf_unref(payload);
+    rpc_stream_finish(client.stream, LL_OK, NULL);
+    CU_ASSERT_EQUAL(rpc_peer_wait_closed(&client), LL_OK);
+    CU_ASSERT(rpc_peer_last_is(&client, expected, head_bytes + bytes));
+    rpc_peer_finish(&client);
+    free(expected);
+}
+
+static void test_payloads_of_all_sizes_arrive(void)
+{
+    struct rpc_pair pair;
+    rpc_pair_init(&pair, NULL, NULL);
+    atomic_int released = 0;
+    echo_payload(&pair, "", 0, &released);
+    echo_payload(&pair, "head", 0, &released);
+    echo_payload(&pair, "", 1, &released);
+    echo_payload(&pair, "head", 1, &released);
+    echo_payload(&pair, "head", 16384, &released);
+    echo_payload(&pair, "head", LL_LIMIT_CHUNK_BYTES, &released);
+    echo_payload(&pair, "head", LL_LIMIT_MESSAGE_BYTES - 4, &released);
+    rpc_pair_finish(&pair);
+    CU_ASSERT_EQUAL(released, 7);
+}
+
+static void test_too_large_message_is_refused(void)
+{
+    struct rpc_pair pair;
+    rpc_pair_init(&pair, NULL, NULL);
+    struct rpc_peer client;
+    rpc_peer_init(&client);
+    rpc_pair_call(&pair, "/t.T/Echo", LL_CLOCK_NEVER, &client);
+    struct ll_buf *payload = NULL;
+    CU_ASSERT_EQUAL_FATAL(ll_buf_create(LL_LIMIT_MESSAGE_BYTES, &payload), LL_OK);
+    CU_ASSERT_EQUAL(rpc_stream_send(client.stream, "x", 1, payload), LL_E_EXHAUSTED);
+    CU_ASSERT_EQUAL(rpc_stream_queued(client.stream), 0);
+    ll_buf_unref(payload);
+    rpc_stream_finish(client.stream, LL_OK, NULL);
+    CU_ASSERT_EQUAL(rpc_peer_wait_closed(&client), LL_OK);
+    CU_ASSERT_EQUAL(client.messages, 0);
+    rpc_peer_finish(&client);
+    rpc_pair_finish(&pair);
+}
+
+static void test_deadline_ends_both_sides(void)
+{
+    struct rpc_pair pair;
+    rpc_pair_init(&pair, NULL, NULL);
+    struct rpc_peer client;
+    rpc_peer_init(&client);
+    rpc_pair_call(&pair, "/t.T/Peer", ll_clock_now_ns() + 200 * LL_NS_PER_MS, &client);
+    CU_ASSERT_EQUAL(rpc_peer_wait_closed(&client), LL_E_DEADLINE);
+    rpc_peer_wait_opened(&pair.peer);
+    CU_ASSERT_EQUAL(rpc_peer_wait_closed(&pair.peer), LL_E_CANCELLED);
+    CU_ASSERT_EQUAL(pair.peer.half_closes, 0);
+    rpc_peer_finish(&client);
+    rpc_peer_init(&client);
+    rpc_pair_call(&pair, "/t.T/Echo", 1, &client);
+    CU_ASSERT_EQUAL(rpc_peer_wait_closed(&client), LL_E_DEADLINE);
     rpc_peer_finish(&client);
     rpc_pair_finish(&pair);
 }
@@ -62,6 +223,7 @@ static void test_cancel_by_client_is_told_the_server(void)
     rpc_pair_call(&pair, "/t.T/Peer", LL_CLOCK_NEVER, &client);
     rpc_peer_wait_opened(&pair.peer);
     rpc_stream_cancel(client.stream);
+    rpc_stream_cancel(client.stream);
     CU_ASSERT_EQUAL(rpc_peer_wait_closed(&client), LL_E_CANCELLED);
     CU_ASSERT_EQUAL(rpc_peer_wait_closed(&pair.peer), LL_E_CANCELLED);
     CU_ASSERT_EQUAL(pair.peer.half_closes, 0);
@@ -69,9 +231,428 @@ static void test_cancel_by_client_is_told_the_server(void)
     rpc_pair_finish(&pair);
 }
 
+static void test_cancel_by_server_ends_the_client(void)
+{
+    struct rpc_pair pair;
+    rpc_pair_init(&pair, NULL, NULL);
+    struct rpc_peer client;
+    rpc_peer_init(&client);
+    rpc_pair_call(&pair, "/t.T/Peer", LL_CLOCK_NEVER, &client);
+    rpc_peer_wait_opened(&pair.peer);
+    rpc_stream_cancel(pair.peer.stream);
+    rpc_stream_finish(pair.peer.stream, LL_OK, NULL);
+    CU_ASSERT_EQUAL(rpc_stream_send(pair.peer.stream, "x", 1, NULL), LL_E_STOPPED);
+    CU_ASSERT_EQUAL(rpc_peer_wait_closed(&client), LL_E_CANCELLED);
+    CU_ASSERT_EQUAL(rpc_peer_wait_closed(&pair.peer), LL_E_CANCELLED);
+    rpc_peer_finish(&client);
+    rpc_pair_finish(&pair);
+}
+
+static void test_client_finish_with_error_cancels(void)
+{
+    struct rpc_pair pair;
+    rpc_pair_init(&pair, NULL, NULL);
+    struct rpc_peer client;
+    rpc_peer_init(&client);
+    rpc_pair_call(&pair, "/t.T/Peer", LL_CLOCK_NEVER, &client);
+    rpc_stream_finish(client.stream, LL_E_INTERNAL, "enough");
+    CU_ASSERT_EQUAL(rpc_peer_wait_closed(&client), LL_E_CANCELLED);
+    rpc_peer_finish(&client);
+    rpc_pair_finish(&pair);
+}
+
+static void finish_now(struct rpc_peer *peer, struct rpc_stream *stream, const uint8_t *data,
+                       size_t bytes)
+{
+    (void)peer;
+    (void)data;
+    (void)bytes;
+    rpc_stream_finish(stream, LL_E_EXISTS, "enough");
+}
+
+static void test_finish_stops_messages(void)
+{
+    struct rpc_pair pair;
+    rpc_pair_init(&pair, NULL, NULL);
+    pair.peer.message_hook = finish_now;
+    struct rpc_peer client;
+    rpc_peer_init(&client);
+    rpc_pair_call(&pair, "/t.T/Peer", LL_CLOCK_NEVER, &client);
+    /* The end may come in the middle of it. */
+    for (int i = 0; i < 1000; i++) {
+        ll_status status = rpc_stream_send(client.stream, "more", 4, NULL);
+        CU_ASSERT(status == LL_OK || status == LL_E_STOPPED);
+    }
+    CU_ASSERT_EQUAL(rpc_peer_wait_closed(&client), LL_E_EXISTS);
+    CU_ASSERT_STRING_EQUAL(client.text, "enough");
+    CU_ASSERT_EQUAL(rpc_peer_wait_closed(&pair.peer), LL_OK);
+    CU_ASSERT_EQUAL(pair.peer.messages, 1);
+    rpc_peer_finish(&client);
+    rpc_pair_finish(&pair);
+}
+
+static void cancel_now(struct rpc_peer *peer, struct rpc_stream *stream, const uint8_t *data,
+                       size_t bytes)
+{
+    (void)peer;
+    (void)data;
+    (void)bytes;
+    rpc_stream_cancel(stream);
+}
+
+static void test_cancel_within_a_callback(void)
+{
+    struct rpc_pair pair;
+    rpc_pair_init(&pair, NULL, NULL);
+    struct rpc_peer client;
+    rpc_peer_init(&client);
+    client.message_hook = cancel_now;
+    client.closed_hook = cancel_now;
+    rpc_pair_call(&pair, "/t.T/Echo", LL_CLOCK_NEVER, &client);
+    for (int i = 0; i < 100; i++) {
+        ll_status status = rpc_stream_send(client.stream, "more", 4, NULL);
+        CU_ASSERT(status == LL_OK || status == LL_E_STOPPED);
+    }
+    CU_ASSERT_EQUAL(rpc_peer_wait_closed(&client), LL_E_CANCELLED);
+    CU_ASSERT_EQUAL(client.messages, 1);
+    rpc_peer_finish(&client);
+    rpc_pair_finish(&pair);
+}
+
+/* Sends `left` chunks, never more than two at a time. */
+struct producer {
+    struct ll_buf *chunk;
+    int left;
+    int most_queued;
+};
+
+static void produce(struct rpc_peer *peer, struct rpc_stream *stream, const uint8_t *data,
+                    size_t bytes)
+{
+    (void)data;
+    (void)bytes;
+    struct producer *producer = peer->hook_arg;
+    while (producer->left > 0 && rpc_stream_queued(stream) < 2) {
+        CU_ASSERT_EQUAL(rpc_stream_send(stream, "head", 4, producer->chunk), LL_OK);
+        producer->left--;
+        int queued = rpc_stream_queued(stream);
+        producer->most_queued = queued > producer->most_queued ? queued : producer->most_queued;
+    }
+    if (producer->left == 0) {
+        rpc_stream_finish(stream, LL_OK, NULL);
+    }
+}
+
+static void test_writable_feeds_a_producer(void)
+{
+    struct rpc_pair pair;
+    rpc_pair_init(&pair, NULL, NULL);
+    struct producer producer = {.left = 200};
+    CU_ASSERT_EQUAL_FATAL(ll_buf_create(LL_LIMIT_CHUNK_BYTES, &producer.chunk), LL_OK);
+    memset(ll_buf_writable(producer.chunk), 3, LL_LIMIT_CHUNK_BYTES);
+    pair.peer.hook_arg = &producer;
+    pair.peer.message_hook = produce;
+    pair.peer.writable_hook = produce;
+    struct rpc_peer client;
+    CU_ASSERT_EQUAL(rpc_pair_unary(&pair, "/t.T/Peer", "go", 2, &client), LL_OK);
+    CU_ASSERT_EQUAL(rpc_peer_wait_closed(&pair.peer), LL_OK);
+    CU_ASSERT_EQUAL(client.messages, 200);
+    CU_ASSERT_EQUAL(client.message_bytes, 200 * ((size_t)LL_LIMIT_CHUNK_BYTES + 4));
+    CU_ASSERT_EQUAL(producer.most_queued, 2);
+    ll_buf_unref(producer.chunk);
+    rpc_peer_finish(&client);
+    rpc_pair_finish(&pair);
+}
+
+static void test_writable_after_a_single_send(void)
+{
+    struct rpc_pair pair;
+    rpc_pair_init(&pair, NULL, NULL);
+    struct rpc_peer client;
+    rpc_peer_init(&client);
+    rpc_pair_call(&pair, "/t.T/Peer", LL_CLOCK_NEVER, &client);
+    for (int i = 1; i <= 3; i++) {
+        CU_ASSERT_EQUAL(rpc_stream_send(client.stream, "x", 1, NULL), LL_OK);
+        rpc_peer_wait_writables(&client, i);
+    }
+    CU_ASSERT_EQUAL(client.writables, 3);
+    rpc_peer_wait_messages(&pair.peer, 3);
+    rpc_stream_finish(pair.peer.stream, LL_OK, NULL);
+    CU_ASSERT_EQUAL(rpc_peer_wait_closed(&client), LL_OK);
+    rpc_peer_finish(&client);
+    rpc_pair_finish(&pair);
+}
+
+/* Keeps a loop's thread until opened, as a peer that does not read would. */
+struct gate {
+    struct ll_mutex mutex;
+    struct ll_cond changed;
+    /* Guarded by mutex. */
+    bool is_open;
+};
+
+static void wait_gate(struct rpc_peer *peer, struct rpc_stream *stream, const uint8_t *data,
+                      size_t bytes)
+{
+    (void)stream;
+    (void)data;
+    (void)bytes;
+    struct gate *gate = peer->hook_arg;
+    ll_mutex_lock(&gate->mutex);
+    while (!gate->is_open) {
+        ll_cond_wait(&gate->changed, &gate->mutex, LL_CLOCK_NEVER);
+    }
+    ll_mutex_unlock(&gate->mutex);
+}
+
+static void open_gate(struct gate *gate)
+{
+    ll_mutex_lock(&gate->mutex);
+    gate->is_open = true;
+    ll_cond_broadcast(&gate->changed);
+    ll_mutex_unlock(&gate->mutex);
+}
+
+static void gate_init(struct gate *gate)
+{
+    gate->is_open = false;
+    ll_mutex_init(&gate->mutex);
+    ll_cond_init(&gate->changed);
+}
+
+static void gate_finish(struct gate *gate)
+{
+    ll_cond_finish(&gate->changed);
+    ll_mutex_finish(&gate->mutex);
+}
+
+static void test_queue_is_bounded_against_a_peer_that_does_not_read(void)
+{
+    enum { BYTES = 64 << 10 };
+    static uint8_t message[BYTES];
+    struct rpc_pair pair;
+    rpc_pair_init(&pair, NULL, NULL);
+    struct gate gate;
+    gate_init(&gate);
+    struct rpc_peer client;
+    rpc_peer_init(&client);
+    client.hook_arg = &gate;
+    client.message_hook = wait_gate;
+    rpc_pair_call(&pair, "/t.T/Peer", LL_CLOCK_NEVER, &client);
+    rpc_peer_wait_opened(&pair.peer);
+    int sent = 0;
+    ll_status status = LL_OK;
+    while (status == LL_OK && sent < 100000) {
+        status = rpc_stream_send(pair.peer.stream, message, BYTES, NULL);
+        sent += status == LL_OK;
+    }
+    CU_ASSERT_EQUAL(status, LL_E_FULL);
+    CU_ASSERT(sent >= (int)(RPC_STREAM_QUEUE_BYTES / BYTES));
+    open_gate(&gate);
+    rpc_stream_finish(pair.peer.stream, LL_OK, NULL);
+    CU_ASSERT_EQUAL(rpc_peer_wait_closed(&client), LL_OK);
+    CU_ASSERT_EQUAL(client.messages, sent);
+    rpc_peer_finish(&client);
+    rpc_pair_finish(&pair);
+    gate_finish(&gate);
+}
+
+/* A server that reads nothing while two answers wait; its queue at each message is noted. */
+struct held {
+    int over_bound;
+    struct ll_buf *answer;
+};
+
+static void answer_large(struct rpc_peer *peer, struct rpc_stream *stream, const uint8_t *data,
+                         size_t bytes)
+{
+    (void)data;
+    (void)bytes;
+    struct held *held = peer->hook_arg;
+    rpc_stream_bound_receive(stream, 2);
+    held->over_bound += rpc_stream_queued(stream) > 2;
+    CU_ASSERT_EQUAL(rpc_stream_send(stream, NULL, 0, held->answer), LL_OK);
+}
+
+static void test_bounded_receive_holds_a_greedy_peer_back(void)
+{
+    struct rpc_pair pair;
+    rpc_pair_init(&pair, NULL, NULL);
+    struct held held = {.over_bound = 0};
+    CU_ASSERT_EQUAL_FATAL(ll_buf_create(1 << 20, &held.answer), LL_OK);
+    memset(ll_buf_writable(held.answer), 1, 1 << 20);
+    pair.peer.hook_arg = &held;
+    pair.peer.message_hook = answer_large;
+    pair.peer.half_close_hook = finish_now;
+    struct gate gate;
+    gate_init(&gate);
+    struct rpc_peer client;
+    rpc_peer_init(&client);
+    client.hook_arg = &gate;
+    client.message_hook = wait_gate;
+    rpc_pair_call(&pair, "/t.T/Peer", LL_CLOCK_NEVER, &client);
+    for (int i = 0; i < 50; i++) {
+        CU_ASSERT_EQUAL(rpc_stream_send(client.stream, "?", 1, NULL), LL_OK);
+    }
+    rpc_stream_finish(client.stream, LL_OK, NULL);
+    open_gate(&gate);
+    CU_ASSERT_EQUAL(rpc_peer_wait_closed(&client), LL_E_EXISTS);
+    CU_ASSERT_EQUAL(rpc_peer_wait_closed(&pair.peer), LL_OK);
+    CU_ASSERT_EQUAL(client.messages, 50);
+    CU_ASSERT_EQUAL(held.over_bound, 0);
+    ll_buf_unref(held.answer);
+    rpc_peer_finish(&client);
+    rpc_pair_finish(&pair);
+    gate_finish(&gate);
+}
+
+enum { SENDERS = 4, SENDS = 300 };
+
+struct sender {
+    struct ll_thread thread;
+    struct rpc_stream *stream;
+    uint32_t id;
+};
+
+static void send_all(void *arg)
+{
+    struct sender *sender = arg;
+    for (uint32_t i = 0; i < SENDS; i++) {
+        uint32_t message[2] = {sender->id, i};
+        CU_ASSERT_EQUAL(rpc_stream_send(sender->stream, message, sizeof(message), NULL), LL_OK);
+    }
+}
+
+static void check_order(struct rpc_peer *peer, struct rpc_stream *stream, const uint8_t *data,
+                        size_t bytes)
+{
+    (void)stream;
+    uint32_t *next = peer->hook_arg;
+    uint32_t message[2];
+    CU_ASSERT_EQUAL_FATAL(bytes, sizeof(message));
+    memcpy(message, data, sizeof(message));
+    CU_ASSERT_FATAL(message[0] < SENDERS);
+    CU_ASSERT_EQUAL(message[1], next[message[0]]);
+    next[message[0]]++;
+}
+
+static void test_several_threads_send(void)
+{
+    struct rpc_pair pair;
+    rpc_pair_init(&pair, NULL, NULL);
+    uint32_t next[SENDERS] = {0};
+    struct rpc_peer client;
+    rpc_peer_init(&client);
+    client.hook_arg = next;
+    client.message_hook = check_order;
+    rpc_pair_call(&pair, "/t.T/Echo", LL_CLOCK_NEVER, &client);
+    struct sender senders[SENDERS] = {{{0}, NULL, 0}};
+    for (uint32_t i = 0; i < SENDERS; i++) {
+        senders[i].stream = client.stream;
+        senders[i].id = i;
+        CU_ASSERT_EQUAL_FATAL(ll_thread_start(&senders[i].thread, "sender", send_all, &senders[i]),
+                              LL_OK);
+    }
+    for (int i = 0; i < SENDERS; i++) {
+        ll_thread_join(&senders[i].thread);
+    }
+    rpc_stream_finish(client.stream, LL_OK, NULL);
+    CU_ASSERT_EQUAL(rpc_peer_wait_closed(&client), LL_OK);
+    CU_ASSERT_EQUAL(client.messages, SENDERS * SENDS);
+    rpc_peer_finish(&client);
+    rpc_pair_finish(&pair);
+}
+
+static void test_more_streams_than_the_server_allows_at_once(void)
+{
+    enum { STREAMS = 300 };
+    struct rpc_pair pair;
+    rpc_pair_init(&pair, NULL, NULL);
+    struct rpc_peer *clients = calloc(STREAMS, sizeof(*clients));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(clients);
+    for (int i = 0; i < STREAMS; i++) {
+        rpc_peer_init(&clients[i]);
+        rpc_pair_call(&pair, "/t.T/Echo", LL_CLOCK_NEVER, &clients[i]);
+        CU_ASSERT_EQUAL(rpc_stream_send(clients[i].stream, &i, sizeof(i), NULL), LL_OK);
+    }
+    for (int i = 0; i < STREAMS; i++) {
+        rpc_stream_finish(clients[i].stream, LL_OK, NULL);
+    }
+    for (int i = 0; i < STREAMS; i++) {
+        CU_ASSERT_EQUAL(rpc_peer_wait_closed(&clients[i]), LL_OK);
+        CU_ASSERT(rpc_peer_last_is(&clients[i], &i, sizeof(i)));
+        rpc_peer_finish(&clients[i]);
+    }
+    free(clients);
+    rpc_pair_finish(&pair);
+}
+
+static void finish_from_thread(void *arg)
+{
+    rpc_stream_finish(arg, LL_OK, NULL);
+}
+
+static void test_finish_races_with_cancel(void)
+{
+    struct rpc_pair pair;
+    rpc_pair_init(&pair, NULL, NULL);
+    for (int i = 0; i < 100; i++) {
+        struct rpc_peer client;
+        rpc_peer_init(&client);
+        rpc_pair_call(&pair, "/t.T/Peer", LL_CLOCK_NEVER, &client);
+        rpc_peer_wait_opened(&pair.peer);
+        struct ll_thread thread = {0};
+        CU_ASSERT_EQUAL_FATAL(
+            ll_thread_start(&thread, "finisher", finish_from_thread, pair.peer.stream), LL_OK);
+        rpc_stream_cancel(i % 2 ? client.stream : pair.peer.stream);
+        ll_thread_join(&thread);
+        ll_status status = rpc_peer_wait_closed(&client);
+        CU_ASSERT(status == LL_OK || status == LL_E_CANCELLED);
+        status = rpc_peer_wait_closed(&pair.peer);
+        CU_ASSERT(status == LL_OK || status == LL_E_CANCELLED);
+        rpc_peer_finish(&client);
+        rpc_peer_finish(&pair.peer);
+        rpc_peer_init(&pair.peer);
+    }
+    rpc_pair_finish(&pair);
+}
+
+static void test_cancel_before_anything_was_sent(void)
+{
+    struct rpc_pair pair;
+    rpc_pair_init(&pair, NULL, NULL);
+    for (int i = 0; i < 100; i++) {
+        struct rpc_peer client;
+        rpc_peer_init(&client);
+        rpc_pair_call(&pair, "/t.T/Echo", LL_CLOCK_NEVER, &client);
+        rpc_stream_cancel(client.stream);
+        CU_ASSERT_EQUAL(rpc_peer_wait_closed(&client), LL_E_CANCELLED);
+        rpc_peer_finish(&client);
+    }
+    rpc_pair_finish(&pair);
+}
+
 const struct ll_test ll_tests[] = {
     LL_TEST(test_echo_one_message),
+    LL_TEST(test_calls_after_the_end_are_harmless),
     LL_TEST(test_half_close_is_told),
+    LL_TEST(test_statuses_and_texts_arrive),
+    LL_TEST(test_messages_keep_their_order),
+    LL_TEST(test_payloads_of_all_sizes_arrive),
+    LL_TEST(test_too_large_message_is_refused),
+    LL_TEST(test_deadline_ends_both_sides),
     LL_TEST(test_cancel_by_client_is_told_the_server),
+    LL_TEST(test_cancel_by_server_ends_the_client),
+    LL_TEST(test_client_finish_with_error_cancels),
+    LL_TEST(test_finish_stops_messages),
+    LL_TEST(test_cancel_within_a_callback),
+    LL_TEST(test_writable_feeds_a_producer),
+    LL_TEST(test_writable_after_a_single_send),
+    LL_TEST(test_queue_is_bounded_against_a_peer_that_does_not_read),
+    LL_TEST(test_bounded_receive_holds_a_greedy_peer_back),
+    LL_TEST(test_several_threads_send),
+    LL_TEST(test_more_streams_than_the_server_allows_at_once),
+    LL_TEST(test_finish_races_with_cancel),
+    LL_TEST(test_cancel_before_anything_was_sent),
     {NULL, NULL},
 };

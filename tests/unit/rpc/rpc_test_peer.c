@@ -222,7 +222,9 @@ void rpc_pair_finish(struct rpc_pair *pair)
     rpc_channel_destroy(pair->channel);
     rpc_server_stop(pair->server, LL_CLOCK_NEVER);
     rpc_server_destroy(pair->server);
-    rpc_loop_destroy(pair->client_loop);
+    if (pair->client_loop != pair->server_loop) {
+        rpc_loop_destroy(pair->client_loop);
+    }
     rpc_loop_destroy(pair->server_loop);
     rpc_peer_finish(&pair->peer);
 }
