@@ -10,6 +10,7 @@ query fell back to the device, or where the whole model never became ready.
 
 import argparse
 import json
+import struct
 import sys
 
 TOLERANCE = 1e-4
@@ -18,6 +19,11 @@ TOLERANCE = 1e-4
 def read_events(path):
     with open(path, encoding="utf-8") as file:
         return [json.loads(line) for line in file if line.strip()]
+
+
+def rounded(top):
+    """Values as the f32 that they are: programs write them with different numbers of digits."""
+    return [(label, struct.unpack("f", struct.pack("f", value))[0]) for label, value in top]
 
 
 def difference(top, local):
@@ -41,7 +47,7 @@ def main():
     wrong = []
     largest = 0.0
     for query in queries:
-        found = difference(query["top"], local["top"])
+        found = difference(rounded(query["top"]), rounded(local["top"]))
         if found is None or found > TOLERANCE:
             wrong.append(f"query {query['id']}: {query['top']}, on the device alone: {local['top']}")
         else:

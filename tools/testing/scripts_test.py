@@ -147,7 +147,8 @@ class CheckQueries(ScriptTest):
         return self.run_script("demo/check_queries.py", "--json", queries, "--local", local, "--slowdown", "3")
 
     def test_equal_answers_pass(self):
-        status, out, err = self.check(self.query(1), self.query(2), self.UPLOAD, self.SUMMARY)
+        status, out, err = self.check(self.query(1), self.query(2, top=[["dog", 0.5], ["cat", 0.250000001]]),
+                                      self.UPLOAD, self.SUMMARY)
         self.assertEqual((status, err), (0, ""))
         self.assertIn("2 queries, all with the same 2 classes", out)
         self.assertIn("bit for bit", out)
