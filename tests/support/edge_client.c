@@ -1,0 +1,535 @@
+#include "tests/support/edge_client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <CUnit/CUnit.h>
+
+#include "core/ll_clock.h"
+#include "core/ll_sync.h"
+#include "rpc/rpc_channel.h"
+#include "rpc/rpc_loop.h"
+
+enum { PATIENCE_S = 30, MAX_ANSWERS = 64 };
+
+struct edge_client {
+    struct rpc_loop *loop;
+    struct rpc_channel *channel;
+};
+
+struct received {
+    struct received *next;
+    size_t bytes;
+    uint8_t data[];
+};
+
+/* An answer whose chunks are still coming. */
+struct assembly {
+    bool is_open;
+    struct edge_answer answer;
+    int64_t room_bytes;
+    int64_t filled_bytes;
+};
+
+struct edge_call {
+    struct rpc_stream *stream;
+    struct assembly assemblies[MAX_ANSWERS];
+    struct ll_mutex lock;
+    struct ll_cond changed;
+    /* Guarded by lock. */
+    struct received *first;
+    struct received **last_link;
+    bool is_closed;
+    ll_status status;
+    struct ll_error message;
+};
+
+static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
+{
+    struct edge_call *call = owner;
+    (void)stream;
+    struct received *received = malloc(sizeof(*received) + bytes);
+    received->next = NULL;
+    received->bytes = bytes;
+    memcpy(received->data, data, bytes);
+    ll_mutex_lock(&call->lock);
+    *call->last_link = received;
+    call->last_link = &received->next;
+    ll_cond_broadcast(&call->changed);
+    ll_mutex_unlock(&call->lock);
+}
+
+static void on_closed(void *owner, struct rpc_stream *stream, ll_status status, const char *message)
+{
+    struct edge_call *call = owner;
+    (void)stream;
+    ll_mutex_lock(&call->lock);
+    call->is_closed = true;
+    call->status = status;
+    snprintf(call->message.text, sizeof(call->message.text), "%s", message ? message : "");
+    ll_cond_broadcast(&call->changed);
+    ll_mutex_unlock(&call->lock);
+}
+
+struct edge_client *edge_client_create(int port)
+{
+    struct edge_client *client = calloc(1, sizeof(*client));
+    char target[64];
+    snprintf(target, sizeof(target), "127.0.0.1:%d", port);
+    CU_ASSERT_EQUAL_FATAL(rpc_loop_create(&client->loop), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(rpc_channel_create(client->loop, target, &client->channel, NULL), LL_OK);
+    return client;
+}
+
+void edge_client_destroy(struct edge_client *client)
+{
+    rpc_channel_destroy(client->channel);
+    rpc_loop_destroy(client->loop);
+    free(client);
+}
+
+struct edge_call *edge_call_open(struct edge_client *client, const char *method)
+{
+    static const struct rpc_stream_handler handler = {.on_message = on_message,
+                                                      .on_closed = on_closed};
+    char path[128];
+    struct edge_call *call = calloc(1, sizeof(*call));
+    ll_mutex_init(&call->lock);
+    ll_cond_init(&call->changed);
+    call->last_link = &call->first;
+    snprintf(path, sizeof(path), "/layerlift.v1.EdgeOffload/%s", method);
+    CU_ASSERT_EQUAL_FATAL(
+        rpc_channel_open(client->channel, path, LL_CLOCK_NEVER, &handler, call, &call->stream),
+        LL_OK);
+    return call;
+}
+
+/* Waits for a message or the end, whichever is asked for. */
+static struct received *wait_for(struct edge_call *call, bool for_end)
+{
+    int64_t deadline_ns = ll_clock_deadline(ll_clock_now_ns(), PATIENCE_S * LL_NS_PER_S);
+    bool in_time = true;
+    ll_mutex_lock(&call->lock);
+    while (in_time && !call->is_closed && (for_end || !call->first)) {
+        in_time = ll_cond_wait(&call->changed, &call->lock, deadline_ns);
+    }
+    struct received *received = NULL;
+    if (!for_end && call->first) {
+        received = call->first;
+        call->first = received->next;
+        if (!call->first) {
+            call->last_link = &call->first;
+        }
+    }
+    bool has_come = received || call->is_closed;
+    ll_mutex_unlock(&call->lock);
+    CU_ASSERT_FATAL(has_come);
+    return received;
+}
+
+void edge_call_close(struct edge_call *call)
+{
+    edge_call_cancel(call);
+    wait_for(call, true);
+    while (call->first) {
+        struct received *received = call->first;
+        call->first = received->next;
+        free(received);
+    }
+    for (int i = 0; i < MAX_ANSWERS; i++) {
+        free(call->assemblies[i].answer.data);
+    }
+    rpc_stream_unref(call->stream);
+    ll_mutex_finish(&call->lock);
+    ll_cond_finish(&call->changed);
+    free(call);
+}
+
+void edge_call_cancel(struct edge_call *call)
+{
+    rpc_stream_cancel(call->stream);
+}
+
+void edge_call_half_close(struct edge_call *call)
+{
+    rpc_stream_finish(call->stream, LL_OK, NULL);
+}
+
+void edge_call_send(struct edge_call *call, const ProtobufCMessage *message)
+{
+    size_t bytes = protobuf_c_message_get_packed_size(message);
+    uint8_t *packed = malloc(bytes + 1);
+    protobuf_c_message_pack(message, packed);
+    edge_call_send_bytes(call, packed, bytes);
+    free(packed);
+}
+
+void edge_call_send_bytes(struct edge_call *call, const void *data, size_t bytes)
+{
+    /* The server may have ended the call meanwhile: the test will see how. */
+    ll_status status = rpc_stream_send(call->stream, data, bytes, NULL);
+    CU_ASSERT(status == LL_OK || status == LL_E_STOPPED);
+}
+
+ProtobufCMessage *edge_call_next(struct edge_call *call,
+                                 const ProtobufCMessageDescriptor *descriptor)
+{
+    struct received *received = wait_for(call, false);
+    if (!received) {
+        return NULL;
+    }
+    ProtobufCMessage *message =
+        protobuf_c_message_unpack(descriptor, NULL, received->bytes, received->data);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(message);
+    free(received);
+    return message;
+}
+
+ll_status edge_call_end(struct edge_call *call, struct ll_error *out_message)
+{
+    wait_for(call, true);
+    if (out_message) {
+        *out_message = call->message;
+    }
+    return call->status;
+}
+
+ProtobufCMessage *edge_client_ask(struct edge_client *client, const char *method,
+                                  const ProtobufCMessage *request,
+                                  const ProtobufCMessageDescriptor *response, ll_status *out_status,
+                                  struct ll_error *out_message)
+{
+    struct edge_call *call = edge_call_open(client, method);
+    edge_call_send(call, request);
+    edge_call_half_close(call);
+    ProtobufCMessage *message = edge_call_next(call, response);
+    ll_status status = edge_call_end(call, out_message);
+    if (out_status) {
+        *out_status = status;
+    }
+    edge_call_close(call);
+    return message;
+}
+
+/* ---- Uploads ---- */
+
+Layerlift__V1__UploadEvent *edge_call_event(struct edge_call *upload)
+{
+    return (Layerlift__V1__UploadEvent *)edge_call_next(upload,
+                                                        &layerlift__v1__upload_event__descriptor);
+}
+
+Layerlift__V1__UploadEvent *edge_call_await(struct edge_call *upload, int kind)
+{
+    Layerlift__V1__UploadEvent *event = edge_call_event(upload);
+    while (event && event->kind_case != (unsigned)kind) {
+        layerlift__v1__upload_event__free_unpacked(event, NULL);
+        event = edge_call_event(upload);
+    }
+    return event;
+}
+
+bool edge_call_has_event(struct edge_call *upload, int kind)
+{
+    Layerlift__V1__UploadEvent *event = edge_call_await(upload, kind);
+    bool has_come = event != NULL;
+    layerlift__v1__upload_event__free_unpacked(event, NULL);
+    return has_come;
+}
+
+void edge_call_send_open(struct edge_call *upload, const struct fake_model *model,
+                         const struct ll_plan *plan)
+{
+    int count = model->manifest.blob_count;
+    Layerlift__V1__Blob *blobs = calloc((size_t)count + 1, sizeof(*blobs));
+    Layerlift__V1__Blob **blob_list = calloc((size_t)count + 1, sizeof(Layerlift__V1__Blob *));
+    char(*digests)[LL_DIGEST_TEXT_BYTES] = calloc((size_t)count + 1, LL_DIGEST_TEXT_BYTES);
+    Layerlift__V1__Partition *parts = calloc((size_t)plan->count + 1, sizeof(*parts));
+    Layerlift__V1__Partition **part_list =
+        calloc((size_t)plan->count + 1, sizeof(Layerlift__V1__Partition *));
+    Layerlift__V1__Manifest manifest = LAYERLIFT__V1__MANIFEST__INIT;
+    Layerlift__V1__UploadOpen open = LAYERLIFT__V1__UPLOAD_OPEN__INIT;
+    for (int i = 0; i < count; i++) {
+        layerlift__v1__blob__init(&blobs[i]);
+        ll_digest_format(&model->manifest.blobs[i].digest, digests[i]);
+        blobs[i].size = (uint64_t)model->manifest.blobs[i].bytes;
+        blobs[i].digest = digests[i];
+        blob_list[i] = &blobs[i];
+    }
+    for (int i = 0; i < plan->count; i++) {
+        layerlift__v1__partition__init(&parts[i]);
+        parts[i].first = (uint32_t)plan->partitions[i].first;
+        parts[i].end = (uint32_t)plan->partitions[i].end;
+        part_list[i] = &parts[i];
+    }
+    manifest.cfg.data = (uint8_t *)model->manifest.cfg;
+    manifest.cfg.len = model->manifest.cfg_bytes;
+    manifest.blobs = blob_list;
+    manifest.n_blobs = (size_t)count;
+    open.manifest = &manifest;
+    open.plan = part_list;
+    open.n_plan = (size_t)plan->count;
+    open.device = "test";
+    Layerlift__V1__UploadRequest request = LAYERLIFT__V1__UPLOAD_REQUEST__INIT;
+    request.kind_case = LAYERLIFT__V1__UPLOAD_REQUEST__KIND_OPEN;
+    request.open = &open;
+    edge_call_send(upload, &request.base);
+    free(blobs);
+    free(blob_list);
+    free(digests);
+    free(parts);
+    free(part_list);
+}
+
+struct edge_call *edge_client_upload(struct edge_client *client, const struct fake_model *model,
+                                     Layerlift__V1__UploadEvent **out_accepted)
+{
+    struct ll_plan plan;
+    fake_model_plan(model, &plan);
+    struct edge_call *upload = edge_call_open(client, "Upload");
+    edge_call_send_open(upload, model, &plan);
+    ll_plan_finish(&plan);
+    Layerlift__V1__UploadEvent *event = edge_call_event(upload);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(event);
+    CU_ASSERT_EQUAL_FATAL(event->kind_case, LAYERLIFT__V1__UPLOAD_EVENT__KIND_ACCEPTED);
+    if (out_accepted) {
+        *out_accepted = event;
+    } else {
+        layerlift__v1__upload_event__free_unpacked(event, NULL);
+    }
+    return upload;
+}
+
+void edge_call_send_chunk(struct edge_call *upload, int layer, int64_t offset, const void *data,
+                          size_t bytes)
+{
+    Layerlift__V1__Chunk chunk = LAYERLIFT__V1__CHUNK__INIT;
+    chunk.layer = (uint32_t)layer;
+    chunk.encoding = LAYERLIFT__V1__ENCODING__ENCODING_RAW;
+    chunk.offset = (uint64_t)offset;
+    chunk.data.data = (uint8_t *)data;
+    chunk.data.len = bytes;
+    Layerlift__V1__UploadRequest request = LAYERLIFT__V1__UPLOAD_REQUEST__INIT;
+    request.kind_case = LAYERLIFT__V1__UPLOAD_REQUEST__KIND_CHUNK;
+    request.chunk = &chunk;
+    edge_call_send(upload, &request.base);
+}
+
+void edge_call_send_part(struct edge_call *upload, const struct fake_model *model, int layer,
+                         int64_t first, int64_t end)
+{
+    edge_call_send_chunk(upload, layer, first,
+                         (const char *)ll_buf_data(model->blobs[layer]) + first,
+                         (size_t)(end - first));
+}
+
+void edge_call_send_layers(struct edge_call *upload, const struct fake_model *model, int first,
+                           int end)
+{
+    for (int i = first; i < end; i++) {
+        if (model->blobs[i]) {
+            edge_call_send_part(upload, model, i, 0, (int64_t)ll_buf_bytes(model->blobs[i]));
+        }
+    }
+}
+
+ll_status edge_client_upload_all(struct edge_client *client, const struct fake_model *model)
+{
+    Layerlift__V1__UploadEvent *event = NULL;
+    struct edge_call *upload = edge_client_upload(client, model, &event);
+    const Layerlift__V1__UploadAccepted *accepted = event->accepted;
+    for (int i = 0; i < model->manifest.blob_count; i++) {
+        bool is_here = !model->blobs[i];
+        int64_t offset = 0;
+        for (size_t a = 0; a < accepted->n_available_layers; a++) {
+            is_here = is_here || accepted->available_layers[a] == (uint32_t)i;
+        }
+        for (size_t p = 0; p < accepted->n_partial; p++) {
+            offset = accepted->partial[p]->layer == (uint32_t)i
+                         ? (int64_t)accepted->partial[p]->offset
+                         : offset;
+        }
+        if (!is_here) {
+            edge_call_send_part(upload, model, i, offset, (int64_t)ll_buf_bytes(model->blobs[i]));
+        }
+    }
+    layerlift__v1__upload_event__free_unpacked(event, NULL);
+    CU_ASSERT(edge_call_has_event(upload, LAYERLIFT__V1__UPLOAD_EVENT__KIND_COMPLETE));
+    ll_status status = edge_call_end(upload, NULL);
+    edge_call_close(upload);
+    return status;
+}
+
+/* ---- Queries ---- */
+
+void edge_call_send_query(struct edge_call *offload, const struct fake_model *model,
+                          const struct edge_ask *ask)
+{
+    const struct ll_table *table = &model->network->table;
+    struct ll_names names;
+    CU_ASSERT_EQUAL_FATAL(ll_table_inputs(table, ask->first, ask->end, &names), LL_OK);
+    Layerlift__V1__Tensor *tensors = calloc((size_t)names.count + 1, sizeof(*tensors));
+    Layerlift__V1__Tensor **list = calloc((size_t)names.count + 1, sizeof(Layerlift__V1__Tensor *));
+    uint32_t *shapes = calloc((size_t)names.count + 1, sizeof(*shapes));
+    for (int i = 0; i < names.count; i++) {
+        layerlift__v1__tensor__init(&tensors[i]);
+        shapes[i] = (uint32_t)ll_table_tensor_floats(table, names.names[i]);
+        tensors[i].name = names.names[i];
+        tensors[i].dtype = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32;
+        tensors[i].shape = &shapes[i];
+        tensors[i].n_shape = 1;
+        list[i] = &tensors[i];
+    }
+    Layerlift__V1__Query query = LAYERLIFT__V1__QUERY__INIT;
+    query.id = ask->id;
+    query.model_id = (char *)model->id_text;
+    query.first = (uint32_t)ask->first;
+    query.end = (uint32_t)ask->end;
+    query.least_prefix = (uint32_t)ask->least_prefix;
+    query.deadline_ms = (uint32_t)ask->deadline_ms;
+    query.tensors = list;
+    query.n_tensors = (size_t)names.count;
+    Layerlift__V1__OffloadRequest request = LAYERLIFT__V1__OFFLOAD_REQUEST__INIT;
+    request.kind_case = LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_QUERY;
+    request.query = &query;
+    edge_call_send(offload, &request.base);
+    ll_names_finish(&names);
+    free(tensors);
+    free(list);
+    free(shapes);
+}
+
+static void send_tensor_chunk(struct edge_call *offload, uint64_t id, int name, size_t offset,
+                              const void *data, size_t bytes)
+{
+    Layerlift__V1__TensorChunk chunk = LAYERLIFT__V1__TENSOR_CHUNK__INIT;
+    chunk.id = id;
+    chunk.name = name;
+    chunk.offset = offset;
+    chunk.data.data = (uint8_t *)data;
+    chunk.data.len = bytes;
+    Layerlift__V1__OffloadRequest request = LAYERLIFT__V1__OFFLOAD_REQUEST__INIT;
+    request.kind_case = LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_CHUNK;
+    request.chunk = &chunk;
+    edge_call_send(offload, &request.base);
+}
+
+void edge_call_send_tensors(struct edge_call *offload, const struct fake_model *model,
+                            const struct edge_ask *ask, unsigned input_seed, size_t chunk_bytes)
+{
+    struct fake_tensors tensors;
+    fake_model_inputs(model, input_seed, ask->first, ask->end, &tensors);
+    const char *data = (const char *)tensors.data;
+    for (int i = 0; i < tensors.names.count; i++) {
+        int name = tensors.names.names[i];
+        size_t bytes = (size_t)ll_table_tensor_floats(&model->network->table, name) * 4;
+        for (size_t at = 0; at < bytes; at += chunk_bytes) {
+            size_t part = bytes - at < chunk_bytes ? bytes - at : chunk_bytes;
+            send_tensor_chunk(offload, ask->id, name, at, data + at, part);
+        }
+        data += bytes;
+    }
+    fake_tensors_finish(&tensors);
+}
+
+void edge_call_ask(struct edge_call *offload, const struct fake_model *model,
+                   const struct edge_ask *ask, unsigned input_seed)
+{
+    edge_call_send_query(offload, model, ask);
+    edge_call_send_tensors(offload, model, ask, input_seed, 64 << 10);
+}
+
+void edge_call_send_cancel(struct edge_call *offload, uint64_t id)
+{
+    Layerlift__V1__Cancel cancel = LAYERLIFT__V1__CANCEL__INIT;
+    cancel.id = id;
+    Layerlift__V1__OffloadRequest request = LAYERLIFT__V1__OFFLOAD_REQUEST__INIT;
+    request.kind_case = LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_CANCEL;
+    request.cancel = &cancel;
+    edge_call_send(offload, &request.base);
+}
+
+static struct assembly *assembly_of(struct edge_call *call, uint64_t id, bool is_new)
+{
+    for (int i = 0; i < MAX_ANSWERS; i++) {
+        struct assembly *assembly = &call->assemblies[i];
+        if (is_new ? !assembly->is_open : assembly->is_open && assembly->answer.id == id) {
+            return assembly;
+        }
+    }
+    return NULL;
+}
+
+static struct assembly *begin_answer(struct edge_call *call, const Layerlift__V1__Answer *message)
+{
+    struct assembly *assembly = assembly_of(call, message->id, true);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(assembly);
+    *assembly = (struct assembly){.is_open = true};
+    struct edge_answer *answer = &assembly->answer;
+    answer->id = message->id;
+    answer->status = ll_status_from_grpc((int)message->status);
+    snprintf(answer->message, sizeof(answer->message), "%s", message->message);
+    answer->reached = (int)message->reached;
+    answer->prefix = (int)message->prefix;
+    answer->tensors = (int)message->n_tensors;
+    for (size_t i = 0; i < message->n_tensors; i++) {
+        int64_t floats = 1;
+        for (size_t d = 0; d < message->tensors[i]->n_shape; d++) {
+            floats *= message->tensors[i]->shape[d];
+        }
+        answer->floats += floats;
+    }
+    assembly->room_bytes = answer->floats * 4;
+    answer->data = calloc((size_t)answer->floats + 1, sizeof(float));
+    return assembly;
+}
+
+static struct assembly *add_chunk(struct edge_call *call, const Layerlift__V1__TensorChunk *chunk)
+{
+    struct assembly *assembly = assembly_of(call, chunk->id, false);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(assembly);
+    CU_ASSERT_FATAL((int64_t)chunk->data.len <= assembly->room_bytes - assembly->filled_bytes);
+    memcpy((char *)assembly->answer.data + assembly->filled_bytes, chunk->data.data,
+           chunk->data.len);
+    assembly->filled_bytes += (int64_t)chunk->data.len;
+    return assembly;
+}
+
+bool edge_call_answer(struct edge_call *offload, struct edge_answer *out_answer)
+{
+    for (;;) {
+        Layerlift__V1__OffloadResponse *response = (Layerlift__V1__OffloadResponse *)edge_call_next(
+            offload, &layerlift__v1__offload_response__descriptor);
+        if (!response) {
+            return false;
+        }
+        bool is_head = response->kind_case == LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_ANSWER;
+        struct assembly *assembly =
+            is_head ? begin_answer(offload, response->answer) : add_chunk(offload, response->chunk);
+        layerlift__v1__offload_response__free_unpacked(response, NULL);
+        if (assembly->filled_bytes == assembly->room_bytes) {
+            *out_answer = assembly->answer;
+            *assembly = (struct assembly){0};
+            return true;
+        }
+    }
+}
+
+void edge_answer_finish(struct edge_answer *answer)
+{
+    free(answer->data);
+    answer->data = NULL;
+}
+
+bool edge_answer_is_right(const struct edge_answer *answer, const struct fake_model *model,
+                          unsigned input_seed, int first)
+{
+    struct fake_tensors expected;
+    fake_model_outputs(model, input_seed, first, answer->reached, &expected);
+    bool is_right = answer->status == LL_OK && answer->tensors == expected.names.count &&
+                    answer->floats == expected.floats &&
+                    memcmp(answer->data, expected.data, (size_t)expected.floats * 4) == 0;
+    fake_tensors_finish(&expected);
+    return is_right;
+}

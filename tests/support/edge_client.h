@@ -1,0 +1,124 @@
+/* A client for tests of the server: calls whose messages the test sends and takes one by one. It
+ * does nothing by itself, so that tests can break every rule.
+ *
+ * Waiting ends after 30 s with a failed assertion.
+ *
+ * Threads: the test's. */
+#ifndef EDGE_CLIENT_H
+#define EDGE_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "core/ll_plan.h"
+#include "core/ll_status.h"
+#include "layerlift/v1/offload.pb-c.h"
+#include "tests/support/fake_model.h"
+
+struct edge_client;
+struct edge_call;
+
+struct edge_client *edge_client_create(int port);
+/* After its calls. */
+void edge_client_destroy(struct edge_client *client);
+
+/* Opens a call of layerlift.v1.EdgeOffload, such as "Upload". */
+struct edge_call *edge_call_open(struct edge_client *client, const char *method);
+/* Cancels the call if it goes on, waits for its end, frees it. */
+void edge_call_close(struct edge_call *call);
+void edge_call_cancel(struct edge_call *call);
+void edge_call_half_close(struct edge_call *call);
+
+void edge_call_send(struct edge_call *call, const ProtobufCMessage *message);
+void edge_call_send_bytes(struct edge_call *call, const void *data, size_t bytes);
+
+/* The next message, or NULL when the call has ended; freed by the caller. */
+ProtobufCMessage *edge_call_next(struct edge_call *call,
+                                 const ProtobufCMessageDescriptor *descriptor);
+/* Waits for the call's end, dropping messages; gives its status and sentence. */
+ll_status edge_call_end(struct edge_call *call, struct ll_error *out_message);
+/* A unary call: sends the request and gives the response, or NULL with the status. */
+ProtobufCMessage *edge_client_ask(struct edge_client *client, const char *method,
+                                  const ProtobufCMessage *request,
+                                  const ProtobufCMessageDescriptor *response, ll_status *out_status,
+                                  struct ll_error *out_message);
+
+/* ---- Uploads ---- */
+
+enum {
+    EVENT_ACCEPTED = LAYERLIFT__V1__UPLOAD_EVENT__KIND_ACCEPTED,
+    EVENT_CREDIT = LAYERLIFT__V1__UPLOAD_EVENT__KIND_CREDIT,
+    EVENT_RECEIVED = LAYERLIFT__V1__UPLOAD_EVENT__KIND_PARTITION_RECEIVED,
+    EVENT_READY = LAYERLIFT__V1__UPLOAD_EVENT__KIND_PREFIX_READY,
+    EVENT_REJECTED = LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_REJECTED,
+    EVENT_AVAILABLE = LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_AVAILABLE,
+    EVENT_COMPLETE = LAYERLIFT__V1__UPLOAD_EVENT__KIND_COMPLETE,
+};
+
+Layerlift__V1__UploadEvent *edge_call_event(struct edge_call *upload);
+/* Takes events until one of this kind comes; NULL when the call ends first. */
+Layerlift__V1__UploadEvent *edge_call_await(struct edge_call *upload, int kind);
+/* The same, but only looks whether it comes. */
+bool edge_call_has_event(struct edge_call *upload, int kind);
+void edge_call_send_open(struct edge_call *upload, const struct fake_model *model,
+                         const struct ll_plan *plan);
+/* Opens an upload of `model` with a partition per legal cut, and takes `accepted`. */
+struct edge_call *edge_client_upload(struct edge_client *client, const struct fake_model *model,
+                                     Layerlift__V1__UploadEvent **out_accepted);
+/* One chunk of any bytes. */
+void edge_call_send_chunk(struct edge_call *upload, int layer, int64_t offset, const void *data,
+                          size_t bytes);
+/* Bytes [first, end) of a layer's real blob in one chunk. */
+void edge_call_send_part(struct edge_call *upload, const struct fake_model *model, int layer,
+                         int64_t first, int64_t end);
+/* The whole blobs of layers [first, end), a chunk each. */
+void edge_call_send_layers(struct edge_call *upload, const struct fake_model *model, int first,
+                           int end);
+/* Uploads everything that is missing and waits for the end. */
+ll_status edge_client_upload_all(struct edge_client *client, const struct fake_model *model);
+
+/* ---- Queries ---- */
+
+struct edge_ask {
+    uint64_t id;
+    int first;
+    int end;
+    int least_prefix;
+    int deadline_ms;
+};
+
+/* Sends a query's head. */
+void edge_call_send_query(struct edge_call *offload, const struct fake_model *model,
+                          const struct edge_ask *ask);
+/* Sends its tensors' bytes, made from `input_seed`, in chunks of at most `chunk_bytes`. */
+void edge_call_send_tensors(struct edge_call *offload, const struct fake_model *model,
+                            const struct edge_ask *ask, unsigned input_seed, size_t chunk_bytes);
+/* Both. */
+void edge_call_ask(struct edge_call *offload, const struct fake_model *model,
+                   const struct edge_ask *ask, unsigned input_seed);
+void edge_call_send_cancel(struct edge_call *offload, uint64_t id);
+
+struct edge_answer {
+    uint64_t id;
+    ll_status status;
+    char message[256];
+    int reached;
+    int prefix;
+    /* The tensors one behind the other. */
+    int tensors;
+    int64_t floats;
+    float *data;
+};
+
+/* Takes messages until one answer is whole (chunks of others are put together on the way); false
+ * when the call ends first. */
+bool edge_call_answer(struct edge_call *offload, struct edge_answer *out_answer);
+void edge_answer_finish(struct edge_answer *answer);
+/* Whether the answer has the right bits for layers [first, reached). */
+bool edge_answer_is_right(const struct edge_answer *answer, const struct fake_model *model,
+                          unsigned input_seed, int first);
+
+#endif
