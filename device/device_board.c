@@ -94,6 +94,7 @@ ll_status device_board_post(struct device_board *board, struct device_remote *re
     remote->status = LL_OK;
     remote->is_done = false;
     remote->is_head_sent = false;
+    remote->is_over_there = false;
     remote->tensor = 0;
     remote->offset = 0;
     remote->mark = 0;
@@ -165,7 +166,7 @@ void device_board_withdraw(struct device_board *board, struct device_remote *rem
     ll_mutex_lock(&board->lock);
     wait_locked(board, remote, patience);
     unlink_locked(board, remote);
-    bool is_cancelled = remote->status != LL_OK && remote->is_head_sent &&
+    bool is_cancelled = remote->status != LL_OK && remote->is_head_sent && !remote->is_over_there &&
                         board->cancel_count < BOARD_CANCELS && board->state == DEVICE_EDGE_UP;
     if (is_cancelled) {
         board->cancels[board->cancel_count++] = remote->id;
@@ -427,6 +428,7 @@ static ll_status take_answer_locked(struct device_board *board, const Layerlift_
             ll_status_from_grpc(answer->status > INT32_MAX ? INT32_MAX : (int)answer->status);
         status = ll_fail(&remote->error, status, "edge: %s%s%.200s", ll_status_text(status),
                          answer->message[0] ? ": " : "", answer->message);
+        remote->is_over_there = true;
         end_locked(board, remote, status);
         return status == LL_E_NOT_FOUND ? status : LL_OK;
     }

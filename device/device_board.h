@@ -59,6 +59,8 @@ struct device_remote {
     size_t offset;
     bool is_head_sent;
     bool is_done;
+    /* The edge is done with it: there is nothing to cancel. */
+    bool is_over_there;
     uint64_t mark;
 };
 

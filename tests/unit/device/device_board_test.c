@@ -1,0 +1,374 @@
+#include "device/device_board.h"
+
+#include <string.h>
+
+#include <CUnit/CUnit.h>
+
+#include "core/ll_clock.h"
+#include "tests/support/fake_model.h"
+#include "tests/support/ll_test.h"
+
+const char *const ll_test_suite = "device_board";
+
+static const char cfg[] = "fake\n"
+                          "input 100\n"
+                          "layer 20 8\n"
+                          "layer 30 8\n";
+
+static struct fake_model fake;
+static struct device_model model;
+static struct device_board *board;
+static struct device_tensors tensors;
+static int kicks;
+
+static void count_kick(void *owner)
+{
+    (void)owner;
+    kicks++;
+}
+
+static void begin(void)
+{
+    fake_model_init(&fake, cfg, 5);
+    model = (struct device_model){.table = &fake.network->table};
+    memcpy(model.id, fake.id_text, sizeof(model.id));
+    kicks = 0;
+    CU_ASSERT_EQUAL_FATAL(device_board_create(&model, count_kick, NULL, &board), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(device_tensors_init(&tensors, model.table), LL_OK);
+    struct ll_buf *input = NULL;
+    CU_ASSERT_EQUAL_FATAL(ll_buf_create(100 * sizeof(float), &input), LL_OK);
+    memset(ll_buf_writable(input), 3, 100 * sizeof(float));
+    device_tensors_put(&tensors, LL_TENSOR_INPUT, input);
+    ll_buf_unref(input);
+    device_board_set_state(board, DEVICE_EDGE_UP, 2);
+}
+
+static void end(void)
+{
+    device_tensors_finish(&tensors);
+    device_board_destroy(board);
+    fake_model_finish(&fake);
+}
+
+static void post(struct device_remote *remote)
+{
+    *remote = (struct device_remote){.end = 2, .tensors = &tensors};
+    CU_ASSERT_EQUAL_FATAL(device_board_post(board, remote), LL_OK);
+}
+
+/* Takes the query back without waiting. */
+static void withdraw(struct device_remote *remote)
+{
+    struct device_patience patience = {.deadline_ns = 1, .allowance_ns = LL_CLOCK_NEVER};
+    device_board_withdraw(board, remote, &patience);
+}
+
+/* Takes the next message as the edge would read it; NULL where there is none. */
+static Layerlift__V1__OffloadRequest *next(int64_t chunk_bytes, bool *out_is_last)
+{
+    struct device_outgoing message;
+    CU_ASSERT_EQUAL(device_board_next_bytes(board, chunk_bytes) > 0, true);
+    CU_ASSERT_EQUAL_FATAL(device_board_next(board, chunk_bytes, &message), LL_OK);
+    size_t payload = message.payload ? ll_buf_bytes(message.payload) : 0;
+    uint8_t bytes[1024];
+    CU_ASSERT_FATAL(message.head_bytes + payload <= sizeof(bytes));
+    CU_ASSERT_TRUE((int64_t)(message.head_bytes + payload) <=
+                   chunk_bytes + DEVICE_WIRE_HEAD_BYTES * 4);
+    memcpy(bytes, message.head, message.head_bytes);
+    if (payload > 0) {
+        memcpy(bytes + message.head_bytes, ll_buf_data(message.payload), payload);
+    }
+    Layerlift__V1__OffloadRequest *request =
+        layerlift__v1__offload_request__unpack(NULL, message.head_bytes + payload, bytes);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(request);
+    *out_is_last = message.is_last;
+    device_outgoing_finish(&message);
+    return request;
+}
+
+/* Sends everything of the next query. */
+static uint64_t send_query(void)
+{
+    bool is_last = false;
+    Layerlift__V1__OffloadRequest *request = next(150, &is_last);
+    CU_ASSERT_EQUAL_FATAL(request->kind_case, LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_QUERY);
+    uint64_t id = request->query->id;
+    CU_ASSERT_EQUAL_FATAL(request->query->n_tensors, 1);
+    CU_ASSERT_EQUAL(request->query->tensors[0]->name, -1);
+    layerlift__v1__offload_request__free_unpacked(request, NULL);
+    const size_t sizes[] = {150, 150, 100};
+    for (int i = 0; i < 3; i++) {
+        request = next(150, &is_last);
+        CU_ASSERT_EQUAL_FATAL(request->kind_case, LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_CHUNK);
+        CU_ASSERT_EQUAL(request->chunk->id, id);
+        CU_ASSERT_EQUAL(request->chunk->offset, (uint64_t)i * 150);
+        CU_ASSERT_EQUAL(request->chunk->data.len, sizes[i]);
+        CU_ASSERT_EQUAL(is_last, i == 2);
+        layerlift__v1__offload_request__free_unpacked(request, NULL);
+    }
+    return id;
+}
+
+static ll_status give_head(uint64_t id, uint32_t reached, uint32_t floats, uint64_t *out_mark)
+{
+    Layerlift__V1__Tensor tensor = LAYERLIFT__V1__TENSOR__INIT;
+    Layerlift__V1__Tensor *list = &tensor;
+    Layerlift__V1__Answer answer = LAYERLIFT__V1__ANSWER__INIT;
+    tensor.name = (int32_t)reached - 1;
+    tensor.n_shape = 1;
+    tensor.shape = &floats;
+    answer.id = id;
+    answer.reached = reached;
+    answer.prefix = 2;
+    answer.n_tensors = reached > 0 ? 1 : 0;
+    answer.tensors = &list;
+    Layerlift__V1__OffloadResponse response = LAYERLIFT__V1__OFFLOAD_RESPONSE__INIT;
+    response.kind_case = LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_ANSWER;
+    response.answer = &answer;
+    return device_board_take(board, &response, out_mark);
+}
+
+static void give_tensor(uint64_t id, int name, size_t bytes, uint8_t value)
+{
+    uint8_t data[256];
+    memset(data, value, sizeof(data));
+    Layerlift__V1__TensorChunk chunk = LAYERLIFT__V1__TENSOR_CHUNK__INIT;
+    chunk.id = id;
+    chunk.name = name;
+    chunk.data.data = data;
+    chunk.data.len = bytes;
+    Layerlift__V1__OffloadResponse response = LAYERLIFT__V1__OFFLOAD_RESPONSE__INIT;
+    response.kind_case = LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_CHUNK;
+    response.chunk = &chunk;
+    uint64_t mark = 0;
+    CU_ASSERT_EQUAL(device_board_take(board, &response, &mark), LL_OK);
+    CU_ASSERT_EQUAL(mark, 0);
+}
+
+static void test_a_query_goes_out_in_chunks_and_its_answer_comes_back(void)
+{
+    begin();
+    struct device_remote remote;
+    post(&remote);
+    CU_ASSERT_EQUAL(kicks, 1);
+    uint64_t id = send_query();
+    device_board_set_mark(board, id, 4711);
+    CU_ASSERT_EQUAL(device_board_next_bytes(board, 150), 0);
+    CU_ASSERT_EQUAL(device_board_sent_bytes(board), 400);
+    uint64_t mark = 0;
+    CU_ASSERT_EQUAL(give_head(id, 2, 30, &mark), LL_OK);
+    CU_ASSERT_EQUAL(mark, 4711);
+    give_tensor(id, 1, 120, 9);
+    withdraw(&remote);
+    CU_ASSERT_EQUAL(remote.status, LL_OK);
+    CU_ASSERT_TRUE(device_answer_is_complete(&remote.answer));
+    CU_ASSERT_EQUAL(device_board_next_bytes(board, 150), 0);
+    device_remote_finish(&remote);
+    end();
+}
+
+static void test_answers_may_come_in_any_order(void)
+{
+    begin();
+    struct device_remote one;
+    struct device_remote two;
+    post(&one);
+    post(&two);
+    uint64_t first = send_query();
+    uint64_t second = send_query();
+    uint64_t mark = 0;
+    CU_ASSERT_NOT_EQUAL(first, second);
+    CU_ASSERT_EQUAL(give_head(second, 1, 20, &mark), LL_OK);
+    CU_ASSERT_EQUAL(give_head(first, 2, 30, &mark), LL_OK);
+    give_tensor(second, 0, 80, 1);
+    give_tensor(first, 1, 120, 2);
+    withdraw(&two);
+    withdraw(&one);
+    CU_ASSERT_EQUAL(one.status, LL_OK);
+    CU_ASSERT_EQUAL(two.status, LL_OK);
+    CU_ASSERT_EQUAL(two.answer.reached, 1);
+    device_remote_finish(&one);
+    device_remote_finish(&two);
+    end();
+}
+
+static void test_an_answer_before_its_inputs_is_refused(void)
+{
+    begin();
+    struct device_remote remote;
+    post(&remote);
+    bool is_last = false;
+    Layerlift__V1__OffloadRequest *request = next(150, &is_last);
+    uint64_t id = request->query->id;
+    layerlift__v1__offload_request__free_unpacked(request, NULL);
+    uint64_t mark = 0;
+    CU_ASSERT_EQUAL(give_head(id, 2, 30, &mark), LL_OK);
+    withdraw(&remote);
+    CU_ASSERT_EQUAL(remote.status, LL_E_INVALID);
+    CU_ASSERT_STRING_EQUAL(remote.error.text, "bad answer: it comes before its inputs");
+    device_remote_finish(&remote);
+    end();
+}
+
+static void test_an_edge_that_runs_nothing_may_say_so_at_once(void)
+{
+    begin();
+    struct device_remote remote;
+    post(&remote);
+    bool is_last = false;
+    Layerlift__V1__OffloadRequest *request = next(150, &is_last);
+    uint64_t id = request->query->id;
+    layerlift__v1__offload_request__free_unpacked(request, NULL);
+    uint64_t mark = 0;
+    CU_ASSERT_EQUAL(give_head(id, 0, 0, &mark), LL_OK);
+    CU_ASSERT_EQUAL(device_board_next_bytes(board, 150), 0);
+    withdraw(&remote);
+    CU_ASSERT_EQUAL(remote.status, LL_OK);
+    CU_ASSERT_EQUAL(remote.answer.reached, 0);
+    device_remote_finish(&remote);
+    end();
+}
+
+static void test_a_late_answer_is_dropped_and_the_query_cancelled(void)
+{
+    begin();
+    struct device_remote remote;
+    post(&remote);
+    uint64_t id = send_query();
+    withdraw(&remote);
+    CU_ASSERT_EQUAL(remote.status, LL_E_DEADLINE);
+    CU_ASSERT_STRING_EQUAL(remote.error.text, "deadline");
+    device_remote_finish(&remote);
+    memset(&remote, 0x55, sizeof(remote));
+    uint64_t mark = 0;
+    CU_ASSERT_EQUAL(give_head(id, 2, 30, &mark), LL_OK);
+    CU_ASSERT_EQUAL(mark, 0);
+    give_tensor(id, 1, 120, 9);
+    CU_ASSERT_EQUAL(kicks, 2);
+    bool is_last = false;
+    Layerlift__V1__OffloadRequest *request = next(150, &is_last);
+    CU_ASSERT_EQUAL_FATAL(request->kind_case, LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_CANCEL);
+    CU_ASSERT_EQUAL(request->cancel->id, id);
+    layerlift__v1__offload_request__free_unpacked(request, NULL);
+    CU_ASSERT_EQUAL(device_board_next_bytes(board, 150), 0);
+    end();
+}
+
+static void test_a_query_that_never_left_needs_no_cancel(void)
+{
+    begin();
+    struct device_remote remote;
+    post(&remote);
+    withdraw(&remote);
+    CU_ASSERT_EQUAL(remote.status, LL_E_DEADLINE);
+    CU_ASSERT_EQUAL(device_board_next_bytes(board, 150), 0);
+    device_remote_finish(&remote);
+    end();
+}
+
+static void test_a_lost_edge_ends_all_queries(void)
+{
+    begin();
+    struct device_remote one;
+    struct device_remote two;
+    post(&one);
+    post(&two);
+    send_query();
+    device_board_set_state(board, DEVICE_EDGE_DOWN, 0);
+    device_board_fail_all(board, LL_E_UNAVAILABLE, "edge lost: it was the cleaner");
+    CU_ASSERT_EQUAL(device_board_next_bytes(board, 150), 0);
+    withdraw(&one);
+    withdraw(&two);
+    CU_ASSERT_EQUAL(one.status, LL_E_UNAVAILABLE);
+    CU_ASSERT_STRING_EQUAL(two.error.text, "edge lost: it was the cleaner");
+    struct device_remote three = {.end = 2, .tensors = &tensors};
+    CU_ASSERT_EQUAL(device_board_post(board, &three), LL_E_UNAVAILABLE);
+    /* Nobody is there to be told. */
+    CU_ASSERT_EQUAL(device_board_next_bytes(board, 150), 0);
+    device_remote_finish(&one);
+    device_remote_finish(&two);
+    end();
+}
+
+static void test_a_stopped_board_takes_no_queries(void)
+{
+    begin();
+    struct device_remote one;
+    post(&one);
+    device_board_stop(board);
+    struct device_patience patience = {LL_CLOCK_NEVER, LL_CLOCK_NEVER};
+    device_board_withdraw(board, &one, &patience);
+    CU_ASSERT_EQUAL(one.status, LL_E_STOPPED);
+    device_remote_finish(&one);
+    struct device_remote two = {.end = 2, .tensors = &tensors};
+    CU_ASSERT_EQUAL(device_board_post(board, &two), LL_E_STOPPED);
+    device_board_set_state(board, DEVICE_EDGE_CONNECTING, 0);
+    device_board_await_decision(board);
+    end();
+}
+
+static void test_a_status_of_not_found_is_passed_on(void)
+{
+    begin();
+    struct device_remote remote;
+    post(&remote);
+    uint64_t id = send_query();
+    Layerlift__V1__Answer answer = LAYERLIFT__V1__ANSWER__INIT;
+    answer.id = id;
+    answer.status = 5;
+    Layerlift__V1__OffloadResponse response = LAYERLIFT__V1__OFFLOAD_RESPONSE__INIT;
+    response.kind_case = LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_ANSWER;
+    response.answer = &answer;
+    uint64_t mark = 0;
+    CU_ASSERT_EQUAL(device_board_take(board, &response, &mark), LL_E_NOT_FOUND);
+    withdraw(&remote);
+    CU_ASSERT_STRING_EQUAL(remote.error.text, "edge: not found");
+    device_remote_finish(&remote);
+    /* A status that does not exist, and an empty response. */
+    post(&remote);
+    answer.id = send_query();
+    answer.status = UINT32_MAX;
+    CU_ASSERT_EQUAL(device_board_take(board, &response, &mark), LL_OK);
+    withdraw(&remote);
+    CU_ASSERT_STRING_EQUAL(remote.error.text, "edge: internal error");
+    device_remote_finish(&remote);
+    Layerlift__V1__OffloadResponse empty = LAYERLIFT__V1__OFFLOAD_RESPONSE__INIT;
+    CU_ASSERT_EQUAL(device_board_take(board, &empty, &mark), LL_OK);
+    end();
+}
+
+static void test_the_view_follows_the_edge(void)
+{
+    begin();
+    struct device_board_view view;
+    device_board_look(board, &view);
+    CU_ASSERT_EQUAL(view.state, DEVICE_EDGE_UP);
+    CU_ASSERT_EQUAL(view.prefix, 2);
+    device_board_set_state(board, DEVICE_EDGE_UP, 0);
+    device_board_set_prefix(board, 1);
+    device_board_set_rtt(board, 5000);
+    device_board_look(board, &view);
+    CU_ASSERT_EQUAL(view.prefix, 1);
+    CU_ASSERT_EQUAL(view.rtt_ns, 5000);
+    device_board_set_state(board, DEVICE_EDGE_DOWN, 0);
+    device_board_set_prefix(board, 2);
+    device_board_look(board, &view);
+    CU_ASSERT_EQUAL(view.state, DEVICE_EDGE_DOWN);
+    CU_ASSERT_EQUAL(view.prefix, 0);
+    CU_ASSERT_FALSE(device_board_is_silent(board));
+    end();
+}
+
+const struct ll_test ll_tests[] = {
+    LL_TEST(test_a_query_goes_out_in_chunks_and_its_answer_comes_back),
+    LL_TEST(test_answers_may_come_in_any_order),
+    LL_TEST(test_an_answer_before_its_inputs_is_refused),
+    LL_TEST(test_an_edge_that_runs_nothing_may_say_so_at_once),
+    LL_TEST(test_a_late_answer_is_dropped_and_the_query_cancelled),
+    LL_TEST(test_a_query_that_never_left_needs_no_cancel),
+    LL_TEST(test_a_lost_edge_ends_all_queries),
+    LL_TEST(test_a_stopped_board_takes_no_queries),
+    LL_TEST(test_a_status_of_not_found_is_passed_on),
+    LL_TEST(test_the_view_follows_the_edge),
+    {NULL, NULL},
+};

@@ -1,0 +1,102 @@
+/* An edge for tests that speaks the protocol as it should, or wrongly on purpose: a real rpc
+ * server, a fake model, and a script that says what to do.
+ *
+ * Every wait ends in an event, or the test fails after 30 s.
+ *
+ * Threads: everything from the test's thread; the script may change between calls. */
+#ifndef DEVICE_FAKE_EDGE_H
+#define DEVICE_FAKE_EDGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tests/support/fake_model.h"
+
+typedef enum {
+    FAKE_ANSWER_RIGHT,
+    /* None at all. */
+    FAKE_ANSWER_NONE,
+    /* The stream ends after half of the answer's bytes. */
+    FAKE_ANSWER_DIE,
+    FAKE_ANSWER_WRONG_SIZE,
+    FAKE_ANSWER_ILLEGAL_REACHED,
+    FAKE_ANSWER_BEYOND_END,
+    FAKE_ANSWER_TOO_MANY_TENSORS,
+    /* Chunks in the wrong order; one chunk too many in a tensor. */
+    FAKE_ANSWER_DISORDER,
+    FAKE_ANSWER_OVERLONG,
+    /* As far as the edge is, whatever the query asked for at least. */
+    FAKE_ANSWER_SHORT,
+    /* A status instead of an answer. */
+    FAKE_ANSWER_STATUS,
+    /* Bytes that are no message. */
+    FAKE_ANSWER_GARBAGE,
+    /* A right answer, but times that cannot be. */
+    FAKE_ANSWER_LYING_TIMES,
+    /* To a query that does not exist, then the right one. */
+    FAKE_ANSWER_STRAY,
+} fake_answer;
+
+typedef enum {
+    FAKE_UPLOAD_RIGHT,
+    /* The call ends with this script's status instead of `accepted`. */
+    FAKE_UPLOAD_REFUSE,
+    FAKE_UPLOAD_OTHER_MODEL,
+    FAKE_UPLOAD_ILLEGAL_PREFIX,
+    FAKE_UPLOAD_OFFSET_BEYOND,
+    /* More received than was sent. */
+    FAKE_UPLOAD_LYING_CREDIT,
+    FAKE_UPLOAD_GARBAGE,
+    /* Ends with OK before it is complete. */
+    FAKE_UPLOAD_EARLY_END,
+    /* Every blob is rejected, for ever. */
+    FAKE_UPLOAD_REJECT_ALL,
+} fake_upload;
+
+struct fake_edge_script {
+    fake_upload upload;
+    fake_answer answer;
+    /* gRPC status of FAKE_UPLOAD_REFUSE and FAKE_ANSWER_STATUS. */
+    int status;
+    /* The prefix never becomes longer than this; 0: no bound. */
+    int longest_prefix;
+    /* Credit beyond what was received; 0: unbounded. */
+    uint64_t credit_bytes;
+    /* The first blob that is complete is rejected this many times. */
+    int rejections;
+    /* The upload's stream ends with UNAVAILABLE after so many bytes, once; 0: never. */
+    uint64_t break_after_bytes;
+    /* The edge has this layer's blob already; -1: none. */
+    int available_layer;
+};
+
+struct fake_edge;
+
+/* Listens on a free port with a script of defaults (everything right). `model` outlives it. */
+struct fake_edge *fake_edge_create(const struct fake_model *model);
+void fake_edge_destroy(struct fake_edge *edge);
+/* "127.0.0.1:PORT" */
+const char *fake_edge_address(const struct fake_edge *edge);
+void fake_edge_set_script(struct fake_edge *edge, const struct fake_edge_script *script);
+
+/* What has happened so far. */
+struct fake_edge_counts {
+    int opens;
+    int queries;
+    int cancels;
+    /* Payload of upload chunks, and of those bytes that the edge had already. */
+    uint64_t chunk_bytes;
+    uint64_t repeated_bytes;
+    /* Chunks beyond the credit, out of order, or with other bytes than the model's. */
+    int faults;
+    /* The offset of the first chunk after the last open; -1 before. */
+    int64_t first_offset;
+    int first_layer;
+};
+
+void fake_edge_get_counts(struct fake_edge *edge, struct fake_edge_counts *out_counts);
+/* Wait until as many have come; false after 30 s. */
+bool fake_edge_await_queries(struct fake_edge *edge, int count);
+bool fake_edge_await_cancels(struct fake_edge *edge, int count);
+
+#endif

@@ -1,0 +1,67 @@
+/* Internal to device_fake_edge*.c.
+ *
+ * Threads: the server loop's, but for what the lock guards. */
+#ifndef DEVICE_FAKE_EDGE_STATE_H
+#define DEVICE_FAKE_EDGE_STATE_H
+
+#include "core/ll_sync.h"
+#include "device/device_local.h"
+#include "device/device_wire.h"
+#include "layerlift/v1/offload.pb-c.h"
+#include "rpc/rpc_server.h"
+#include "tests/unit/device/device_fake_edge.h"
+
+enum { EDGE_TENSORS = 16 };
+
+struct fake_query {
+    struct fake_query *next;
+    struct rpc_stream *stream;
+    Layerlift__V1__OffloadRequest *request;
+    struct device_tensors tensors;
+    size_t received[EDGE_TENSORS];
+};
+
+struct fake_edge {
+    const struct fake_model *model;
+    struct rpc_loop *loop;
+    struct rpc_server *server;
+    struct device_local *local;
+    char address[64];
+    /* The loop's. */
+    struct rpc_stream *upload;
+    uint64_t stream_bytes;
+    uint64_t credit;
+    int told_prefix;
+    /* The stream was broken: what still comes of it is lost. */
+    bool is_dropping;
+    struct fake_query *queries;
+    /* Guards everything below. */
+    struct ll_mutex lock;
+    struct ll_cond changed;
+    struct fake_edge_script script;
+    struct fake_edge_counts counts;
+    /* Bytes of each layer that are here. */
+    int64_t *here;
+    int rejected;
+    bool is_broken;
+};
+
+const struct ll_table *fake_edge_table(const struct fake_edge *edge);
+struct fake_edge_script fake_edge_script(struct fake_edge *edge);
+/* How far the blobs that are here reach, within the script's bound. */
+int fake_edge_prefix(struct fake_edge *edge);
+void fake_edge_send(struct rpc_stream *stream, const ProtobufCMessage *message);
+/* What must be so, seen from the loop's thread, where CUnit's assertions cannot be used: counts a
+ * fault where it is not. Returns `is_so`. */
+bool fake_edge_must(struct fake_edge *edge, bool is_so);
+
+/* The two services. */
+void fake_edge_upload_message(void *owner, struct rpc_stream *stream, const uint8_t *data,
+                              size_t bytes);
+void fake_edge_offload_message(void *owner, struct rpc_stream *stream, const uint8_t *data,
+                               size_t bytes);
+/* Answers the queries that can be answered now. */
+void fake_edge_serve(struct fake_edge *edge);
+void fake_edge_drop_queries(struct fake_edge *edge);
+
+#endif

@@ -1,0 +1,276 @@
+/* The fake edge's Offload service. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/device/device_fake_edge_state.h"
+
+static void free_query(struct fake_edge *edge, struct fake_query *query)
+{
+    for (struct fake_query **at = &edge->queries; *at; at = &(*at)->next) {
+        if (*at == query) {
+            *at = query->next;
+            break;
+        }
+    }
+    layerlift__v1__offload_request__free_unpacked(query->request, NULL);
+    device_tensors_finish(&query->tensors);
+    free(query);
+}
+
+static void send_chunk(struct rpc_stream *stream, uint64_t id, int name, size_t offset,
+                       size_t bytes, struct ll_buf *tensor)
+{
+    Layerlift__V1__TensorChunk chunk = LAYERLIFT__V1__TENSOR_CHUNK__INIT;
+    chunk.id = id;
+    chunk.name = name;
+    chunk.offset = offset;
+    chunk.data.data = (uint8_t *)ll_buf_data(tensor) + offset;
+    chunk.data.len = bytes;
+    Layerlift__V1__OffloadResponse response = LAYERLIFT__V1__OFFLOAD_RESPONSE__INIT;
+    response.kind_case = LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_CHUNK;
+    response.chunk = &chunk;
+    fake_edge_send(stream, &response.base);
+}
+
+/* The tensor in two halves, or as the script wants it. */
+static void send_tensor(struct rpc_stream *stream, fake_answer how, uint64_t id, int name,
+                        struct ll_buf *tensor)
+{
+    size_t whole = ll_buf_bytes(tensor);
+    size_t half = whole / 2;
+    if (how == FAKE_ANSWER_DISORDER) {
+        send_chunk(stream, id, name, half, whole - half, tensor);
+        send_chunk(stream, id, name, 0, half, tensor);
+        return;
+    }
+    send_chunk(stream, id, name, 0, half, tensor);
+    if (how == FAKE_ANSWER_DIE) {
+        return;
+    }
+    if (how == FAKE_ANSWER_OVERLONG) {
+        send_chunk(stream, id, name, half - 4, whole - half + 4, tensor);
+        return;
+    }
+    send_chunk(stream, id, name, half, whole - half, tensor);
+}
+
+static void send_answer(struct rpc_stream *stream, Layerlift__V1__Answer *answer)
+{
+    Layerlift__V1__OffloadResponse response = LAYERLIFT__V1__OFFLOAD_RESPONSE__INIT;
+    response.kind_case = LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_ANSWER;
+    response.answer = answer;
+    fake_edge_send(stream, &response.base);
+}
+
+/* The head, bent as the script wants it; `names` are outputs(first, reached). */
+static void send_head(struct fake_edge *edge, struct rpc_stream *stream, fake_answer how,
+                      Layerlift__V1__Answer *answer, const struct ll_names *names)
+{
+    Layerlift__V1__Tensor tensors[EDGE_TENSORS];
+    Layerlift__V1__Tensor *list[EDGE_TENSORS];
+    uint32_t shapes[EDGE_TENSORS];
+    if (!fake_edge_must(edge, names->count + 1 < EDGE_TENSORS)) {
+        return;
+    }
+    for (int i = 0; i < names->count + 1; i++) {
+        int at = i < names->count ? i : 0;
+        layerlift__v1__tensor__init(&tensors[i]);
+        tensors[i].name = names->names[at];
+        shapes[i] = (uint32_t)ll_table_tensor_floats(fake_edge_table(edge), names->names[at]) +
+                    (how == FAKE_ANSWER_WRONG_SIZE ? 1 : 0);
+        tensors[i].n_shape = 1;
+        tensors[i].shape = &shapes[i];
+        list[i] = &tensors[i];
+    }
+    answer->n_tensors = (size_t)names->count + (how == FAKE_ANSWER_TOO_MANY_TENSORS ? 1 : 0);
+    answer->tensors = list;
+    if (how == FAKE_ANSWER_ILLEGAL_REACHED) {
+        answer->reached--;
+    } else if (how == FAKE_ANSWER_BEYOND_END) {
+        answer->reached += 1000;
+    }
+    answer->queued_ns = how == FAKE_ANSWER_LYING_TIMES ? UINT64_MAX : 1000;
+    answer->waited_ns = how == FAKE_ANSWER_LYING_TIMES ? UINT64_MAX : 0;
+    answer->computed_ns = how == FAKE_ANSWER_LYING_TIMES ? UINT64_MAX - 1 : 5000;
+    send_answer(stream, answer);
+}
+
+static void answer_query(struct fake_edge *edge, struct rpc_stream *stream,
+                         struct fake_query *query, fake_answer how)
+{
+    const Layerlift__V1__Query *asked = query->request->query;
+    int first = (int)asked->first;
+    int prefix = fake_edge_prefix(edge);
+    int reached = prefix < (int)asked->end ? prefix : (int)asked->end;
+    reached = reached > first ? reached : first;
+    struct ll_names names = {0};
+    struct ll_error err;
+    int64_t time_ns = 0;
+    Layerlift__V1__Answer answer = LAYERLIFT__V1__ANSWER__INIT;
+    answer.id = asked->id;
+    answer.reached = (uint32_t)reached;
+    answer.prefix = (uint32_t)prefix;
+    bool is_run =
+        device_local_run(edge->local, first, reached, &query->tensors, &time_ns, &err) == LL_OK &&
+        ll_table_outputs(fake_edge_table(edge), first, reached, &names) == LL_OK;
+    if (!fake_edge_must(edge, is_run)) {
+        return;
+    }
+    if (how == FAKE_ANSWER_STRAY) {
+        Layerlift__V1__Answer stray = LAYERLIFT__V1__ANSWER__INIT;
+        stray.id = asked->id + 1000;
+        send_answer(stream, &stray);
+        send_chunk(stream, asked->id + 1000, 0, 0, 4, edge->model->blobs[0]);
+    }
+    send_head(edge, stream, how, &answer, &names);
+    for (int i = 0; i < names.count; i++) {
+        send_tensor(stream, how, asked->id, names.names[i],
+                    device_tensors_get(&query->tensors, names.names[i]));
+    }
+    if (how == FAKE_ANSWER_DIE) {
+        rpc_stream_finish(stream, LL_E_UNAVAILABLE, "died on purpose");
+    }
+    ll_names_finish(&names);
+}
+
+static void deal_with(struct fake_edge *edge, struct rpc_stream *stream, struct fake_query *query)
+{
+    struct fake_edge_script script = fake_edge_script(edge);
+    Layerlift__V1__Answer failed = LAYERLIFT__V1__ANSWER__INIT;
+    switch (script.answer) {
+    case FAKE_ANSWER_NONE:
+        break;
+    case FAKE_ANSWER_STATUS:
+        failed.id = query->request->query->id;
+        failed.status = (uint32_t)script.status;
+        failed.message = (char *)"made\nup";
+        send_answer(stream, &failed);
+        break;
+    case FAKE_ANSWER_GARBAGE:
+        (void)!rpc_stream_send(stream, "\x0a\xff", 2, NULL);
+        break;
+    default:
+        answer_query(edge, stream, query, script.answer);
+        break;
+    }
+    free_query(edge, query);
+}
+
+static bool has_inputs(const struct fake_query *query)
+{
+    const Layerlift__V1__Query *asked = query->request->query;
+    for (size_t i = 0; i < asked->n_tensors; i++) {
+        struct ll_buf *buf = device_tensors_get(&query->tensors, asked->tensors[i]->name);
+        if (query->received[i] < ll_buf_bytes(buf)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void take_query(struct fake_edge *edge, struct rpc_stream *stream,
+                       Layerlift__V1__OffloadRequest *request)
+{
+    const Layerlift__V1__Query *asked = request->query;
+    struct fake_query *query = calloc(1, sizeof(*query));
+    bool is_good = query && asked->n_tensors < EDGE_TENSORS &&
+                   strcmp(asked->model_id, edge->model->id_text) == 0 &&
+                   device_tensors_init(&query->tensors, fake_edge_table(edge)) == LL_OK;
+    if (!fake_edge_must(edge, is_good)) {
+        free(query);
+        layerlift__v1__offload_request__free_unpacked(request, NULL);
+        return;
+    }
+    query->request = request;
+    query->stream = stream;
+    for (size_t i = 0; i < asked->n_tensors; i++) {
+        struct ll_buf *buf = NULL;
+        int64_t floats = ll_table_tensor_floats(fake_edge_table(edge), asked->tensors[i]->name);
+        if (!fake_edge_must(edge, ll_buf_create((size_t)floats * sizeof(float), &buf) == LL_OK)) {
+            return;
+        }
+        device_tensors_put(&query->tensors, asked->tensors[i]->name, buf);
+        ll_buf_unref(buf);
+    }
+    query->next = edge->queries;
+    edge->queries = query;
+    ll_mutex_lock(&edge->lock);
+    edge->counts.queries++;
+    ll_cond_broadcast(&edge->changed);
+    ll_mutex_unlock(&edge->lock);
+}
+
+static bool is_due(struct fake_edge *edge, const struct fake_query *query)
+{
+    return has_inputs(query) &&
+           (fake_edge_script(edge).answer != FAKE_ANSWER_RIGHT ||
+            (uint32_t)fake_edge_prefix(edge) >= query->request->query->least_prefix);
+}
+
+void fake_edge_serve(struct fake_edge *edge)
+{
+    struct fake_query *query = edge->queries;
+    while (query) {
+        struct fake_query *next = query->next;
+        if (is_due(edge, query)) {
+            deal_with(edge, query->stream, query);
+        }
+        query = next;
+    }
+}
+
+static void take_input(struct fake_edge *edge, const Layerlift__V1__TensorChunk *chunk)
+{
+    struct fake_query *query = edge->queries;
+    while (query && query->request->query->id != chunk->id) {
+        query = query->next;
+    }
+    if (!query) {
+        return;
+    }
+    const Layerlift__V1__Query *asked = query->request->query;
+    for (size_t i = 0; i < asked->n_tensors; i++) {
+        if (asked->tensors[i]->name == chunk->name) {
+            struct ll_buf *buf = device_tensors_get(&query->tensors, chunk->name);
+            bool fits = chunk->offset == query->received[i] &&
+                        chunk->data.len <= ll_buf_bytes(buf) - query->received[i];
+            if (!fake_edge_must(edge, fits)) {
+                return;
+            }
+            memcpy((char *)ll_buf_writable(buf) + chunk->offset, chunk->data.data, chunk->data.len);
+            query->received[i] += chunk->data.len;
+        }
+    }
+    fake_edge_serve(edge);
+}
+
+void fake_edge_offload_message(void *owner, struct rpc_stream *stream, const uint8_t *data,
+                               size_t bytes)
+{
+    struct fake_edge *edge = owner;
+    Layerlift__V1__OffloadRequest *request =
+        layerlift__v1__offload_request__unpack(NULL, bytes, data);
+    if (!fake_edge_must(edge, request != NULL)) {
+        return;
+    }
+    if (request->kind_case == LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_QUERY) {
+        take_query(edge, stream, request);
+        return;
+    }
+    if (request->kind_case == LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_CHUNK) {
+        take_input(edge, request->chunk);
+    } else {
+        ll_mutex_lock(&edge->lock);
+        edge->counts.cancels++;
+        ll_cond_broadcast(&edge->changed);
+        ll_mutex_unlock(&edge->lock);
+    }
+    layerlift__v1__offload_request__free_unpacked(request, NULL);
+}
+
+void fake_edge_drop_queries(struct fake_edge *edge)
+{
+    while (edge->queries) {
+        free_query(edge, edge->queries);
+    }
+}

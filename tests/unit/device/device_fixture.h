@@ -1,0 +1,57 @@
+/* A device for tests: fake model, local engine, session, querier, and what the session told.
+ *
+ * Every wait ends in an event, or the test fails after 30 s.
+ *
+ * Threads: the test's. */
+#ifndef DEVICE_FIXTURE_H
+#define DEVICE_FIXTURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/ll_sync.h"
+#include "device/device_query.h"
+#include "device/device_session.h"
+#include "tests/support/fake_model.h"
+
+struct device_fixture {
+    struct fake_model *fake;
+    struct ll_engine *engine;
+    struct ll_plan plan;
+    struct device_model model;
+    struct device_local *local;
+    struct device_session *session;
+    struct device_querier querier;
+    /* Guards what the session told. */
+    struct ll_mutex lock;
+    struct ll_cond changed;
+    int ups, returns, downs;
+    int prefix;
+    int creations;
+    int64_t acked_bytes;
+    bool has_uploaded;
+    struct device_uploaded uploaded;
+    struct ll_error last_down;
+    bool last_was_up, last_is_refusal, last_all_refuse;
+    char last_up[64];
+};
+
+/* `fake` outlives it. `edges` none: a device alone. */
+void device_fixture_init(struct device_fixture *fixture, struct fake_model *fake,
+                         const char *const *edges, int edge_count, double limit_bytes_per_s);
+void device_fixture_start(struct device_fixture *fixture);
+void device_fixture_finish(struct device_fixture *fixture);
+
+/* Each fails the test after 30 s. */
+void device_fixture_await_ups(struct device_fixture *fixture, int count);
+void device_fixture_await_downs(struct device_fixture *fixture, int count);
+void device_fixture_await_prefix(struct device_fixture *fixture, int prefix);
+void device_fixture_await_acked(struct device_fixture *fixture, int64_t bytes);
+void device_fixture_await_uploaded(struct device_fixture *fixture);
+
+/* Runs a query on the input of this seed and checks that its outputs are the right ones, bit for
+ * bit, and its times in order. Then device_query_result_finish. */
+void device_fixture_query(struct device_fixture *fixture, unsigned seed,
+                          struct device_query_result *out_result);
+
+#endif

@@ -1,0 +1,378 @@
+/* Queries against a fake edge: whatever it does, each answer is the right one, and the fallback
+ * says what it did. */
+#include "device/device_query.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <CUnit/CUnit.h>
+
+#include "core/ll_clock.h"
+#include "tests/support/fake_engine.h"
+#include "tests/support/ll_test.h"
+#include "tests/unit/device/device_fake_edge.h"
+#include "tests/unit/device/device_fixture.h"
+
+const char *const ll_test_suite = "device_query";
+
+/* Legal cuts: 0, 1, 2, 4, 5, 6. Two outputs, and a tensor that crosses three cuts. */
+static const char cfg[] = "fake\n"
+                          "input 2000\n"
+                          "layer 300 4000\n"
+                          "layer 200 0 output\n"
+                          "layer 100 2400 joined\n"
+                          "layer 500 8\n"
+                          "layer 120 20000 reads 3 0 -1\n"
+                          "layer 10 400\n";
+enum { LAYERS = 6 };
+
+static struct fake_model model;
+static struct fake_edge *edge;
+static struct device_fixture device;
+static struct fake_edge_script script;
+
+static void begin(void)
+{
+    static const char *addresses[1];
+    fake_model_init(&model, cfg, 5);
+    edge = fake_edge_create(&model);
+    script = (struct fake_edge_script){.available_layer = -1};
+    addresses[0] = fake_edge_address(edge);
+    device_fixture_init(&device, &model, addresses, 1, 0);
+}
+
+static void start(void)
+{
+    fake_edge_set_script(edge, &script);
+    device_fixture_start(&device);
+}
+
+static void end(void)
+{
+    device_fixture_finish(&device);
+    struct fake_edge_counts counts;
+    fake_edge_get_counts(edge, &counts);
+    CU_ASSERT_EQUAL(counts.faults, 0);
+    fake_edge_destroy(edge);
+    fake_model_finish(&model);
+}
+
+static void set_answer(fake_answer how)
+{
+    script.answer = how;
+    fake_edge_set_script(edge, &script);
+}
+
+static void expect(unsigned seed, int first, int reached, const char *fallback)
+{
+    struct device_query_result result;
+    device_fixture_query(&device, seed, &result);
+    CU_ASSERT_EQUAL(result.first, first);
+    CU_ASSERT_EQUAL(result.end, reached);
+    CU_ASSERT_STRING_EQUAL(result.fallback.text, fallback);
+    device_query_result_finish(&result);
+}
+
+/* A query that falls back with a reason that begins so, after the edge was asked. */
+static void expect_fallback(const char *reason)
+{
+    struct device_query_result result;
+    device_fixture_query(&device, 77, &result);
+    CU_ASSERT_EQUAL(result.end, result.first);
+    CU_ASSERT_EQUAL(result.edge_ns, 0);
+    if (strncmp(result.fallback.text, reason, strlen(reason)) != 0) {
+        CU_ASSERT_STRING_EQUAL(result.fallback.text, reason);
+    }
+    device_query_result_finish(&result);
+}
+
+static void test_every_cut_gives_the_right_answer(void)
+{
+    const int cuts[] = {0, 1, 2, 4, 5, 6};
+    begin();
+    start();
+    device_fixture_await_uploaded(&device);
+    for (int f = 0; f < 6; f++) {
+        for (int e = f; e < 6; e++) {
+            device.querier.cut_first = cuts[f];
+            device.querier.cut_end = cuts[e];
+            expect((unsigned)(10 * f + e), cuts[f], cuts[e], "");
+        }
+    }
+    end();
+}
+
+static void test_a_fixed_cut_waits_for_the_edge(void)
+{
+    begin();
+    /* The upload takes a while: every hundred bytes need a round trip. */
+    script.credit_bytes = 100;
+    start();
+    device.querier.cut_first = 1;
+    device.querier.cut_end = 4;
+    struct device_query_result result;
+    device_fixture_query(&device, 3, &result);
+    CU_ASSERT_EQUAL(result.first, 1);
+    CU_ASSERT_EQUAL(result.end, 4);
+    CU_ASSERT_TRUE(result.prefix >= 4);
+    device_query_result_finish(&result);
+    end();
+}
+
+static void test_queries_before_the_first_connection_run_here(void)
+{
+    begin();
+    expect(1, 0, 0, "");
+    end();
+}
+
+static void test_a_device_alone_runs_everything(void)
+{
+    fake_model_init(&model, cfg, 5);
+    device_fixture_init(&device, &model, NULL, 0, 0);
+    expect(1, 0, 0, "");
+    device.querier.cut_first = 2;
+    device.querier.cut_end = 5;
+    expect(2, 2, 2, "");
+    device_fixture_finish(&device);
+    fake_model_finish(&model);
+}
+
+static void test_bad_answers_are_not_believed(void)
+{
+    const fake_answer bad[] = {FAKE_ANSWER_WRONG_SIZE, FAKE_ANSWER_ILLEGAL_REACHED,
+                               FAKE_ANSWER_BEYOND_END, FAKE_ANSWER_TOO_MANY_TENSORS,
+                               FAKE_ANSWER_DISORDER,   FAKE_ANSWER_OVERLONG};
+    begin();
+    script.longest_prefix = 4;
+    start();
+    device_fixture_await_prefix(&device, 4);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        set_answer(bad[i]);
+        expect_fallback("bad answer: ");
+        /* The connection is as good as before. */
+        set_answer(FAKE_ANSWER_RIGHT);
+        expect((unsigned)i, 0, 4, "");
+    }
+    CU_ASSERT_TRUE(fake_edge_await_cancels(edge, (int)(sizeof(bad) / sizeof(bad[0]))));
+    CU_ASSERT_EQUAL(device.downs, 0);
+    end();
+}
+
+static void test_a_fixed_cut_is_not_answered_short(void)
+{
+    begin();
+    start();
+    device_fixture_await_uploaded(&device);
+    /* From now on the edge pretends to be no further than layer 2. */
+    script.longest_prefix = 2;
+    set_answer(FAKE_ANSWER_SHORT);
+    device.querier.cut_first = 1;
+    device.querier.cut_end = 5;
+    expect_fallback("bad answer: reached layer 2, asked for 5 at least");
+    end();
+}
+
+static void test_no_answer_ends_with_the_deadline(void)
+{
+    begin();
+    script.answer = FAKE_ANSWER_NONE;
+    start();
+    device_fixture_await_uploaded(&device);
+    device.querier.deadline_ns = 20 * LL_NS_PER_MS;
+    expect_fallback("deadline");
+    CU_ASSERT_TRUE(fake_edge_await_cancels(edge, 1));
+    set_answer(FAKE_ANSWER_RIGHT);
+    device.querier.deadline_ns = 30 * LL_NS_PER_S;
+    expect(4, 0, LAYERS, "");
+    end();
+}
+
+static void test_a_predicted_deadline_passes_as_well(void)
+{
+    begin();
+    start();
+    device_fixture_await_uploaded(&device);
+    expect(4, 0, LAYERS, "");
+    set_answer(FAKE_ANSWER_NONE);
+    expect_fallback("deadline");
+    end();
+}
+
+static void test_an_edge_that_dies_in_its_answer_is_left_and_found_again(void)
+{
+    begin();
+    script.answer = FAKE_ANSWER_DIE;
+    start();
+    device_fixture_await_uploaded(&device);
+    expect_fallback("edge lost: ");
+    device_fixture_await_downs(&device, 1);
+    set_answer(FAKE_ANSWER_RIGHT);
+    device_fixture_await_ups(&device, 2);
+    device_fixture_await_prefix(&device, LAYERS);
+    expect(9, 0, LAYERS, "");
+    end();
+}
+
+static void test_garbage_ends_the_connection(void)
+{
+    begin();
+    script.answer = FAKE_ANSWER_GARBAGE;
+    start();
+    device_fixture_await_uploaded(&device);
+    expect_fallback("edge lost: the edge sent an answer that cannot be read");
+    device_fixture_await_downs(&device, 1);
+    CU_ASSERT_TRUE(device.last_is_refusal);
+    expect(9, 0, 0, "no edge");
+    end();
+}
+
+static void test_a_status_is_the_reason(void)
+{
+    begin();
+    script.answer = FAKE_ANSWER_STATUS;
+    script.status = 8;
+    start();
+    device_fixture_await_uploaded(&device);
+    expect_fallback("edge: limit exceeded: made\nup");
+    CU_ASSERT_EQUAL(device.downs, 0);
+    script.status = 16;
+    fake_edge_set_script(edge, &script);
+    expect_fallback("edge: internal error: made\nup");
+    end();
+}
+
+static void test_a_model_that_is_gone_is_uploaded_again(void)
+{
+    begin();
+    script.answer = FAKE_ANSWER_STATUS;
+    script.status = 5;
+    start();
+    device_fixture_await_uploaded(&device);
+    expect_fallback("edge: not found: made\nup");
+    set_answer(FAKE_ANSWER_RIGHT);
+    device_fixture_await_ups(&device, 2);
+    device_fixture_await_prefix(&device, LAYERS);
+    expect(9, 0, LAYERS, "");
+    end();
+}
+
+static void test_impossible_times_do_no_harm(void)
+{
+    begin();
+    script.answer = FAKE_ANSWER_LYING_TIMES;
+    start();
+    device_fixture_await_uploaded(&device);
+    for (unsigned seed = 0; seed < 5; seed++) {
+        expect(seed, 0, LAYERS, "");
+    }
+    end();
+}
+
+static void test_answers_to_other_queries_are_dropped(void)
+{
+    begin();
+    script.answer = FAKE_ANSWER_STRAY;
+    start();
+    device_fixture_await_uploaded(&device);
+    expect(1, 0, LAYERS, "");
+    end();
+}
+
+/* Destroys the edge once the query is there. */
+static void destroy_edge(void *arg)
+{
+    fake_edge_await_queries(arg, 1);
+    fake_edge_destroy(arg);
+}
+
+static void test_an_edge_that_vanishes_while_a_query_waits(void)
+{
+    begin();
+    script.answer = FAKE_ANSWER_NONE;
+    start();
+    device_fixture_await_uploaded(&device);
+    struct ll_thread thread = {0};
+    CU_ASSERT_EQUAL_FATAL(ll_thread_start(&thread, "destroy", destroy_edge, edge), LL_OK);
+    device.querier.deadline_ns = 60 * LL_NS_PER_S;
+    expect_fallback("edge lost: ");
+    ll_thread_join(&thread);
+    device_fixture_finish(&device);
+    fake_model_finish(&model);
+}
+
+/* Stops the device's board once the query is at the edge. */
+static void stop_board(void *arg)
+{
+    fake_edge_await_queries(arg, 1);
+    device_board_stop(device_session_board(device.session));
+}
+
+static void test_a_stop_ends_a_query_that_waits(void)
+{
+    begin();
+    script.answer = FAKE_ANSWER_NONE;
+    start();
+    device_fixture_await_uploaded(&device);
+    device.querier.cut_first = 0;
+    device.querier.cut_end = 6;
+    struct ll_thread thread = {0};
+    CU_ASSERT_EQUAL_FATAL(ll_thread_start(&thread, "stop", stop_board, edge), LL_OK);
+    expect_fallback("stopped");
+    ll_thread_join(&thread);
+    end();
+}
+
+static void test_a_failing_engine_loses_the_query_and_says_why(void)
+{
+    begin();
+    struct device_query_result result;
+    struct ll_buf *input = NULL;
+    struct ll_error err = {{0}};
+    CU_ASSERT_EQUAL_FATAL(ll_buf_create(2000 * sizeof(float), &input), LL_OK);
+    memset(ll_buf_writable(input), 0, 2000 * sizeof(float));
+    fake_engine_fail(device.engine, FAKE_RUN, 1, LL_E_NO_MEMORY);
+    CU_ASSERT_EQUAL(device_query_run(&device.querier, input, &result, &err), LL_E_NO_MEMORY);
+    CU_ASSERT_STRING_EQUAL(err.text, "made to fail");
+    ll_buf_unref(input);
+    end();
+}
+
+static void test_illegal_cuts_are_refused_with_those_nearby(void)
+{
+    fake_model_init(&model, cfg, 5);
+    const struct ll_table *table = &model.network->table;
+    struct ll_error err = {{0}};
+    CU_ASSERT_EQUAL(device_query_check_cut(table, 0, 6, &err), LL_OK);
+    CU_ASSERT_EQUAL(device_query_check_cut(table, 4, 4, &err), LL_OK);
+    CU_ASSERT_EQUAL(device_query_check_cut(table, 3, 6, &err), LL_E_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "3 is not a legal cut"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "near it are 0, 1, 2, 4, 5, 6"));
+    CU_ASSERT_EQUAL(device_query_check_cut(table, 0, 7, &err), LL_E_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "near it are 2, 4, 5, 6"));
+    CU_ASSERT_EQUAL(device_query_check_cut(table, 4, 2, &err), LL_E_INVALID);
+    CU_ASSERT_EQUAL(device_query_check_cut(table, -1, 2, &err), LL_E_INVALID);
+    fake_model_finish(&model);
+}
+
+const struct ll_test ll_tests[] = {
+    LL_TEST(test_every_cut_gives_the_right_answer),
+    LL_TEST(test_a_fixed_cut_waits_for_the_edge),
+    LL_TEST(test_queries_before_the_first_connection_run_here),
+    LL_TEST(test_a_device_alone_runs_everything),
+    LL_TEST(test_bad_answers_are_not_believed),
+    LL_TEST(test_a_fixed_cut_is_not_answered_short),
+    LL_TEST(test_no_answer_ends_with_the_deadline),
+    LL_TEST(test_a_predicted_deadline_passes_as_well),
+    LL_TEST(test_an_edge_that_dies_in_its_answer_is_left_and_found_again),
+    LL_TEST(test_garbage_ends_the_connection),
+    LL_TEST(test_a_status_is_the_reason),
+    LL_TEST(test_a_model_that_is_gone_is_uploaded_again),
+    LL_TEST(test_impossible_times_do_no_harm),
+    LL_TEST(test_answers_to_other_queries_are_dropped),
+    LL_TEST(test_an_edge_that_vanishes_while_a_query_waits),
+    LL_TEST(test_a_stop_ends_a_query_that_waits),
+    LL_TEST(test_a_failing_engine_loses_the_query_and_says_why),
+    LL_TEST(test_illegal_cuts_are_refused_with_those_nearby),
+    {NULL, NULL},
+};

@@ -1,0 +1,298 @@
+/* The session against a fake edge: uploads that go well and that do not, edges that come and go. */
+#include "device/device_session.h"
+
+#include <string.h>
+
+#include <CUnit/CUnit.h>
+
+#include "tests/support/ll_test.h"
+#include "tests/unit/device/device_fake_edge.h"
+#include "tests/unit/device/device_fixture.h"
+
+const char *const ll_test_suite = "device_session";
+
+static const char cfg[] = "fake\n"
+                          "input 2000\n"
+                          "layer 300 40000\n"
+                          "layer 200 0 output\n"
+                          "layer 100 24000 joined\n"
+                          "layer 500 8\n"
+                          "layer 120 200000 reads 3 0 -1\n"
+                          "layer 10 4000\n";
+enum { LAYERS = 6, MODEL_BYTES = 268008 };
+
+static struct fake_model model;
+static struct fake_edge *edge;
+static struct device_fixture device;
+static struct fake_edge_script script;
+
+static void begin(void)
+{
+    fake_model_init(&model, cfg, 5);
+    edge = fake_edge_create(&model);
+    script = (struct fake_edge_script){.available_layer = -1};
+    const char *address = fake_edge_address(edge);
+    static const char *addresses[1];
+    addresses[0] = address;
+    device_fixture_init(&device, &model, addresses, 1, 0);
+}
+
+static void start(void)
+{
+    fake_edge_set_script(edge, &script);
+    device_fixture_start(&device);
+}
+
+static void end(void)
+{
+    device_fixture_finish(&device);
+    struct fake_edge_counts counts;
+    fake_edge_get_counts(edge, &counts);
+    CU_ASSERT_EQUAL(counts.faults, 0);
+    fake_edge_destroy(edge);
+    fake_model_finish(&model);
+}
+
+static void expect_query(unsigned seed, int first, int reached, const char *fallback)
+{
+    struct device_query_result result;
+    device_fixture_query(&device, seed, &result);
+    CU_ASSERT_EQUAL(result.first, first);
+    CU_ASSERT_EQUAL(result.end, reached);
+    CU_ASSERT_STRING_EQUAL(result.fallback.text, fallback);
+    device_query_result_finish(&result);
+}
+
+static void test_upload_then_queries_run_on_the_edge(void)
+{
+    begin();
+    start();
+    device_fixture_await_uploaded(&device);
+    CU_ASSERT_EQUAL(device.uploaded.model_bytes, MODEL_BYTES);
+    CU_ASSERT_EQUAL(device.uploaded.sent_bytes, MODEL_BYTES);
+    CU_ASSERT_EQUAL(device.uploaded.partitions, 5);
+    CU_ASSERT_TRUE(device.uploaded.start_ns <= device.uploaded.acked_ns);
+    CU_ASSERT_TRUE(device.uploaded.acked_ns <= device.uploaded.ready_ns);
+    CU_ASSERT_EQUAL(device.acked_bytes, MODEL_BYTES);
+    for (unsigned seed = 1; seed < 6; seed++) {
+        expect_query(seed, 0, LAYERS, "");
+    }
+    CU_ASSERT_EQUAL(device.downs, 0);
+    end();
+}
+
+static void test_queries_run_as_far_as_the_edge_is_ready(void)
+{
+    begin();
+    script.longest_prefix = 4;
+    start();
+    device_fixture_await_acked(&device, MODEL_BYTES);
+    device_fixture_await_prefix(&device, 4);
+    expect_query(1, 0, 4, "");
+    script.longest_prefix = 1;
+    end();
+}
+
+static void test_a_small_credit_is_kept(void)
+{
+    begin();
+    script.credit_bytes = 5000;
+    start();
+    device_fixture_await_uploaded(&device);
+    expect_query(1, 0, LAYERS, "");
+    end();
+}
+
+static void test_blobs_that_are_there_are_not_sent(void)
+{
+    begin();
+    script.available_layer = 4;
+    start();
+    device_fixture_await_uploaded(&device);
+    CU_ASSERT_EQUAL(device.uploaded.sent_bytes, MODEL_BYTES - 200000);
+    end();
+}
+
+static void test_a_broken_upload_goes_on_where_it_stopped(void)
+{
+    begin();
+    script.break_after_bytes = 100000;
+    start();
+    device_fixture_await_uploaded(&device);
+    struct fake_edge_counts counts;
+    fake_edge_get_counts(edge, &counts);
+    CU_ASSERT_EQUAL(counts.opens, 2);
+    CU_ASSERT_EQUAL(counts.first_layer, 4);
+    CU_ASSERT_TRUE(counts.first_offset >= 100000 - 64008);
+    /* Everything came once: what was under way at the break did not arrive. */
+    CU_ASSERT_EQUAL(counts.chunk_bytes, MODEL_BYTES);
+    CU_ASSERT_EQUAL(counts.repeated_bytes, 0);
+    CU_ASSERT_TRUE(device.uploaded.sent_bytes >= MODEL_BYTES);
+    CU_ASSERT_EQUAL(device.downs, 1);
+    CU_ASSERT_TRUE(device.last_was_up);
+    CU_ASSERT_EQUAL(device.returns, 1);
+    expect_query(1, 0, LAYERS, "");
+    end();
+}
+
+static void test_a_rejected_blob_is_sent_again(void)
+{
+    begin();
+    script.rejections = 2;
+    start();
+    device_fixture_await_uploaded(&device);
+    CU_ASSERT_TRUE(device.uploaded.sent_bytes > MODEL_BYTES);
+    CU_ASSERT_EQUAL(device.downs, 0);
+    device_fixture_finish(&device);
+    fake_edge_destroy(edge);
+    fake_model_finish(&model);
+}
+
+/* The edge does something that it must not: the session leaves it, and queries run here. */
+static void check_refusal(fake_upload how, const char *reason)
+{
+    begin();
+    script.upload = how;
+    start();
+    device_fixture_await_downs(&device, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(device.last_down.text, reason));
+    CU_ASSERT_TRUE(device.last_is_refusal);
+    CU_ASSERT_TRUE(device.last_all_refuse);
+    expect_query(1, 0, 0, "no edge");
+    device_fixture_finish(&device);
+    fake_edge_destroy(edge);
+    fake_model_finish(&model);
+}
+
+static void test_an_edge_that_breaks_the_protocol_is_left(void)
+{
+    check_refusal(FAKE_UPLOAD_OTHER_MODEL, "another model");
+    check_refusal(FAKE_UPLOAD_ILLEGAL_PREFIX, "not a legal cut");
+    check_refusal(FAKE_UPLOAD_OFFSET_BEYOND, "more of a blob");
+    check_refusal(FAKE_UPLOAD_LYING_CREDIT, "more than was sent");
+    check_refusal(FAKE_UPLOAD_GARBAGE, "cannot be read");
+    check_refusal(FAKE_UPLOAD_EARLY_END, "before its end");
+    check_refusal(FAKE_UPLOAD_REJECT_ALL, "keeps rejecting");
+}
+
+static void test_an_edge_that_refuses_is_said_to(void)
+{
+    begin();
+    script.upload = FAKE_UPLOAD_REFUSE;
+    script.status = 8;
+    start();
+    device_fixture_await_downs(&device, 1);
+    CU_ASSERT_STRING_EQUAL(device.last_down.text, "no, thanks");
+    CU_ASSERT_TRUE(device.last_is_refusal);
+    CU_ASSERT_FALSE(device.last_was_up);
+    expect_query(1, 0, 0, "no edge");
+    end();
+}
+
+static void test_an_edge_that_is_not_ready_is_tried_again(void)
+{
+    begin();
+    script.upload = FAKE_UPLOAD_REFUSE;
+    script.status = 14;
+    start();
+    device_fixture_await_downs(&device, 1);
+    CU_ASSERT_FALSE(device.last_is_refusal);
+    script.upload = FAKE_UPLOAD_RIGHT;
+    fake_edge_set_script(edge, &script);
+    device_fixture_await_uploaded(&device);
+    CU_ASSERT_EQUAL(device.downs, 1);
+    CU_ASSERT_EQUAL(device.returns, 1);
+    expect_query(1, 0, LAYERS, "");
+    end();
+}
+
+static void test_the_next_edge_takes_over(void)
+{
+    fake_model_init(&model, cfg, 5);
+    edge = fake_edge_create(&model);
+    struct fake_edge *second = fake_edge_create(&model);
+    const char *addresses[] = {"127.0.0.1:1", fake_edge_address(edge), fake_edge_address(second)};
+    device_fixture_init(&device, &model, addresses, 3, 0);
+    device_fixture_start(&device);
+    device_fixture_await_uploaded(&device);
+    CU_ASSERT_STRING_EQUAL(device.last_up, addresses[1]);
+    expect_query(1, 0, LAYERS, "");
+    fake_edge_destroy(edge);
+    edge = NULL;
+    device_fixture_await_ups(&device, 2);
+    CU_ASSERT_STRING_EQUAL(device.last_up, addresses[2]);
+    device_fixture_await_prefix(&device, LAYERS);
+    expect_query(2, 0, LAYERS, "");
+    device_fixture_finish(&device);
+    fake_edge_destroy(second);
+    fake_model_finish(&model);
+}
+
+static void test_no_edge_at_all_is_told_once(void)
+{
+    const char *address = "127.0.0.1:1";
+    fake_model_init(&model, cfg, 5);
+    device_fixture_init(&device, &model, &address, 1, 0);
+    device_fixture_start(&device);
+    device_fixture_await_downs(&device, 1);
+    CU_ASSERT_FALSE(device.last_was_up);
+    for (unsigned seed = 0; seed < 3; seed++) {
+        expect_query(seed, 0, 0, "no edge");
+    }
+    device_session_stop(device.session);
+    CU_ASSERT_EQUAL(device.downs, 1);
+    device_fixture_finish(&device);
+    fake_model_finish(&model);
+}
+
+static void test_stop_in_mid_upload_ends_everything(void)
+{
+    begin();
+    script.credit_bytes = 1000;
+    start();
+    device_fixture_await_acked(&device, 5000);
+    device_session_stop(device.session);
+    int64_t acked = device.acked_bytes;
+    device_session_stop(device.session);
+    CU_ASSERT_EQUAL(device.acked_bytes, acked);
+    end();
+}
+
+static void test_destroy_without_start_is_harmless(void)
+{
+    begin();
+    end();
+}
+
+static void test_a_limited_link_uploads_everything(void)
+{
+    fake_model_init(&model, cfg, 5);
+    edge = fake_edge_create(&model);
+    const char *address = fake_edge_address(edge);
+    device_fixture_init(&device, &model, &address, 1, 5e6);
+    device_fixture_start(&device);
+    device_fixture_await_uploaded(&device);
+    /* Never faster. */
+    double seconds = (double)(device.uploaded.acked_ns - device.uploaded.start_ns) / 1e9;
+    CU_ASSERT_TRUE(MODEL_BYTES / seconds <= 5e6);
+    expect_query(1, 0, LAYERS, "");
+    end();
+}
+
+const struct ll_test ll_tests[] = {
+    LL_TEST(test_upload_then_queries_run_on_the_edge),
+    LL_TEST(test_queries_run_as_far_as_the_edge_is_ready),
+    LL_TEST(test_a_small_credit_is_kept),
+    LL_TEST(test_blobs_that_are_there_are_not_sent),
+    LL_TEST(test_a_broken_upload_goes_on_where_it_stopped),
+    LL_TEST(test_a_rejected_blob_is_sent_again),
+    LL_TEST(test_an_edge_that_breaks_the_protocol_is_left),
+    LL_TEST(test_an_edge_that_refuses_is_said_to),
+    LL_TEST(test_an_edge_that_is_not_ready_is_tried_again),
+    LL_TEST(test_the_next_edge_takes_over),
+    LL_TEST(test_no_edge_at_all_is_told_once),
+    LL_TEST(test_stop_in_mid_upload_ends_everything),
+    LL_TEST(test_destroy_without_start_is_harmless),
+    LL_TEST(test_a_limited_link_uploads_everything),
+    {NULL, NULL},
+};
