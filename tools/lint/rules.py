@@ -29,7 +29,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 # Third-party headers: the only folder that may include them.
 OWNERS = (
     (re.compile(r"(^|/)darknet\.h$|(^|/)dnnl[^/]*\.h$"), "darknet_backend"),
-    (re.compile(r"^grpc/"), "rpc"),
+    (re.compile(r"^grpc/(?!.*\.pb-c\.h$)"), "rpc"),
 )
 # Our folders: what each may include. A program's own files (its main, its options) may include
 # darknet_backend/ as well.
@@ -44,7 +44,9 @@ MAY_INCLUDE = {
     "tests": FOLDERS,
     "tools": FOLDERS,
 }
-RPC_PROTO = re.compile(r"^proto/grpc/")
+# Generated from proto/; rpc/ knows those of gRPC's own services only.
+PROTO = re.compile(r"\.pb-c\.h$")
+RPC_PROTO = re.compile(r"^(proto/)?grpc/")
 
 TOKENS = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 
@@ -92,13 +94,13 @@ class File:
             for pattern, owner in OWNERS:
                 if pattern.search(name) and self.folder != owner:
                     self.find(match.end(), f"{name} is for {owner}/ alone")
-            other = name.split("/")[0]
+            other = "proto" if PROTO.search(name) else name.split("/")[0]
             if match.group(1) != '"' or other not in FOLDERS:
                 continue
             allowed = other in MAY_INCLUDE.get(self.folder, ())
             if other == "darknet_backend" and (self.is_main or PROGRAM.search(self.path)):
                 allowed = True
-            if self.folder == "rpc" and other == "proto" and not RPC_PROTO.match(name):
+            if self.folder == "rpc" and PROTO.search(name) and not RPC_PROTO.match(name):
                 allowed = False
             if not allowed:
                 self.find(match.end(), f"{self.folder}/ does not include {other}/ ({name})")
