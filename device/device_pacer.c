@@ -4,6 +4,9 @@
 
 #include "core/ll_clock.h"
 
+/* What passes between two messages of a sender that has more. */
+#define PACER_PAUSE_NS (LL_NS_PER_MS / 2)
+
 void device_pacer_init(struct device_pacer *pacer, double bytes_per_s, int64_t now_ns)
 {
     *pacer = (struct device_pacer){.bytes_per_s = bytes_per_s, .at_ns = now_ns};
@@ -14,6 +17,11 @@ int64_t device_pacer_ready_ns(struct device_pacer *pacer, int64_t bytes, int64_t
     if (pacer->bytes_per_s <= 0) {
         return now_ns;
     }
+    if (!pacer->is_waiting && now_ns - pacer->at_ns > PACER_PAUSE_NS) {
+        /* Nobody wanted to send: a pause earns nothing. */
+        pacer->earned = fmin(pacer->earned, 0);
+        pacer->at_ns = now_ns;
+    }
     if (now_ns > pacer->at_ns) {
         double seconds = (double)(now_ns - pacer->at_ns) / (double)LL_NS_PER_S;
         double most = (double)bytes +
@@ -22,7 +30,8 @@ int64_t device_pacer_ready_ns(struct device_pacer *pacer, int64_t bytes, int64_t
         pacer->at_ns = now_ns;
     }
     double missing = (double)bytes - pacer->earned;
-    if (missing <= 0) {
+    pacer->is_waiting = missing > 0;
+    if (!pacer->is_waiting) {
         return now_ns;
     }
     double wait_ns = ceil(missing / pacer->bytes_per_s * (double)LL_NS_PER_S);

@@ -1,10 +1,12 @@
-/* A link's stated rate: how much may be sent by when. Nothing is sent before it is earned, so that
- * no stretch of time, from its start on, sees more than the rate.
+/* A link's stated rate: how much may be sent by when. A message is earned byte by byte from the
+ * moment when it wants to leave, as a link of that rate would carry it, and is sent then: no
+ * stretch of time sees more than the rate, but for what a late timer catches up with.
  *
  * Threads: one at a time; the time is given, never read. */
 #ifndef DEVICE_PACER_H
 #define DEVICE_PACER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What a late timer may catch up with: this much time's worth of bytes, above the next message. */
@@ -16,6 +18,8 @@ struct device_pacer {
     /* Bytes that were earned and not spent, as of `at_ns`. */
     double earned;
     int64_t at_ns;
+    /* A message was told to wait. */
+    bool is_waiting;
 };
 
 /* `bytes_per_s` 0: everything may be sent at once. */

@@ -19,6 +19,9 @@ static void on_up(void *owner, const char *address, int64_t left_bytes, bool is_
     (void)left_bytes;
     ll_mutex_lock(&fixture->lock);
     fixture->ups++;
+    /* Of this edge nothing is known yet: its progress comes next. */
+    fixture->prefix = 0;
+    fixture->acked_bytes = 0;
     fixture->returns += is_return ? 1 : 0;
     snprintf(fixture->last_up, sizeof(fixture->last_up), "%s", address);
     ll_cond_broadcast(&fixture->changed);

@@ -119,7 +119,7 @@ static void test_run_of_a_failing_engine_fails(void)
 
 static void test_slowdown_makes_the_time_longer(void)
 {
-    begin(50);
+    begin(5000);
     put_input(9);
     int64_t start_ns = ll_clock_now_ns();
     int64_t time_ns = 0;
@@ -130,7 +130,7 @@ static void test_slowdown_makes_the_time_longer(void)
     int64_t more_ns = 0;
     CU_ASSERT_EQUAL(device_local_run(local, 0, 5, &tensors, &more_ns, &err), LL_OK);
     cpu_ns = ll_clock_thread_cpu_ns() - cpu_ns;
-    /* Of fifty parts, forty-nine are waiting. */
+    /* Nearly all of it is waiting. */
     CU_ASSERT_TRUE(more_ns >= 10 * cpu_ns);
     check_outputs(9);
     end();
