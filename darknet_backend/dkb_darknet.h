@@ -67,6 +67,10 @@ void dkb_darknet_context_destroy(struct ll_engine_context *base_context);
 ll_status dkb_darknet_run(struct ll_engine_context *base_context, const struct ll_run *run,
                           struct ll_error *err);
 
+/* dkb_probe.h, for contexts of this engine. */
+void dkb_darknet_probe_set(struct ll_engine_context *context, const struct dkb_probe *probe);
+int64_t dkb_darknet_context_bytes(const struct ll_engine_context *context);
+
 /* Errors: LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status dkb_darknet_engine_create(struct ll_engine **out_engine,
                                                 struct ll_error *err);

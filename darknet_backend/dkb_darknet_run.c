@@ -70,12 +70,12 @@ void dkb_darknet_context_destroy(struct ll_engine_context *base_context)
     free(context);
 }
 
-void dkb_probe_set(struct ll_engine_context *context, const struct dkb_probe *probe)
+void dkb_darknet_probe_set(struct ll_engine_context *context, const struct dkb_probe *probe)
 {
     context_of(context)->probe = *probe;
 }
 
-int64_t dkb_probe_context_bytes(const struct ll_engine_context *context)
+int64_t dkb_darknet_context_bytes(const struct ll_engine_context *context)
 {
     const struct dkb_darknet_context *own = (const struct dkb_darknet_context *)context;
     return (own->memory_floats + own->scratch_floats) * (int64_t)sizeof(float);
@@ -84,7 +84,7 @@ int64_t dkb_probe_context_bytes(const struct ll_engine_context *context)
 /* Where Darknet would want to write, though inputs are only read. */
 static float *as_darknet_has_it(const float *data)
 {
-    return (float *)(uintptr_t)data;
+    return (float *)data;
 }
 
 static ll_status check_range(const struct dkb_darknet_context *context, const struct ll_run *run,

@@ -14,7 +14,8 @@ struct dkb_probe {
     /* Before each run, fill all memory that it will use with NaN: whatever a layer reads without
      * anybody having written it shows in the output. */
     bool poison;
-    /* If set: called after each layer that makes a tensor, with the tensor, on the running thread;
+    /* If set: called after each layer that makes a tensor (with the `onednn` engine: and was not
+     * fused with the one behind it), with the tensor, on the running thread;
      * the values are valid until it returns. */
     void (*made)(void *arg, int name, const float *data, int64_t floats);
     void *arg;

@@ -7,7 +7,8 @@
  *   3. Random two-way splits, the second half fed with what the first one gave.
  *
  * All comparisons are of bits, which holds for the `darknet` engine in the process that also holds
- * stock Darknet.
+ * stock Darknet. For any other engine step 1 compares the network's outputs, within
+ * CONFORMANCE_TOLERANCE of each one's largest value.
  *
  * Threads: one at a time in the whole process (dkb_reference.h). */
 #ifndef CONFORMANCE_CHECK_H
@@ -21,6 +22,8 @@
 
 /* Pairs of legal cuts are all run if their operations add up to no more than this. */
 #define CONFORMANCE_PAIRS_FLOPS ((int64_t)20000000000)
+
+#define CONFORMANCE_TOLERANCE 1e-4
 
 enum { CONFORMANCE_SPLITS = 3 };
 
@@ -37,7 +40,8 @@ struct conformance_result {
     int layers;
     int64_t weights_bytes;
     /* The largest difference of any value of any layer from stock Darknet; infinite where one of
-     * both is NaN. */
+     * both is NaN. For engines other than `darknet`: of any value of an output, as a part of that
+     * output's largest value. */
     double max_difference;
     /* Ranges that were run in step 2, and whether they were all pairs of legal cuts. */
     int ranges;

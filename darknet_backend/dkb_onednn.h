@@ -1,0 +1,197 @@
+/* The `onednn` engine from the inside.
+ *
+ * Tensors. Each tensor has one layout for its whole life, which follows from the cfg and the
+ * processor's instruction set alone: "blocked" (nChw16c or nChw8c: channels in blocks, padded to
+ * full ones) or "plain" (channels x height x width, as at cuts). oneDNN is told the padded number
+ * of channels as if it were the real one: weights are 0 there, so whatever stands in a padding
+ * channel is finite and harms nobody. Conversion loses nothing, so that a range gives the same bits
+ * wherever it begins and ends.
+ *
+ * Steps. A group of layers becomes one step, or a step a layer where they do not fuse; the step
+ * stands at its last layer. Steps are immutable once created and shared by all queries; whatever a
+ * query writes lies in its context. A step may want its inputs in another layout than they have, or
+ * write one that its output has not: the run converts through the context's scratch memory.
+ *
+ * Internal to darknet_backend/dkb_onednn_*.c. */
+#ifndef DKB_ONEDNN_H
+#define DKB_ONEDNN_H
+
+#include <dnnl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/ll_engine.h"
+#include "darknet_backend/dkb_arena.h"
+#include "darknet_backend/dkb_darknet.h"
+#include "darknet_backend/dkb_network.h"
+#include "darknet_backend/dkb_onednn_memory.h"
+#include "darknet_backend/dkb_probe.h"
+
+/* How a tensor lies in memory. */
+struct dkb_onednn_layout {
+    bool blocked;
+    /* The tensor's own shape; a flat vector has c floats. */
+    int c, h, w;
+    /* Channels with padding, and floats with padding. */
+    int padded_c;
+    int64_t floats;
+};
+
+enum dkb_onednn_kind {
+    /* Nothing happens: a dropout, or a layer that the step at its group's end has fused. */
+    DKB_ONEDNN_NOTHING = 0,
+    DKB_ONEDNN_PRIMITIVE,
+    /* Tensors of full blocks (or plain ones) one behind the other. */
+    DKB_ONEDNN_CONCAT,
+    /* Darknet's forward function. */
+    DKB_ONEDNN_DARKNET,
+};
+
+enum { DKB_ONEDNN_SOURCES = 2, DKB_ONEDNN_CONSTANTS = 4 };
+
+/* A tensor that a primitive reads: its name, and the layout and argument it is wanted in. */
+struct dkb_onednn_source {
+    int name;
+    int argument;
+    bool blocked;
+    dnnl_memory_desc_t md;
+};
+
+struct dkb_onednn_constant {
+    int argument;
+    dnnl_memory_t memory;
+};
+
+struct dkb_onednn_step {
+    enum dkb_onednn_kind kind;
+    dnnl_primitive_t primitive;
+    int source_count;
+    struct dkb_onednn_source sources[DKB_ONEDNN_SOURCES];
+    /* The primitive adds to what its destination holds: sources[1], which is copied there. */
+    bool adds;
+    bool out_blocked;
+    dnnl_memory_desc_t out_md;
+    dnnl_memory_desc_t scratchpad_md;
+    int64_t scratchpad_floats;
+    int constant_count;
+    struct dkb_onednn_constant constants[DKB_ONEDNN_CONSTANTS];
+    /* Weights that are used where they lie. */
+    struct ll_buf *blob;
+};
+
+struct dkb_onednn_engine {
+    struct ll_engine base;
+    dnnl_engine_t dnnl;
+    /* Channels a block: 16, 8, or 0 where nothing is blocked. */
+    int block;
+    int creation_threads;
+};
+
+struct dkb_onednn_model {
+    struct ll_engine_model base;
+    const struct dkb_network *network;
+    const struct dkb_onednn_engine *engine;
+    /* Tensor t's layout at [t + 1]. */
+    struct dkb_onednn_layout *layouts;
+    /* One per layer; those of [0, base.prefix) are created. */
+    struct dkb_onednn_step *steps;
+    /* Packed weights. */
+    struct dkb_onednn_memory memory;
+    /* Patterns of the layers that Darknet's functions run; nothing in it is ever created. */
+    struct ll_engine *darknet_engine;
+    struct dkb_darknet_model *darknet;
+};
+
+/* A step's arguments that change from run to run; the objects are made once a context. */
+struct dkb_onednn_arguments {
+    dnnl_memory_t sources[DKB_ONEDNN_SOURCES];
+    dnnl_memory_t out;
+    dnnl_memory_t scratchpad;
+};
+
+struct dkb_onednn_context {
+    struct ll_engine_context base;
+    dnnl_stream_t stream;
+    struct dkb_onednn_arguments *arguments;
+    /* Tensor t of the running range at [t + 1], in its layout; NULL where nobody has made it. */
+    float **tensors;
+    /* Its place in the arena, -1 where it has none; while planning: whether it still holds it. */
+    int64_t *places;
+    bool *held;
+    struct dkb_arena arena;
+    float *memory;
+    int64_t memory_floats;
+    float *scratch;
+    int64_t scratch_floats;
+    struct layer *sources;
+    struct dkb_probe probe;
+};
+
+/* An extension at work: what the creators of steps need. */
+struct dkb_onednn_creation {
+    struct dkb_onednn_model *model;
+    /* The first layer that the extension creates, and the blobs from there on. */
+    int first;
+    struct ll_buf *const *blobs;
+    struct ll_error *err;
+};
+
+/* The layout of tensor `name`. */
+const struct dkb_onednn_layout *dkb_onednn_layout_of(const struct dkb_onednn_model *model,
+                                                     int name);
+
+/* Weights of layer `index`, NULL without. */
+const float *dkb_onednn_weights(const struct dkb_onednn_creation *creation, int index);
+
+/* dkb_onednn_layout.c: fills model->layouts. */
+void dkb_onednn_decide_layouts(struct dkb_onednn_model *model);
+/* The description for oneDNN, 1 x channels x height x width, of a tensor of that shape in the
+ * wished layout. */
+dnnl_memory_desc_t dkb_onednn_describe(const struct dkb_onednn_engine *engine,
+                                       const struct dkb_onednn_layout *layout, bool blocked);
+/* Floats of a tensor of that shape in the wished layout. */
+int64_t dkb_onednn_floats(const struct dkb_onednn_engine *engine,
+                          const struct dkb_onednn_layout *layout, bool blocked);
+/* Copies between the layouts. `blocked` has padding, `plain` has c x h x w floats. */
+void dkb_onednn_to_blocked(const struct dkb_onednn_engine *engine,
+                           const struct dkb_onednn_layout *layout, const float *plain,
+                           float *blocked);
+void dkb_onednn_to_plain(const struct dkb_onednn_engine *engine,
+                         const struct dkb_onednn_layout *layout, const float *blocked,
+                         float *plain);
+
+/* dkb_onednn_conv.c: creates the step of a convolution and of the layers behind it that fuse with
+ * it, up to `last`, the end of its group; `out_end` is the layer behind those that it has taken.
+ * LL_E_UNSUPPORTED where only Darknet can. */
+LL_MUST_USE ll_status dkb_onednn_create_convolution(struct dkb_onednn_creation *creation, int index,
+                                                    int last, int *out_end);
+/* dkb_onednn_layers.c, the same for all other types; one layer each. */
+LL_MUST_USE ll_status dkb_onednn_create_layer(struct dkb_onednn_creation *creation, int index);
+
+/* dkb_onednn_darknet.c: the step that runs Darknet's function; scratch that it needs, in floats;
+ * running it on plain tensors. */
+void dkb_onednn_create_darknet(struct dkb_onednn_creation *creation, int index);
+int64_t dkb_onednn_darknet_scratch(const struct dkb_onednn_model *model, int index);
+void dkb_onednn_run_darknet(struct dkb_onednn_context *context, int index, float *output,
+                            float *scratch);
+
+/* dkb_onednn_run.c */
+ll_status dkb_onednn_context_create(struct ll_engine_model *base_model,
+                                    struct ll_engine_context **out_context, struct ll_error *err);
+void dkb_onednn_context_destroy(struct ll_engine_context *base_context);
+ll_status dkb_onednn_run(struct ll_engine_context *base_context, const struct ll_run *run,
+                         struct ll_error *err);
+/* The same for layers that are created but not yet part of the prefix. */
+ll_status dkb_onednn_warm_up(struct ll_engine_context *base_context, const struct ll_run *run,
+                             struct ll_error *err);
+void dkb_onednn_probe_set(struct ll_engine_context *context, const struct dkb_probe *probe);
+int64_t dkb_onednn_context_bytes(const struct ll_engine_context *context);
+
+void dkb_onednn_step_finish(struct dkb_onednn_step *step);
+
+/* dkb_onednn_model.c. Errors: LL_E_NO_MEMORY, LL_E_UNSUPPORTED. */
+LL_MUST_USE ll_status dkb_onednn_engine_create(int threads, int creation_threads,
+                                               struct ll_engine **out_engine, struct ll_error *err);
+
+#endif

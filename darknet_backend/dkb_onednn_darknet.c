@@ -1,0 +1,110 @@
+/* Layers that Darknet's forward functions run, on plain tensors. */
+#include <string.h>
+
+#include "darknet_backend/dkb_onednn.h"
+
+void dkb_onednn_create_darknet(struct dkb_onednn_creation *creation, int index)
+{
+    struct dkb_onednn_model *model = creation->model;
+    struct dkb_onednn_step *step = &model->steps[index];
+    struct ll_buf *blob = creation->blobs[index - creation->first];
+    step->kind = DKB_ONEDNN_DARKNET;
+    step->out_blocked = false;
+    step->blob = model->base.network->table.layers[index].blob_bytes > 0 ? ll_buf_ref(blob) : NULL;
+    dkb_darknet_fill(model->darknet, index, dkb_onednn_weights(creation, index));
+}
+
+/* A layer reads its input first, then its list; a name that comes twice counts once. */
+static bool is_read(const struct ll_layer *row, int name)
+{
+    for (int r = 0; r < row->read_count; r++) {
+        if (row->reads[r] == name) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int64_t round_up(int64_t floats)
+{
+    return (floats + 15) / 16 * 16;
+}
+
+int64_t dkb_onednn_darknet_scratch(const struct dkb_onednn_model *model, int index)
+{
+    const struct ll_layer *row = &model->base.network->table.layers[index];
+    int64_t floats = round_up(dkb_darknet_scratch_floats(&model->network->layers[index]));
+    for (int r = 0; r < row->read_count; r++) {
+        const struct dkb_onednn_layout *layout = dkb_onednn_layout_of(model, row->reads[r]);
+        if (layout->blocked) {
+            floats += round_up(dkb_onednn_floats(model->engine, layout, false));
+        }
+    }
+    return floats;
+}
+
+/* The tensor as Darknet reads it; converted to `*scratch` where it is blocked. */
+static float *plain_of(struct dkb_onednn_context *context, int name, float **scratch)
+{
+    const struct dkb_onednn_model *model = (struct dkb_onednn_model *)context->base.model;
+    const struct dkb_onednn_layout *layout = dkb_onednn_layout_of(model, name);
+    if (!layout->blocked) {
+        return context->tensors[name + 1];
+    }
+    float *plain = *scratch;
+    *scratch += round_up(dkb_onednn_floats(model->engine, layout, false));
+    dkb_onednn_to_plain(model->engine, layout, context->tensors[name + 1], plain);
+    return plain;
+}
+
+/* A list may name a tensor more than once: it is converted once. */
+static void gather_list(struct dkb_onednn_context *context, const struct dkb_layer *layer,
+                        float **scratch)
+{
+    const struct ll_table *table = &context->base.model->network->table;
+    for (int i = 0; i < layer->n; i++) {
+        int name = table->layers[layer->input_layers[i]].makes;
+        int before = 0;
+        while (before < i && table->layers[layer->input_layers[before]].makes != name) {
+            before++;
+        }
+        context->sources[i].output =
+            before < i ? context->sources[before].output : plain_of(context, name, scratch);
+    }
+}
+
+void dkb_onednn_run_darknet(struct dkb_onednn_context *context, int index, float *output,
+                            float *scratch)
+{
+    const struct dkb_onednn_model *model = (struct dkb_onednn_model *)context->base.model;
+    const struct ll_table *table = &model->base.network->table;
+    const struct dkb_layer *layer = &model->network->layers[index];
+    const struct ll_layer *row = &table->layers[index];
+    if (layer->type == COST || (layer->type == REORG && layer->extra)) {
+        /* Darknet never writes all of these outputs: its constructors' zeros stay. */
+        memset(output, 0, (size_t)row->out_floats * sizeof(float));
+    }
+    struct layer copy = model->darknet->patterns[index];
+    dkb_darknet_point(layer, &copy, output, scratch);
+    float *own_scratch = scratch;
+    scratch += round_up(dkb_darknet_scratch_floats(layer));
+    bool reads_input = layer->type != ROUTE && is_read(row, layer->input);
+    float *input = reads_input ? plain_of(context, layer->input, &scratch) : NULL;
+    if (layer->type == ROUTE) {
+        gather_list(context, layer, &scratch);
+    } else if (layer->type == SHORTCUT) {
+        int name = table->layers[layer->index].makes;
+        context->sources[0].output =
+            name == layer->input ? input : plain_of(context, name, &scratch);
+        copy.index = 0;
+    }
+    struct network net = {
+        .n = table->layer_count,
+        .index = index,
+        .batch = 1,
+        .layers = context->sources,
+        .input = input,
+        .workspace = own_scratch,
+    };
+    copy.forward(copy, net);
+}

@@ -1,0 +1,109 @@
+#include "darknet_backend/dkb_onednn_memory.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct dkb_onednn_chunk {
+    struct dkb_onednn_chunk *next;
+    uint8_t *data;
+    size_t bytes;
+    size_t taken;
+};
+
+enum { PIECE_ALIGNMENT = 64, PAGE_BYTES = 4096, HUGE_PAGE_BYTES = 2 << 20 };
+
+static size_t round_up(size_t bytes, size_t unit)
+{
+    return (bytes + unit - 1) / unit * unit;
+}
+
+/* Zeroed pages that begin where a huge page may, if they are enough for one. */
+static uint8_t *map_pages(size_t bytes)
+{
+    size_t slack = bytes >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : 0;
+    void *mapped =
+        mmap(NULL, bytes + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) {
+        return NULL;
+    }
+    if (slack == 0) {
+        return mapped;
+    }
+    uint8_t *begin = mapped;
+    size_t before = (HUGE_PAGE_BYTES - (uintptr_t)begin % HUGE_PAGE_BYTES) % HUGE_PAGE_BYTES;
+    if (before > 0) {
+        munmap(begin, before);
+    }
+    if (slack > before) {
+        munmap(begin + before + bytes, slack - before);
+    }
+    /* Only a wish: without huge pages it is slower. */
+    (void)madvise(begin + before, bytes, MADV_HUGEPAGE);
+    return begin + before;
+}
+
+static ll_status add_chunk(struct dkb_onednn_memory *memory, size_t bytes)
+{
+    struct dkb_onednn_chunk *chunk = calloc(1, sizeof(*chunk));
+    if (!chunk) {
+        return LL_E_NO_MEMORY;
+    }
+    chunk->bytes = round_up(bytes, PAGE_BYTES);
+    chunk->data = map_pages(chunk->bytes);
+    if (!chunk->data) {
+        free(chunk);
+        return LL_E_NO_MEMORY;
+    }
+    chunk->next = memory->chunks;
+    memory->chunks = chunk;
+    return LL_OK;
+}
+
+ll_status dkb_onednn_memory_take(struct dkb_onednn_memory *memory, size_t bytes, void **out_data)
+{
+    bytes = round_up(bytes > 0 ? bytes : 1, PIECE_ALIGNMENT);
+    struct dkb_onednn_chunk *chunk = memory->chunks;
+    if (!chunk || chunk->bytes - chunk->taken < bytes) {
+        dkb_onednn_memory_trim(memory);
+        size_t wanted = memory->expected_bytes > bytes ? memory->expected_bytes : bytes;
+        ll_status status = add_chunk(memory, wanted);
+        if (status != LL_OK) {
+            return status;
+        }
+        chunk = memory->chunks;
+    }
+    *out_data = chunk->data + chunk->taken;
+    chunk->taken += bytes;
+    memory->expected_bytes -= memory->expected_bytes > bytes ? bytes : memory->expected_bytes;
+    return LL_OK;
+}
+
+void dkb_onednn_memory_expect(struct dkb_onednn_memory *memory, size_t bytes)
+{
+    memory->expected_bytes = bytes;
+}
+
+void dkb_onednn_memory_trim(struct dkb_onednn_memory *memory)
+{
+    struct dkb_onednn_chunk *chunk = memory->chunks;
+    if (!chunk) {
+        return;
+    }
+    size_t kept = round_up(chunk->taken, PAGE_BYTES);
+    if (kept > 0 && kept < chunk->bytes && munmap(chunk->data + kept, chunk->bytes - kept) == 0) {
+        chunk->bytes = kept;
+    }
+}
+
+void dkb_onednn_memory_finish(struct dkb_onednn_memory *memory)
+{
+    while (memory->chunks) {
+        struct dkb_onednn_chunk *chunk = memory->chunks;
+        memory->chunks = chunk->next;
+        munmap(chunk->data, chunk->bytes);
+        free(chunk);
+    }
+    memory->expected_bytes = 0;
+}

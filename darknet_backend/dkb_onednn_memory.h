@@ -1,0 +1,33 @@
+/* Memory for packed weights: taken piece by piece, given back all at once. Large pieces of it lie
+ * in huge pages, since most of the time that creation takes is the first touch of memory.
+ *
+ * Threads: one at a time. */
+#ifndef DKB_ONEDNN_MEMORY_H
+#define DKB_ONEDNN_MEMORY_H
+
+#include <stddef.h>
+
+#include "core/ll_status.h"
+
+struct dkb_onednn_chunk;
+
+struct dkb_onednn_memory {
+    /* The newest first. */
+    struct dkb_onednn_chunk *chunks;
+    /* What is probably still to be taken before the next trim: the next chunk's size. */
+    size_t expected_bytes;
+};
+
+/* `bytes` zeroed bytes, aligned to 64. Errors: LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status dkb_onednn_memory_take(struct dkb_onednn_memory *memory, size_t bytes,
+                                             void **out_data);
+
+/* Says that about `bytes` bytes will be taken until trim. */
+void dkb_onednn_memory_expect(struct dkb_onednn_memory *memory, size_t bytes);
+
+/* Gives back what the newest chunk has left. */
+void dkb_onednn_memory_trim(struct dkb_onednn_memory *memory);
+
+void dkb_onednn_memory_finish(struct dkb_onednn_memory *memory);
+
+#endif

@@ -1,0 +1,320 @@
+/* Creation. A model grows by whole groups; whatever exists is never touched again, so that queries
+ * run on it meanwhile without locks. An extension creates its steps, packs their weights, runs them
+ * once, and publishes the longer prefix. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/ll_limits.h"
+#include "darknet_backend/dkb_onednn.h"
+#include "darknet_backend/dkb_onednn_omp.h"
+
+static struct dkb_onednn_model *model_of(struct ll_engine_model *base)
+{
+    return (struct dkb_onednn_model *)base;
+}
+
+const float *dkb_onednn_weights(const struct dkb_onednn_creation *creation, int index)
+{
+    const struct ll_layer *row = &creation->model->base.network->table.layers[index];
+    return row->blob_bytes > 0 ? ll_buf_data(creation->blobs[index - creation->first]) : NULL;
+}
+
+static ll_status parse(struct ll_engine *engine, const char *cfg, size_t cfg_bytes,
+                       struct ll_network **out_network, struct ll_error *err)
+{
+    (void)engine;
+    return dkb_network_parse(cfg, cfg_bytes, out_network, err);
+}
+
+static void model_destroy(struct ll_engine_model *base_model)
+{
+    struct dkb_onednn_model *model = model_of(base_model);
+    for (int i = 0; model->steps && i < model->base.prefix; i++) {
+        dkb_onednn_step_finish(&model->steps[i]);
+    }
+    dkb_onednn_memory_finish(&model->memory);
+    if (model->darknet) {
+        ll_engine_model_destroy(&model->darknet->base);
+    }
+    ll_engine_destroy(model->darknet_engine);
+    free(model->steps);
+    free(model->layouts);
+    ll_network_unref(model->base.network);
+    free(model);
+}
+
+/* Where the patterns of layers that Darknet's functions run are kept. */
+static ll_status create_darknet(struct dkb_onednn_model *model, struct ll_error *err)
+{
+    ll_status status = dkb_darknet_engine_create(&model->darknet_engine, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    struct ll_engine_model *darknet = NULL;
+    status = ll_engine_model_create(model->darknet_engine, model->base.network, &darknet, err);
+    model->darknet = (struct dkb_darknet_model *)darknet;
+    return status;
+}
+
+static ll_status model_create(struct ll_engine *engine, struct ll_network *network,
+                              struct ll_engine_model **out_model, struct ll_error *err)
+{
+    struct dkb_onednn_model *model = calloc(1, sizeof(*model));
+    if (!model) {
+        return ll_fail(err, LL_E_NO_MEMORY, "no memory for a model");
+    }
+    size_t layers = (size_t)network->table.layer_count;
+    model->base.engine = engine;
+    model->base.network = ll_network_ref(network);
+    model->network = dkb_network_of(network);
+    model->engine = (const struct dkb_onednn_engine *)engine;
+    model->layouts = calloc(layers + 1, sizeof(*model->layouts));
+    model->steps = calloc(layers, sizeof(*model->steps));
+    ll_status status = model->layouts && model->steps
+                           ? create_darknet(model, err)
+                           : ll_fail(err, LL_E_NO_MEMORY, "no memory for a model");
+    if (status != LL_OK) {
+        model_destroy(&model->base);
+        return status;
+    }
+    dkb_onednn_decide_layouts(model);
+    *out_model = &model->base;
+    return LL_OK;
+}
+
+/* The caller has checked sizes against the table; a mistake there must not become a wild read. */
+static ll_status check_blob(const struct ll_layer *row, int index, const struct ll_buf *blob,
+                            struct ll_error *err)
+{
+    int64_t bytes = blob ? (int64_t)ll_buf_bytes(blob) : 0;
+    if (bytes != row->blob_bytes) {
+        return ll_fail(err, LL_E_INVALID, "layer %d (%s) has %lld bytes of weights instead of %lld",
+                       index, row->type, (long long)bytes, (long long)row->blob_bytes);
+    }
+    if (bytes > 0 && (uintptr_t)ll_buf_data(blob) % sizeof(float) != 0) {
+        return ll_fail(err, LL_E_INVALID, "the weights of layer %d (%s) are not aligned", index,
+                       row->type);
+    }
+    return LL_OK;
+}
+
+static ll_status check_blobs(const struct dkb_onednn_creation *creation, int end)
+{
+    const struct ll_table *table = &creation->model->base.network->table;
+    if (end < creation->first || !ll_table_is_legal_cut(table, end)) {
+        return ll_fail(creation->err, LL_E_INVALID,
+                       "layers %d to %d cannot be created: no legal cut", creation->first, end);
+    }
+    for (int i = creation->first; i < end; i++) {
+        ll_status status =
+            check_blob(&table->layers[i], i, creation->blobs[i - creation->first], creation->err);
+        if (status != LL_OK) {
+            return status;
+        }
+    }
+    return LL_OK;
+}
+
+/* Weights that will be packed, with something for padding. */
+static size_t bytes_to_pack(const struct dkb_onednn_creation *creation, int end)
+{
+    size_t bytes = 0;
+    for (int i = creation->first; i < end; i++) {
+        if (creation->model->network->layers[i].type == CONVOLUTIONAL) {
+            size_t blob = (size_t)creation->model->base.network->table.layers[i].blob_bytes;
+            bytes += blob + blob / 16;
+        }
+    }
+    return bytes;
+}
+
+/* Fused or not, one layer or several: what comes next in the group. */
+static ll_status create_next(struct dkb_onednn_creation *creation, int index, int last,
+                             int *out_end)
+{
+    struct dkb_onednn_model *model = creation->model;
+    *out_end = index + 1;
+    if (model->base.network->table.layers[index].makes != index) {
+        return LL_OK;
+    }
+    ll_status status = LL_OK;
+    if (model->network->layers[index].type == CONVOLUTIONAL) {
+        status = dkb_onednn_create_convolution(creation, index, last, out_end);
+    } else {
+        status = dkb_onednn_create_layer(creation, index);
+        if (status != LL_OK) {
+            dkb_onednn_step_finish(&model->steps[index]);
+        }
+    }
+    if (status == LL_E_UNSUPPORTED) {
+        dkb_onednn_create_darknet(creation, index);
+        status = LL_OK;
+    }
+    return status == LL_OK
+               ? LL_OK
+               : ll_fail(creation->err, status, "layer %d (%s) cannot be created: %s", index,
+                         model->base.network->table.layers[index].type, ll_status_text(status));
+}
+
+static int group_last(const struct ll_table *table, int first)
+{
+    while (!table->layers[first].ends_group) {
+        first++;
+    }
+    return first;
+}
+
+static ll_status create_steps(struct dkb_onednn_creation *creation, int end)
+{
+    const struct ll_table *table = &creation->model->base.network->table;
+    dkb_onednn_memory_expect(&creation->model->memory, bytes_to_pack(creation, end));
+    ll_status status = LL_OK;
+    for (int next = creation->first; next < end && status == LL_OK;) {
+        status = create_next(creation, next, group_last(table, next), &next);
+    }
+    dkb_onednn_memory_trim(&creation->model->memory);
+    return status;
+}
+
+/* Zeros for every tensor that comes in, and room for nothing that goes out. */
+static ll_status warm_up_with(struct ll_engine_context *context, struct ll_run *run,
+                              const struct ll_names *names, struct ll_error *err)
+{
+    const struct ll_table *table = &context->model->network->table;
+    struct ll_tensor_in *inputs = calloc((size_t)names->count + 1, sizeof(*inputs));
+    int64_t largest = 1;
+    for (int i = 0; i < names->count; i++) {
+        int64_t floats = ll_table_tensor_floats(table, names->names[i]);
+        largest = floats > largest ? floats : largest;
+    }
+    float *zeros = calloc((size_t)largest, sizeof(*zeros));
+    ll_status status = LL_E_NO_MEMORY;
+    if (inputs && zeros) {
+        for (int i = 0; i < names->count; i++) {
+            int name = names->names[i];
+            inputs[i] = (struct ll_tensor_in){name, ll_table_tensor_floats(table, name), zeros};
+        }
+        run->inputs = inputs;
+        run->input_count = names->count;
+        status = dkb_onednn_warm_up(context, run, err);
+    }
+    free(inputs);
+    free(zeros);
+    return status;
+}
+
+/* Runs the new layers once: touches their memory, and what oneDNN does at first use. */
+static ll_status warm_up(struct dkb_onednn_creation *creation, int end)
+{
+    struct dkb_onednn_model *model = creation->model;
+    struct ll_names names = {0};
+    struct ll_engine_context *context = NULL;
+    ll_status status = ll_table_inputs(&model->base.network->table, creation->first, end, &names);
+    if (status == LL_OK) {
+        status = dkb_onednn_context_create(&model->base, &context, creation->err);
+    }
+    if (status == LL_OK) {
+        struct ll_run run = {.first = creation->first, .end = end};
+        status = warm_up_with(context, &run, &names, creation->err);
+    }
+    dkb_onednn_context_destroy(context);
+    ll_names_finish(&names);
+    return status;
+}
+
+static ll_status model_extend(struct ll_engine_model *base_model, int end,
+                              struct ll_buf *const *blobs, struct ll_error *err)
+{
+    struct dkb_onednn_model *model = model_of(base_model);
+    struct dkb_onednn_creation creation = {
+        .model = model,
+        .first = model->base.prefix,
+        .blobs = blobs,
+        .err = err,
+    };
+    ll_status status = check_blobs(&creation, end);
+    if (status != LL_OK || end == creation.first) {
+        return status;
+    }
+    dkb_onednn_use_threads(model->base.engine->threads);
+    status = create_steps(&creation, end);
+    if (status == LL_OK) {
+        if (model->engine->creation_threads < model->base.engine->threads) {
+            dkb_onednn_run_alone();
+        }
+        status = warm_up(&creation, end);
+    }
+    if (status != LL_OK) {
+        for (int i = creation.first; i < end; i++) {
+            dkb_onednn_step_finish(&model->steps[i]);
+        }
+        return status;
+    }
+    __atomic_store_n(&model->base.prefix, end, __ATOMIC_RELEASE);
+    return LL_OK;
+}
+
+static void destroy(struct ll_engine *base_engine)
+{
+    struct dkb_onednn_engine *engine = (struct dkb_onednn_engine *)base_engine;
+    dnnl_engine_destroy(engine->dnnl);
+    free(engine);
+}
+
+/* What oneDNN may use decides which implementation it takes and the last bits. */
+static void look_at_processor(struct dkb_onednn_engine *engine)
+{
+    static const struct {
+        dnnl_cpu_isa_t isa;
+        const char *name;
+        int block;
+    } known[] = {
+        {dnnl_cpu_isa_avx512_core_amx, "avx512_core_amx", 16},
+        {dnnl_cpu_isa_avx512_core_bf16, "avx512_core_bf16", 16},
+        {dnnl_cpu_isa_avx512_core_vnni, "avx512_core_vnni", 16},
+        {dnnl_cpu_isa_avx512_core, "avx512_core", 16},
+        {dnnl_cpu_isa_avx2_vnni, "avx2_vnni", 8},
+        {dnnl_cpu_isa_avx2, "avx2", 8},
+        {dnnl_cpu_isa_avx, "avx", 8},
+        {dnnl_cpu_isa_sse41, "sse4.1", 8},
+    };
+    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    engine->base.instruction_set = "generic";
+    engine->block = 0;
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (isa == known[i].isa) {
+            engine->base.instruction_set = known[i].name;
+            engine->block = known[i].block;
+        }
+    }
+}
+
+ll_status dkb_onednn_engine_create(int threads, int creation_threads, struct ll_engine **out_engine,
+                                   struct ll_error *err)
+{
+    static const struct ll_engine_ops ops = {
+        .parse = parse,
+        .model_create = model_create,
+        .model_extend = model_extend,
+        .model_destroy = model_destroy,
+        .context_create = dkb_onednn_context_create,
+        .context_destroy = dkb_onednn_context_destroy,
+        .run = dkb_onednn_run,
+        .destroy = destroy,
+    };
+    struct dkb_onednn_engine *engine = calloc(1, sizeof(*engine));
+    if (!engine) {
+        return ll_fail(err, LL_E_NO_MEMORY, "no memory for an engine");
+    }
+    engine->base.ops = &ops;
+    engine->base.name = "onednn";
+    engine->base.threads = threads;
+    engine->creation_threads = creation_threads > 0 ? creation_threads : 1;
+    look_at_processor(engine);
+    if (dnnl_engine_create(&engine->dnnl, dnnl_cpu, 0) != dnnl_success) {
+        free(engine);
+        return ll_fail(err, LL_E_UNSUPPORTED, "oneDNN has no engine for this processor");
+    }
+    *out_engine = &engine->base;
+    return LL_OK;
+}

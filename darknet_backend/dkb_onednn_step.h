@@ -1,0 +1,82 @@
+/* What the creators of steps share: choosing a primitive, its constants, activations as oneDNN has
+ * them. Internal to darknet_backend/dkb_onednn_*.c.
+ *
+ * Threads: the extending thread. */
+#ifndef DKB_ONEDNN_STEP_H
+#define DKB_ONEDNN_STEP_H
+
+#include "darknet_backend/dkb_onednn.h"
+
+/* Attributes of a primitive: fused operations, or none (NULL). Scales multiply the two sources of a
+ * binary primitive; 1 and 1 are none. */
+struct dkb_onednn_attributes {
+    dnnl_post_ops_t post_ops;
+    float scales[2];
+};
+
+/* The implementation that oneDNN chooses for an operation, scratch memory left to us.
+ *
+ * Errors: LL_E_UNSUPPORTED where it has none or only its slow reference, LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status dkb_onednn_choose(const struct dkb_onednn_engine *engine,
+                                        const void *operation,
+                                        const struct dkb_onednn_attributes *attributes,
+                                        dnnl_primitive_desc_t *out_pd);
+
+/* Makes `step` the primitive of `pd` with the scratch memory it needs. */
+LL_MUST_USE ll_status dkb_onednn_step_set(struct dkb_onednn_step *step, dnnl_primitive_desc_t pd);
+
+/* The step reads tensor `name` in the given layout as argument `argument`. */
+void dkb_onednn_step_reads(const struct dkb_onednn_model *model, struct dkb_onednn_step *step,
+                           int name, int argument, bool blocked);
+
+/* The step writes the shape of tensor `index` in the given layout. */
+void dkb_onednn_step_writes(const struct dkb_onednn_model *model, struct dkb_onednn_step *step,
+                            int index, bool blocked);
+
+/* A constant argument: zeroed memory of the model for the creator to fill. */
+LL_MUST_USE ll_status dkb_onednn_step_constant(struct dkb_onednn_creation *creation,
+                                               struct dkb_onednn_step *step, int argument,
+                                               const dnnl_memory_desc_t *md, float **out_data);
+
+/* The same over data that outlives the step. */
+LL_MUST_USE ll_status dkb_onednn_step_borrow(struct dkb_onednn_creation *creation,
+                                             struct dkb_onednn_step *step, int argument,
+                                             const dnnl_memory_desc_t *md, const float *data);
+
+/* One elementwise function as oneDNN names it. */
+struct dkb_onednn_eltwise {
+    dnnl_alg_kind_t kind;
+    float alpha, beta;
+};
+
+enum { DKB_ONEDNN_ELTWISES = 2 };
+
+/* Darknet's activation as `*out_count` functions, one after the other (none for linear); false
+ * where oneDNN cannot express it. */
+bool dkb_onednn_activation(ACTIVATION activation,
+                           struct dkb_onednn_eltwise out_functions[DKB_ONEDNN_ELTWISES],
+                           int *out_count);
+
+/* Fuses it behind what `post_ops` has. Errors: LL_E_UNSUPPORTED, LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status dkb_onednn_fuse_activation(dnnl_post_ops_t post_ops, ACTIVATION activation);
+
+/* Batch normalisation as y = x * factor + shift, with the epsilon of Darknet's normalize_cpu;
+ * factor 1 and the biases where the layer has none. `channels` values each. */
+void dkb_onednn_fold(const struct dkb_layer *layer, const float *blob, int channels, double *factor,
+                     double *shift);
+
+/* Rows of weights as the blob has them: for each of `groups`, `rows` filters over `columns` input
+ * channels of `kernel` (height = width) values squared. `factors` has one value a filter. So many
+ * groups (`merge`) become one, with zeros between their channels. */
+struct dkb_onednn_filters {
+    const float *weights;
+    const double *factors;
+    int groups, rows, columns, kernel;
+    int merge;
+};
+
+/* Writes them in the layout of `md` (oihw or goihw); what lies between stays as it is. */
+LL_MUST_USE ll_status dkb_onednn_pack(const struct dkb_onednn_filters *filters,
+                                      const dnnl_memory_desc_t *md, float *out);
+
+#endif
