@@ -21,8 +21,8 @@ set -euo pipefail
 # ca-certificates and dpkg-dev: Darknet comes as a Debian source package (tools/bazel/darknet.bzl).
 BUILD=(
     bazel-bootstrap ca-certificates dpkg-dev g++ gcc pkg-config
-    libgrpc-dev libjson-c-dev libpng-dev libprotobuf-c-dev libssl-dev libturbojpeg0-dev zlib1g-dev
-    libcunit1-dev protobuf-c-compiler protobuf-compiler
+    libdnnl-dev libgrpc-dev libjson-c-dev libpng-dev libprotobuf-c-dev libssl-dev libturbojpeg0-dev
+    zlib1g-dev libcunit1-dev protobuf-c-compiler protobuf-compiler
 )
 TEST=(python3 python3-numpy)
 DEMO=(gnuplot-nox python3 python3-numpy python3-pip)
@@ -126,4 +126,4 @@ if ! apt install --no-install-recommends "${missing[@]}"; then
         die "apt-get install failed"
     }
 fi
-say "installed ${#missing[@]} packages"
+say "done"
