@@ -21,7 +21,6 @@
 #include <route_layer.h>
 #include <shortcut_layer.h>
 #include <softmax_layer.h>
-#include <stdint.h>
 #include <upsample_layer.h>
 #include <yolo_layer.h>
 
@@ -72,7 +71,7 @@ int dkb_darknet_most_sources(const struct dkb_network *network)
 /* Darknet's structs have no const; its forward functions write no weights. */
 static float *as_darknet_has_it(const float *weights)
 {
-    return (float *)(uintptr_t)weights;
+    return (float *)weights;
 }
 
 static void fill_weights(struct dkb_darknet_model *model, const struct dkb_layer *from,

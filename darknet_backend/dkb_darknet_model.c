@@ -80,7 +80,7 @@ static ll_status model_create(struct ll_engine *engine, struct ll_network *netwo
     model->base.network = ll_network_ref(network);
     model->network = dkb_network_of(network);
     model->patterns = calloc(layers, sizeof(*model->patterns));
-    model->blobs = calloc(layers, sizeof(*model->blobs));
+    model->blobs = calloc(layers, sizeof(struct ll_buf *));
     ll_status status = fill_constants(model);
     if (status != LL_OK || !model->patterns || !model->blobs) {
         model_destroy(&model->base);

@@ -48,11 +48,15 @@ static ll_status check_size(int64_t w, int64_t h, struct ll_error *err)
     return LL_OK;
 }
 
+static uint8_t *allocate_bytes(int64_t bytes)
+{
+    return malloc(bytes > 0 ? (size_t)bytes : 1);
+}
+
 /* Memory for pixels of the picture's size. */
 static ll_status allocate(struct picture *picture, struct ll_error *err)
 {
-    size_t bytes = (size_t)picture->w * (size_t)picture->h * (size_t)picture->channels;
-    picture->pixels = malloc(bytes);
+    picture->pixels = allocate_bytes((int64_t)picture->w * picture->h * picture->channels);
     return picture->pixels ? LL_OK : ll_fail(err, LL_E_NO_MEMORY, "no memory for the picture");
 }
 
@@ -123,7 +127,7 @@ static ll_status decode_png_with(png_image *png, const struct ll_buf *file, stru
     }
     png->format = PNG_FORMAT_RGBA;
     int64_t pixels = (int64_t)picture->w * picture->h;
-    uint8_t *rgba = malloc((size_t)pixels * 4);
+    uint8_t *rgba = allocate_bytes(pixels * 4);
     if (!rgba) {
         return ll_fail(err, LL_E_NO_MEMORY, "no memory for the picture");
     }
@@ -327,13 +331,13 @@ static ll_status fit_crop(const struct picture *picture, int h, int w, float **o
     return status;
 }
 
-ll_status dkb_image_load(const char *path, int c, int h, int w, dkb_fit fit, float **out_data,
+ll_status dkb_image_load(const char *path, const struct dkb_image_target *target, float **out_data,
                          struct ll_error *err)
 {
-    if ((c != 1 && c != 3) || h < 1 || w < 1) {
+    if ((target->c != 1 && target->c != 3) || target->h < 1 || target->w < 1) {
         return ll_fail(err, LL_E_UNSUPPORTED,
                        "%s: the network's input has %d channels of %d x %d; a picture has 1 or 3",
-                       path, c, w, h);
+                       path, target->c, target->w, target->h);
     }
     struct ll_buf *file = NULL;
     ll_status status = ll_buf_map_file(path, LL_LIMIT_IMAGE_FILE_BYTES, &file, err);
@@ -342,12 +346,18 @@ ll_status dkb_image_load(const char *path, int c, int h, int w, dkb_fit fit, flo
     }
     struct picture picture = {0};
     status = decode(path, file, &picture, err);
-    if (status == LL_OK && c == 1) {
+    if (status == LL_OK && (picture.w < 1 || picture.h < 1)) {
+        /* The decoders check it; everything below divides by it. */
+        ll_fail(err, LL_E_INTERNAL, "no pixels");
+        status = LL_E_INTERNAL;
+    }
+    if (status == LL_OK && target->c == 1) {
         to_luminance(&picture);
     }
     if (status == LL_OK) {
-        status = fit == DKB_FIT_CROP ? fit_crop(&picture, h, w, out_data, err)
-                                     : fit_letterbox(&picture, h, w, out_data, err);
+        status = target->fit == DKB_FIT_CROP
+                     ? fit_crop(&picture, target->h, target->w, out_data, err)
+                     : fit_letterbox(&picture, target->h, target->w, out_data, err);
     }
     free(picture.pixels);
     ll_buf_unref(file);

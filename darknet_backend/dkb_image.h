@@ -21,12 +21,20 @@ typedef enum {
 /* "letterbox" or "crop". Errors: LL_E_INVALID. */
 LL_MUST_USE ll_status dkb_fit_parse(const char *name, dkb_fit *out_fit, struct ll_error *err);
 
+/* The network's input and how a picture fits it. */
+struct dkb_image_target {
+    int c;
+    int h;
+    int w;
+    dkb_fit fit;
+};
+
 /* Reads a JPEG, PNG or BMP file into c x h x w floats, 0 to 1, RGB planes (c = 3) or luminance (c =
  * 1). The caller frees `*out_data` with free().
  *
  * Errors: LL_E_NOT_FOUND, LL_E_IO, LL_E_INVALID for what cannot be decoded, LL_E_EXHAUSTED above
  * the limits on file size and pixels, LL_E_UNSUPPORTED for other c; `err` names the file. */
-LL_MUST_USE ll_status dkb_image_load(const char *path, int c, int h, int w, dkb_fit fit,
+LL_MUST_USE ll_status dkb_image_load(const char *path, const struct dkb_image_target *target,
                                      float **out_data, struct ll_error *err);
 
 #endif

@@ -45,8 +45,8 @@ ll_status dkb_input_load(const struct dkb_input_source *source, const struct ll_
     if (source->input_f32) {
         return load_raw(source->input_f32, table->in_floats, out_data, err);
     }
-    return dkb_image_load(source->image, table->in_c, table->in_h, table->in_w, source->fit,
-                          out_data, err);
+    const struct dkb_image_target target = {table->in_c, table->in_h, table->in_w, source->fit};
+    return dkb_image_load(source->image, &target, out_data, err);
 }
 
 ll_status dkb_output_write(const char *path, const float *data, int64_t floats,
@@ -54,7 +54,7 @@ ll_status dkb_output_write(const char *path, const float *data, int64_t floats,
 {
     FILE *file = fopen(path, "wb");
     if (!file) {
-        return ll_fail(err, LL_E_IO, "%s: %s", path, strerror(errno));
+        return ll_fail(err, LL_E_IO, "%s: %s", path, strerrordesc_np(errno));
     }
     size_t written = fwrite(data, sizeof(float), (size_t)floats, file);
     int error = errno;
@@ -63,7 +63,7 @@ ll_status dkb_output_write(const char *path, const float *data, int64_t floats,
         written = 0;
     }
     if (written != (size_t)floats) {
-        return ll_fail(err, LL_E_IO, "%s: %s", path, strerror(error));
+        return ll_fail(err, LL_E_IO, "%s: %s", path, strerrordesc_np(error));
     }
     return LL_OK;
 }

@@ -33,7 +33,7 @@ static const struct argp_option option_list[] = {
      0},
     {"output-f32", OPT_OUTPUT_F32, "F", 0,
      "Write the network's outputs in layer order, raw little-endian f32", 0},
-    {"engine", OPT_ENGINE, "E", 0, "What computes: darknet (default)", 0},
+    {"engine", OPT_ENGINE, "E", 0, "What computes: darknet (default) or onednn", 0},
     {"threads", OPT_THREADS, "N", 0, "Compute threads, from 1 to 256 (default 1)", 0},
     {"names", OPT_NAMES, "N", 0, "Names of the classes, one a line", 0},
     {"top", OPT_TOP, "K", 0, "How many of the best classes to print, from 0 to 1000 (default 5)",

@@ -193,6 +193,9 @@ ll_status dkb_reference_create(const struct ll_network *network, const char *cfg
     if (status == LL_OK) {
         status = parse_cfg(reference, cfg, cfg_bytes, err);
     }
+    if (status == LL_OK && !reference->net) {
+        status = LL_E_INTERNAL;
+    }
     if (status == LL_OK) {
         status = compare_shapes(reference, dkb_network_of(network), err);
     }

@@ -25,7 +25,7 @@ enum { OPT_CFG_DIR = 1, OPT_ONLY, OPT_ENGINE, OPT_THREADS, OPT_SEED };
 static const struct argp_option option_list[] = {
     {"cfg-dir", OPT_CFG_DIR, "D", 0, "Folder with the cfgs (default: those that Darknet ships)", 0},
     {"only", OPT_ONLY, "NAME", 0, "Only this cfg, with or without .cfg", 0},
-    {"engine", OPT_ENGINE, "E", 0, "Engine to check (default darknet)", 0},
+    {"engine", OPT_ENGINE, "E", 0, "Engine to check: darknet (default) or onednn", 0},
     {"threads", OPT_THREADS, "N", 0, "Compute threads of the engine (default 1)", 0},
     {"seed", OPT_SEED, "N", 0, "Seed of weights, inputs and splits (default 1)", 0},
     {0},

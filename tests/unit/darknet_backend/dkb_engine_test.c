@@ -260,7 +260,8 @@ static void test_run_memory_by_liveness(void)
     CU_ASSERT_EQUAL_FATAL(ll_engine_context_create(fixture.model, &context, NULL), LL_OK);
     CU_ASSERT_EQUAL(dkb_probe_context_bytes(context), 0);
     CU_ASSERT(engine_values_hold(&values, context, 0, 20));
-    CU_ASSERT_EQUAL(dkb_probe_context_bytes(context), 2 * 64 * 64 * 4 * (int64_t)sizeof(float));
+    CU_ASSERT_EQUAL(dkb_probe_context_bytes(context),
+                    (int64_t)2 * 64 * 64 * 4 * (int64_t)sizeof(float));
     teardown(&fixture, &values, context);
 }
 

@@ -1,6 +1,7 @@
 #include "darknet_backend/dkb_input.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,16 @@
 #include "tests/support/ll_test.h"
 
 const char *const ll_test_suite = "dkb_input";
+
+static bool same(const float *a, const float *b, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (a[i] != b[i]) {
+            return false;
+        }
+    }
+    return true;
+}
 
 /* A file of these bytes in a new folder; static buffer. */
 static const char *new_file(const char *name, const void *bytes, size_t count)
@@ -29,7 +40,7 @@ static void test_load_raw(void)
     const struct dkb_input_source source = {.input_f32 = new_file("in", values, sizeof(values))};
     float *data = NULL;
     CU_ASSERT_EQUAL_FATAL(dkb_input_load(&source, &table, &data, NULL), LL_OK);
-    CU_ASSERT_EQUAL(memcmp(data, values, sizeof(values)), 0);
+    CU_ASSERT(same(data, values, sizeof(values) / sizeof(values[0])));
     free(data);
 }
 
@@ -79,7 +90,7 @@ static void test_write_and_load(void)
     const struct dkb_input_source source = {.input_f32 = path};
     float *data = NULL;
     CU_ASSERT_EQUAL_FATAL(dkb_input_load(&source, &table, &data, NULL), LL_OK);
-    CU_ASSERT_EQUAL(memcmp(data, values, sizeof(values)), 0);
+    CU_ASSERT(same(data, values, sizeof(values) / sizeof(values[0])));
     free(data);
 }
 
