@@ -200,9 +200,6 @@ static void job_came_back(struct rpc_task *task)
         edge_query_destroy(query);
     } else {
         take_out(query);
-        if (query->job.status != LL_OK) {
-            edge_query_fail(query, query->job.status, query->job.err.text);
-        }
         answer(query);
     }
     unref(offload);

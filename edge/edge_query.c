@@ -248,10 +248,8 @@ ll_status edge_query_chunk(struct edge_query *query, const Layerlift__V1__Tensor
 
 void edge_query_fail(struct edge_query *query, ll_status status, const char *text)
 {
-    edge_job_finish(&query->job);
     query->job.status = status;
     snprintf(query->job.err.text, sizeof(query->job.err.text), "%s", text);
-    edge_wire_clean(query->job.err.text);
 }
 
 /* Storage for the tensors' heads in an answer. */
@@ -308,6 +306,10 @@ static void fill_result(const struct edge_job *job, Layerlift__V1__Answer *answe
 ll_status edge_query_answer(struct edge_query *query)
 {
     const struct edge_job *job = &query->job;
+    if (job->status != LL_OK) {
+        edge_job_finish(&query->job);
+        edge_wire_clean(query->job.err.text);
+    }
     size_t count = (size_t)job->names.count;
     Layerlift__V1__Answer answer = LAYERLIFT__V1__ANSWER__INIT;
     struct answer_tensor *tensors = calloc(count + 1, sizeof(*tensors));

@@ -230,3 +230,8 @@ void edge_server_destroy(struct edge_server *server)
     edge_store_destroy(server->store);
     free(server);
 }
+
+const char *edge_server_store_folder(const struct edge_server *server)
+{
+    return edge_store_folder(server->store);
+}

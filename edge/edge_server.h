@@ -13,7 +13,7 @@
 
 struct edge_server;
 
-/* A 0 stands for the default, which edge_server_config_default writes. */
+/* Begin with edge_server_config_default. */
 struct edge_server_config {
     /* "HOST:PORT"; port 0 picks one. */
     const char *listen;
@@ -32,11 +32,11 @@ struct edge_server_config {
     /* Tensors of one stream's queries, and of all streams'. */
     int64_t query_bytes;
     int64_t server_query_bytes;
-    /* Weights that one creation takes before other models have their turn. */
+    /* Weights that one creation takes before other models have their turn; 0: 64 MB. */
     int64_t creation_turn_bytes;
 };
 
-/* The defaults of all limits. */
+/* The default of everything but the engine; one executor. */
 void edge_server_config_default(struct edge_server_config *config);
 
 /* Starts a server that serves when this returns. The engine outlives it.
@@ -53,5 +53,8 @@ int edge_server_port(const struct edge_server *server);
 void edge_server_stop(struct edge_server *server, int64_t drain_ns);
 /* Stops if need be. NULL is allowed. */
 void edge_server_destroy(struct edge_server *server);
+
+/* Where the uploaded weights are; lives as long as the server. */
+const char *edge_server_store_folder(const struct edge_server *server);
 
 #endif

@@ -79,23 +79,26 @@ static bool is_blob_name(const char *name)
     return size_digits > 0 && (*end == '\0' || strcmp(end, ".part") == 0);
 }
 
-static void remove_leftovers(struct edge_store *store)
+/* Removes all blobs' files; returns how many there were. */
+static int remove_files(const char *path)
 {
-    int fd = openat(store->folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+    DIR *folder = opendir(path);
     if (!folder) {
-        if (fd >= 0) {
-            close(fd);
-        }
-        return;
+        return 0;
     }
     int removed = 0;
     for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
-        if (is_blob_name(entry->d_name) && unlinkat(store->folder_fd, entry->d_name, 0) == 0) {
+        if (is_blob_name(entry->d_name) && unlinkat(dirfd(folder), entry->d_name, 0) == 0) {
             removed++;
         }
     }
     closedir(folder);
+    return removed;
+}
+
+static void remove_leftovers(struct edge_store *store)
+{
+    int removed = remove_files(store->folder);
     if (removed > 0) {
         ll_log(LL_LOG_INFO, "store", "removed %d files that an earlier server left in %s", removed,
                store->folder);
@@ -193,6 +196,22 @@ void edge_store_destroy(struct edge_store *store)
     }
     ll_mutex_finish(&store->lock);
     free(store);
+}
+
+const char *edge_store_folder(const struct edge_store *store)
+{
+    return store->folder;
+}
+
+void edge_store_remove(const char *folder, bool is_temporary)
+{
+    char path[PATH_MAX + sizeof(lock_name) + 1];
+    remove_files(folder);
+    if (is_temporary) {
+        snprintf(path, sizeof(path), "%s/%s", folder, lock_name);
+        unlink(path);
+        rmdir(folder);
+    }
 }
 
 int64_t edge_store_used_bytes(struct edge_store *store)

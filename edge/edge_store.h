@@ -36,6 +36,12 @@ LL_MUST_USE ll_status edge_store_create(const struct edge_store_config *config,
 /* After the last edge_blob_unref. NULL is allowed. */
 void edge_store_destroy(struct edge_store *store);
 
+const char *edge_store_folder(const struct edge_store *store);
+
+/* For a process that leaves without edge_store_destroy: removes a store's files, and a temporary
+ * folder itself. Blobs that are mapped stay readable. */
+void edge_store_remove(const char *folder, bool is_temporary);
+
 /* Bytes that blobs take now, unfinished ones included. */
 int64_t edge_store_used_bytes(struct edge_store *store);
 int64_t edge_store_budget_bytes(const struct edge_store *store);

@@ -1,0 +1,197 @@
+/* The edge server as a program: options, engine, port file, signals. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "core/ll_clock.h"
+#include "core/ll_log.h"
+#include "core/ll_options.h"
+#include "core/ll_sync.h"
+#include "darknet_backend/dkb_engine.h"
+#include "edge/edge_options.h"
+#include "edge/edge_server.h"
+#include "edge/edge_store.h"
+
+enum {
+    /* How long calls may go on after a signal, and how long all of the ending may take. */
+    DRAIN_MS = 3000,
+    END_MS = 4500,
+};
+
+struct program {
+    struct edge_options options;
+    struct ll_engine *engine;
+    struct edge_server *server;
+    /* A copy that outlives the server. */
+    char *store_folder;
+    /* Becomes readable when a signal has come; when the server has ended. */
+    int signals;
+    int ended;
+    struct ll_thread ender;
+};
+
+/* SIGTERM and SIGINT come through a descriptor; threads started later inherit the mask. */
+static ll_status open_signals(struct program *program, struct ll_error *err)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    program->signals = signalfd(-1, &set, SFD_CLOEXEC);
+    program->ended = eventfd(0, EFD_CLOEXEC);
+    if (program->signals < 0 || program->ended < 0) {
+        return ll_fail(err, LL_E_IO, "signals: %s", strerrordesc_np(errno));
+    }
+    return LL_OK;
+}
+
+/* By rename, so that whoever waits for the file finds the whole of it. */
+static ll_status write_port_file(const char *path, int port, struct ll_error *err)
+{
+    char draft[4096];
+    if (snprintf(draft, sizeof(draft), "%s.tmp", path) >= (int)sizeof(draft)) {
+        return ll_fail(err, LL_E_INVALID, "port file: the name is too long");
+    }
+    FILE *file = fopen(draft, "we");
+    if (!file) {
+        return ll_fail(err, LL_E_IO, "port file %s: %s", draft, strerrordesc_np(errno));
+    }
+    int written = fprintf(file, "%d\n", port);
+    if (fclose(file) != 0 || written < 0 || rename(draft, path) != 0) {
+        ll_status status = ll_fail(err, LL_E_IO, "port file %s: %s", path, strerrordesc_np(errno));
+        unlink(draft);
+        return status;
+    }
+    return LL_OK;
+}
+
+static int default_executors(const struct ll_engine *engine)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    long executors = processors / engine->threads;
+    return executors > 1 ? (int)executors : 1;
+}
+
+static ll_status start(struct program *program, struct ll_error *err)
+{
+    struct edge_options *options = &program->options;
+    struct edge_server_config *config = &options->server;
+    config->engine = program->engine;
+    if (config->executors == 0) {
+        config->executors = default_executors(program->engine);
+    }
+    ll_status status = edge_server_create(config, &program->server, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    program->store_folder = strdup(edge_server_store_folder(program->server));
+    int port = edge_server_port(program->server);
+    ll_log(LL_LOG_INFO, "server",
+           "serving on %s, port %d: engine %s (%s, %d threads), %d executors, %s creation",
+           config->listen, port, program->engine->name, program->engine->instruction_set,
+           program->engine->threads, config->executors, config->is_inline ? "inline" : "threaded");
+    return options->port_file ? write_port_file(options->port_file, port, err) : LL_OK;
+}
+
+static void end_server(void *arg)
+{
+    struct program *program = arg;
+    edge_server_stop(program->server, DRAIN_MS * LL_NS_PER_MS);
+    edge_server_destroy(program->server);
+    uint64_t one = 1;
+    ssize_t written = write(program->ended, &one, sizeof(one));
+    (void)written;
+}
+
+/* Waits until a descriptor is readable or the deadline passes; says which is. */
+static void wait_for(struct pollfd *waits, nfds_t count, int64_t deadline_ns)
+{
+    for (;;) {
+        int64_t left_ns = deadline_ns - ll_clock_now_ns();
+        int wait_ms = -1;
+        if (deadline_ns != LL_CLOCK_NEVER) {
+            wait_ms = left_ns > 0 ? (int)(left_ns / LL_NS_PER_MS) + 1 : 0;
+        }
+        if (poll(waits, count, wait_ms) >= 0 || errno != EINTR) {
+            return;
+        }
+    }
+}
+
+static void take_signal(struct program *program)
+{
+    struct signalfd_siginfo info = {0};
+    ssize_t bytes = read(program->signals, &info, sizeof(info));
+    (void)bytes;
+    ll_log(LL_LOG_INFO, "server", "%s: ending", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+}
+
+/* Serves until a signal, then ends in order. A run or creation of the engine cannot be broken off:
+ * where one takes longer than anybody waits, its callers were told, and the process goes without
+ * it. */
+static void serve(struct program *program)
+{
+    struct pollfd waits[] = {{.fd = program->signals, .events = POLLIN},
+                             {.fd = program->ended, .events = POLLIN}};
+    wait_for(waits, 1, LL_CLOCK_NEVER);
+    take_signal(program);
+    int64_t deadline_ns = ll_clock_deadline(ll_clock_now_ns(), END_MS * LL_NS_PER_MS);
+    if (ll_thread_start(&program->ender, "ender", end_server, program) != LL_OK) {
+        end_server(program);
+        return;
+    }
+    wait_for(waits, 2, deadline_ns);
+    if (waits[1].revents) {
+        ll_thread_join(&program->ender);
+        return;
+    }
+    bool has_time = waits[0].revents == 0;
+    ll_log(LL_LOG_WARN, "server",
+           has_time ? "a computation goes on for too long: leaving without its end"
+                    : "second signal: leaving at once");
+    if (program->store_folder) {
+        edge_store_remove(program->store_folder, !program->options.server.store_folder);
+    }
+    _exit(has_time ? 0 : 1);
+}
+
+int main(int argc, char **argv)
+{
+    static struct program program;
+    struct ll_error err = {""};
+    ll_options_enter_caller_folder();
+    edge_options_parse(argc, argv, &program.options);
+    const struct dkb_engine_config engine = {
+        .name = program.options.engine,
+        .threads = program.options.threads,
+        .creation_threads = program.options.creation_threads,
+    };
+    ll_status status = dkb_engine_create(&engine, &program.engine, &err);
+    if (status == LL_E_UNSUPPORTED || status == LL_E_INVALID) {
+        fprintf(stderr, "server: --engine: %s\n", err.text);
+        return 2;
+    }
+    if (status == LL_OK) {
+        status = open_signals(&program, &err);
+    }
+    if (status == LL_OK) {
+        status = start(&program, &err);
+    }
+    if (status == LL_OK) {
+        serve(&program);
+    } else {
+        fprintf(stderr, "server: %s\n", err.text);
+        edge_server_destroy(program.server);
+    }
+    ll_engine_destroy(program.engine);
+    free(program.store_folder);
+    return status == LL_OK ? 0 : 1;
+}

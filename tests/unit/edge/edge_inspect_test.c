@@ -1,0 +1,322 @@
+#include "edge/edge_inspect.h"
+
+#include <string.h>
+
+#include "core/ll_version.h"
+#include "tests/support/edge_fixture.h"
+#include "tests/support/ll_test.h"
+
+/* Layers 1 and 2 are one group. */
+static const char cfg[] = "fake\n"
+                          "input 8\n"
+                          "layer 16 1000\n"
+                          "layer 16 2000 joined\n"
+                          "layer 8 500\n"
+                          "layer 4 0\n";
+enum { LAYERS = 4, BYTES = 3500 };
+
+static void set_up(struct edge_fixture *fixture, struct fake_model *model)
+{
+    edge_fixture_set_up(fixture);
+    fake_model_init(model, cfg, 1);
+}
+
+static void tear_down(struct edge_fixture *fixture, struct fake_model *model)
+{
+    fake_model_finish(model);
+    edge_fixture_tear_down(fixture);
+}
+
+static Layerlift__V1__ListModelsResponse *list(struct edge_fixture *fixture)
+{
+    Layerlift__V1__ListModelsRequest request = LAYERLIFT__V1__LIST_MODELS_REQUEST__INIT;
+    return (Layerlift__V1__ListModelsResponse *)edge_client_ask(
+        fixture->client, "ListModels", &request.base,
+        &layerlift__v1__list_models_response__descriptor, NULL, NULL);
+}
+
+static ll_status delete_model(struct edge_fixture *fixture, const char *id,
+                              struct ll_error *message)
+{
+    Layerlift__V1__DeleteModelRequest request = LAYERLIFT__V1__DELETE_MODEL_REQUEST__INIT;
+    request.model_id = (char *)id;
+    ll_status status = LL_OK;
+    ProtobufCMessage *response =
+        edge_client_ask(fixture->client, "DeleteModel", &request.base,
+                        &layerlift__v1__delete_model_response__descriptor, &status, message);
+    if (response) {
+        protobuf_c_message_free_unpacked(response, NULL);
+    }
+    return status;
+}
+
+static void test_list_tells_partial_models_too(void)
+{
+    struct edge_fixture fixture;
+    struct fake_model model;
+    set_up(&fixture, &model);
+    Layerlift__V1__ListModelsResponse *response = list(&fixture);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(response);
+    CU_ASSERT_EQUAL(response->n_models, 0);
+    layerlift__v1__list_models_response__free_unpacked(response, NULL);
+    struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
+    edge_call_send_layers(upload, &model, 0, 1);
+    CU_ASSERT(edge_call_has_event(upload, EVENT_READY));
+    response = list(&fixture);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(response);
+    CU_ASSERT_EQUAL_FATAL(response->n_models, 1);
+    const Layerlift__V1__Model *told = response->models[0];
+    CU_ASSERT_STRING_EQUAL(told->model_id, model.id_text);
+    CU_ASSERT_EQUAL(told->state, LAYERLIFT__V1__MODEL_STATE__MODEL_STATE_PARTIAL);
+    CU_ASSERT_EQUAL(told->layer_count, LAYERS);
+    CU_ASSERT_EQUAL(told->prefix, 1);
+    CU_ASSERT_EQUAL(told->weight_bytes, BYTES);
+    CU_ASSERT_EQUAL(told->received_bytes, 1000);
+    CU_ASSERT_EQUAL(told->creations, 1);
+    CU_ASSERT_EQUAL(told->upload_sessions, 1);
+    CU_ASSERT_EQUAL(told->n_layers, 0);
+    layerlift__v1__list_models_response__free_unpacked(response, NULL);
+    edge_call_close(upload);
+    tear_down(&fixture, &model);
+}
+
+static void test_get_tells_layers_and_times(void)
+{
+    struct edge_fixture fixture;
+    struct fake_model model;
+    set_up(&fixture, &model);
+    CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &model), LL_OK);
+    struct edge_call *call = edge_call_open(fixture.client, "Offload");
+    const struct edge_ask ask = {.id = 1, .first = 1, .end = LAYERS};
+    struct edge_answer answer;
+    edge_call_ask(call, &model, &ask, 1);
+    CU_ASSERT_FATAL(edge_call_answer(call, &answer));
+    edge_answer_finish(&answer);
+    edge_call_close(call);
+    Layerlift__V1__Model *told = edge_fixture_model(&fixture, &model);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(told);
+    CU_ASSERT_EQUAL(told->state, LAYERLIFT__V1__MODEL_STATE__MODEL_STATE_READY);
+    CU_ASSERT_EQUAL(told->queries, 1);
+    CU_ASSERT_EQUAL_FATAL(told->n_layers, LAYERS);
+    char digest[LL_DIGEST_TEXT_BYTES];
+    ll_digest_format(&model.manifest.blobs[2].digest, digest);
+    CU_ASSERT_STRING_EQUAL(told->layers[2]->blob->digest, digest);
+    CU_ASSERT_EQUAL(told->layers[2]->blob->size, 500);
+    CU_ASSERT_EQUAL(told->layers[2]->received_bytes, 500);
+    CU_ASSERT_STRING_EQUAL(told->layers[2]->type, "fake");
+    CU_ASSERT_EQUAL_FATAL(told->layers[2]->n_output_shape, 1);
+    CU_ASSERT_EQUAL(told->layers[2]->output_shape[0], 8);
+    CU_ASSERT(told->layers[2]->created);
+    CU_ASSERT_EQUAL(told->layers[0]->mean_ns, 0);
+    CU_ASSERT_EQUAL(told->layers[2]->mean_ns, 1002);
+    CU_ASSERT_EQUAL_FATAL(told->n_legal_cuts, 4);
+    static const uint32_t cuts[] = {0, 1, 3, 4};
+    CU_ASSERT_EQUAL(memcmp(told->legal_cuts, cuts, sizeof(cuts)), 0);
+    layerlift__v1__model__free_unpacked(told, NULL);
+    tear_down(&fixture, &model);
+}
+
+static void test_unknown_and_malformed_ids_are_told_apart(void)
+{
+    struct edge_fixture fixture;
+    struct fake_model model;
+    struct ll_error message;
+    set_up(&fixture, &model);
+    static const char *const methods[] = {"GetModel", "DeleteModel", "WatchModel"};
+    for (int i = 0; i < 3; i++) {
+        /* The three requests look alike. */
+        Layerlift__V1__GetModelRequest request = LAYERLIFT__V1__GET_MODEL_REQUEST__INIT;
+        ll_status status = LL_OK;
+        request.model_id = model.id_text;
+        CU_ASSERT_PTR_NULL(edge_client_ask(fixture.client, methods[i], &request.base,
+                                           &layerlift__v1__model__descriptor, &status, &message));
+        CU_ASSERT_EQUAL(status, LL_E_NOT_FOUND);
+        CU_ASSERT_PTR_NOT_NULL(strstr(message.text, model.id_text));
+        request.model_id = "resnet";
+        CU_ASSERT_PTR_NULL(edge_client_ask(fixture.client, methods[i], &request.base,
+                                           &layerlift__v1__model__descriptor, &status, &message));
+        CU_ASSERT_EQUAL(status, LL_E_INVALID);
+        CU_ASSERT_PTR_NOT_NULL(strstr(message.text, "64 hex digits"));
+    }
+    tear_down(&fixture, &model);
+}
+
+static void test_random_bytes_are_no_request(void)
+{
+    static const char *const methods[] = {"GetModel", "DeleteModel", "WatchModel", "ListModels",
+                                          "GetServerInfo"};
+    struct edge_fixture fixture;
+    struct fake_model model;
+    set_up(&fixture, &model);
+    for (int i = 0; i < 5; i++) {
+        struct edge_call *call = edge_call_open(fixture.client, methods[i]);
+        edge_call_send_bytes(call, "\x0a\xff\xff\xff\xff\x0f", 6);
+        CU_ASSERT_EQUAL(edge_call_end(call, NULL), LL_E_INVALID);
+        edge_call_close(call);
+    }
+    edge_fixture_check_serving(&fixture);
+    tear_down(&fixture, &model);
+}
+
+static void test_delete_is_refused_while_in_use(void)
+{
+    struct edge_fixture fixture;
+    struct fake_model model;
+    struct ll_error message;
+    set_up(&fixture, &model);
+    struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
+    CU_ASSERT_EQUAL(delete_model(&fixture, model.id_text, &message), LL_E_PRECONDITION);
+    CU_ASSERT_PTR_NOT_NULL(strstr(message.text, "uses model"));
+    edge_call_send_layers(upload, &model, 0, LAYERS);
+    CU_ASSERT_EQUAL(edge_call_end(upload, NULL), LL_OK);
+    edge_call_close(upload);
+    struct edge_call *call = edge_call_open(fixture.client, "Offload");
+    const struct edge_ask ask = {.id = 1, .end = LAYERS};
+    edge_call_send_query(call, &model, &ask);
+    /* An answer to a second query says that the first has arrived. */
+    const struct edge_ask second = {.id = 2, .end = 1};
+    struct edge_answer answer;
+    edge_call_ask(call, &model, &second, 1);
+    CU_ASSERT_FATAL(edge_call_answer(call, &answer));
+    edge_answer_finish(&answer);
+    CU_ASSERT_EQUAL(delete_model(&fixture, model.id_text, &message), LL_E_PRECONDITION);
+    edge_call_send_tensors(call, &model, &ask, 1, 1000);
+    CU_ASSERT_FATAL(edge_call_answer(call, &answer));
+    edge_answer_finish(&answer);
+    /* The stream is still open, but whoever has the answer may delete. */
+    CU_ASSERT_EQUAL(delete_model(&fixture, model.id_text, &message), LL_OK);
+    CU_ASSERT_EQUAL(fake_engine_alive(fixture.engine), 0);
+    edge_call_close(call);
+    /* It may come again. */
+    CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &model), LL_OK);
+    tear_down(&fixture, &model);
+}
+
+static void test_watch_tells_every_state_up_to_the_latest(void)
+{
+    struct edge_fixture fixture;
+    struct fake_model model;
+    set_up(&fixture, &model);
+    struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
+    Layerlift__V1__WatchModelRequest request = LAYERLIFT__V1__WATCH_MODEL_REQUEST__INIT;
+    request.model_id = model.id_text;
+    struct edge_call *watch = edge_call_open(fixture.client, "WatchModel");
+    edge_call_send(watch, &request.base);
+    edge_call_half_close(watch);
+    const ProtobufCMessageDescriptor *descriptor = &layerlift__v1__model_event__descriptor;
+    Layerlift__V1__ModelEvent *event =
+        (Layerlift__V1__ModelEvent *)edge_call_next(watch, descriptor);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(event);
+    CU_ASSERT_EQUAL(event->prefix, 0);
+    CU_ASSERT_EQUAL(event->state, LAYERLIFT__V1__MODEL_STATE__MODEL_STATE_PARTIAL);
+    CU_ASSERT_EQUAL(event->weight_bytes, BYTES);
+    layerlift__v1__model_event__free_unpacked(event, NULL);
+    edge_call_send_layers(upload, &model, 0, LAYERS);
+    unsigned prefix = 0;
+    uint64_t bytes = 0;
+    while (prefix < LAYERS) {
+        event = (Layerlift__V1__ModelEvent *)edge_call_next(watch, descriptor);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(event);
+        CU_ASSERT(event->prefix >= prefix && event->received_bytes >= bytes);
+        prefix = event->prefix;
+        bytes = event->received_bytes;
+        CU_ASSERT(prefix < LAYERS || event->state == LAYERLIFT__V1__MODEL_STATE__MODEL_STATE_READY);
+        layerlift__v1__model_event__free_unpacked(event, NULL);
+    }
+    CU_ASSERT_EQUAL(bytes, BYTES);
+    CU_ASSERT_EQUAL(edge_call_end(upload, NULL), LL_OK);
+    edge_call_close(upload);
+    CU_ASSERT_EQUAL(delete_model(&fixture, model.id_text, NULL), LL_OK);
+    struct ll_error message;
+    CU_ASSERT_EQUAL(edge_call_end(watch, &message), LL_E_NOT_FOUND);
+    CU_ASSERT_STRING_EQUAL(message.text, "the model was deleted");
+    edge_call_close(watch);
+    tear_down(&fixture, &model);
+}
+
+static void test_watch_tells_a_failure(void)
+{
+    struct edge_fixture fixture;
+    struct fake_model model;
+    set_up(&fixture, &model);
+    fake_engine_fail(fixture.engine, FAKE_CREATION, 1, LL_E_UNSUPPORTED);
+    struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
+    Layerlift__V1__WatchModelRequest request = LAYERLIFT__V1__WATCH_MODEL_REQUEST__INIT;
+    request.model_id = model.id_text;
+    struct edge_call *watch = edge_call_open(fixture.client, "WatchModel");
+    edge_call_send(watch, &request.base);
+    edge_call_send_layers(upload, &model, 0, 1);
+    CU_ASSERT_EQUAL(edge_call_end(upload, NULL), LL_E_UNSUPPORTED);
+    edge_call_close(upload);
+    bool has_failed = false;
+    while (!has_failed) {
+        Layerlift__V1__ModelEvent *event = (Layerlift__V1__ModelEvent *)edge_call_next(
+            watch, &layerlift__v1__model_event__descriptor);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(event);
+        has_failed = event->state == LAYERLIFT__V1__MODEL_STATE__MODEL_STATE_FAILED;
+        CU_ASSERT(!has_failed || strstr(event->failure, "made to fail"));
+        layerlift__v1__model_event__free_unpacked(event, NULL);
+    }
+    edge_call_close(watch);
+    tear_down(&fixture, &model);
+}
+
+static void test_watch_needs_one_request(void)
+{
+    struct edge_fixture fixture;
+    struct fake_model model;
+    set_up(&fixture, &model);
+    struct edge_call *watch = edge_call_open(fixture.client, "WatchModel");
+    edge_call_half_close(watch);
+    edge_fixture_check_refused(&fixture, watch, LL_E_INVALID, "without a request");
+    struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
+    Layerlift__V1__WatchModelRequest request = LAYERLIFT__V1__WATCH_MODEL_REQUEST__INIT;
+    request.model_id = model.id_text;
+    watch = edge_call_open(fixture.client, "WatchModel");
+    edge_call_send(watch, &request.base);
+    edge_call_send(watch, &request.base);
+    edge_fixture_check_refused(&fixture, watch, LL_E_INVALID, "second request");
+    edge_call_close(upload);
+    tear_down(&fixture, &model);
+}
+
+static void test_server_info_tells_engine_and_limits(void)
+{
+    struct edge_fixture fixture;
+    struct fake_model model;
+    set_up(&fixture, &model);
+    Layerlift__V1__GetServerInfoRequest request = LAYERLIFT__V1__GET_SERVER_INFO_REQUEST__INIT;
+    Layerlift__V1__ServerInfo *info = (Layerlift__V1__ServerInfo *)edge_client_ask(
+        fixture.client, "GetServerInfo", &request.base, &layerlift__v1__server_info__descriptor,
+        NULL, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(info);
+    CU_ASSERT_STRING_EQUAL(info->version, LL_VERSION);
+    CU_ASSERT_STRING_EQUAL(info->engine, "fake");
+    CU_ASSERT_STRING_EQUAL(info->instruction_set, "none");
+    CU_ASSERT_EQUAL(info->threads, 1);
+    CU_ASSERT_STRING_EQUAL(info->creation, "threaded");
+    CU_ASSERT_EQUAL(info->executors, 2);
+    CU_ASSERT_FALSE(info->draining);
+    bool has_limit = false;
+    for (size_t i = 0; i < info->n_limits; i++) {
+        has_limit = has_limit || (strcmp(info->limits[i]->key, "chunk_bytes") == 0 &&
+                                  info->limits[i]->value == 262144);
+    }
+    CU_ASSERT(has_limit);
+    layerlift__v1__server_info__free_unpacked(info, NULL);
+    tear_down(&fixture, &model);
+}
+
+const char *const ll_test_suite = "edge_inspect";
+const struct ll_test ll_tests[] = {
+    LL_TEST(test_list_tells_partial_models_too),
+    LL_TEST(test_get_tells_layers_and_times),
+    LL_TEST(test_unknown_and_malformed_ids_are_told_apart),
+    LL_TEST(test_random_bytes_are_no_request),
+    LL_TEST(test_delete_is_refused_while_in_use),
+    LL_TEST(test_watch_tells_every_state_up_to_the_latest),
+    LL_TEST(test_watch_tells_a_failure),
+    LL_TEST(test_watch_needs_one_request),
+    LL_TEST(test_server_info_tells_engine_and_limits),
+    {NULL, NULL},
+};
