@@ -14,7 +14,8 @@ enum { OFFLOAD_QUEUED = 4 };
 struct device_offload {
     struct device_offload_config config;
     struct rpc_stream *stream;
-    bool is_closed;
+    /* The stream takes nothing more. */
+    bool is_ending;
     /* Why this side ended the stream; LL_OK while it has not. */
     ll_status ended;
     const char *reason;
@@ -36,7 +37,7 @@ static int64_t chunk_bytes(const struct device_offload *offload)
 
 static bool may_send(const struct device_offload *offload)
 {
-    return !offload->is_closed && offload->ended == LL_OK &&
+    return !offload->is_ending && offload->ended == LL_OK &&
            rpc_stream_queued(offload->stream) < OFFLOAD_QUEUED;
 }
 
@@ -64,7 +65,11 @@ static void offload_send(void *owner)
         if (message.is_last) {
             device_board_set_mark(offload->config.board, message.id, mark);
         }
-    } else if (status != LL_E_STOPPED) {
+    } else {
+        /* The stream is ending, and on_closed follows. */
+        offload->is_ending = true;
+    }
+    if (status != LL_OK && status != LL_E_STOPPED) {
         end(offload, status, "a query could not be sent");
     }
     device_outgoing_finish(&message);
@@ -106,7 +111,7 @@ static void on_closed(void *owner, struct rpc_stream *stream, ll_status status, 
 {
     (void)stream;
     struct device_offload *offload = owner;
-    offload->is_closed = true;
+    offload->is_ending = true;
     device_link_set_source(offload->config.link, DEVICE_LINK_QUERIES, NULL);
     if (offload->ended != LL_OK) {
         status = offload->ended;

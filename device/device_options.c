@@ -185,9 +185,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case OPT_LIMIT_MBPS:
         options->terms.limit_mbps = number(state, "--limit-mbps", arg, 1e-3, 1e6);
         return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "unexpected argument '%s'", arg);
-        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -206,7 +203,7 @@ static const struct argp agent_argp = {
     .children = option_children,
 };
 
-const char *argp_program_version = "layerlift agent " LL_VERSION;
+const char *argp_program_version = "agent (layerlift) " LL_VERSION;
 
 void device_options_parse(int argc, char **argv, struct device_options *out_options)
 {

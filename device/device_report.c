@@ -331,7 +331,7 @@ static void print_end_locked(struct device_report *report) LL_REQUIRES(report->l
 {
     char terms[128];
     for (int i = 0; i < report->top_count; i++) {
-        print_locked(report, "%9.4f  %s", (double)report->top_values[i], report->top_labels[i]);
+        print_locked(report, "%9.6f  %s", (double)report->top_values[i], report->top_labels[i]);
     }
     terms_text(&report->config.terms, true, true, terms, sizeof(terms));
     if (report->queries == report->lost) {

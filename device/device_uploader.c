@@ -29,7 +29,8 @@ struct device_uploader {
     struct device_cursor cursor;
     bool is_accepted;
     bool is_complete;
-    bool is_closed;
+    /* The stream takes nothing more. */
+    bool is_ending;
     uint64_t credit_bytes;
     uint64_t sent_bytes;
     uint64_t received_bytes;
@@ -54,7 +55,7 @@ static void fault(struct device_uploader *uploader, const char *sentence)
 
 static bool next_piece(struct device_uploader *uploader, struct device_piece *out_piece)
 {
-    if (!uploader->is_accepted || uploader->is_closed || uploader->has_fault ||
+    if (!uploader->is_accepted || uploader->is_ending || uploader->has_fault ||
         rpc_stream_queued(uploader->stream) >= UPLOAD_QUEUED) {
         return false;
     }
@@ -109,9 +110,12 @@ static void upload_send(void *owner)
         uploader->sent_bytes += (uint64_t)piece.bytes;
         device_window_send_upload(device_link_window(uploader->config.link), piece.bytes,
                                   ll_clock_now_ns());
-    } else if (status != LL_E_STOPPED) {
-        /* Without memory nothing can be sent: the connection is given up, and the next one goes on
-         * from here. */
+        return;
+    }
+    /* The stream is ending, and `closed` follows; or there is no memory: the connection is given up
+     * then, and the next one goes on from here. */
+    uploader->is_ending = true;
+    if (status != LL_E_STOPPED) {
         fault(uploader, "out of memory");
     }
 }
@@ -286,7 +290,7 @@ static void on_closed(void *owner, struct rpc_stream *stream, ll_status status, 
 {
     (void)stream;
     struct device_uploader *uploader = owner;
-    uploader->is_closed = true;
+    uploader->is_ending = true;
     device_link_set_source(uploader->config.link, DEVICE_LINK_UPLOAD, NULL);
     if (uploader->has_fault) {
         status = LL_E_INVALID;

@@ -68,8 +68,7 @@ static void begin_round(struct device_window *window, int64_t now_ns)
 
 static void advance_mark(struct device_window *window, int64_t bytes, int64_t now_ns)
 {
-    if (window->sent_mark == window->acked_mark &&
-        now_ns - window->last_ack_ns > WINDOW_LULL_NS) {
+    if (window->sent_mark == window->acked_mark && now_ns - window->last_ack_ns > WINDOW_LULL_NS) {
         /* Time without anything to do is not measured: the first acknowledgement begins anew. */
         window->is_fresh = true;
         window->last_ack_ns = now_ns;
@@ -124,8 +123,7 @@ static void end_start_round(struct device_window *window, double rate, int64_t n
 {
     if (!window->is_starved) {
         bool has_grown = rate > WINDOW_GROWTH * window->start_rate;
-        bool is_queueing =
-            window->last_rtt_ns > 2 * window->least_rtt_ns + WINDOW_START_ROUND_NS;
+        bool is_queueing = window->last_rtt_ns > 2 * window->least_rtt_ns + WINDOW_START_ROUND_NS;
         window->flat_rounds = has_grown     ? 0
                               : is_queueing ? WINDOW_FLAT_ROUNDS
                                             : window->flat_rounds + 1;

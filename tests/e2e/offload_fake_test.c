@@ -1,0 +1,386 @@
+/* Device and edge, both real, joined by TCP, over a fake engine: uploads, queries, cuts, restarts,
+ * several devices. Every answer is compared with the one that is right. */
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include <CUnit/CUnit.h>
+
+#include "core/ll_clock.h"
+#include "core/ll_sync.h"
+#include "edge/edge_server.h"
+#include "tests/support/fake_engine.h"
+#include "tests/support/ll_test.h"
+#include "tests/support/tcp_relay.h"
+#include "tests/unit/device/device_fixture.h"
+
+const char *const ll_test_suite = "offload_fake";
+
+/* Legal cuts: 0, 1, 2, 4, 5, 6, 7, 8. 1.6 MB of weights, two outputs, a tensor that crosses five
+ * cuts, tensors larger than a chunk. */
+static const char cfg[] = "fake\n"
+                          "input 3000\n"
+                          "layer 40000 300000\n"
+                          "layer 200 0 output\n"
+                          "layer 70000 24000 joined\n"
+                          "layer 500 8\n"
+                          "layer 1200 800000 reads 3 0 -1\n"
+                          "layer 10 4\n"
+                          "layer 90 0\n"
+                          "layer 64 500000 reads 6 2 0\n";
+enum { LAYERS = 8, CUTS = 8, MODEL_BYTES = 1624012 };
+static const int cuts[CUTS] = {0, 1, 2, 4, 5, 6, 7, 8};
+
+struct edge {
+    struct ll_engine *engine;
+    struct edge_server *server;
+    char address[64];
+};
+
+/* `listen` NULL: a free port. */
+static void edge_begin(struct edge *edge, const char *listen, bool is_inline)
+{
+    struct edge_server_config config;
+    struct ll_error err = {{0}};
+    edge->engine = fake_engine_create();
+    CU_ASSERT_PTR_NOT_NULL_FATAL(edge->engine);
+    edge_server_config_default(&config);
+    config.listen = listen ? listen : "127.0.0.1:0";
+    config.engine = edge->engine;
+    config.is_inline = is_inline;
+    CU_ASSERT_EQUAL_FATAL(edge_server_create(&config, &edge->server, &err), LL_OK);
+    snprintf(edge->address, sizeof(edge->address), "127.0.0.1:%d", edge_server_port(edge->server));
+}
+
+static void edge_end(struct edge *edge)
+{
+    edge_server_destroy(edge->server);
+    CU_ASSERT_EQUAL(fake_engine_alive(edge->engine), 0);
+    ll_engine_destroy(edge->engine);
+}
+
+static struct fake_model model;
+static struct edge edge;
+static struct device_fixture device;
+
+static void begin(bool is_inline)
+{
+    static const char *addresses[1];
+    fake_model_init(&model, cfg, 11);
+    edge_begin(&edge, NULL, is_inline);
+    addresses[0] = edge.address;
+    device_fixture_init(&device, &model, addresses, 1, 0);
+}
+
+static void end(void)
+{
+    device_fixture_finish(&device);
+    edge_end(&edge);
+    fake_model_finish(&model);
+}
+
+static void expect(struct device_fixture *fixture, unsigned seed, int first, int reached,
+                   const char *fallback)
+{
+    struct device_query_result result;
+    device_fixture_query(fixture, seed, &result);
+    CU_ASSERT_EQUAL(result.first, first);
+    CU_ASSERT_EQUAL(result.end, reached);
+    CU_ASSERT_STRING_EQUAL(result.fallback.text, fallback);
+    device_query_result_finish(&result);
+}
+
+static void check_every_cut(bool is_inline)
+{
+    begin(is_inline);
+    device_fixture_start(&device);
+    device_fixture_await_uploaded(&device);
+    CU_ASSERT_EQUAL(device.uploaded.sent_bytes, MODEL_BYTES);
+    CU_ASSERT_EQUAL(device.uploaded.model_bytes, MODEL_BYTES);
+    CU_ASSERT_TRUE(device.uploaded.creations >= 1);
+    CU_ASSERT_EQUAL(device.uploaded.creations, device.creations);
+    device.querier.deadline_ns = 60 * LL_NS_PER_S;
+    for (int f = 0; f < CUTS; f++) {
+        for (int e = f; e < CUTS; e++) {
+            device.querier.cut_first = cuts[f];
+            device.querier.cut_end = cuts[e];
+            expect(&device, (unsigned)(10 * f + e), cuts[f], cuts[e], "");
+        }
+    }
+    end();
+}
+
+static void test_every_cut_gives_the_local_answer(void)
+{
+    check_every_cut(false);
+}
+
+static void test_every_cut_gives_the_local_answer_with_inline_creation(void)
+{
+    check_every_cut(true);
+}
+
+static void test_queries_run_further_and_further_during_the_upload(void)
+{
+    begin(false);
+    device.querier.deadline_ns = 60 * LL_NS_PER_S;
+    /* Creations go one at a time, as this test lets them. */
+    fake_engine_hold(edge.engine, FAKE_CREATION);
+    device_fixture_start(&device);
+    device_fixture_await_ups(&device, 1);
+    expect(&device, 1, 0, 0, "");
+    int reached = 0;
+    while (reached < LAYERS) {
+        CU_ASSERT_TRUE_FATAL(fake_engine_await_held(edge.engine, FAKE_CREATION, 1));
+        fake_engine_pass(edge.engine, FAKE_CREATION, 1);
+        device_fixture_await_prefix(&device, reached + 1);
+        struct device_query_result result;
+        device_fixture_query(&device, (unsigned)reached, &result);
+        CU_ASSERT_EQUAL(result.first, 0);
+        CU_ASSERT_TRUE(result.end > reached);
+        CU_ASSERT_EQUAL(result.prefix, result.end);
+        CU_ASSERT_STRING_EQUAL(result.fallback.text, "");
+        reached = result.end;
+        device_query_result_finish(&result);
+    }
+    device_fixture_await_uploaded(&device);
+    end();
+}
+
+static void test_a_fixed_cut_waits_for_the_edge(void)
+{
+    begin(false);
+    device.querier.cut_first = 1;
+    device.querier.cut_end = 5;
+    device_fixture_start(&device);
+    expect(&device, 3, 1, 5, "");
+    CU_ASSERT_TRUE(device.prefix >= 5 || device.has_uploaded);
+    end();
+}
+
+static void test_a_second_device_finds_everything_there(void)
+{
+    begin(false);
+    device_fixture_start(&device);
+    device_fixture_await_uploaded(&device);
+    struct device_fixture second;
+    const char *address = edge.address;
+    device_fixture_init(&second, &model, &address, 1, 0);
+    device_fixture_start(&second);
+    device_fixture_await_uploaded(&second);
+    CU_ASSERT_EQUAL(second.uploaded.sent_bytes, 0);
+    CU_ASSERT_EQUAL(second.uploaded.creations, 0);
+    CU_ASSERT_TRUE(second.uploaded.acked_ns <= second.uploaded.ready_ns);
+    expect(&second, 1, 0, LAYERS, "");
+    device_fixture_finish(&second);
+    end();
+}
+
+/* Queries in a loop on a thread of their own, each compared with the right answer. */
+struct querying {
+    struct device_fixture *fixture;
+    struct ll_thread thread;
+    atomic_bool is_stopped;
+    atomic_int queries;
+    atomic_int fallbacks;
+    atomic_int on_edge;
+};
+
+static void run_queries(void *arg)
+{
+    struct querying *querying = arg;
+    for (unsigned seed = 0; !atomic_load(&querying->is_stopped); seed++) {
+        struct device_query_result result;
+        device_fixture_query(querying->fixture, seed % 16, &result);
+        atomic_fetch_add(&querying->fallbacks, result.fallback.text[0] ? 1 : 0);
+        atomic_fetch_add(&querying->on_edge, result.end == LAYERS ? 1 : 0);
+        atomic_fetch_add(&querying->queries, 1);
+        device_query_result_finish(&result);
+    }
+}
+
+static void start_queries(struct querying *querying, struct device_fixture *fixture)
+{
+    *querying = (struct querying){.fixture = fixture};
+    CU_ASSERT_EQUAL_FATAL(ll_thread_start(&querying->thread, "queries", run_queries, querying),
+                          LL_OK);
+}
+
+static void stop_queries(struct querying *querying)
+{
+    atomic_store(&querying->is_stopped, true);
+    ll_thread_join(&querying->thread);
+}
+
+static void test_two_devices_at_once_share_the_upload(void)
+{
+    begin(false);
+    struct device_fixture second;
+    struct querying queries[2];
+    const char *address = edge.address;
+    device_fixture_init(&second, &model, &address, 1, 0);
+    device_fixture_start(&device);
+    device_fixture_start(&second);
+    start_queries(&queries[0], &device);
+    start_queries(&queries[1], &second);
+    device_fixture_await_uploaded(&device);
+    device_fixture_await_uploaded(&second);
+    stop_queries(&queries[0]);
+    stop_queries(&queries[1]);
+    expect(&device, 100, 0, LAYERS, "");
+    expect(&second, 101, 0, LAYERS, "");
+    device_fixture_finish(&second);
+    end();
+}
+
+static void test_a_cut_connection_goes_on_where_it_stopped(void)
+{
+    fake_model_init(&model, cfg, 11);
+    edge_begin(&edge, NULL, false);
+    struct tcp_relay *relay = tcp_relay_create(edge_server_port(edge.server));
+    const char *address = tcp_relay_address(relay);
+    /* 20 Mbit/s, so that the cut comes in the middle. */
+    device_fixture_init(&device, &model, &address, 1, 2.5e6);
+    device_fixture_start(&device);
+    struct querying queries;
+    start_queries(&queries, &device);
+    for (int cut = 1; cut <= 3; cut++) {
+        device_fixture_await_acked(&device, cut * 400000);
+        tcp_relay_cut(relay);
+        device_fixture_await_ups(&device, cut + 1);
+    }
+    device_fixture_await_uploaded(&device);
+    stop_queries(&queries);
+    CU_ASSERT_EQUAL(device.downs, 3);
+    CU_ASSERT_EQUAL(device.returns, 3);
+    CU_ASSERT_TRUE(device.last_was_up);
+    /* What was acknowledged before a cut was not sent again: each time, no more than what was
+     * under way. */
+    int64_t weights =
+        device.uploaded.sent_bytes - device_board_sent_bytes(device_session_board(device.session));
+    CU_ASSERT_TRUE(weights <= MODEL_BYTES + 3 * 100000);
+    expect(&device, 100, 0, LAYERS, "");
+    device_fixture_finish(&device);
+    tcp_relay_destroy(relay);
+    edge_end(&edge);
+    fake_model_finish(&model);
+}
+
+static void test_an_edge_that_is_restarted_loses_no_query(void)
+{
+    static const char *addresses[1];
+    fake_model_init(&model, cfg, 11);
+    edge_begin(&edge, NULL, false);
+    addresses[0] = edge.address;
+    device_fixture_init(&device, &model, addresses, 1, 2.5e6);
+    device_fixture_start(&device);
+    struct querying queries;
+    start_queries(&queries, &device);
+    device_fixture_await_acked(&device, 500000);
+    char listen[64];
+    snprintf(listen, sizeof(listen), "%s", edge.address);
+    edge_end(&edge);
+    device_fixture_await_downs(&device, 1);
+    edge_begin(&edge, listen, false);
+    device_fixture_await_ups(&device, 2);
+    device_fixture_await_uploaded(&device);
+    device_fixture_await_prefix(&device, LAYERS);
+    expect(&device, 100, 0, LAYERS, "");
+    stop_queries(&queries);
+    CU_ASSERT_TRUE(atomic_load(&queries.queries) > 0);
+    end();
+}
+
+static void test_a_frozen_link_costs_a_deadline_and_no_answer(void)
+{
+    fake_model_init(&model, cfg, 11);
+    edge_begin(&edge, NULL, false);
+    struct tcp_relay *relay = tcp_relay_create(edge_server_port(edge.server));
+    const char *address = tcp_relay_address(relay);
+    device_fixture_init(&device, &model, &address, 1, 0);
+    device_fixture_start(&device);
+    device_fixture_await_uploaded(&device);
+    expect(&device, 1, 0, LAYERS, "");
+    tcp_relay_freeze(relay, true);
+    device.querier.deadline_ns = 20 * LL_NS_PER_MS;
+    expect(&device, 2, 0, 0, "deadline");
+    tcp_relay_freeze(relay, false);
+    device.querier.deadline_ns = 60 * LL_NS_PER_S;
+    expect(&device, 3, 0, LAYERS, "");
+    device_fixture_finish(&device);
+    tcp_relay_destroy(relay);
+    edge_end(&edge);
+    fake_model_finish(&model);
+}
+
+static void test_a_device_that_vanishes_leaves_its_part(void)
+{
+    fake_model_init(&model, cfg, 11);
+    edge_begin(&edge, NULL, false);
+    const char *address = edge.address;
+    device_fixture_init(&device, &model, &address, 1, 2.5e6);
+    device_fixture_start(&device);
+    device_fixture_await_acked(&device, 600000);
+    device_fixture_finish(&device);
+    device_fixture_init(&device, &model, &address, 1, 0);
+    device_fixture_start(&device);
+    device_fixture_await_uploaded(&device);
+    CU_ASSERT_TRUE(device.uploaded.sent_bytes <= MODEL_BYTES - 600000);
+    expect(&device, 1, 0, LAYERS, "");
+    end();
+}
+
+static void test_models_that_share_blobs_share_bytes(void)
+{
+    begin(false);
+    device_fixture_start(&device);
+    device_fixture_await_uploaded(&device);
+    /* The same backbone with another head. */
+    struct fake_model other;
+    struct device_fixture second;
+    const char *address = edge.address;
+    char text[sizeof(cfg) + 64];
+    snprintf(text, sizeof(text), "%slayer 5 1000\n", cfg);
+    fake_model_init(&other, text, 11);
+    device_fixture_init(&second, &other, &address, 1, 0);
+    device_fixture_start(&second);
+    device_fixture_await_uploaded(&second);
+    CU_ASSERT_EQUAL(second.uploaded.sent_bytes, 1000);
+    expect(&second, 1, 0, LAYERS + 1, "");
+    device_fixture_finish(&second);
+    fake_model_finish(&other);
+    end();
+}
+
+static void test_a_creation_that_fails_leaves_the_prefix_useful(void)
+{
+    begin(false);
+    device.querier.deadline_ns = 60 * LL_NS_PER_S;
+    fake_engine_hold(edge.engine, FAKE_CREATION);
+    device_fixture_start(&device);
+    CU_ASSERT_TRUE_FATAL(fake_engine_await_held(edge.engine, FAKE_CREATION, 1));
+    fake_engine_pass(edge.engine, FAKE_CREATION, 1);
+    CU_ASSERT_TRUE_FATAL(fake_engine_await_done(edge.engine, FAKE_CREATION, 1));
+    fake_engine_fail(edge.engine, FAKE_CREATION, 1, LL_E_UNSUPPORTED);
+    fake_engine_release(edge.engine, FAKE_CREATION);
+    device_fixture_await_downs(&device, 1);
+    struct device_query_result result;
+    device_fixture_query(&device, 1, &result);
+    device_query_result_finish(&result);
+    end();
+}
+
+const struct ll_test ll_tests[] = {
+    LL_TEST(test_every_cut_gives_the_local_answer),
+    LL_TEST(test_every_cut_gives_the_local_answer_with_inline_creation),
+    LL_TEST(test_queries_run_further_and_further_during_the_upload),
+    LL_TEST(test_a_fixed_cut_waits_for_the_edge),
+    LL_TEST(test_a_second_device_finds_everything_there),
+    LL_TEST(test_two_devices_at_once_share_the_upload),
+    LL_TEST(test_a_cut_connection_goes_on_where_it_stopped),
+    LL_TEST(test_an_edge_that_is_restarted_loses_no_query),
+    LL_TEST(test_a_frozen_link_costs_a_deadline_and_no_answer),
+    LL_TEST(test_a_device_that_vanishes_leaves_its_part),
+    LL_TEST(test_models_that_share_blobs_share_bytes),
+    LL_TEST(test_a_creation_that_fails_leaves_the_prefix_useful),
+    {NULL, NULL},
+};
