@@ -438,6 +438,8 @@ static ll_status run_stock(struct check *check)
     ll_status status =
         dkb_reference_create(check->file.network, ll_buf_data(check->cfg), ll_buf_bytes(check->cfg),
                              check->weights_path, &check->reference, check->err);
+    /* Both sides have read or mapped it: an interrupted check leaves no gigabyte behind. */
+    unlink(check->weights_path);
     if (status == LL_OK) {
         int64_t start_ns = ll_clock_now_ns();
         dkb_reference_predict(check->reference, check->input);
