@@ -224,7 +224,6 @@ static void release_loop(struct rpc_loop *loop)
         grpc_channel_destroy(loop->wake_channel);
     }
     grpc_completion_queue_destroy(loop->queue);
-    grpc_shutdown();
     ll_mutex_finish(&loop->mutex);
     free(loop->scratch);
     free(loop);
@@ -237,6 +236,7 @@ ll_status rpc_loop_create(struct rpc_loop **out_loop)
         return LL_E_NO_MEMORY;
     }
     gpr_set_log_function(log_grpc);
+    /* Counts; never undone (rpc_loop.h). */
     grpc_init();
     ll_mutex_init(&loop->mutex);
     loop->wake.done = wake_done;

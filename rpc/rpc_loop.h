@@ -3,7 +3,9 @@
  * compute.
  *
  * The only folder that includes <grpc/...>: users see none of it. The library is initialised by the
- * first loop and shut down by the last.
+ * first loop and stays so until the process ends: shutting gRPC 1.51 down waits up to 10 s for a
+ * thread of its own that polls sockets, which is there whenever a link was slower than its sender.
+ * No fork after the first loop.
  *
  * Threads: any, except destroy (not on the loop's own thread). */
 #ifndef RPC_LOOP_H

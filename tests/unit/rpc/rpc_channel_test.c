@@ -194,8 +194,7 @@ static void test_cut_link_ends_both_sides_and_heals(void)
         CU_ASSERT_EQUAL(rpc_peer_wait_closed(&pair.peer), LL_E_CANCELLED);
         CU_ASSERT_EQUAL(pair.peer.half_closes, 0);
         rpc_peer_finish(&client);
-        rpc_peer_finish(&pair.peer);
-        rpc_peer_init(&pair.peer);
+        rpc_peer_reset(&pair.peer);
         retry_until_it_works(&pair);
     }
     rpc_channel_destroy(pair.channel);
@@ -221,7 +220,7 @@ static void test_channel_with_everything_on_one_loop(void)
     CU_ASSERT_EQUAL_FATAL(rpc_server_create(loop, &config, &pair.server, NULL), LL_OK);
     CU_ASSERT_EQUAL(rpc_server_add(pair.server, "/t.T/Echo", rpc_echo_open, NULL), LL_OK);
     CU_ASSERT_EQUAL_FATAL(rpc_server_start(pair.server, NULL), LL_OK);
-    snprintf(pair.target, sizeof(pair.target), "localhost:%d", rpc_server_port(pair.server));
+    snprintf(pair.target, sizeof(pair.target), "127.0.0.1:%d", rpc_server_port(pair.server));
     CU_ASSERT_EQUAL_FATAL(rpc_channel_create(loop, pair.target, &pair.channel, NULL), LL_OK);
     struct rpc_peer client;
     CU_ASSERT_EQUAL(rpc_pair_unary(&pair, "/t.T/Echo", "x", 1, &client), LL_OK);

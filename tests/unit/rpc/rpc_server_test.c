@@ -432,8 +432,7 @@ static void test_clients_that_vanish_in_the_middle(void)
         rpc_peer_finish(&client);
         rpc_channel_destroy(channel);
         rpc_relay_stop(&relay);
-        rpc_peer_finish(&pair.peer);
-        rpc_peer_init(&pair.peer);
+        rpc_peer_reset(&pair.peer);
     }
     rpc_pair_finish(&pair);
 }

@@ -26,6 +26,24 @@ void rpc_peer_finish(struct rpc_peer *peer)
     ll_mutex_finish(&peer->mutex);
 }
 
+void rpc_peer_reset(struct rpc_peer *peer)
+{
+    ll_mutex_lock(&peer->mutex);
+    CU_ASSERT_EQUAL(peer->late, 0);
+    CU_ASSERT_EQUAL(peer->closed, 1);
+    rpc_stream_unref(peer->stream);
+    free(peer->last);
+    peer->stream = NULL;
+    peer->last = NULL;
+    peer->opened = 0;
+    peer->messages = 0;
+    peer->message_bytes = 0;
+    peer->half_closes = 0;
+    peer->writables = 0;
+    peer->closed = 0;
+    ll_mutex_unlock(&peer->mutex);
+}
+
 static void begin(struct rpc_peer *peer)
 {
     ll_mutex_lock(&peer->mutex);
@@ -149,15 +167,18 @@ bool rpc_peer_last_is(struct rpc_peer *peer, const void *data, size_t bytes)
 void rpc_peer_open(void *arg, struct rpc_stream *stream)
 {
     struct rpc_peer *peer = arg;
-    if (peer->stream) {
-        rpc_stream_finish(stream, LL_E_EXISTS, "one call at a time");
-        return;
+    ll_mutex_lock(&peer->mutex);
+    bool is_free = !peer->stream;
+    if (is_free) {
+        peer->stream = rpc_stream_ref(stream);
+        peer->opened++;
     }
-    peer->stream = rpc_stream_ref(stream);
-    rpc_server_accept(stream, &rpc_peer_handler, peer);
-    begin(peer);
-    peer->opened++;
     end(peer);
+    if (is_free) {
+        rpc_server_accept(stream, &rpc_peer_handler, peer);
+    } else {
+        rpc_stream_finish(stream, LL_E_EXISTS, "one call at a time");
+    }
 }
 
 static void echo_message(void *owner, struct rpc_stream *stream, const uint8_t *data, size_t bytes)

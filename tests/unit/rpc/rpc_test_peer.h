@@ -55,6 +55,8 @@ extern const struct rpc_stream_handler rpc_peer_handler;
 
 void rpc_peer_init(struct rpc_peer *peer);
 void rpc_peer_finish(struct rpc_peer *peer);
+/* Ready for the next stream, once this one has closed. */
+void rpc_peer_reset(struct rpc_peer *peer);
 /* Waits until as many have come. */
 void rpc_peer_wait_opened(struct rpc_peer *peer);
 void rpc_peer_wait_messages(struct rpc_peer *peer, int count);
