@@ -254,7 +254,7 @@ static void give_up(struct edge_query *query, ll_status status, const char *text
 {
     struct edge_offload *offload = query->offload;
     uint64_t id = query->id;
-    int prefix = query->job.prefix;
+    int prefix = query->job.model ? edge_model_prefix(query->job.model) : 0;
     struct edge_query *withdrawn = withdraw(query);
     if (!withdrawn) {
         /* The job has the query: another one carries the answer. Its memory stays accounted for
@@ -266,9 +266,9 @@ static void give_up(struct edge_query *query, ll_status status, const char *text
             return;
         }
         withdrawn->offload = offload;
-        withdrawn->job.prefix = prefix;
         offload->query_count++;
     }
+    withdrawn->job.prefix = prefix;
     fail(withdrawn, status, text);
 }
 

@@ -265,8 +265,8 @@ static void extend(struct fake_engine_model *model, int end, struct ll_buf *cons
         model->layers[i].blob = ll_buf_ref(blob);
         model->layers[i].sum = (float)(sum % 1024) / 1024.0F;
     }
-    model->base.prefix = end;
     ll_mutex_lock(&fake->mutex);
+    model->base.prefix = end;
     if (fake->creation_count < MAX_CREATIONS) {
         fake->creations[fake->creation_count][0] = first;
         fake->creations[fake->creation_count][1] = end;
@@ -381,7 +381,11 @@ static ll_status run_layer(struct fake_engine_model *model, const struct ll_run 
 static ll_status run_range(struct fake_engine_model *model, const struct ll_run *run,
                            struct ll_error *err)
 {
-    if (run->first < 0 || run->end > model->base.prefix || run->first >= run->end) {
+    struct fake_engine *fake = of(model->base.engine);
+    ll_mutex_lock(&fake->mutex);
+    int prefix = model->base.prefix;
+    ll_mutex_unlock(&fake->mutex);
+    if (run->first < 0 || run->end > prefix || run->first >= run->end) {
         return ll_fail(err, LL_E_INVALID, "range [%d, %d)", run->first, run->end);
     }
     float **made = calloc((size_t)(run->end - run->first), sizeof(*made));
