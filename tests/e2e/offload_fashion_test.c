@@ -1,0 +1,282 @@
+/* The two hundred test images of Fashion-MNIST through device and edge, both real, with the darknet
+ * engine on both sides: at every legal cut the same answer as the device alone, bit for bit. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <CUnit/CUnit.h>
+
+#include "core/ll_clock.h"
+#include "core/ll_limits.h"
+#include "core/ll_sync.h"
+#include "darknet_backend/dkb_engine.h"
+#include "darknet_backend/dkb_model_file.h"
+#include "device/device_query.h"
+#include "device/device_session.h"
+#include "edge/edge_server.h"
+#include "tests/support/ll_test.h"
+
+const char *const ll_test_suite = "offload_fashion";
+
+#define MODEL_FOLDER "tools/models/fashion_mnist/"
+
+enum { IMAGES = 200, PIXELS = 784, CLASSES = 10 };
+
+static struct ll_buf *test_set;
+static struct dkb_model_file file;
+static struct ll_plan plan;
+static struct device_model model;
+static struct ll_engine *device_engine;
+static struct ll_engine *edge_engine;
+static struct edge_server *server;
+static struct device_local *local;
+static struct device_session *session;
+static struct device_querier querier;
+static char address[32];
+static const char *const addresses[] = {address};
+
+static struct ll_mutex lock;
+static struct ll_cond changed;
+static bool has_uploaded;
+
+static void on_up(void *owner, const char *where, int64_t left_bytes, bool is_return)
+{
+    (void)owner;
+    (void)where;
+    (void)left_bytes;
+    (void)is_return;
+}
+
+static void on_down(void *owner, const struct device_edge_loss *loss)
+{
+    (void)owner;
+    fprintf(stderr, "%s: %s\n", loss->address, loss->reason);
+}
+
+static void on_progress(void *owner, const struct device_progress *progress)
+{
+    (void)owner;
+    (void)progress;
+}
+
+static void on_ready(void *owner, const struct device_creation *creation)
+{
+    (void)owner;
+    (void)creation;
+}
+
+static void on_uploaded(void *owner, const struct device_uploaded *uploaded)
+{
+    (void)owner;
+    (void)uploaded;
+    ll_mutex_lock(&lock);
+    has_uploaded = true;
+    ll_cond_broadcast(&changed);
+    ll_mutex_unlock(&lock);
+}
+
+static const struct device_session_events events = {.up = on_up,
+                                                    .down = on_down,
+                                                    .progress = on_progress,
+                                                    .ready = on_ready,
+                                                    .uploaded = on_uploaded};
+
+static void load(void)
+{
+    struct ll_error err = {{0}};
+    CU_ASSERT_EQUAL_FATAL(
+        ll_buf_map_file(ll_test_file(MODEL_FOLDER "test200.u8"), 1 << 20, &test_set, &err), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(ll_buf_bytes(test_set), IMAGES * (PIXELS + 1));
+    CU_ASSERT_EQUAL_FATAL(dkb_model_file_load(ll_test_file(MODEL_FOLDER "fashion.cfg"),
+                                              ll_test_file(MODEL_FOLDER "fashion.weights"), &file,
+                                              &err),
+                          LL_OK);
+    CU_ASSERT_EQUAL_FATAL(ll_plan_make(&file.network->table, "layer", &plan, &err), LL_OK);
+    model = (struct device_model){.table = &file.network->table,
+                                  .blobs = file.blobs,
+                                  .manifest = &file.manifest,
+                                  .plan = &plan};
+    ll_digest_format(&file.model_id, model.id);
+}
+
+static void begin(void)
+{
+    struct ll_error err = {{0}};
+    struct dkb_engine_config engine = {.name = "darknet", .threads = 1};
+    load();
+    ll_mutex_init(&lock);
+    ll_cond_init(&changed);
+    has_uploaded = false;
+    CU_ASSERT_EQUAL_FATAL(dkb_engine_create(&engine, &device_engine, &err), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(dkb_engine_create(&engine, &edge_engine, &err), LL_OK);
+    struct edge_server_config edge;
+    edge_server_config_default(&edge);
+    edge.listen = "127.0.0.1:0";
+    edge.engine = edge_engine;
+    CU_ASSERT_EQUAL_FATAL(edge_server_create(&edge, &server, &err), LL_OK);
+    snprintf(address, sizeof(address), "127.0.0.1:%d", edge_server_port(server));
+    struct device_local_config run = {
+        .engine = device_engine, .network = file.network, .blobs = file.blobs, .slowdown = 1};
+    CU_ASSERT_EQUAL_FATAL(device_local_create(&run, &local, &err), LL_OK);
+    struct device_session_config config = {
+        .model = &model, .edges = addresses, .edge_count = 1, .device = "test", .events = &events};
+    CU_ASSERT_EQUAL_FATAL(device_session_create(&config, &session), LL_OK);
+    querier = (struct device_querier){.model = &model,
+                                      .local = local,
+                                      .board = device_session_board(session),
+                                      .cut_end = -1,
+                                      .deadline_ns = 60 * LL_NS_PER_S};
+    device_querier_init(&querier);
+    device_session_start(session);
+}
+
+static void await_uploaded(void)
+{
+    int64_t until_ns = ll_clock_now_ns() + 60 * LL_NS_PER_S;
+    ll_mutex_lock(&lock);
+    while (!has_uploaded && ll_clock_now_ns() < until_ns) {
+        ll_cond_wait(&changed, &lock, until_ns);
+    }
+    ll_mutex_unlock(&lock);
+    CU_ASSERT_TRUE_FATAL(has_uploaded);
+}
+
+static void end(void)
+{
+    device_session_destroy(session);
+    edge_server_destroy(server);
+    device_local_destroy(local);
+    ll_engine_destroy(device_engine);
+    ll_engine_destroy(edge_engine);
+    ll_plan_finish(&plan);
+    dkb_model_file_finish(&file);
+    ll_buf_unref(test_set);
+    ll_cond_finish(&changed);
+    ll_mutex_finish(&lock);
+}
+
+static struct ll_buf *image(int index)
+{
+    struct ll_buf *input = NULL;
+    CU_ASSERT_EQUAL_FATAL(ll_buf_create(PIXELS * sizeof(float), &input), LL_OK);
+    const unsigned char *pixels =
+        (const unsigned char *)ll_buf_data(test_set) + (size_t)index * PIXELS;
+    float *values = ll_buf_writable(input);
+    for (int i = 0; i < PIXELS; i++) {
+        values[i] = (float)pixels[i] / 255.0F;
+    }
+    return input;
+}
+
+static int label(int index)
+{
+    return ((const unsigned char *)ll_buf_data(test_set))[IMAGES * PIXELS + index];
+}
+
+static int best(const float *values)
+{
+    int found = 0;
+    for (int i = 1; i < CLASSES; i++) {
+        found = values[i] > values[found] ? i : found;
+    }
+    return found;
+}
+
+/* Runs an image, at the querier's cut, and returns its outputs for free(). */
+static float *run(struct ll_buf *input, int first, int reached)
+{
+    struct device_query_result result = {0};
+    struct ll_error err = {{0}};
+    CU_ASSERT_EQUAL_FATAL(device_query_run(&querier, input, &result, &err), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(result.output_floats, CLASSES);
+    CU_ASSERT_EQUAL(result.first, first);
+    CU_ASSERT_EQUAL(result.end, reached);
+    CU_ASSERT_STRING_EQUAL(result.fallback.text, "");
+    float *outputs = result.outputs;
+    result.outputs = NULL;
+    device_query_result_finish(&result);
+    return outputs;
+}
+
+/* The image with [first, end) on the edge gives `expected`. */
+static void check_cut(struct ll_buf *input, int first, int end_cut, const float *expected)
+{
+    querier.cut_first = first;
+    querier.cut_end = end_cut;
+    float *outputs = run(input, first, end_cut);
+    CU_ASSERT_EQUAL(memcmp(outputs, expected, CLASSES * sizeof(float)), 0);
+    free(outputs);
+}
+
+static void test_every_image_at_every_cut_equals_the_device_alone(void)
+{
+    begin();
+    await_uploaded();
+    int layers = model.table->layer_count;
+    int right = 0;
+    for (int i = 0; i < IMAGES; i++) {
+        struct ll_buf *input = image(i);
+        querier.cut_first = querier.cut_end = 0;
+        float *expected = run(input, 0, 0);
+        right += best(expected) == label(i) ? 1 : 0;
+        for (int cut = 0; cut <= layers; cut++) {
+            if (ll_table_is_legal_cut(model.table, cut)) {
+                check_cut(input, 0, cut, expected);
+                check_cut(input, cut, layers, expected);
+            }
+        }
+        free(expected);
+        ll_buf_unref(input);
+    }
+    printf("\n    %d of %d images right\n", right, IMAGES);
+    CU_ASSERT_TRUE(right >= IMAGES * 85 / 100);
+    end();
+}
+
+static void test_every_pair_of_cuts_equals_the_device_alone(void)
+{
+    begin();
+    await_uploaded();
+    int layers = model.table->layer_count;
+    struct ll_buf *input = image(7);
+    querier.cut_first = querier.cut_end = 0;
+    float *expected = run(input, 0, 0);
+    for (int first = 0; first <= layers; first++) {
+        for (int cut = first; cut <= layers; cut++) {
+            if (ll_table_is_legal_cut(model.table, first) &&
+                ll_table_is_legal_cut(model.table, cut)) {
+                check_cut(input, first, cut, expected);
+            }
+        }
+    }
+    free(expected);
+    ll_buf_unref(input);
+    end();
+}
+
+static void test_queries_during_the_upload_equal_the_device_alone(void)
+{
+    begin();
+    struct ll_buf *input = image(3);
+    struct ll_error err = {{0}};
+    struct device_query_result first = {0};
+    CU_ASSERT_EQUAL_FATAL(device_query_run(&querier, input, &first, &err), LL_OK);
+    for (int reached = 0; reached < model.table->layer_count;) {
+        struct device_query_result result = {0};
+        CU_ASSERT_EQUAL_FATAL(device_query_run(&querier, input, &result, &err), LL_OK);
+        CU_ASSERT_EQUAL(memcmp(result.outputs, first.outputs, CLASSES * sizeof(float)), 0);
+        CU_ASSERT_TRUE(result.end >= reached);
+        reached = result.end;
+        device_query_result_finish(&result);
+    }
+    device_query_result_finish(&first);
+    ll_buf_unref(input);
+    end();
+}
+
+const struct ll_test ll_tests[] = {
+    LL_TEST(test_every_image_at_every_cut_equals_the_device_alone),
+    LL_TEST(test_every_pair_of_cuts_equals_the_device_alone),
+    LL_TEST(test_queries_during_the_upload_equal_the_device_alone),
+    {NULL, NULL},
+};
