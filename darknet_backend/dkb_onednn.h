@@ -44,6 +44,8 @@ enum dkb_onednn_kind {
     DKB_ONEDNN_PRIMITIVE,
     /* Tensors of full blocks (or plain ones) one behind the other. */
     DKB_ONEDNN_CONCAT,
+    /* A shortcut between different shapes. */
+    DKB_ONEDNN_SUM,
     /* Darknet's forward function. */
     DKB_ONEDNN_DARKNET,
 };
@@ -137,6 +139,27 @@ struct dkb_onednn_creation {
     struct ll_error *err;
 };
 
+/* Whether anything happens at layer `index`. */
+static inline bool dkb_onednn_is_step(const struct dkb_onednn_model *model, int index)
+{
+    return model->steps[index].kind != DKB_ONEDNN_NOTHING;
+}
+
+/* The last layer of the group that `index` belongs to. */
+static inline int dkb_onednn_group_last(const struct ll_table *table, int index)
+{
+    while (!table->layers[index].ends_group) {
+        index++;
+    }
+    return index;
+}
+
+/* Floats of scratch memory that keep the next piece aligned to 64 bytes. */
+static inline int64_t dkb_onednn_round_up(int64_t floats)
+{
+    return (floats + 15) / 16 * 16;
+}
+
 /* The layout of tensor `name`. */
 const struct dkb_onednn_layout *dkb_onednn_layout_of(const struct dkb_onednn_model *model,
                                                      int name);
@@ -176,17 +199,27 @@ int64_t dkb_onednn_darknet_scratch(const struct dkb_onednn_model *model, int ind
 void dkb_onednn_run_darknet(struct dkb_onednn_context *context, int index, float *output,
                             float *scratch);
 
-/* dkb_onednn_run.c */
+/* dkb_onednn_sum.c: a shortcut of any shapes, as its own step where both tensors have the layout of
+ * the sum, and its run. */
+LL_MUST_USE ll_status dkb_onednn_create_sum(struct dkb_onednn_creation *creation, int index);
+void dkb_onednn_run_sum(struct dkb_onednn_context *context, int index, float *out);
+
+/* dkb_onednn_place.c: finds a place for every tensor of the range, in memory that is there then.
+ * Errors: LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status dkb_onednn_place(struct dkb_onednn_context *context, const struct ll_run *run,
+                                       struct ll_error *err);
 ll_status dkb_onednn_context_create(struct ll_engine_model *base_model,
                                     struct ll_engine_context **out_context, struct ll_error *err);
 void dkb_onednn_context_destroy(struct ll_engine_context *base_context);
+void dkb_onednn_probe_set(struct ll_engine_context *context, const struct dkb_probe *probe);
+int64_t dkb_onednn_context_bytes(const struct ll_engine_context *context);
+
+/* dkb_onednn_run.c */
 ll_status dkb_onednn_run(struct ll_engine_context *base_context, const struct ll_run *run,
                          struct ll_error *err);
 /* The same for layers that are created but not yet part of the prefix. */
 ll_status dkb_onednn_warm_up(struct ll_engine_context *base_context, const struct ll_run *run,
                              struct ll_error *err);
-void dkb_onednn_probe_set(struct ll_engine_context *context, const struct dkb_probe *probe);
-int64_t dkb_onednn_context_bytes(const struct ll_engine_context *context);
 
 void dkb_onednn_step_finish(struct dkb_onednn_step *step);
 

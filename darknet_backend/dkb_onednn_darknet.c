@@ -25,19 +25,15 @@ static bool is_read(const struct ll_layer *row, int name)
     return false;
 }
 
-static int64_t round_up(int64_t floats)
-{
-    return (floats + 15) / 16 * 16;
-}
-
 int64_t dkb_onednn_darknet_scratch(const struct dkb_onednn_model *model, int index)
 {
     const struct ll_layer *row = &model->base.network->table.layers[index];
-    int64_t floats = round_up(dkb_darknet_scratch_floats(&model->network->layers[index]));
+    int64_t floats =
+        dkb_onednn_round_up(dkb_darknet_scratch_floats(&model->network->layers[index]));
     for (int r = 0; r < row->read_count; r++) {
         const struct dkb_onednn_layout *layout = dkb_onednn_layout_of(model, row->reads[r]);
         if (layout->blocked) {
-            floats += round_up(dkb_onednn_floats(model->engine, layout, false));
+            floats += dkb_onednn_round_up(dkb_onednn_floats(model->engine, layout, false));
         }
     }
     return floats;
@@ -52,7 +48,7 @@ static float *plain_of(struct dkb_onednn_context *context, int name, float **scr
         return context->tensors[name + 1];
     }
     float *plain = *scratch;
-    *scratch += round_up(dkb_onednn_floats(model->engine, layout, false));
+    *scratch += dkb_onednn_round_up(dkb_onednn_floats(model->engine, layout, false));
     dkb_onednn_to_plain(model->engine, layout, context->tensors[name + 1], plain);
     return plain;
 }
@@ -87,7 +83,7 @@ void dkb_onednn_run_darknet(struct dkb_onednn_context *context, int index, float
     struct layer copy = model->darknet->patterns[index];
     dkb_darknet_point(layer, &copy, output, scratch);
     float *own_scratch = scratch;
-    scratch += round_up(dkb_darknet_scratch_floats(layer));
+    scratch += dkb_onednn_round_up(dkb_darknet_scratch_floats(layer));
     bool reads_input = layer->type != ROUTE && is_read(row, layer->input);
     float *input = reads_input ? plain_of(context, layer->input, &scratch) : NULL;
     if (layer->type == ROUTE) {

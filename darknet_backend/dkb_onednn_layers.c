@@ -241,12 +241,11 @@ static ll_status create_batchnorm(struct dkb_onednn_creation *creation, int inde
     return LL_OK;
 }
 
-/* Equal shapes only. */
 static ll_status create_shortcut(struct dkb_onednn_creation *creation, int index)
 {
     const struct dkb_layer *layer = layer_of(creation, index);
     if (layer->w != layer->out_w || layer->h != layer->out_h || layer->c != layer->out_c) {
-        return LL_E_UNSUPPORTED;
+        return dkb_onednn_create_sum(creation, index);
     }
     int source = creation->model->base.network->table.layers[layer->index].makes;
     struct dkb_onednn_step *step = begin(creation, index);

@@ -156,21 +156,13 @@ static ll_status create_next(struct dkb_onednn_creation *creation, int index, in
                          model->base.network->table.layers[index].type, ll_status_text(status));
 }
 
-static int group_last(const struct ll_table *table, int first)
-{
-    while (!table->layers[first].ends_group) {
-        first++;
-    }
-    return first;
-}
-
 static ll_status create_steps(struct dkb_onednn_creation *creation, int end)
 {
     const struct ll_table *table = &creation->model->base.network->table;
     dkb_onednn_memory_expect(&creation->model->memory, bytes_to_pack(creation, end));
     ll_status status = LL_OK;
     for (int next = creation->first; next < end && status == LL_OK;) {
-        status = create_next(creation, next, group_last(table, next), &next);
+        status = create_next(creation, next, dkb_onednn_group_last(table, next), &next);
     }
     dkb_onednn_memory_trim(&creation->model->memory);
     return status;

@@ -4,6 +4,7 @@
  * small tables describe any of them. Filters are taken a few rows at a time, in short pieces that
  * stay in the cache, since the layouts put the filters' values next to each other. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "darknet_backend/dkb_onednn_step.h"
 
@@ -53,11 +54,39 @@ static void fill_places(struct packer *packer, int first_column)
     }
 }
 
+/* Where a piece's values lie side by side, one filter's next to the other's. */
+static bool are_neighbours(const int64_t places[ROWS], int count)
+{
+    for (int r = 1; r < count; r++) {
+        if (places[r] != places[0] + r) {
+            return false;
+        }
+    }
+    return count == ROWS;
+}
+
+static void write_piece(const struct packer *packer, const float piece[PIECE][ROWS], int64_t at,
+                        int length, int count, const int64_t places[ROWS])
+{
+    if (are_neighbours(places, count)) {
+        for (int e = 0; e < length; e++) {
+            memcpy(packer->out + packer->places[at + e] + places[0], piece[e], sizeof(piece[e]));
+        }
+        return;
+    }
+    for (int e = 0; e < length; e++) {
+        float *to = packer->out + packer->places[at + e];
+        for (int r = 0; r < count; r++) {
+            to[places[r]] = piece[e][r];
+        }
+    }
+}
+
 /* Writes `count` filters from `filter` on; places[r] is where the r-th of them begins. */
 static void pack_rows(const struct packer *packer, int64_t filter, int count,
                       const int64_t places[ROWS])
 {
-    float piece[ROWS][PIECE];
+    float piece[PIECE][ROWS];
     for (int64_t at = 0; at < packer->row_floats; at += PIECE) {
         int64_t rest = packer->row_floats - at;
         int length = rest < PIECE ? (int)rest : PIECE;
@@ -65,15 +94,10 @@ static void pack_rows(const struct packer *packer, int64_t filter, int count,
             const float *from = packer->filters->weights + (filter + r) * packer->row_floats + at;
             float factor = (float)packer->filters->factors[filter + r];
             for (int e = 0; e < length; e++) {
-                piece[r][e] = from[e] * factor;
+                piece[e][r] = from[e] * factor;
             }
         }
-        for (int e = 0; e < length; e++) {
-            float *to = packer->out + packer->places[at + e];
-            for (int r = 0; r < count; r++) {
-                to[places[r]] = piece[r][e];
-            }
-        }
+        write_piece(packer, piece, at, length, count, places);
     }
 }
 
