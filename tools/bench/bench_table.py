@@ -18,6 +18,7 @@ COLUMNS = (
     ("mode", "creation", "{:10s}"),
     ("run", "run", "{:>6}"),
     ("wire_s", "wire bound s", "{:12.2f}"),
+    ("sent_mb", "sent MB", "{:8.1f}"),
     ("acked_s", "acked s", "{:8.2f}"),
     ("ready_s", "ready s", "{:8.2f}"),
     ("creation_s", "creation s", "{:10.2f}"),
@@ -45,6 +46,7 @@ def read_run(mode, number, path, wire_mbps):
     return {
         "mode": mode, "run": number,
         "wire_s": upload["model_bytes"] * 8e-6 / wire_mbps,
+        "sent_mb": upload["sent_bytes"] / 1e6,
         "acked_s": (upload["acked_ms"] - upload["start_ms"]) / 1e3,
         "ready_s": (upload["ready_ms"] - upload["start_ms"]) / 1e3,
         "creation_s": upload["creation_ms"] / 1e3,

@@ -162,7 +162,12 @@ class CheckQueries(ScriptTest):
             self.assertEqual(status, 1, top)
             self.assertIn("query 2", err)
 
-    def test_fallback_loss_and_missing_end_fail(self):
+    def test_fallback_is_told(self):
+        status, out, _ = self.check(self.query(1, fallback="deadline"), self.query(2), self.UPLOAD, self.SUMMARY)
+        self.assertEqual(status, 0)
+        self.assertIn("query 1 was finished on the device: deadline", out)
+
+    def test_loss_missing_end_and_last_query_without_edge_fail(self):
         for events in ((self.query(1), self.query(2, fallback="deadline"), self.UPLOAD, self.SUMMARY),
                        (self.query(1), self.UPLOAD, {**self.SUMMARY, "lost": 1}),
                        (self.query(1), self.query(2), self.SUMMARY),
