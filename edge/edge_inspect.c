@@ -1,33 +1,15 @@
-/* Everything here runs on the loop's thread and reads models under their own locks. Changes come
- * from other threads: they post one task, which looks at every watch; a watch whose stream still
- * has an event to send is looked at again when that is gone, so that a slow reader misses states
- * but never the latest. */
+/* Everything here runs on the loop's thread and reads models under their own locks. */
 #include "edge/edge_inspect.h"
 
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/ll_clock.h"
-#include "core/ll_log.h"
 #include "core/ll_version.h"
+#include "edge/edge_watch.h"
 #include "edge/edge_wire.h"
 
-struct watch {
-    struct edge_inspect *inspect;
-    struct watch *next;
-    struct rpc_stream *stream;
-    /* NULL before the request. */
-    struct edge_model *model;
-    bool is_over;
-    /* What was told last. */
-    bool has_told;
-    struct edge_model_info told;
-};
-
 struct edge_inspect {
-    struct rpc_loop *loop;
     struct edge_models *models;
     const struct ll_engine *engine;
     const char *creation;
@@ -36,27 +18,7 @@ struct edge_inspect {
     int limit_count;
     int64_t started_ns;
     atomic_bool is_draining;
-    struct rpc_task drain;
-    struct rpc_task changed;
-    atomic_bool is_changed_posted;
-    /* The loop's. */
-    struct watch *watches;
 };
-
-static Layerlift__V1__ModelState wire_state(edge_model_state state)
-{
-    switch (state) {
-    case EDGE_MODEL_PARTIAL:
-        return LAYERLIFT__V1__MODEL_STATE__MODEL_STATE_PARTIAL;
-    case EDGE_MODEL_CREATING:
-        return LAYERLIFT__V1__MODEL_STATE__MODEL_STATE_CREATING;
-    case EDGE_MODEL_READY:
-        return LAYERLIFT__V1__MODEL_STATE__MODEL_STATE_READY;
-    case EDGE_MODEL_FAILED:
-        return LAYERLIFT__V1__MODEL_STATE__MODEL_STATE_FAILED;
-    }
-    return LAYERLIFT__V1__MODEL_STATE__MODEL_STATE_UNSPECIFIED;
-}
 
 /* ---- One model ---- */
 
@@ -74,7 +36,7 @@ static void fill_summary(struct summary *summary, struct edge_model *model)
     edge_wire_clean(info->failure.text);
     layerlift__v1__model__init(message);
     message->model_id = (char *)edge_model_id_text(model);
-    message->state = wire_state(info->state);
+    message->state = edge_watch_state(info->state);
     message->layer_count = (uint32_t)edge_model_table(model)->layer_count;
     message->prefix = (uint32_t)info->prefix;
     message->weight_bytes = (uint64_t)edge_model_table(model)->blob_bytes;
@@ -291,170 +253,7 @@ static void get_server_info(void *arg, struct rpc_stream *stream, const uint8_t 
     free(info.limits);
 }
 
-/* ---- WatchModel ---- */
-
-static void end_watch(struct watch *watch, ll_status status, const char *text)
-{
-    watch->is_over = true;
-    edge_model_unref(watch->model);
-    watch->model = NULL;
-    rpc_stream_finish(watch->stream, status, text);
-}
-
-static bool is_same(const struct edge_model_info *a, const struct edge_model_info *b)
-{
-    return a->state == b->state && a->prefix == b->prefix &&
-           a->received_bytes == b->received_bytes && a->creations == b->creations &&
-           strcmp(a->failure.text, b->failure.text) == 0;
-}
-
-/* Tells the model's state, if it differs from what was told and the stream has nothing else to
- * send. */
-static void look(struct watch *watch)
-{
-    if (!watch->model || watch->is_over || rpc_stream_queued(watch->stream) > 0) {
-        return;
-    }
-    if (edge_model_is_removed(watch->model)) {
-        end_watch(watch, LL_E_NOT_FOUND, "the model was deleted");
-        return;
-    }
-    struct summary summary;
-    fill_summary(&summary, watch->model);
-    if (watch->has_told && is_same(&watch->told, &summary.info)) {
-        return;
-    }
-    watch->has_told = true;
-    watch->told = summary.info;
-    Layerlift__V1__ModelEvent event = LAYERLIFT__V1__MODEL_EVENT__INIT;
-    event.model_id = summary.message.model_id;
-    event.state = summary.message.state;
-    event.prefix = summary.message.prefix;
-    event.layer_count = summary.message.layer_count;
-    event.received_bytes = summary.message.received_bytes;
-    event.weight_bytes = summary.message.weight_bytes;
-    event.creations = summary.message.creations;
-    event.creation_ns = summary.message.creation_ns;
-    event.failure = summary.message.failure;
-    edge_send(watch->stream, &event.base);
-}
-
-static void on_watch_message(void *owner, struct rpc_stream *stream, const uint8_t *data,
-                             size_t bytes)
-{
-    struct watch *watch = owner;
-    struct ll_error err;
-    if (watch->is_over) {
-        return;
-    }
-    if (watch->model) {
-        end_watch(watch, LL_E_INVALID, "a second request");
-        return;
-    }
-    ProtobufCMessage *message =
-        unpack(stream, &layerlift__v1__watch_model_request__descriptor, data, bytes);
-    if (!message) {
-        watch->is_over = true;
-        return;
-    }
-    const Layerlift__V1__WatchModelRequest *request = (Layerlift__V1__WatchModelRequest *)message;
-    ll_status status =
-        edge_models_find(watch->inspect->models, request->model_id, &watch->model, &err);
-    protobuf_c_message_free_unpacked(message, NULL);
-    if (status != LL_OK) {
-        end_watch(watch, status, err.text);
-        return;
-    }
-    look(watch);
-}
-
-static void on_watch_half_close(void *owner, struct rpc_stream *stream)
-{
-    struct watch *watch = owner;
-    (void)stream;
-    if (!watch->model && !watch->is_over) {
-        end_watch(watch, LL_E_INVALID, "the stream ended without a request");
-    }
-}
-
-static void on_watch_writable(void *owner, struct rpc_stream *stream)
-{
-    (void)stream;
-    look(owner);
-}
-
-static void on_watch_closed(void *owner, struct rpc_stream *stream, ll_status status,
-                            const char *message)
-{
-    struct watch *watch = owner;
-    (void)status;
-    (void)message;
-    struct watch **link = &watch->inspect->watches;
-    while (*link != watch) {
-        link = &(*link)->next;
-    }
-    *link = watch->next;
-    edge_model_unref(watch->model);
-    rpc_stream_unref(stream);
-    free(watch);
-}
-
-static void open_watch(void *arg, struct rpc_stream *stream)
-{
-    static const struct rpc_stream_handler handler = {
-        .on_message = on_watch_message,
-        .on_half_close = on_watch_half_close,
-        .on_writable = on_watch_writable,
-        .on_closed = on_watch_closed,
-    };
-    struct edge_inspect *inspect = arg;
-    struct watch *watch = calloc(1, sizeof(*watch));
-    if (!watch || atomic_load(&inspect->is_draining)) {
-        rpc_stream_finish(stream, watch ? LL_E_UNAVAILABLE : LL_E_NO_MEMORY,
-                          watch ? "the server is shutting down" : "out of memory");
-        free(watch);
-        return;
-    }
-    watch->inspect = inspect;
-    watch->stream = rpc_stream_ref(stream);
-    watch->next = inspect->watches;
-    inspect->watches = watch;
-    rpc_server_accept(stream, &handler, watch);
-}
-
 /* ---- The service ---- */
-
-static void run_changed(struct rpc_task *task)
-{
-    struct edge_inspect *inspect =
-        (struct edge_inspect *)(void *)((char *)task - offsetof(struct edge_inspect, changed));
-    atomic_store(&inspect->is_changed_posted, false);
-    for (struct watch *watch = inspect->watches; watch; watch = watch->next) {
-        look(watch);
-    }
-}
-
-static void run_drain(struct rpc_task *task)
-{
-    struct edge_inspect *inspect =
-        (struct edge_inspect *)(void *)((char *)task - offsetof(struct edge_inspect, drain));
-    for (struct watch *watch = inspect->watches; watch; watch = watch->next) {
-        if (!watch->is_over) {
-            end_watch(watch, LL_E_UNAVAILABLE, "the server is shutting down");
-        }
-    }
-}
-
-/* Observes all models, on any thread. */
-static void on_changed(void *arg, struct edge_model *model, edge_change change)
-{
-    struct edge_inspect *inspect = arg;
-    (void)model;
-    (void)change;
-    if (!atomic_exchange(&inspect->is_changed_posted, true)) {
-        rpc_loop_post(inspect->loop, &inspect->changed);
-    }
-}
 
 ll_status edge_inspect_create(const struct edge_inspect_config *config,
                               struct edge_inspect **out_inspect)
@@ -469,7 +268,6 @@ ll_status edge_inspect_create(const struct edge_inspect_config *config,
     for (int i = 0; i < config->limit_count; i++) {
         limits[i] = config->limits[i];
     }
-    inspect->loop = config->loop;
     inspect->models = config->models;
     inspect->engine = config->engine;
     inspect->creation = config->creation;
@@ -477,9 +275,6 @@ ll_status edge_inspect_create(const struct edge_inspect_config *config,
     inspect->limits = limits;
     inspect->limit_count = config->limit_count;
     inspect->started_ns = ll_clock_now_ns();
-    inspect->changed.run = run_changed;
-    inspect->drain.run = run_drain;
-    edge_models_observe(config->models, on_changed, inspect);
     *out_inspect = inspect;
     return LL_OK;
 }
@@ -510,12 +305,10 @@ ll_status edge_inspect_add(struct edge_inspect *inspect, struct rpc_server *serv
             return status;
         }
     }
-    return rpc_server_add(server, "/layerlift.v1.EdgeOffload/WatchModel", open_watch, inspect);
+    return LL_OK;
 }
 
 void edge_inspect_drain(struct edge_inspect *inspect)
 {
-    if (!atomic_exchange(&inspect->is_draining, true)) {
-        rpc_loop_post(inspect->loop, &inspect->drain);
-    }
+    atomic_store(&inspect->is_draining, true);
 }

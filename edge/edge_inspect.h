@@ -1,4 +1,4 @@
-/* ListModels, GetModel, WatchModel, DeleteModel and GetServerInfo.
+/* ListModels, GetModel, DeleteModel and GetServerInfo.
  *
  * Threads: create, add, destroy on one; drain from any. Destroy after the loop. */
 #ifndef EDGE_INSPECT_H
@@ -8,7 +8,6 @@
 
 #include "core/ll_status.h"
 #include "edge/edge_models.h"
-#include "rpc/rpc_loop.h"
 #include "rpc/rpc_server.h"
 
 struct edge_inspect;
@@ -20,7 +19,6 @@ struct edge_limit {
 };
 
 struct edge_inspect_config {
-    struct rpc_loop *loop;
     struct edge_models *models;
     const struct ll_engine *engine;
     /* "threaded" or "inline"; static storage. */
@@ -39,7 +37,7 @@ void edge_inspect_destroy(struct edge_inspect *inspect);
 /* Adds the methods to a server, before its start. */
 LL_MUST_USE ll_status edge_inspect_add(struct edge_inspect *inspect, struct rpc_server *server);
 
-/* Ends all watches, and says "draining" from now on. */
+/* GetServerInfo says "draining" from now on. */
 void edge_inspect_drain(struct edge_inspect *inspect);
 
 #endif

@@ -11,6 +11,7 @@
 #include "edge/edge_offload.h"
 #include "edge/edge_store.h"
 #include "edge/edge_upload.h"
+#include "edge/edge_watch.h"
 #include "proto/descriptors.h"
 #include "rpc/rpc_loop.h"
 #include "rpc/rpc_server.h"
@@ -27,6 +28,7 @@ struct edge_server {
     struct edge_uploads *uploads;
     struct edge_offloads *offloads;
     struct edge_inspect *inspect;
+    struct edge_watches *watches;
 };
 
 void edge_server_config_default(struct edge_server_config *config)
@@ -92,7 +94,6 @@ static ll_status create_inspect(struct edge_server *server, const struct edge_se
         {"tensor_bytes", LL_LIMIT_TENSOR_BYTES},
     };
     const struct edge_inspect_config inspect = {
-        .loop = server->loop,
         .models = server->models,
         .engine = config->engine,
         .creation = config->is_inline ? "inline" : "threaded",
@@ -123,6 +124,9 @@ static ll_status create_services(struct edge_server *server,
     if (status == LL_OK) {
         status = create_inspect(server, config);
     }
+    if (status == LL_OK) {
+        status = edge_watches_create(server->loop, server->models, &server->watches);
+    }
     return status;
 }
 
@@ -134,6 +138,9 @@ static ll_status add_services(struct edge_server *server)
     }
     if (status == LL_OK) {
         status = edge_inspect_add(server->inspect, server->rpc);
+    }
+    if (status == LL_OK) {
+        status = edge_watches_add(server->watches, server->rpc);
     }
     if (status == LL_OK) {
         status = rpc_server_add_health(server->rpc);
@@ -203,6 +210,7 @@ void edge_server_stop(struct edge_server *server, int64_t drain_ns)
     edge_uploads_drain(server->uploads);
     edge_offloads_drain(server->offloads);
     edge_inspect_drain(server->inspect);
+    edge_watches_drain(server->watches);
     rpc_server_stop(server->rpc, drain_ns);
 }
 
@@ -222,6 +230,7 @@ void edge_server_destroy(struct edge_server *server)
     }
     edge_uploads_destroy(server->uploads);
     rpc_loop_destroy(server->loop);
+    edge_watches_destroy(server->watches);
     edge_inspect_destroy(server->inspect);
     edge_offloads_destroy(server->offloads);
     edge_executor_destroy(server->executor);

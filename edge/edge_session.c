@@ -20,8 +20,6 @@
 #include "edge/edge_wire.h"
 
 enum {
-    /* Rejected blobs after which a session ends: the device's file does not have its digests. */
-    LIMIT_REJECTIONS = 16,
     /* Credit events wait while the stream has more than this to send. */
     QUEUED_EVENTS = 1,
     /* Other events wait while it has more than this: a device that does not read costs little. */
@@ -79,7 +77,7 @@ void edge_session_end(struct edge_session *session, ll_status status, const char
 
 /* ---- Events ---- */
 
-static void send_event(struct edge_session *session, const Layerlift__V1__UploadEvent *event)
+void edge_session_send(struct edge_session *session, const Layerlift__V1__UploadEvent *event)
 {
     edge_send(session->stream, &event->base);
 }
@@ -128,9 +126,7 @@ static uint64_t grant(struct edge_session *session)
     return granted_bytes;
 }
 
-/* Tells credit and receipts, unless events wait already: then the latest go when those have gone.
- */
-static void send_credit(struct edge_session *session)
+void edge_session_send_credit(struct edge_session *session)
 {
     if (!session->model) {
         return;
@@ -145,7 +141,7 @@ static void send_credit(struct edge_session *session)
     Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
     event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_CREDIT;
     event.credit = &credit;
-    send_event(session, &event);
+    edge_session_send(session, &event);
 }
 
 /* Whether the stream takes an event now; if not, edge_session_update comes again. */
@@ -161,7 +157,7 @@ void edge_session_writable(struct edge_session *session)
         edge_session_update(session);
     }
     if (session->owes_credit) {
-        send_credit(session);
+        edge_session_send_credit(session);
     }
 }
 
@@ -178,7 +174,7 @@ static void tell_blobs(struct edge_session *session)
         Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
         event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_AVAILABLE;
         event.blob_available = &available;
-        send_event(session, &event);
+        edge_session_send(session, &event);
     }
 }
 
@@ -207,7 +203,7 @@ static void tell_partitions(struct edge_session *session)
         Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
         event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_PARTITION_RECEIVED;
         event.partition_received = &received;
-        send_event(session, &event);
+        edge_session_send(session, &event);
     }
 }
 
@@ -225,7 +221,7 @@ static void send_prefix(struct edge_session *session, const struct edge_creation
     Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
     event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_PREFIX_READY;
     event.prefix_ready = &ready;
-    send_event(session, &event);
+    edge_session_send(session, &event);
 }
 
 /* The model is ready: the last event, and the end. */
@@ -247,7 +243,7 @@ static void send_complete(struct edge_session *session)
     event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_COMPLETE;
     event.complete = &complete;
     leave_model(session);
-    send_event(session, &event);
+    edge_session_send(session, &event);
     edge_session_end(session, LL_OK, "%s", "");
     edge_model_unref(model);
 }
@@ -283,7 +279,7 @@ void edge_session_update(struct edge_session *session)
         return;
     }
     if (session->owes_credit) {
-        send_credit(session);
+        edge_session_send_credit(session);
     }
     if (session->has_half_closed && !is_busy) {
         edge_session_end(session, LL_OK, "%s", "");
@@ -366,7 +362,7 @@ static ll_status send_accepted(struct edge_session *session)
         Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
         event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_ACCEPTED;
         event.accepted = &accepted;
-        send_event(session, &event);
+        edge_session_send(session, &event);
         status = LL_OK;
     }
     free(offsets);
@@ -414,155 +410,4 @@ void edge_session_open(struct edge_session *session, const Layerlift__V1__Upload
     }
     edge_creator_wake(session->sessions->creator, model);
     edge_session_update(session);
-}
-
-/* ---- Chunks ---- */
-
-/* Where the chunk belongs. LL_OK with a NULL blob: to be dropped. */
-static ll_status check_chunk(struct edge_session *session, const Layerlift__V1__Chunk *chunk,
-                             struct edge_blob **out_blob, struct ll_error *err)
-{
-    const struct ll_table *table = edge_model_table(session->model);
-    *out_blob = NULL;
-    if (chunk->layer >= (uint32_t)table->layer_count) {
-        return ll_fail(err, LL_E_INVALID, "chunk: there is no layer %u, the model has %d",
-                       chunk->layer, table->layer_count);
-    }
-    if (chunk->encoding != LAYERLIFT__V1__ENCODING__ENCODING_UNSPECIFIED &&
-        chunk->encoding != LAYERLIFT__V1__ENCODING__ENCODING_RAW) {
-        return ll_fail(err, LL_E_INVALID, "chunk of layer %u: encoding %d is not known here",
-                       chunk->layer, (int)chunk->encoding);
-    }
-    struct edge_session_layer *layer = &session->layers[chunk->layer];
-    struct edge_blob *blob = edge_model_blob(session->model, (int)chunk->layer);
-    if (!blob || layer->was_here) {
-        return ll_fail(err, LL_E_INVALID, "chunk of layer %u: %s", chunk->layer,
-                       blob ? "its blob was here when the upload began" : "it has no weights");
-    }
-    uint64_t size = (uint64_t)edge_blob_bytes(blob);
-    if (chunk->offset > size || chunk->data.len > size - chunk->offset) {
-        return ll_fail(err, LL_E_INVALID,
-                       "chunk of layer %u: %zu bytes at %" PRIu64 " lie beyond its blob of %" PRIu64
-                       " bytes",
-                       chunk->layer, chunk->data.len, chunk->offset, size);
-    }
-    if (layer->was_rejected && chunk->offset == 0) {
-        layer->next_offset = 0;
-    }
-    if (chunk->offset == (uint64_t)layer->next_offset) {
-        layer->next_offset += (int64_t)chunk->data.len;
-        *out_blob = blob;
-        return LL_OK;
-    }
-    if (layer->was_rejected) {
-        return LL_OK;
-    }
-    return ll_fail(err, LL_E_INVALID,
-                   "chunk of layer %u: out of order, it begins at %" PRIu64 " instead of %lld",
-                   chunk->layer, chunk->offset, (long long)layer->next_offset);
-}
-
-/* Tells the device to send a layer's blob again. */
-static void reject_layer(struct edge_session *session, int index, const char *reason)
-{
-    struct edge_session_layer *layer = &session->layers[index];
-    layer->was_rejected = true;
-    layer->next_offset = 0;
-    Layerlift__V1__BlobRejected rejected = LAYERLIFT__V1__BLOB_REJECTED__INIT;
-    rejected.layer = (uint32_t)index;
-    rejected.reason = (char *)reason;
-    Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
-    event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_REJECTED;
-    event.blob_rejected = &rejected;
-    send_event(session, &event);
-}
-
-/* The blob's bytes are forgotten: every device that has it begins again. */
-static void reject_blob(struct edge_sessions *sessions, const struct edge_blob *blob,
-                        const char *reason)
-{
-    for (struct edge_session *s = sessions->first; s; s = s->next) {
-        int count = s->model ? edge_model_table(s->model)->layer_count : 0;
-        for (int i = 0; i < count; i++) {
-            /* Who has not begun need not begin again. */
-            if (edge_model_blob(s->model, i) == blob && s->layers[i].next_offset > 0) {
-                reject_layer(s, i, reason);
-            }
-        }
-        send_credit(s);
-    }
-}
-
-static void wake_creator(void *arg, struct edge_model *model)
-{
-    struct edge_sessions *sessions = arg;
-    edge_models_notify(sessions->models, model, EDGE_CHANGE_BLOB);
-    edge_creator_wake(sessions->creator, model);
-}
-
-static ll_status write_chunk(struct edge_session *session, const Layerlift__V1__Chunk *chunk,
-                             struct edge_blob *blob, edge_write_outcome *out_outcome,
-                             struct ll_error *err)
-{
-    ll_status status = edge_blob_write(blob, (int64_t)chunk->offset, chunk->data.data,
-                                       chunk->data.len, out_outcome, err);
-    /* Store or disk are full: models that nobody uses make room. */
-    while (status == LL_E_EXHAUSTED && edge_models_evict(session->sessions->models)) {
-        status = edge_blob_write(blob, (int64_t)chunk->offset, chunk->data.data, chunk->data.len,
-                                 out_outcome, err);
-    }
-    return status;
-}
-
-static void deal_with_outcome(struct edge_session *session, int layer, struct edge_blob *blob,
-                              edge_write_outcome outcome)
-{
-    struct edge_sessions *sessions = session->sessions;
-    switch (outcome) {
-    case EDGE_WRITE_KEPT:
-        edge_models_notify(sessions->models, session->model, EDGE_CHANGE_BYTES);
-        break;
-    case EDGE_WRITE_COMPLETED:
-        session->layers[layer].is_known = true;
-        edge_session_update(session);
-        edge_models_with_blob(sessions->models, blob, wake_creator, sessions);
-        break;
-    case EDGE_WRITE_REJECTED:
-        ll_log(LL_LOG_WARN, "upload", "session %u: layer %d's bytes do not have its digest",
-               session->number, layer);
-        reject_blob(sessions, blob, "the bytes do not have the digest of the manifest");
-        session->rejections++;
-        break;
-    case EDGE_WRITE_BEYOND:
-        reject_layer(session, layer, "the bytes before these were lost");
-        send_credit(session);
-        break;
-    }
-    if (session->rejections >= LIMIT_REJECTIONS) {
-        edge_session_end(session, LL_E_INVALID, "%d blobs did not have their digests",
-                         session->rejections);
-    }
-}
-
-void edge_session_chunk(struct edge_session *session, const Layerlift__V1__Chunk *chunk)
-{
-    struct ll_error err = {""};
-    struct edge_blob *blob = NULL;
-    if (session->is_over || !session->model) {
-        return;
-    }
-    edge_write_outcome outcome = EDGE_WRITE_KEPT;
-    ll_status status = check_chunk(session, chunk, &blob, &err);
-    if (status == LL_OK && blob) {
-        status = write_chunk(session, chunk, blob, &outcome, &err);
-    }
-    if (status != LL_OK) {
-        edge_session_end(session, status, "%s", err.text);
-        return;
-    }
-    session->received_bytes += chunk->data.len;
-    send_credit(session);
-    if (blob) {
-        deal_with_outcome(session, (int)chunk->layer, blob, outcome);
-    }
 }

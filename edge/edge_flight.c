@@ -1,0 +1,255 @@
+/* A cancel, a deadline or the stream's end meets a query in exactly one of these places:
+ *
+ *     receiving --all bytes--> submitted --task--> answering --last chunk--> gone
+ *         \______________________/ cancel, deadline: answered with a status (an error's answer has
+ * no chunks); a job that runs already is abandoned and freed when it comes back
+ *
+ * Answers are sent in turns, a chunk of each, and never more than two messages ahead of the stream:
+ * a small answer waits for one chunk of a large one, not for all. */
+#include "edge/edge_flight.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "core/ll_log.h"
+
+enum {
+    ANSWER_CHUNK_BYTES = 64 << 10,
+    QUEUED_MESSAGES = 2,
+};
+
+void edge_offload_unref(struct edge_offload *offload)
+{
+    if (--offload->refs == 0) {
+        rpc_stream_unref(offload->stream);
+        free(offload);
+    }
+}
+
+void edge_offload_account(struct edge_offload *offload, int64_t bytes)
+{
+    offload->bytes += bytes;
+    offload->service->bytes += bytes;
+}
+
+/* The stream knows the query no more. */
+static void forget(struct edge_query *query)
+{
+    edge_offload_account(query->offload, -query->bytes);
+    query->offload->query_count--;
+    query->bytes = 0;
+}
+
+void edge_offload_end(struct edge_offload *offload, ll_status status, const char *text)
+{
+    if (offload->is_over) {
+        return;
+    }
+    offload->is_over = true;
+    if (status != LL_OK) {
+        ll_log(LL_LOG_WARN, "offload", "stream of %s ended: %s: %s",
+               rpc_stream_peer(offload->stream), ll_status_text(status), text);
+    }
+    rpc_stream_finish(offload->stream, status, text);
+}
+
+void edge_offload_end_if_done(struct edge_offload *offload)
+{
+    if (offload->query_count > 0) {
+        return;
+    }
+    if (offload->has_half_closed) {
+        edge_offload_end(offload, LL_OK, NULL);
+    } else if (offload->service->is_draining) {
+        edge_offload_end(offload, LL_E_UNAVAILABLE, "the server is shutting down");
+    }
+}
+
+/* ---- Answers ---- */
+
+static struct edge_query *first_answer(struct edge_offload *offload)
+{
+    struct edge_query *query = offload->answering;
+    offload->answering = query->next;
+    if (!offload->answering) {
+        offload->answering_last = &offload->answering;
+    }
+    return query;
+}
+
+static void last_answer(struct edge_offload *offload, struct edge_query *query)
+{
+    query->next = NULL;
+    *offload->answering_last = query;
+    offload->answering_last = &query->next;
+}
+
+void edge_offload_pump(struct edge_offload *offload)
+{
+    while (!offload->is_over && offload->answering &&
+           rpc_stream_queued(offload->stream) < QUEUED_MESSAGES) {
+        struct edge_query *query = first_answer(offload);
+        bool is_last = false;
+        ll_status status = edge_query_send(query, offload->stream, ANSWER_CHUNK_BYTES, &is_last);
+        if (status == LL_OK && !is_last) {
+            last_answer(offload, query);
+            continue;
+        }
+        forget(query);
+        edge_query_destroy(query);
+        if (status == LL_E_NO_MEMORY) {
+            edge_offload_end(offload, status, "out of memory for an answer");
+        }
+    }
+    edge_offload_end_if_done(offload);
+}
+
+static void take_out(struct edge_query *query)
+{
+    struct edge_query **link = &query->offload->open;
+    while (*link != query) {
+        link = &(*link)->next;
+    }
+    *link = query->next;
+    query->next = NULL;
+}
+
+static void remember(struct edge_offload *offload, uint64_t id)
+{
+    offload->answered[offload->answered_count++ % EDGE_OFFLOAD_REMEMBERED_IDS] = id;
+}
+
+/* The query's job is over, or it failed before: its answer takes its turn. */
+static void answer(struct edge_query *query)
+{
+    struct edge_offload *offload = query->offload;
+    rpc_timer_destroy(query->timer);
+    query->timer = NULL;
+    remember(offload, query->id);
+    if (edge_query_answer(query) != LL_OK) {
+        forget(query);
+        edge_query_destroy(query);
+        edge_offload_end(offload, LL_E_NO_MEMORY, "out of memory for an answer");
+        return;
+    }
+    last_answer(offload, query);
+    edge_offload_pump(offload);
+}
+
+static void fail(struct edge_query *query, ll_status status, const char *text)
+{
+    edge_query_fail(query, status, text);
+    answer(query);
+}
+
+/* ---- Jobs ---- */
+
+/* A task on the loop: the executor is done with the query. */
+static void job_came_back(struct rpc_task *task)
+{
+    struct edge_query *query =
+        (struct edge_query *)(void *)((char *)task - offsetof(struct edge_query, done));
+    struct edge_offload *offload = query->offload;
+    if (query->is_abandoned) {
+        edge_query_destroy(query);
+    } else {
+        take_out(query);
+        answer(query);
+    }
+    edge_offload_unref(offload);
+}
+
+static void on_job_done(struct edge_job *job)
+{
+    struct edge_query *query = (struct edge_query *)(void *)job;
+    rpc_loop_post(query->offload->service->loop, &query->done);
+}
+
+void edge_offload_submit(struct edge_query *query)
+{
+    struct edge_job *job = &query->job;
+    job->prefix = edge_model_prefix(job->model);
+    if (job->prefix <= job->first && job->prefix >= job->least_prefix) {
+        /* Nothing to run: no reason to stand in the queue. */
+        take_out(query);
+        job->reached = job->first;
+        answer(query);
+        return;
+    }
+    query->state = EDGE_QUERY_SUBMITTED;
+    query->job.done = on_job_done;
+    query->done.run = job_came_back;
+    query->offload->refs++;
+    edge_executor_submit(query->offload->service->executor, &query->job);
+}
+
+/* Takes a query out of its place before its time. Returns it, or NULL if its job runs: then it goes
+ * when the job comes back. */
+static struct edge_query *withdraw(struct edge_query *query)
+{
+    struct edge_offload *offload = query->offload;
+    take_out(query);
+    rpc_timer_destroy(query->timer);
+    query->timer = NULL;
+    if (query->state != EDGE_QUERY_SUBMITTED) {
+        return query;
+    }
+    if (edge_executor_cancel(offload->service->executor, &query->job)) {
+        edge_offload_unref(offload);
+        return query;
+    }
+    query->is_abandoned = true;
+    return NULL;
+}
+
+void edge_offload_give_up(struct edge_query *query, ll_status status, const char *text)
+{
+    struct edge_offload *offload = query->offload;
+    uint64_t id = query->id;
+    int prefix = query->job.model ? edge_model_prefix(query->job.model) : 0;
+    struct edge_query *withdrawn = withdraw(query);
+    if (!withdrawn) {
+        /* The job has the query: another one carries the answer. Its memory stays accounted for
+         * until then by the executor's own bound, one run a thread. */
+        forget(query);
+        withdrawn = edge_query_create(id);
+        if (!withdrawn) {
+            edge_offload_end(offload, LL_E_NO_MEMORY, "out of memory for an answer");
+            return;
+        }
+        withdrawn->offload = offload;
+        offload->query_count++;
+    }
+    withdrawn->job.prefix = prefix;
+    fail(withdrawn, status, text);
+}
+
+void edge_offload_stop_answer(struct edge_query *query)
+{
+    struct edge_offload *offload = query->offload;
+    struct edge_query **link = &offload->answering;
+    while (*link != query) {
+        link = &(*link)->next;
+    }
+    *link = query->next;
+    if (offload->answering_last == &query->next) {
+        offload->answering_last = link;
+    }
+    forget(query);
+    edge_query_destroy(query);
+    edge_offload_end_if_done(offload);
+}
+
+void edge_offload_drop_all(struct edge_offload *offload)
+{
+    while (offload->open) {
+        struct edge_query *query = offload->open;
+        forget(query);
+        edge_query_destroy(withdraw(query));
+    }
+    while (offload->answering) {
+        struct edge_query *query = first_answer(offload);
+        forget(query);
+        edge_query_destroy(query);
+    }
+}

@@ -1,0 +1,79 @@
+/* The queries in flight on one Offload stream: their jobs, and their answers in turn.
+ *
+ * Internal to the Offload service. edge_offload.c reads what the device sends; edge_flight.c does
+ * what comes after.
+ *
+ * Threads: the loop's. */
+#ifndef EDGE_FLIGHT_H
+#define EDGE_FLIGHT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "edge/edge_executor.h"
+#include "edge/edge_models.h"
+#include "edge/edge_query.h"
+#include "rpc/rpc_loop.h"
+#include "rpc/rpc_stream.h"
+
+/* Answered queries whose chunks may still be on their way. */
+enum { EDGE_OFFLOAD_REMEMBERED_IDS = 256 };
+
+/* The service. */
+struct edge_offloads {
+    struct rpc_loop *loop;
+    struct edge_models *models;
+    struct edge_executor *executor;
+    int most_queries;
+    int64_t most_stream_bytes;
+    int64_t most_server_bytes;
+    atomic_bool is_drain_posted;
+    struct rpc_task drain;
+    /* The loop's. */
+    bool is_draining;
+    int64_t bytes;
+    struct edge_offload *first;
+};
+
+/* One stream. */
+struct edge_offload {
+    struct edge_offloads *service;
+    struct edge_offload *next;
+    struct rpc_stream *stream;
+    /* The stream, and every job that the executor has. */
+    int refs;
+    bool is_over;
+    bool has_half_closed;
+    int64_t bytes;
+    int query_count;
+    /* Those that receive or are submitted; and those that are answered, in turn. */
+    struct edge_query *open;
+    struct edge_query *answering;
+    struct edge_query **answering_last;
+    uint64_t answered[EDGE_OFFLOAD_REMEMBERED_IDS];
+    unsigned answered_count;
+};
+
+void edge_offload_unref(struct edge_offload *offload);
+/* Bytes of tensors that the stream's queries take (or give back). */
+void edge_offload_account(struct edge_offload *offload, int64_t bytes);
+/* Ends the call. Harmless when it has ended. */
+void edge_offload_end(struct edge_offload *offload, ll_status status, const char *text);
+/* Ends a stream that has nothing more to do: after a half-close, or when the server drains. */
+void edge_offload_end_if_done(struct edge_offload *offload);
+
+/* All tensors of an open query are here: it goes to the executor, and is answered when it comes
+ * back.
+ */
+void edge_offload_submit(struct edge_query *query);
+/* Answers an open query with an error, whatever it is doing. */
+void edge_offload_give_up(struct edge_query *query, ll_status status, const char *text);
+/* Sends of the answers what the stream takes, one message of each in turn. */
+void edge_offload_pump(struct edge_offload *offload);
+/* Stops answering a query. */
+void edge_offload_stop_answer(struct edge_query *query);
+/* Drops all queries: the stream is closed. */
+void edge_offload_drop_all(struct edge_offload *offload);
+
+#endif
