@@ -69,6 +69,18 @@ static void gather_list(struct dkb_onednn_context *context, const struct dkb_lay
     }
 }
 
+/* What Darknet expects to find in memory that it does not write itself. */
+static void prepare_memory(const struct dkb_layer *layer, float *output, float *scratch)
+{
+    if (layer->type == COST || (layer->type == REORG && layer->extra)) {
+        /* Darknet never writes all of these outputs: its constructors' zeros stay. */
+        memset(output, 0, (size_t)layer->outputs * sizeof(float));
+    } else if (layer->type == DECONVOLUTIONAL) {
+        /* Darknet clears its workspace there by multiplying with 0. */
+        memset(scratch, 0, layer->workspace_floats * sizeof(float));
+    }
+}
+
 void dkb_onednn_run_darknet(struct dkb_onednn_context *context, int index, float *output,
                             float *scratch)
 {
@@ -76,10 +88,7 @@ void dkb_onednn_run_darknet(struct dkb_onednn_context *context, int index, float
     const struct ll_table *table = &model->base.network->table;
     const struct dkb_layer *layer = &model->network->layers[index];
     const struct ll_layer *row = &table->layers[index];
-    if (layer->type == COST || (layer->type == REORG && layer->extra)) {
-        /* Darknet never writes all of these outputs: its constructors' zeros stay. */
-        memset(output, 0, (size_t)row->out_floats * sizeof(float));
-    }
+    prepare_memory(layer, output, scratch);
     struct layer copy = model->darknet->patterns[index];
     dkb_darknet_point(layer, &copy, output, scratch);
     float *own_scratch = scratch;

@@ -54,7 +54,10 @@ static struct dkb_onednn_layout decide(const struct dkb_onednn_engine *engine, i
 void dkb_onednn_decide_layouts(struct dkb_onednn_model *model)
 {
     const struct ll_table *table = &model->base.network->table;
-    model->layouts[0] = decide(model->engine, table->in_c, table->in_h, table->in_w, false);
+    bool has_shape = table->in_w > 0;
+    model->layouts[0] = has_shape
+                            ? decide(model->engine, table->in_c, table->in_h, table->in_w, false)
+                            : decide(model->engine, (int)table->in_floats, 1, 1, false);
     for (int i = 0; i < table->layer_count; i++) {
         const struct dkb_layer *layer = &model->network->layers[i];
         if (layer->out_w > 0) {

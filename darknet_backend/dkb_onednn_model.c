@@ -150,10 +150,11 @@ static ll_status create_next(struct dkb_onednn_creation *creation, int index, in
         dkb_onednn_create_darknet(creation, index);
         status = LL_OK;
     }
-    return status == LL_OK
-               ? LL_OK
-               : ll_fail(creation->err, status, "layer %d (%s) cannot be created: %s", index,
-                         model->base.network->table.layers[index].type, ll_status_text(status));
+    if (status == LL_E_NO_MEMORY) {
+        return ll_fail(creation->err, status, "no memory to create layer %d (%s)", index,
+                       model->base.network->table.layers[index].type);
+    }
+    return status;
 }
 
 static ll_status create_steps(struct dkb_onednn_creation *creation, int end)
@@ -180,8 +181,10 @@ static ll_status warm_up_with(struct ll_engine_context *context, struct ll_run *
         largest = floats > largest ? floats : largest;
     }
     float *zeros = calloc((size_t)largest, sizeof(*zeros));
-    ll_status status = LL_E_NO_MEMORY;
-    if (inputs && zeros) {
+    ll_status status = LL_OK;
+    if (!inputs || !zeros) {
+        status = ll_fail(err, LL_E_NO_MEMORY, "no memory to warm layers up");
+    } else {
         for (int i = 0; i < names->count; i++) {
             int name = names->names[i];
             inputs[i] = (struct ll_tensor_in){name, ll_table_tensor_floats(table, name), zeros};
@@ -202,9 +205,10 @@ static ll_status warm_up(struct dkb_onednn_creation *creation, int end)
     struct ll_names names = {0};
     struct ll_engine_context *context = NULL;
     ll_status status = ll_table_inputs(&model->base.network->table, creation->first, end, &names);
-    if (status == LL_OK) {
-        status = dkb_onednn_context_create(&model->base, &context, creation->err);
+    if (status != LL_OK) {
+        return ll_fail(creation->err, status, "no memory to warm layers up");
     }
+    status = dkb_onednn_context_create(&model->base, &context, creation->err);
     if (status == LL_OK) {
         struct ll_run run = {.first = creation->first, .end = end};
         status = warm_up_with(context, &run, &names, creation->err);

@@ -57,7 +57,7 @@ struct answer {
 /* Everything from the engine to the answer; what was made stays the same whatever fails. */
 static ll_status work(struct engine_fixture *fixture, struct answer *answer, struct ll_error *err)
 {
-    const struct dkb_engine_config config = {.name = "darknet", .threads = 1};
+    const struct dkb_engine_config config = {.name = engine_fixture_engine(), .threads = 1};
     int layers = fixture->table->layer_count;
     struct ll_engine *engine = NULL;
     struct ll_engine_model *model = NULL;

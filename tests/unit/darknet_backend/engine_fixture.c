@@ -25,11 +25,22 @@ static void *must_allocate(size_t count, size_t bytes)
     return memory;
 }
 
+const char *engine_fixture_engine(void)
+{
+    const char *name = getenv("LL_TEST_ENGINE");
+    return name ? name : "darknet";
+}
+
 void engine_fixture_init(struct engine_fixture *fixture, const char *cfg)
+{
+    engine_fixture_init_as(fixture, engine_fixture_engine(), cfg);
+}
+
+void engine_fixture_init_as(struct engine_fixture *fixture, const char *engine, const char *cfg)
 {
     struct ll_error err = {{0}};
     *fixture = (struct engine_fixture){0};
-    const struct dkb_engine_config config = {.name = "darknet", .threads = 1};
+    const struct dkb_engine_config config = {.name = engine, .threads = 1};
     must(dkb_engine_create(&config, &fixture->engine, &err), &err);
     must(ll_engine_parse(fixture->engine, cfg, strlen(cfg), &fixture->network, &err), &err);
     fixture->table = &fixture->network->table;

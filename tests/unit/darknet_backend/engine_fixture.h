@@ -1,5 +1,5 @@
-/* A model of the `darknet` engine with seeded weights, for tests. Failures to make one end the
- * test. */
+/* A model with seeded weights, for tests; its engine is the one that $LL_TEST_ENGINE names, or
+ * `darknet`. Failures to make one end the test. */
 #ifndef ENGINE_FIXTURE_H
 #define ENGINE_FIXTURE_H
 
@@ -18,8 +18,13 @@ struct engine_fixture {
     float *input;
 };
 
+/* The engine under test. */
+const char *engine_fixture_engine(void);
+
 /* The model's prefix is empty. */
 void engine_fixture_init(struct engine_fixture *fixture, const char *cfg);
+/* The same with the engine of that name. */
+void engine_fixture_init_as(struct engine_fixture *fixture, const char *engine, const char *cfg);
 void engine_fixture_finish(struct engine_fixture *fixture);
 
 /* Extends the model to `end`. */
