@@ -87,7 +87,7 @@ static bool create_once(struct edge_creator *creator, struct edge_model *model)
     if (end == first) {
         return false;
     }
-    struct edge_creation creation;
+    struct edge_creation creation = {.first = first, .end = first};
     struct ll_error err = {""};
     ll_status status = create_layers(model, end, &creation, &err);
     if (status == LL_OK) {

@@ -1,6 +1,7 @@
 #include "edge/edge_options.h"
 
 #include <argp.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/ll_log.h"
@@ -52,7 +53,9 @@ static const struct argp_option option_list[] = {
      "Compute threads of a creation, from 1 to 256 (default 1; the darknet engine always uses one)",
      0},
     {"store", OPT_STORE, "DIR", 0,
-     "Folder for uploaded weights (default: a temporary one, removed at the end)", 0},
+     "Folder for uploaded weights (default: a temporary one below $TMPDIR or /tmp, removed at the "
+     "end)",
+     0},
     {"store-mb", OPT_STORE_MB, "N", 0,
      "What all weights may take, in 10^6 bytes; models unused for longest make room (default 8000)",
      0},
@@ -197,6 +200,8 @@ void edge_options_parse(int argc, char **argv, struct edge_options *out_options)
     struct edge_options options = {.engine = "darknet", .threads = 1, .creation_threads = 1};
     edge_server_config_default(&options.server);
     options.server.executors = 0;
+    const char *parent = getenv("TMPDIR");
+    options.server.temporary_parent = parent && *parent ? parent : NULL;
     argp_program_version = "server (layerlift) " LL_VERSION;
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, &options);

@@ -52,6 +52,7 @@ static ll_status create_parts(struct edge_server *server, const struct edge_serv
                               struct ll_error *err)
 {
     const struct edge_store_config store = {.folder = config->store_folder,
+                                            .temporary_parent = config->temporary_parent,
                                             .budget_bytes = config->store_bytes};
     ll_status status = edge_store_create(&store, &server->store, err);
     if (status != LL_OK) {

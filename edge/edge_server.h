@@ -20,8 +20,9 @@ struct edge_server_config {
     struct ll_engine *engine;
     bool is_inline;
     int executors;
-    /* NULL: a temporary folder. */
+    /* NULL: a temporary folder below `temporary_parent` (NULL: /tmp). */
     const char *store_folder;
+    const char *temporary_parent;
     int64_t store_bytes;
     int models;
     int upload_sessions;

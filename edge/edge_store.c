@@ -79,20 +79,24 @@ static bool is_blob_name(const char *name)
     return size_digits > 0 && (*end == '\0' || strcmp(end, ".part") == 0);
 }
 
-/* Removes all blobs' files; returns how many there were. */
-static int remove_files(const char *path)
+static int is_blob_entry(const struct dirent *entry)
 {
-    DIR *folder = opendir(path);
-    if (!folder) {
-        return 0;
-    }
+    return is_blob_name(entry->d_name);
+}
+
+/* Removes all blobs' files; returns how many there were. */
+static int remove_files(const char *folder)
+{
+    struct dirent **entries = NULL;
+    char path[PATH_MAX + sizeof(entries[0]->d_name) + 1];
+    int count = scandir(folder, &entries, is_blob_entry, NULL);
     int removed = 0;
-    for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
-        if (is_blob_name(entry->d_name) && unlinkat(dirfd(folder), entry->d_name, 0) == 0) {
-            removed++;
-        }
+    for (int i = 0; i < count; i++) {
+        snprintf(path, sizeof(path), "%s/%s", folder, entries[i]->d_name);
+        removed += unlink(path) == 0;
+        free(entries[i]);
     }
-    closedir(folder);
+    free(entries);
     return removed;
 }
 
@@ -105,11 +109,10 @@ static void remove_leftovers(struct edge_store *store)
     }
 }
 
-static ll_status make_temporary(struct edge_store *store, struct ll_error *err)
+static ll_status make_temporary(struct edge_store *store, const char *parent, struct ll_error *err)
 {
-    const char *parent = getenv("TMPDIR");
     int length = snprintf(store->folder, sizeof(store->folder), "%s/layerlift-store-XXXXXX",
-                          parent && *parent ? parent : "/tmp");
+                          parent ? parent : "/tmp");
     if (length >= (int)sizeof(store->folder) || !mkdtemp(store->folder)) {
         return ll_fail(err, LL_E_IO, "store: a temporary folder %s cannot be made: %s",
                        store->folder, strerrordesc_np(errno));
@@ -163,8 +166,8 @@ ll_status edge_store_create(const struct edge_store_config *config, struct edge_
     store->lock_fd = -1;
     store->budget_bytes = config->budget_bytes;
     ll_mutex_init(&store->lock);
-    ll_status status =
-        config->folder ? make_folder(store, config->folder, err) : make_temporary(store, err);
+    ll_status status = config->folder ? make_folder(store, config->folder, err)
+                                      : make_temporary(store, config->temporary_parent, err);
     if (status == LL_OK) {
         status = take_folder(store, err);
     }

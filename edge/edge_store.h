@@ -24,8 +24,10 @@ struct edge_store;
 struct edge_blob;
 
 struct edge_store_config {
-    /* Made if it does not exist; NULL: a temporary folder below $TMPDIR, removed at the end. */
+    /* Made if it does not exist; NULL: a temporary folder, removed at the end. */
     const char *folder;
+    /* Where temporary folders are made; NULL: /tmp. */
+    const char *temporary_parent;
     /* What all blobs together may take. */
     int64_t budget_bytes;
 };

@@ -209,12 +209,12 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
     }
     Layerlift__V1__UploadRequest *request = (Layerlift__V1__UploadRequest *)message;
     status = check_request(upload, request, &err);
-    struct item *item = malloc(sizeof(*item));
-    if (status == LL_OK && !item) {
-        status = ll_fail(&err, LL_E_NO_MEMORY, "out of memory for a chunk");
+    struct item *item = NULL;
+    if (status == LL_OK) {
+        item = malloc(sizeof(*item));
+        status = item ? LL_OK : ll_fail(&err, LL_E_NO_MEMORY, "out of memory for a chunk");
     }
-    if (status != LL_OK) {
-        free(item);
+    if (!item) {
         layerlift__v1__upload_request__free_unpacked(request, NULL);
         refuse(upload, status, &err);
         return;

@@ -4,12 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <CUnit/CUnit.h>
-
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"
 #include "rpc/rpc_channel.h"
 #include "rpc/rpc_loop.h"
+#include "tests/support/ll_test.h"
 
 enum { PATIENCE_S = 30, MAX_ANSWERS = 64 };
 
@@ -529,7 +528,7 @@ bool edge_answer_is_right(const struct edge_answer *answer, const struct fake_mo
     fake_model_outputs(model, input_seed, first, answer->reached, &expected);
     bool is_right = answer->status == LL_OK && answer->tensors == expected.names.count &&
                     answer->floats == expected.floats &&
-                    memcmp(answer->data, expected.data, (size_t)expected.floats * 4) == 0;
+                    fake_floats_equal(answer->data, expected.data, expected.floats);
     fake_tensors_finish(&expected);
     return is_right;
 }

@@ -3,10 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <CUnit/CUnit.h>
-
 #include "core/ll_clock.h"
 #include "core/ll_log.h"
+#include "tests/support/ll_test.h"
 
 enum { DRAIN_S = 20 };
 

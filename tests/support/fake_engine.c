@@ -125,10 +125,16 @@ static ll_status parse_words(struct ll_layer *layer, char *words, int line, stru
 static ll_status parse_layer(struct ll_table *table, char *text, int line, struct ll_error *err)
 {
     struct ll_layer *layer = &table->layers[table->layer_count];
+    static const char head[] = "layer ";
+    char *floats_end = text;
+    char *words = text;
     long long floats = 0;
     long long bytes = 0;
-    int used = 0;
-    if (sscanf(text, "layer %lld %lld%n", &floats, &bytes, &used) != 2) {
+    if (strncmp(text, head, sizeof(head) - 1) == 0) {
+        floats = strtoll(text + sizeof(head) - 1, &floats_end, 10);
+        bytes = strtoll(floats_end, &words, 10);
+    }
+    if (floats < 1 || words == floats_end) {
         return ll_fail(err, LL_E_INVALID, "line %d: \"%s\"", line, text);
     }
     *layer = (struct ll_layer){.type = "fake",
@@ -145,7 +151,7 @@ static ll_status parse_layer(struct ll_table *table, char *text, int line, struc
     }
     layer->reads[0] = table->layer_count - 1;
     table->layer_count++;
-    return parse_words(layer, text + used, line, err);
+    return parse_words(layer, words, line, err);
 }
 
 static ll_status parse_lines(struct ll_table *table, char *text, struct ll_error *err)
@@ -159,7 +165,10 @@ static ll_status parse_lines(struct ll_table *table, char *text, struct ll_error
                 return ll_fail(err, LL_E_INVALID, "line 1: not a fake network");
             }
         } else if (number == 2) {
-            if (sscanf(line, "input %d", &table->in_c) != 1 || table->in_c < 1) {
+            static const char head[] = "input ";
+            bool is_input = strncmp(line, head, sizeof(head) - 1) == 0;
+            table->in_c = is_input ? (int)strtol(line + sizeof(head) - 1, NULL, 10) : 0;
+            if (table->in_c < 1) {
                 return ll_fail(err, LL_E_INVALID, "line 2: \"%s\"", line);
             }
             table->in_h = table->in_w = 1;

@@ -3,9 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <CUnit/CUnit.h>
-
 #include "tests/support/fake_engine.h"
+#include "tests/support/ll_test.h"
 
 static unsigned next_value(unsigned *state)
 {
@@ -40,7 +39,7 @@ void fake_model_init(struct fake_model *model, const char *cfg, unsigned seed)
                           LL_OK);
     int count = model->network->table.layer_count;
     CU_ASSERT_EQUAL_FATAL(ll_manifest_init(&model->manifest, cfg, strlen(cfg), count), LL_OK);
-    model->blobs = calloc((size_t)count, sizeof(*model->blobs));
+    model->blobs = calloc((size_t)count, sizeof(struct ll_buf *));
     CU_ASSERT_PTR_NOT_NULL_FATAL(model->blobs);
     for (int i = 0; i < count; i++) {
         make_blob(model, i, seed);
@@ -151,6 +150,14 @@ void fake_model_outputs(const struct fake_model *model, unsigned input_seed, int
     CU_ASSERT_EQUAL_FATAL(ll_table_outputs(table, first, end, &out_tensors->names), LL_OK);
     make_room(model, out_tensors);
     run_from_input(model, input_seed, end, out_tensors);
+}
+
+bool fake_floats_equal(const float *a, const float *b, int64_t floats)
+{
+    /* Bits, not values: -0 is not 0 here, and a NaN equals itself. */
+    const void *left = a;
+    const void *right = b;
+    return memcmp(left, right, (size_t)floats * sizeof(float)) == 0;
 }
 
 void fake_tensors_finish(struct fake_tensors *tensors)

@@ -6,6 +6,9 @@
 #ifndef FAKE_MODEL_H
 #define FAKE_MODEL_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "core/ll_engine.h"
 #include "core/ll_manifest.h"
 #include "core/ll_plan.h"
@@ -44,6 +47,8 @@ void fake_model_inputs(const struct fake_model *model, unsigned input_seed, int 
 /* The values of outputs(first, end). */
 void fake_model_outputs(const struct fake_model *model, unsigned input_seed, int first, int end,
                         struct fake_tensors *out_tensors);
+/* Whether all bits are equal. */
+bool fake_floats_equal(const float *a, const float *b, int64_t floats);
 void fake_tensors_finish(struct fake_tensors *tensors);
 
 #endif

@@ -7,6 +7,17 @@
 
 #include <CUnit/CUnit.h>
 
+/* Static analysis does not know that a fatal assertion does not return. */
+#ifdef __clang_analyzer__
+#undef CU_ASSERT_FATAL
+#undef CU_ASSERT_EQUAL_FATAL
+#undef CU_ASSERT_PTR_NOT_NULL_FATAL
+#define LL_TEST_FATAL(holds) ((holds) ? (void)0 : __builtin_unreachable())
+#define CU_ASSERT_FATAL(value) LL_TEST_FATAL(value)
+#define CU_ASSERT_EQUAL_FATAL(actual, expected) LL_TEST_FATAL((actual) == (expected))
+#define CU_ASSERT_PTR_NOT_NULL_FATAL(value) LL_TEST_FATAL((value) != NULL)
+#endif
+
 struct ll_test {
     const char *name;
     void (*run)(void);

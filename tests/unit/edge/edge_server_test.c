@@ -186,8 +186,8 @@ static void test_store_folder_is_emptied_at_the_end(void)
 struct device {
     struct edge_fixture *fixture;
     const struct fake_model *models;
-    unsigned number;
     struct ll_thread thread;
+    unsigned number;
     int right;
 };
 

@@ -83,7 +83,7 @@ static void test_chunks_of_layers_may_interleave(void)
     set_up(&fixture, &model);
     struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
     edge_call_send_part(upload, &model, 4, 0, 100);
-    for (int i = 0; i < 10; i++) {
+    for (int64_t i = 0; i < 10; i++) {
         edge_call_send_part(upload, &model, 1, i * 200, (i + 1) * 200);
         edge_call_send_part(upload, &model, 0, i * 100, (i + 1) * 100);
     }
