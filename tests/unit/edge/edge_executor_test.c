@@ -1,0 +1,291 @@
+#include "edge/edge_executor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/ll_clock.h"
+#include "core/ll_sync.h"
+#include "edge/edge_models.h"
+#include "tests/support/fake_engine.h"
+#include "tests/support/fake_model.h"
+#include "tests/support/ll_test.h"
+
+static const char cfg[] = "fake\n"
+                          "input 4\n"
+                          "layer 6 10\n"
+                          "layer 5 10\n"
+                          "layer 4 10\n";
+enum { LAYERS = 3, JOBS = 6, PATIENCE_S = 30 };
+
+struct fixture {
+    struct ll_engine *engine;
+    struct edge_store *store;
+    struct edge_model *model;
+    struct fake_model fake;
+    struct edge_executor *executor;
+    struct fake_tensors input;
+    struct ll_tensor_in in;
+    struct ll_mutex lock;
+    struct ll_cond changed;
+    /* Guarded by lock: the numbers of jobs that have ended, in order. */
+    int ended[JOBS];
+    int ended_count;
+};
+
+struct test_job {
+    struct edge_job job;
+    struct fixture *fixture;
+    int number;
+};
+
+static void on_done(struct edge_job *job)
+{
+    struct test_job *ended = (struct test_job *)(void *)job;
+    struct fixture *fixture = ended->fixture;
+    ll_mutex_lock(&fixture->lock);
+    fixture->ended[fixture->ended_count++] = ended->number;
+    ll_cond_broadcast(&fixture->changed);
+    ll_mutex_unlock(&fixture->lock);
+}
+
+static void await_ended(struct fixture *fixture, int count)
+{
+    int64_t deadline_ns = ll_clock_deadline(ll_clock_now_ns(), PATIENCE_S * LL_NS_PER_S);
+    bool in_time = true;
+    ll_mutex_lock(&fixture->lock);
+    while (fixture->ended_count < count && in_time) {
+        in_time = ll_cond_wait(&fixture->changed, &fixture->lock, deadline_ns);
+    }
+    bool has_come = fixture->ended_count >= count;
+    ll_mutex_unlock(&fixture->lock);
+    CU_ASSERT_FATAL(has_come);
+}
+
+/* Creates layers up to `end`, as the creation thread does. */
+static void create(struct fixture *fixture, int end)
+{
+    struct edge_model *model = fixture->model;
+    int first = edge_model_prefix(model);
+    for (int i = first; i < end; i++) {
+        edge_write_outcome outcome;
+        CU_ASSERT_EQUAL(edge_blob_write(edge_model_blob(model, i), 0,
+                                        ll_buf_data(fixture->fake.blobs[i]), 10, &outcome, NULL),
+                        LL_OK);
+    }
+    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000), end);
+    CU_ASSERT_EQUAL(ll_engine_model_extend(edge_model_engine_model(model), end,
+                                           &fixture->fake.blobs[first], NULL),
+                    LL_OK);
+    const struct edge_creation creation = {.first = first, .end = end};
+    edge_model_end_creation(model, &creation);
+    edge_executor_wake(fixture->executor, model);
+}
+
+static void set_up(struct fixture *fixture, int threads)
+{
+    *fixture = (struct fixture){.engine = fake_engine_create()};
+    const struct edge_store_config store = {.budget_bytes = 1000};
+    CU_ASSERT_EQUAL_FATAL(edge_store_create(&store, &fixture->store, NULL), LL_OK);
+    fake_model_init(&fixture->fake, cfg, 1);
+    struct ll_manifest manifest;
+    struct ll_network *network = NULL;
+    fake_model_copy_manifest(&fixture->fake, &manifest);
+    CU_ASSERT_EQUAL_FATAL(ll_engine_parse(fixture->engine, cfg, strlen(cfg), &network, NULL),
+                          LL_OK);
+    CU_ASSERT_EQUAL_FATAL(edge_model_create(fixture->engine, fixture->store, &manifest, network,
+                                            &fixture->model, NULL),
+                          LL_OK);
+    ll_network_unref(network);
+    fake_model_inputs(&fixture->fake, 5, 0, LAYERS, &fixture->input);
+    fixture->in =
+        (struct ll_tensor_in){.name = LL_TENSOR_INPUT, .floats = 4, .data = fixture->input.data};
+    ll_mutex_init(&fixture->lock);
+    ll_cond_init(&fixture->changed);
+    CU_ASSERT_EQUAL_FATAL(edge_executor_create(threads, &fixture->executor), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(edge_executor_start(fixture->executor), LL_OK);
+}
+
+static void tear_down(struct fixture *fixture)
+{
+    edge_executor_destroy(fixture->executor);
+    ll_mutex_finish(&fixture->lock);
+    ll_cond_finish(&fixture->changed);
+    fake_tensors_finish(&fixture->input);
+    edge_model_unref(fixture->model);
+    fake_model_finish(&fixture->fake);
+    edge_store_destroy(fixture->store);
+    CU_ASSERT_EQUAL(fake_engine_alive(fixture->engine), 0);
+    ll_engine_destroy(fixture->engine);
+}
+
+static struct test_job make_job(struct fixture *fixture, int number, int end, int least_prefix)
+{
+    return (struct test_job){.job = {.model = fixture->model,
+                                     .end = end,
+                                     .least_prefix = least_prefix,
+                                     .inputs = &fixture->in,
+                                     .input_count = 1,
+                                     .done = on_done},
+                             .fixture = fixture,
+                             .number = number};
+}
+
+static bool is_right(const struct fixture *fixture, const struct edge_job *job)
+{
+    struct fake_tensors expected;
+    fake_model_outputs(&fixture->fake, 5, 0, job->reached, &expected);
+    bool is_right = job->status == LL_OK && job->names.count == 1 &&
+                    (int64_t)ll_buf_bytes(job->outputs[0]) == expected.floats * 4 &&
+                    fake_floats_equal(ll_buf_data(job->outputs[0]), expected.data, expected.floats);
+    fake_tensors_finish(&expected);
+    return is_right;
+}
+
+static void test_job_runs_as_far_as_the_prefix(void)
+{
+    struct fixture fixture;
+    set_up(&fixture, 1);
+    create(&fixture, 2);
+    struct test_job job = make_job(&fixture, 0, LAYERS, 0);
+    edge_executor_submit(fixture.executor, &job.job);
+    await_ended(&fixture, 1);
+    CU_ASSERT_EQUAL(job.job.reached, 2);
+    CU_ASSERT_EQUAL(job.job.prefix, 2);
+    CU_ASSERT(is_right(&fixture, &job.job));
+    CU_ASSERT(job.job.queued_ns >= job.job.waited_ns && job.job.waited_ns >= 0);
+    edge_job_finish(&job.job);
+    tear_down(&fixture);
+}
+
+static void test_jobs_begin_in_order(void)
+{
+    struct fixture fixture;
+    struct test_job jobs[JOBS];
+    set_up(&fixture, 1);
+    create(&fixture, LAYERS);
+    for (int i = 0; i < JOBS; i++) {
+        jobs[i] = make_job(&fixture, i, LAYERS, 0);
+        edge_executor_submit(fixture.executor, &jobs[i].job);
+    }
+    await_ended(&fixture, JOBS);
+    for (int i = 0; i < JOBS; i++) {
+        CU_ASSERT_EQUAL(fixture.ended[i], i);
+        CU_ASSERT(is_right(&fixture, &jobs[i].job));
+        edge_job_finish(&jobs[i].job);
+    }
+    tear_down(&fixture);
+}
+
+static void test_waiting_job_does_not_hold_up_others(void)
+{
+    struct fixture fixture;
+    set_up(&fixture, 1);
+    create(&fixture, 1);
+    struct test_job waiting = make_job(&fixture, 0, LAYERS, LAYERS);
+    struct test_job less = make_job(&fixture, 1, LAYERS, 2);
+    struct test_job ready = make_job(&fixture, 2, 1, 0);
+    edge_executor_submit(fixture.executor, &waiting.job);
+    edge_executor_submit(fixture.executor, &less.job);
+    edge_executor_submit(fixture.executor, &ready.job);
+    await_ended(&fixture, 1);
+    create(&fixture, 2);
+    await_ended(&fixture, 2);
+    create(&fixture, LAYERS);
+    await_ended(&fixture, 3);
+    CU_ASSERT_EQUAL(fixture.ended[0], 2);
+    CU_ASSERT_EQUAL(fixture.ended[1], 1);
+    CU_ASSERT_EQUAL(fixture.ended[2], 0);
+    CU_ASSERT_EQUAL(less.job.reached, 2);
+    CU_ASSERT_EQUAL(waiting.job.reached, LAYERS);
+    CU_ASSERT(waiting.job.waited_ns > 0);
+    CU_ASSERT(is_right(&fixture, &waiting.job));
+    edge_job_finish(&waiting.job);
+    edge_job_finish(&less.job);
+    edge_job_finish(&ready.job);
+    tear_down(&fixture);
+}
+
+static void test_cancel_takes_back_what_has_not_begun(void)
+{
+    struct fixture fixture;
+    struct test_job jobs[JOBS];
+    set_up(&fixture, 1);
+    create(&fixture, 1);
+    fake_engine_hold(fixture.engine, FAKE_RUN);
+    for (int i = 0; i < JOBS; i++) {
+        jobs[i] = make_job(&fixture, i, LAYERS, i == 3 ? LAYERS : 0);
+        edge_executor_submit(fixture.executor, &jobs[i].job);
+    }
+    CU_ASSERT_FATAL(fake_engine_await_held(fixture.engine, FAKE_RUN, 1));
+    CU_ASSERT_FALSE(edge_executor_cancel(fixture.executor, &jobs[0].job));
+    /* The last, the waiting one, one in between. */
+    CU_ASSERT(edge_executor_cancel(fixture.executor, &jobs[5].job));
+    CU_ASSERT(edge_executor_cancel(fixture.executor, &jobs[3].job));
+    CU_ASSERT(edge_executor_cancel(fixture.executor, &jobs[2].job));
+    CU_ASSERT_FALSE(edge_executor_cancel(fixture.executor, &jobs[2].job));
+    fake_engine_release(fixture.engine, FAKE_RUN);
+    await_ended(&fixture, 3);
+    static const int expected[] = {0, 1, 4};
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL(fixture.ended[i], expected[i]);
+        edge_job_finish(&jobs[expected[i]].job);
+    }
+    CU_ASSERT_EQUAL(fake_engine_done(fixture.engine, FAKE_RUN), 3);
+    tear_down(&fixture);
+}
+
+static void test_failure_of_a_creation_ends_the_wait(void)
+{
+    struct fixture fixture;
+    set_up(&fixture, 2);
+    create(&fixture, 1);
+    struct test_job early = make_job(&fixture, 0, LAYERS, LAYERS);
+    edge_executor_submit(fixture.executor, &early.job);
+    const struct ll_error err = {"made to fail"};
+    edge_model_fail_creation(fixture.model, LL_E_NO_MEMORY, &err);
+    edge_executor_wake(fixture.executor, fixture.model);
+    await_ended(&fixture, 1);
+    CU_ASSERT_EQUAL(early.job.status, LL_E_PRECONDITION);
+    struct test_job late = make_job(&fixture, 1, LAYERS, LAYERS);
+    edge_executor_submit(fixture.executor, &late.job);
+    await_ended(&fixture, 2);
+    CU_ASSERT_EQUAL(late.job.status, LL_E_PRECONDITION);
+    struct test_job served = make_job(&fixture, 2, LAYERS, 1);
+    edge_executor_submit(fixture.executor, &served.job);
+    await_ended(&fixture, 3);
+    CU_ASSERT(is_right(&fixture, &served.job));
+    edge_job_finish(&served.job);
+    tear_down(&fixture);
+}
+
+static void test_jobs_run_at_once_on_several_threads(void)
+{
+    struct fixture fixture;
+    struct test_job jobs[JOBS];
+    set_up(&fixture, JOBS);
+    create(&fixture, LAYERS);
+    fake_engine_hold(fixture.engine, FAKE_RUN);
+    for (int i = 0; i < JOBS; i++) {
+        jobs[i] = make_job(&fixture, i, LAYERS, 0);
+        edge_executor_submit(fixture.executor, &jobs[i].job);
+    }
+    CU_ASSERT(fake_engine_await_held(fixture.engine, FAKE_RUN, JOBS));
+    fake_engine_release(fixture.engine, FAKE_RUN);
+    await_ended(&fixture, JOBS);
+    for (int i = 0; i < JOBS; i++) {
+        CU_ASSERT(is_right(&fixture, &jobs[i].job));
+        edge_job_finish(&jobs[i].job);
+    }
+    tear_down(&fixture);
+}
+
+const char *const ll_test_suite = "edge_executor";
+const struct ll_test ll_tests[] = {
+    LL_TEST(test_job_runs_as_far_as_the_prefix),
+    LL_TEST(test_jobs_begin_in_order),
+    LL_TEST(test_waiting_job_does_not_hold_up_others),
+    LL_TEST(test_cancel_takes_back_what_has_not_begun),
+    LL_TEST(test_failure_of_a_creation_ends_the_wait),
+    LL_TEST(test_jobs_run_at_once_on_several_threads),
+    {NULL, NULL},
+};
