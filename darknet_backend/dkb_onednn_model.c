@@ -307,6 +307,10 @@ ll_status dkb_onednn_engine_create(int threads, int creation_threads, struct ll_
     engine->base.threads = threads;
     engine->creation_threads = creation_threads > 0 ? creation_threads : 1;
     look_at_processor(engine);
+    if (threads > 1 && dkb_onednn_wait_passively() != LL_OK) {
+        free(engine);
+        return ll_fail(err, LL_E_NO_MEMORY, "no thread for an engine");
+    }
     if (dnnl_engine_create(&engine->dnnl, dnnl_cpu, 0) != dnnl_success) {
         free(engine);
         return ll_fail(err, LL_E_UNSUPPORTED, "oneDNN has no engine for this processor");

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/ll_sync.h"
+#include "darknet_backend/dkb_engine.h"
 #include "darknet_backend/dkb_probe.h"
 #include "tests/support/ll_test.h"
 #include "tests/unit/darknet_backend/engine_fixture.h"
@@ -283,6 +284,39 @@ static void test_extend_in_pieces(void)
     engine_fixture_finish(&whole);
 }
 
+/* Two compute threads, one for creation; ranges keep the bits of the whole run. */
+static void test_two_threads(void)
+{
+    static const char cfg[] =
+        "[net]\nwidth=40\nheight=32\nchannels=3\n" WIDE
+        "[conv]\nbatch_normalize=1\nfilters=64\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
+        "[conv]\nfilters=64\ngroups=64\nsize=3\npad=1\nactivation=relu\n"
+        "[conv]\nfilters=64\nsize=1\nactivation=linear\n"
+        "[shortcut]\nfrom=-3\nactivation=leaky\n"
+        "[maxpool]\nsize=2\nstride=2\n[connected]\noutput=50\nactivation=leaky\n[softmax]\n";
+    ll_thread_flush_denormals();
+    struct engine_fixture two;
+    struct engine_fixture right;
+    struct engine_values right_values;
+    create(&right, &right_values, "darknet", cfg, &as_seeded);
+    engine_fixture_init_as(&two, "onednn", cfg);
+    ll_engine_model_destroy(two.model);
+    ll_engine_destroy(two.engine);
+    const struct dkb_engine_config config = {.name = "onednn", .threads = 2};
+    CU_ASSERT_EQUAL_FATAL(dkb_engine_create(&config, &two.engine, NULL), LL_OK);
+    CU_ASSERT_EQUAL(two.engine->threads, 2);
+    CU_ASSERT_EQUAL_FATAL(ll_engine_model_create(two.engine, two.network, &two.model, NULL), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(engine_fixture_extend(&two, two.table->layer_count, NULL), LL_OK);
+    struct engine_values values;
+    engine_values_init(&values, &two);
+    compare_values(two.table, &values, &right_values);
+    compare_ranges(&two, &values);
+    engine_values_finish(&values);
+    engine_values_finish(&right_values);
+    engine_fixture_finish(&two);
+    engine_fixture_finish(&right);
+}
+
 const struct ll_test ll_tests[] = {
     LL_TEST(test_scale_relu6),
     LL_TEST(test_scale_hardtan_negative),
@@ -295,5 +329,6 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_groups),
     LL_TEST(test_channels_of_any_number),
     LL_TEST(test_extend_in_pieces),
+    LL_TEST(test_two_threads),
     {NULL, NULL},
 };
