@@ -176,7 +176,8 @@ static void measure_locked(struct device_report *report, int64_t now_ns) LL_REQU
         return;
     }
     int64_t took_ns = now_ns - report->rate_from_ns;
-    if (took_ns > 0 && (report->mbps <= 0 || took_ns >= REPORT_RATE_NS)) {
+    /* The first number may come early, but not from the first bytes alone. */
+    if (took_ns >= (report->mbps > 0 ? REPORT_RATE_NS : REPORT_DRAW_NS)) {
         report->mbps = (double)(bytes - report->rate_from_bytes) * 8e3 / (double)took_ns;
     }
     if (took_ns >= REPORT_RATE_NS) {

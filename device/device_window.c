@@ -19,11 +19,21 @@
 enum { WINDOW_FLAT_ROUNDS = 3 };
 #define WINDOW_GROWTH 1.25
 
+/* The mean is over about ten measurements; a link that carries this part of its largest rate is
+ * full. */
+#define WINDOW_MEAN_PART 0.1
+#define WINDOW_FULL_PART 0.96
+#define WINDOW_LEAP 1.05
+#define WINDOW_SLACK_UP 1.05
+#define WINDOW_SLACK_DOWN 0.98
+#define WINDOW_SLACK_MOST 2.0
+
 void device_window_init(struct device_window *window, double limit_bytes_per_s)
 {
     *window = (struct device_window){
         .limit_bytes_per_s = limit_bytes_per_s,
         .bound_bytes = WINDOW_FIRST_BOUND,
+        .slack_factor = 1,
         .is_starting = true,
         .is_fresh = true,
     };
@@ -95,10 +105,28 @@ uint64_t device_window_send_query(struct device_window *window, int64_t bytes, i
 
 static void set_bound(struct device_window *window)
 {
-    double bound = window->bytes_per_s * (double)window->least_rtt_ns / (double)LL_NS_PER_S +
-                   2 * (double)device_window_chunk(window);
+    double rate = window->bytes_per_s;
+    double slack = fmax(2 * (double)device_window_chunk(window), 2 * WINDOW_CHUNK_S * rate);
+    double bound =
+        rate * (double)window->least_rtt_ns / (double)LL_NS_PER_S + slack * window->slack_factor;
     window->bound_bytes =
         bound < (double)WINDOW_LARGEST_BOUND ? (int64_t)bound : WINDOW_LARGEST_BOUND;
+}
+
+/* Where acknowledgements come irregularly (an edge or a device whose processors are busy), two
+ * chunks do not bridge the gaps and the link idles at times: its mean rate then stays behind its
+ * largest, and the slack grows, slowly and within bounds, until it does not. */
+static void adapt_slack(struct device_window *window, double rate)
+{
+    if (rate > WINDOW_LEAP * window->bytes_per_s || window->mean_rate <= 0) {
+        /* Still finding out what the link can do. */
+        window->mean_rate = rate;
+    }
+    window->mean_rate += WINDOW_MEAN_PART * (rate - window->mean_rate);
+    window->slack_factor *= window->mean_rate < WINDOW_FULL_PART * window->bytes_per_s
+                                ? WINDOW_SLACK_UP
+                                : WINDOW_SLACK_DOWN;
+    window->slack_factor = fmin(fmax(window->slack_factor, 1), WINDOW_SLACK_MOST);
 }
 
 /* The largest rate of the last second becomes the bandwidth. */
@@ -166,6 +194,8 @@ static void measure(struct device_window *window, int64_t now_ns)
     } else {
         if (window->is_starved && rate < window->bytes_per_s) {
             rate = window->bytes_per_s;
+        } else {
+            adapt_slack(window, rate);
         }
         note_rate(window, rate, now_ns);
         set_bound(window);

@@ -2,10 +2,11 @@
  *
  * What waits in the kernel and in the network delays every query behind it, what is missing there
  * leaves the link idle. So the bound is the link's bandwidth x its least round trip, plus two
- * chunks. Bandwidth is the largest rate of acknowledged bytes, those of queries included, over
- * windows of at least 50 ms and two round trips in the last second. At the start the bound doubles
- * every round trip until the rate stops growing. A window in which the sender had nothing to send
- * tells only what the link can do at least.
+ * chunks (up to twice that where acknowledgements come irregularly). Bandwidth is the largest rate
+ * of acknowledged bytes, those of queries included, over windows of at least 50 ms and two round
+ * trips in the last second. At the start the bound doubles every round trip until the rate stops
+ * growing. A window in which the sender had nothing to send tells only what the link can do at
+ * least.
  *
  * All bytes that leave, of the upload and of queries, are counted in the order in which they leave:
  * a position in this order is a mark, and whoever learns that the edge has a byte acknowledges
@@ -56,6 +57,8 @@ struct device_window {
     struct device_window_rate rates[DEVICE_WINDOW_RATES];
     unsigned next_rate;
     double bytes_per_s;
+    double mean_rate;
+    double slack_factor;
     /* The start: the largest rate so far, and for how many rounds it has not grown. */
     bool is_starting;
     double start_rate;
