@@ -69,7 +69,7 @@ static bool is_listening(struct rpc_stream *stream)
     return stream->handler && !ends;
 }
 
-/* The message of LL_E_CANCELLED and so on, for on_closed. */
+/* What on_closed tells. */
 static ll_status closing_status(struct rpc_stream *stream)
 {
     if (!stream->is_server) {
@@ -148,11 +148,11 @@ void rpc_call_receive(struct rpc_stream *stream)
     size_t count = 0;
     ops[count].op = GRPC_OP_RECV_MESSAGE;
     ops[count++].data.recv_message.recv_message = &stream->received;
-    if (!stream->is_server && !stream->has_asked_metadata) {
-        stream->has_asked_metadata = true;
+    if (!stream->is_server && !stream->has_asked) {
         ops[count].op = GRPC_OP_RECV_INITIAL_METADATA;
         ops[count++].data.recv_initial_metadata.recv_initial_metadata = &stream->initial;
     }
+    stream->has_asked = true;
     stream->is_receiving = true;
     start_batch(stream, ops, count, &stream->receive);
 }

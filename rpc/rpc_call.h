@@ -51,7 +51,8 @@ struct rpc_stream {
     bool is_closed;
     /* Nothing more is read: the peer's half-close, a failure, or our wish. */
     bool has_read_all;
-    bool has_asked_metadata;
+    /* The first message has been asked for. */
+    bool has_asked;
     bool has_sent_metadata;
     /* The server's status or the client's half-close has been started. */
     bool has_sent_end;

@@ -43,6 +43,9 @@ int rpc_stream_queued(struct rpc_stream *stream)
 void rpc_stream_bound_receive(struct rpc_stream *stream, int queued)
 {
     stream->receive_bound = queued;
+    if (stream->has_asked) {
+        rpc_call_receive(stream);
+    }
 }
 
 static void release_payload(void *payload)
