@@ -137,7 +137,7 @@ static void end_done(struct rpc_op *op, bool ok)
 
 void rpc_call_receive(struct rpc_stream *stream)
 {
-    if (stream->is_receiving || stream->has_read_all) {
+    if (stream->is_receiving || stream->is_delivering || stream->has_read_all) {
         return;
     }
     if (stream->receive_bound >= 0 && !stream->is_over &&
@@ -184,7 +184,9 @@ static void deliver(struct rpc_stream *stream, grpc_byte_buffer *buffer)
         }
     }
     if (data) {
+        stream->is_delivering = true;
         stream->handler->on_message(stream->owner, stream, data, bytes);
+        stream->is_delivering = false;
     } else {
         rpc_stream_finish(stream, LL_E_NO_MEMORY, "no memory for a message");
     }

@@ -23,67 +23,69 @@ struct rpc_message {
 };
 
 struct rpc_stream {
-    atomic_uint refs;
     struct rpc_loop *loop;
     /* Gone once closed. */
     grpc_call *call;
-    bool is_server;
     /* "ipv4:..." or the target. */
     char *peer;
+    atomic_uint refs;
+    bool is_server;
 
-    /* The rest down to the mutex: loop thread. */
+    /* The rest down to the mutex: loop thread. The first batches have been started; the first
+     * message has been asked for. */
+    bool is_started;
+    bool has_asked;
+    /* One operation of each kind is in flight at most. */
+    bool is_sending;
+    bool is_receiving;
+    /* on_message runs: the next message is asked for behind it. */
+    bool is_delivering;
+    /* Nothing more is read: the peer's half-close, a failure, or our wish. */
+    bool has_read_all;
+    bool has_sent_metadata;
+    /* The server's status or the client's half-close has been started; it has gone out. */
+    bool has_sent_end;
+    bool is_end_sent;
+    bool has_cancelled;
+    /* gRPC said how the call ended; nothing of it is in flight any more. */
+    bool is_over;
+    bool is_closed;
+    int was_cancelled;
+    grpc_status_code code;
+    /* While more than so many messages wait to be sent, none is read; negative: no bound. */
+    int receive_bound;
+
     const struct rpc_stream_handler *handler;
     void *owner;
     /* Told after on_closed. */
     void (*closed)(void *arg, struct rpc_stream *stream);
     void *closed_arg;
-    /* While more than so many messages wait to be sent, none is read; negative: no bound. */
-    int receive_bound;
 
-    /* One operation of each kind is in flight at most. `end`: the call is over. */
     struct rpc_op send;
     struct rpc_op receive;
     struct rpc_op end;
-    bool is_started;
-    bool is_sending;
-    bool is_receiving;
-    bool is_over;
-    bool is_closed;
-    /* Nothing more is read: the peer's half-close, a failure, or our wish. */
-    bool has_read_all;
-    /* The first message has been asked for. */
-    bool has_asked;
-    bool has_sent_metadata;
-    /* The server's status or the client's half-close has been started. */
-    bool has_sent_end;
-    bool has_cancelled;
-    /* The server's status has gone out. */
-    bool is_end_sent;
-
     struct rpc_message *sent;
     grpc_byte_buffer *received;
     grpc_metadata_array initial;
     grpc_metadata_array trailing;
-    grpc_status_code code;
     grpc_slice details;
-    int was_cancelled;
 
     struct ll_mutex mutex;
     /* Guarded by mutex. */
     struct rpc_message *first;
     struct rpc_message *last;
-    int queued;
     size_t copied_bytes;
-    /* rpc_stream_finish was called; with what. */
-    bool is_finishing;
-    ll_status finish_status;
     char *finish_message;
+    struct rpc_task kick;
+    int queued;
+    /* rpc_stream_finish was called, with this and finish_message. */
+    ll_status finish_status;
+    bool is_finishing;
     bool is_cancelling;
     /* The call is over: nothing is queued any more. */
     bool is_ended;
     /* `kick` is posted; the stream does not close before it has run. */
     bool is_kicked;
-    struct rpc_task kick;
 };
 
 /* A stream over `call`, with one reference, which is the runtime's until on_closed returned. Takes

@@ -53,7 +53,9 @@ static ll_status answer_error(struct rpc_stream *stream, reflection_response *re
     response->message_response_case =
         GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_ERROR_RESPONSE;
     response->error_response = &error;
-    return send_response(stream, response);
+    ll_status sent = send_response(stream, response);
+    response->error_response = NULL;
+    return sent;
 }
 
 static ll_status answer_files(const struct reflection *reflection, struct rpc_stream *stream,
@@ -78,6 +80,7 @@ static ll_status answer_files(const struct reflection *reflection, struct rpc_st
             GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_FILE_DESCRIPTOR_RESPONSE;
         response->file_descriptor_response = &found;
         status = send_response(stream, response);
+        response->file_descriptor_response = NULL;
     }
     free(list);
     free(files);
@@ -102,7 +105,8 @@ static ll_status answer_services(const struct reflection *reflection, struct rpc
         count++;
     }
     Grpc__Reflection__V1__ServiceResponse *services = calloc(count + 1, sizeof(*services));
-    Grpc__Reflection__V1__ServiceResponse **pointers = calloc(count + 1, sizeof(*pointers));
+    Grpc__Reflection__V1__ServiceResponse **pointers =
+        calloc(count + 1, sizeof(Grpc__Reflection__V1__ServiceResponse *));
     ll_status status = LL_E_NO_MEMORY;
     if (services && pointers) {
         size_t index = 0;
@@ -119,6 +123,7 @@ static ll_status answer_services(const struct reflection *reflection, struct rpc
             GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_LIST_SERVICES_RESPONSE;
         response->list_services_response = &list;
         status = send_response(stream, response);
+        response->list_services_response = NULL;
     }
     free(services);
     free(pointers);

@@ -336,29 +336,35 @@ static void test_stop_lets_calls_under_way_finish(void)
     rpc_pair_finish(&pair);
 }
 
+/* Eight streams with much to echo, cut off by the stop. */
+static void stop_in_the_middle(void)
+{
+    enum { STREAMS = 8, MESSAGES = 20, BYTES = 100000 };
+    static const uint8_t message[BYTES];
+    struct rpc_pair pair;
+    rpc_pair_init(&pair, NULL, NULL);
+    struct rpc_peer clients[STREAMS];
+    for (int i = 0; i < STREAMS; i++) {
+        rpc_peer_init(&clients[i]);
+        rpc_pair_call(&pair, "/t.T/Echo", LL_CLOCK_NEVER, &clients[i]);
+        for (int k = 0; k < MESSAGES; k++) {
+            CU_ASSERT_EQUAL(rpc_stream_send(clients[i].stream, message, BYTES, NULL), LL_OK);
+        }
+    }
+    rpc_peer_wait_messages(&clients[0], 1);
+    rpc_server_stop(pair.server, 0);
+    for (int i = 0; i < STREAMS; i++) {
+        ll_status status = rpc_peer_wait_closed(&clients[i]);
+        CU_ASSERT(status == LL_E_UNAVAILABLE || status == LL_E_CANCELLED);
+        rpc_peer_finish(&clients[i]);
+    }
+    rpc_pair_finish(&pair);
+}
+
 static void test_stop_with_messages_in_flight(void)
 {
     for (int round = 0; round < 10; round++) {
-        struct rpc_pair pair;
-        rpc_pair_init(&pair, NULL, NULL);
-        struct rpc_peer clients[8];
-        static const uint8_t message[100000];
-        for (int i = 0; i < 8; i++) {
-            rpc_peer_init(&clients[i]);
-            rpc_pair_call(&pair, "/t.T/Echo", LL_CLOCK_NEVER, &clients[i]);
-            for (int k = 0; k < 20; k++) {
-                ll_status status = rpc_stream_send(clients[i].stream, message, 100000, NULL);
-                CU_ASSERT(status == LL_OK);
-            }
-        }
-        rpc_peer_wait_messages(&clients[0], 1);
-        rpc_server_stop(pair.server, 0);
-        for (int i = 0; i < 8; i++) {
-            ll_status status = rpc_peer_wait_closed(&clients[i]);
-            CU_ASSERT(status == LL_E_UNAVAILABLE || status == LL_E_CANCELLED);
-            rpc_peer_finish(&clients[i]);
-        }
-        rpc_pair_finish(&pair);
+        stop_in_the_middle();
     }
 }
 

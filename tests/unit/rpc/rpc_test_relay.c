@@ -90,12 +90,13 @@ static void relay_main(void *arg)
     bool goes_on = true;
     while (goes_on) {
         int links = relay->link_count;
+        nfds_t count = 2;
         polled[0] = (struct pollfd){.fd = relay->commands[0], .events = POLLIN};
         polled[1] = (struct pollfd){.fd = relay->listener, .events = POLLIN};
         for (int i = 0; i < 2 * links; i++) {
-            polled[2 + i] = (struct pollfd){.fd = relay->links[i / 2][i % 2], .events = POLLIN};
+            polled[count++] = (struct pollfd){.fd = relay->links[i / 2][i % 2], .events = POLLIN};
         }
-        if (poll(polled, (nfds_t)(2 + 2 * links), -1) < 0) {
+        if (poll(polled, count, -1) < 0) {
             continue;
         }
         /* From the last, since closing moves those behind. */
