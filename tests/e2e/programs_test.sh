@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# Server and agent as programs: a run from beginning to end, a second one, a server that goes and comes
+# back, signals.
+#
+# usage: programs_test.sh SERVER AGENT INFER CHECK_RUN FASHION_CFG FASHION_WEIGHTS TEST200
+set -euo pipefail
+server=$(realpath "$1") agent=$(realpath "$2") infer=$(realpath "$3") check=$(realpath "$4")
+cfg=$(realpath "$5") weights=$(realpath "$6") images=$(realpath "$7")
+
+work=$(mktemp -d)
+cd "$work"
+unset BUILD_WORKING_DIRECTORY
+child=
+finish() {
+    if [ -n "$child" ] && kill "$child" 2>/dev/null; then
+        wait "$child" || true
+    fi
+    rm -rf "$work"
+}
+trap finish EXIT
+
+fail() {
+    echo "FAILED: $*"
+    for log in *.log; do
+        echo "--- $log"
+        tail -n 20 "$log"
+    done
+    exit 1
+}
+
+# start_server LISTEN: sets `child` and `port`.
+start_server() {
+    rm -f port
+    "$server" --listen "$1" --port-file port 2>>server.log &
+    child=$!
+    timeout 60 head -c 1 <(tail --pid=$child -n +1 -F port 2>/dev/null) >/dev/null
+    [ -s port ] || fail "the server did not start"
+    port=$(cat port)
+}
+
+stop_server() {
+    kill "$child"
+    wait "$child" || fail "the server ended with status $?"
+    child=
+}
+
+# The first test image as the network's input.
+python3 - "$images" input.f32 <<'PYTHON'
+import struct, sys
+pixels = open(sys.argv[1], "rb").read()[:784]
+open(sys.argv[2], "wb").write(struct.pack("<784f", *(p / 255 for p in pixels)))
+PYTHON
+input=(--cfg "$cfg" --weights "$weights" --input-f32 input.f32)
+"$infer" "${input[@]}" --output-f32 local.f32 >/dev/null
+
+tests=0
+passed() {
+    tests=$((tests + 1))
+    echo "passed: $*"
+}
+
+start_server 127.0.0.1:0
+"$agent" --edge "127.0.0.1:$port" "${input[@]}" --limit-mbps 10 --slowdown 3 --until-uploaded 5 --json run.json \
+    --output-f32 edge.f32 >agent.log 2>&1 || fail "the agent ended with status $?"
+"$check" run.json --uploaded --whole-last || fail "first run"
+cmp local.f32 edge.f32 || fail "the edge's answer is another one"
+grep -q 'slowed down 3 times' agent.log || fail "the slowdown is not said"
+passed "a run from beginning to end"
+
+"$agent" --edge "127.0.0.1:$port" "${input[@]}" --until-uploaded 3 --json run.json >agent.log 2>&1 ||
+    fail "the agent ended with status $?"
+"$check" run.json --uploaded --whole-last --sent-at-most 12544 || fail "second run"
+passed "a second run that has nothing to upload"
+
+"$agent" --edge "127.0.0.1:$port" "${input[@]}" --cut 5:13 --repeat 3 --json run.json --output-f32 edge.f32 \
+    >agent.log 2>&1 || fail "the agent ended with status $?"
+cmp local.f32 edge.f32 || fail "the answer with a cut is another one"
+[ "$(grep -c '"first":5,"end":13' run.json)" = 3 ] || fail "the cut was not kept"
+passed "a fixed cut"
+
+# The server goes while queries run, and comes back where it was. What is awaited must not stand in
+# files of the run before.
+rm -f agent.log run.json
+"$agent" --edge "127.0.0.1:1" --edge "127.0.0.1:$port" "${input[@]}" --duration 1000 --interval 20 --json run.json \
+    >agent.log 2>&1 &
+running=$!
+# await PATTERN FILE [LINE]: until a line that matches stands in the file, behind LINE.
+await() {
+    timeout 60 grep -q -m 1 "$1" <(tail --pid=$running -n "+${3:-1}" -F "$2" 2>/dev/null) ||
+        fail "'$1' does not come in $2"
+}
+await 'edge \[0, 18)' agent.log
+stop_server
+await 'is gone' agent.log
+await '"fallback":"no edge"' run.json
+start_server "127.0.0.1:$port"
+await 'is back' agent.log
+before=$(wc -l <agent.log)
+await 'edge \[0, 18)' agent.log "$before"
+kill -TERM "$running"
+wait "$running" || fail "the agent ended with status $? after SIGTERM"
+"$check" run.json --uploaded --fallbacks || fail "run with a restart"
+passed "a server that goes and comes back"
+
+# An edge that goes in mid-upload, while a query waits for it: the device finishes.
+start=$port
+stop_server
+start_server "127.0.0.1:$start"
+rm -f agent.log run.json
+"$agent" --edge "127.0.0.1:$port" "${input[@]}" --limit-mbps 0.2 --cut 0:18 --repeat 1 --json run.json \
+    --output-f32 edge.f32 >agent.log 2>&1 &
+running=$!
+await 'layers ready' agent.log
+kill -KILL "$child"
+wait "$child" 2>/dev/null || true
+child=
+wait "$running" || fail "the agent ended with status $? after the edge was killed"
+"$check" run.json --fallbacks || fail "run with a killed edge"
+cmp local.f32 edge.f32 || fail "the device's answer is another one"
+grep -q '"fallback":"edge lost: ' run.json || fail "the reason is not said"
+passed "an edge that is killed while a query waits"
+
+if [ -n "${XML_OUTPUT_FILE:-}" ]; then
+    printf '<testsuites><testsuite name="programs" tests="%d" failures="0" errors="0"/></testsuites>\n' "$tests" \
+        >"$XML_OUTPUT_FILE"
+fi
+echo "$tests passed"
