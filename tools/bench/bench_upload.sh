@@ -10,6 +10,7 @@
 #   --rate MBPS           the link's rate in 10^6 bit/s (default: 80)
 #   --creation MODES      what to compare (default: "threaded inline")
 #   --repeat N            runs of each, interleaved (default: 3)
+#   --engine E            of server and agent (default: theirs)
 #   --partitioner P       the agent's (default: its own default)
 #   --slowdown X          of the device (default: 5)
 #   --extra N             queries after the upload (default: 5)
@@ -23,7 +24,7 @@ set -euo pipefail
 # shellcheck source=tools/common.sh
 . "$(dirname "$0")/../common.sh"
 
-cfg=resnet152 weights='' fit=letterbox rate=80 modes="threaded inline" repeat=3 partitioner='' slowdown=5 extra=5
+cfg=resnet152 weights='' fit=letterbox rate=80 modes="threaded inline" repeat=3 engine='' partitioner='' slowdown=5 extra=5
 limit=300 out=$CACHE/bench
 while [ $# -gt 0 ]; do
     case $1 in
@@ -31,7 +32,7 @@ while [ $# -gt 0 ]; do
         print_help
         exit 0
         ;;
-    --cfg | --weights | --fit | --rate | --creation | --repeat | --partitioner | --slowdown | --extra | --timeout | --out)
+    --cfg | --weights | --fit | --rate | --creation | --repeat | --engine | --partitioner | --slowdown | --extra | --timeout | --out)
         [ $# -ge 2 ] || die_usage "$1 wants a value"
         case $1 in
         --cfg) cfg=$2 ;;
@@ -40,6 +41,7 @@ while [ $# -gt 0 ]; do
         --rate) rate=$2 ;;
         --creation) modes=$2 ;;
         --repeat) repeat=$2 ;;
+        --engine) engine=$2 ;;
         --partitioner) partitioner=$2 ;;
         --slowdown) slowdown=$2 ;;
         --extra) extra=$2 ;;
@@ -127,12 +129,12 @@ run_once() {
     local json=$out/$1-$2.jsonl
     rm -f "$work/port"
     ip netns exec "$edge" bazel-bin/edge/server --listen "$edge_ip:0" --port-file "$work/port" \
-        --creation "$1" 2>"$out/$1-$2.server.log" &
+        --creation "$1" ${engine:+--engine "$engine"} 2>"$out/$1-$2.server.log" &
     server=$!
     wait_for 20 test -s "$work/port" || die "the server did not start; see $out/$1-$2.server.log"
     ip netns exec "$device" timeout "$limit" bazel-bin/device/agent \
         --edge "$edge_ip:$(cat "$work/port")" --cfg "$cfg" --weights "$weights" --image "$darknet/data/dog.jpg" \
-        --fit "$fit" ${partitioner:+--partitioner "$partitioner"} --slowdown "$slowdown" \
+        --fit "$fit" ${partitioner:+--partitioner "$partitioner"} ${engine:+--engine "$engine"} --slowdown "$slowdown" \
         --until-uploaded "$extra" --json "$json" >"$out/$1-$2.agent.log" 2>&1 ||
         die "the agent failed; see $out/$1-$2.agent.log"
     kill "$server"
@@ -148,7 +150,7 @@ for ((number = 1; number <= repeat; number++)); do
         runs+=("$mode:$number:$out/$mode-$number.jsonl")
     done
 done
-say "$(basename "$cfg" .cfg)$seeded, device slowed down $slowdown times, both on $(nproc) cores: $(uname -m)"
+say "$(basename "$cfg" .cfg)$seeded, ${engine:-default} engine, device slowed down $slowdown times, both on $(nproc) cores: $(uname -m)"
 python3 tools/bench/bench_table.py --iperf "$work/iperf" --rate "$rate" --csv "$out/results.csv" "${runs[@]}" |
     tee "$out/results.txt"
 say "results: $out/results.csv"
