@@ -64,14 +64,14 @@ void rpc_loop_capture_log(char *text, size_t bytes)
     captured_bytes = bytes;
 }
 
-/* gRPC's own complaints; without GRPC_VERBOSITY only errors come. */
+/* What gRPC says by itself: mostly about what peers did, who could fill a log with it, and each
+ * call tells its user anyway. Without GRPC_VERBOSITY only errors come. */
 static void log_grpc(gpr_log_func_args *args)
 {
     if (captured_log) {
         snprintf(captured_log, captured_bytes, "%s", args->message);
     } else {
-        ll_log(args->severity == GPR_LOG_SEVERITY_ERROR ? LL_LOG_WARN : LL_LOG_DEBUG, "grpc", "%s",
-               args->message);
+        ll_log(LL_LOG_DEBUG, "grpc", "%s", args->message);
     }
 }
 
