@@ -198,6 +198,22 @@ static ll_status create_activation(struct dkb_onednn_creation *creation, int ind
     return set_primitive(creation, index, &operation, NULL);
 }
 
+/* Logistic of everything; the run puts the boxes' widths and heights back, which stay as they are.
+ */
+static ll_status create_yolo(struct dkb_onednn_creation *creation, int index)
+{
+    const struct dkb_layer *layer = layer_of(creation, index);
+    struct dkb_onednn_step *step = &creation->model->steps[index];
+    dkb_onednn_step_reads(creation->model, step, layer->input, DNNL_ARG_SRC, false);
+    dkb_onednn_step_writes(creation->model, step, index, false);
+    dnnl_eltwise_desc_t operation;
+    if (dnnl_eltwise_forward_desc_init(&operation, dnnl_forward_inference, dnnl_eltwise_logistic,
+                                       &step->out_md, 0, 0) != dnnl_success) {
+        return LL_E_UNSUPPORTED;
+    }
+    return set_primitive(creation, index, &operation, NULL);
+}
+
 /* y = x * factor + shift for each channel. */
 static ll_status create_batchnorm(struct dkb_onednn_creation *creation, int index)
 {
@@ -318,6 +334,8 @@ ll_status dkb_onednn_create_layer(struct dkb_onednn_creation *creation, int inde
     case ACTIVE:
     case LOGXENT:
         return create_activation(creation, index);
+    case YOLO:
+        return create_yolo(creation, index);
     case BATCHNORM:
         return create_batchnorm(creation, index);
     case SHORTCUT:

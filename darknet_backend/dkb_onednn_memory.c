@@ -3,7 +3,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 struct dkb_onednn_chunk {
     struct dkb_onednn_chunk *next;
@@ -12,36 +11,11 @@ struct dkb_onednn_chunk {
     size_t taken;
 };
 
-enum { PIECE_ALIGNMENT = 64, PAGE_BYTES = 4096, HUGE_PAGE_BYTES = 2 << 20 };
+enum { PIECE_ALIGNMENT = 64, PAGE_BYTES = 4096 };
 
 static size_t round_up(size_t bytes, size_t unit)
 {
     return (bytes + unit - 1) / unit * unit;
-}
-
-/* Zeroed pages that begin where a huge page may, if they are enough for one. */
-static uint8_t *map_pages(size_t bytes)
-{
-    size_t slack = bytes >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : 0;
-    void *mapped =
-        mmap(NULL, bytes + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapped == MAP_FAILED) {
-        return NULL;
-    }
-    if (slack == 0) {
-        return mapped;
-    }
-    uint8_t *begin = mapped;
-    size_t before = (HUGE_PAGE_BYTES - (uintptr_t)begin % HUGE_PAGE_BYTES) % HUGE_PAGE_BYTES;
-    if (before > 0) {
-        munmap(begin, before);
-    }
-    if (slack > before) {
-        munmap(begin + before + bytes, slack - before);
-    }
-    /* Only a wish: without huge pages it is slower. */
-    (void)madvise(begin + before, bytes, MADV_HUGEPAGE);
-    return begin + before;
 }
 
 static ll_status add_chunk(struct dkb_onednn_memory *memory, size_t bytes)
@@ -51,11 +25,13 @@ static ll_status add_chunk(struct dkb_onednn_memory *memory, size_t bytes)
         return LL_E_NO_MEMORY;
     }
     chunk->bytes = round_up(bytes, PAGE_BYTES);
-    chunk->data = map_pages(chunk->bytes);
-    if (!chunk->data) {
+    void *mapped =
+        mmap(NULL, chunk->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) {
         free(chunk);
         return LL_E_NO_MEMORY;
     }
+    chunk->data = mapped;
     chunk->next = memory->chunks;
     memory->chunks = chunk;
     return LL_OK;

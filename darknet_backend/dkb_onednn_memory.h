@@ -1,5 +1,6 @@
-/* Memory for packed weights: taken piece by piece, given back all at once. Large pieces of it lie
- * in huge pages, since most of the time that creation takes is the first touch of memory.
+/* Memory for packed weights: taken piece by piece, given back all at once. Untouched pages cost
+ * nothing. (Huge pages would save faults, but where the system has to find and clear them first, as
+ * in a busy virtual machine, creation took up to twice as long.)
  *
  * Threads: one at a time. */
 #ifndef DKB_ONEDNN_MEMORY_H

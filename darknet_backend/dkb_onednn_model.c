@@ -261,18 +261,18 @@ static void destroy(struct ll_engine *base_engine)
 static void look_at_processor(struct dkb_onednn_engine *engine)
 {
     static const struct {
-        dnnl_cpu_isa_t isa;
         const char *name;
+        dnnl_cpu_isa_t isa;
         int block;
     } known[] = {
-        {dnnl_cpu_isa_avx512_core_amx, "avx512_core_amx", 16},
-        {dnnl_cpu_isa_avx512_core_bf16, "avx512_core_bf16", 16},
-        {dnnl_cpu_isa_avx512_core_vnni, "avx512_core_vnni", 16},
-        {dnnl_cpu_isa_avx512_core, "avx512_core", 16},
-        {dnnl_cpu_isa_avx2_vnni, "avx2_vnni", 8},
-        {dnnl_cpu_isa_avx2, "avx2", 8},
-        {dnnl_cpu_isa_avx, "avx", 8},
-        {dnnl_cpu_isa_sse41, "sse4.1", 8},
+        {"avx512_core_amx", dnnl_cpu_isa_avx512_core_amx, 16},
+        {"avx512_core_bf16", dnnl_cpu_isa_avx512_core_bf16, 16},
+        {"avx512_core_vnni", dnnl_cpu_isa_avx512_core_vnni, 16},
+        {"avx512_core", dnnl_cpu_isa_avx512_core, 16},
+        {"avx2_vnni", dnnl_cpu_isa_avx2_vnni, 8},
+        {"avx2", dnnl_cpu_isa_avx2, 8},
+        {"avx", dnnl_cpu_isa_avx, 8},
+        {"sse4.1", dnnl_cpu_isa_sse41, 8},
     };
     dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
     engine->base.instruction_set = "generic";

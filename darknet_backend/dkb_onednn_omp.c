@@ -1,6 +1,7 @@
 #include "darknet_backend/dkb_onednn_omp.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -73,11 +74,16 @@ static ll_status start_keeper(void)
     return LL_OK;
 }
 
+static bool is_told_how_to_wait(void)
+{
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody here sets variables. */
+    return getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT");
+}
+
 ll_status dkb_onednn_wait_passively(void)
 {
     static atomic_flag started = ATOMIC_FLAG_INIT;
-    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") ||
-        atomic_flag_test_and_set(&started)) {
+    if (is_told_how_to_wait() || atomic_flag_test_and_set(&started)) {
         return LL_OK;
     }
     ll_status status = start_keeper();

@@ -130,10 +130,10 @@ ll_status dkb_onednn_pack(const struct dkb_onednn_filters *filters, const dnnl_m
     struct packer packer = {
         .filters = filters,
         .md = md,
-        .out = out,
         .rows_dim = md->ndims == 5 ? 1 : 0,
         .row_floats = (int64_t)filters->columns * filters->kernel * filters->kernel,
     };
+    packer.out = out;
     packer.places = malloc((size_t)packer.row_floats * sizeof(*packer.places));
     if (!packer.places) {
         return LL_E_NO_MEMORY;

@@ -252,7 +252,7 @@ ll_status dkb_onednn_place(struct dkb_onednn_context *context, const struct ll_r
     if (status != LL_OK) {
         return status;
     }
-    if (context->probe.poison) {
+    if (context->probe.poison && context->memory) {
         memset(context->memory, 0xff, (size_t)context->arena.peak * sizeof(float));
     }
     if (context->probe.poison && context->scratch) {

@@ -186,6 +186,17 @@ static dnnl_status_t point(const struct dkb_onednn_model *model, dnnl_memory_t *
                    : dnnl_memory_create(memory, md, model->engine->dnnl, data);
 }
 
+/* A yolo layer's boxes: x, y, width, height, objectness, classes, a plane each. Widths and heights
+ * are the input's. */
+static void keep_sizes(const struct dkb_layer *layer, const float *in, float *out)
+{
+    int64_t pixels = (int64_t)layer->w * layer->h;
+    for (int n = 0; n < layer->n; n++) {
+        int64_t at = (n * ((int64_t)layer->classes + 5) + 2) * pixels;
+        memcpy(out + at, in + at, (size_t)(2 * pixels) * sizeof(float));
+    }
+}
+
 static ll_status run_primitive(struct dkb_onednn_context *context, int index, float *out,
                                float *scratch, struct ll_error *err)
 {
@@ -193,11 +204,13 @@ static ll_status run_primitive(struct dkb_onednn_context *context, int index, fl
     const struct dkb_onednn_step *step = &model->steps[index];
     struct dkb_onednn_arguments *own = &context->arguments[index];
     dnnl_exec_arg_t arguments[DKB_ONEDNN_SOURCES + DKB_ONEDNN_CONSTANTS + 2];
+    const float *first = NULL;
     int count = 0;
     dnnl_status_t status = dnnl_success;
     for (int s = 0; s < step->source_count && status == dnnl_success; s++) {
         const struct dkb_onednn_source *source = &step->sources[s];
         float *data = source_data(context, source, &scratch);
+        first = s == 0 ? data : first;
         if (s == 1 && step->adds) {
             if (data != out) {
                 memcpy(out, data, dnnl_memory_desc_get_size(&step->out_md));
@@ -221,6 +234,9 @@ static ll_status run_primitive(struct dkb_onednn_context *context, int index, fl
     }
     if (status == dnnl_success) {
         status = dnnl_primitive_execute(step->primitive, context->stream, count, arguments);
+    }
+    if (status == dnnl_success && first && model->network->layers[index].type == YOLO) {
+        keep_sizes(&model->network->layers[index], first, out);
     }
     return status == dnnl_success
                ? LL_OK

@@ -101,7 +101,7 @@ void dkb_onednn_step_writes(const struct dkb_onednn_model *model, struct dkb_one
 /* oneDNN's objects have no const; arguments that a primitive reads are not written. */
 static void *as_onednn_has_it(const float *data)
 {
-    return (void *)(uintptr_t)data;
+    return (void *)data;
 }
 
 ll_status dkb_onednn_step_borrow(struct dkb_onednn_creation *creation, struct dkb_onednn_step *step,
@@ -199,12 +199,13 @@ void dkb_onednn_fold(const struct dkb_layer *layer, const float *blob, int chann
     /* normalize_cpu divides by sqrt(variance) + .000001f, in double precision. */
     const double epsilon = .000001F;
     const float *scales = layer->nscales > 0 ? blob + layer->scales_at : NULL;
+    const float *biases = layer->nbiases > 0 ? blob : NULL;
     bool normalizes = layer->batch_normalize || layer->type == BATCHNORM;
     for (int c = 0; c < channels; c++) {
         double scale = scales ? scales[c] : 1;
         double mean = scales ? scales[layer->nscales + (size_t)c] : 0;
         double variance = scales ? scales[2 * layer->nscales + (size_t)c] : 0;
-        double bias = layer->nbiases > 0 ? blob[c] : 0;
+        double bias = biases ? biases[c] : 0;
         factor[c] = normalizes ? scale / (sqrt(variance) + epsilon) : 1;
         shift[c] = normalizes ? bias - mean * factor[c] : bias;
     }
