@@ -40,7 +40,7 @@ for sanitizer in "${sanitizers[@]}"; do
     options=(--config="$sanitizer" --build_tests_only)
     if [ "$sanitizer" = tsan ]; then
         # What computes is 10 to 20 times slower.
-        options+=(--test_tag_filters=-no-tsan --test_timeout=300,1200,1800,3600)
+        options+=(--test_tag_filters=-no-tsan "--test_timeout=300,1200,1800,3600")
     fi
     tools/test.sh "${options[@]}" "$@" || failed+=("$sanitizer")
 done
