@@ -16,6 +16,8 @@
 #include "rpc/rpc_loop.h"
 #include "rpc/rpc_server.h"
 
+enum { MB = 1000 * 1000 };
+
 static const char service_name[] = "layerlift.v1.EdgeOffload";
 
 struct edge_server {
@@ -36,14 +38,14 @@ void edge_server_config_default(struct edge_server_config *config)
     *config = (struct edge_server_config){
         .listen = "0.0.0.0:50051",
         .executors = 1,
-        .store_bytes = (int64_t)8 << 30,
+        .store_bytes = (int64_t)8000 * MB,
         .models = 64,
         .upload_sessions = 64,
         /* 10 Gbit/s at 6 ms round trip, 80 Mbit/s at 800 ms. */
         .upload_window_bytes = 8 << 20,
         .queries = 32,
-        .query_bytes = (int64_t)256 << 20,
-        .server_query_bytes = (int64_t)1 << 30,
+        .query_bytes = (int64_t)256 * MB,
+        .server_query_bytes = (int64_t)1024 * MB,
     };
 }
 

@@ -43,6 +43,9 @@ static ll_status open_signals(struct program *program, struct ll_error *err)
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    /* A shell that starts programs in the background has SIGINT ignored. */
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     program->signals = signalfd(-1, &set, SFD_CLOEXEC);
@@ -94,11 +97,17 @@ static ll_status start(struct program *program, struct ll_error *err)
     }
     program->store_folder = strdup(edge_server_store_folder(program->server));
     int port = edge_server_port(program->server);
+    if (options->port_file) {
+        status = write_port_file(options->port_file, port, err);
+        if (status != LL_OK) {
+            return status;
+        }
+    }
     ll_log(LL_LOG_INFO, "server",
            "serving on %s, port %d: engine %s (%s, %d threads), %d executors, %s creation",
            config->listen, port, program->engine->name, program->engine->instruction_set,
            program->engine->threads, config->executors, config->is_inline ? "inline" : "threaded");
-    return options->port_file ? write_port_file(options->port_file, port, err) : LL_OK;
+    return LL_OK;
 }
 
 static void end_server(void *arg)
