@@ -16,11 +16,14 @@
 #define LL_ACQUIRE(...) __attribute__((acquire_capability(__VA_ARGS__)))
 #define LL_RELEASE(...) __attribute__((release_capability(__VA_ARGS__)))
 #define LL_REQUIRES(...) __attribute__((requires_capability(__VA_ARGS__)))
+/* For the bodies of the functions that clang is to believe. */
+#define LL_NO_ANALYSIS __attribute__((no_thread_safety_analysis))
 #else
 #define LL_CAPABILITY
 #define LL_ACQUIRE(...)
 #define LL_RELEASE(...)
 #define LL_REQUIRES(...)
+#define LL_NO_ANALYSIS
 #endif
 
 struct LL_CAPABILITY ll_mutex {
