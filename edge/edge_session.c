@@ -10,12 +10,10 @@
  * no credit across the end of the first partition that is not created: see grant(). */
 #include "edge/edge_session.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/ll_clock.h"
 #include "core/ll_log.h"
 #include "edge/edge_wire.h"
 

@@ -273,14 +273,15 @@ struct edge_blob *edge_blob_ref(struct edge_blob *blob)
     return blob;
 }
 
-static void forget_files_locked(struct edge_blob *blob) LL_REQUIRES(blob->store->lock)
+static void forget_files_locked(struct edge_store *store, struct edge_blob *blob)
+    LL_REQUIRES(store->lock)
 {
     char name[NAME_BYTES];
     for (int is_part = 0; is_part < 2 && atomic_load(&blob->written) > 0; is_part++) {
         blob_name(blob, is_part, name);
-        unlinkat(blob->store->folder_fd, name, 0);
+        unlinkat(store->folder_fd, name, 0);
     }
-    blob->store->used_bytes -= atomic_load(&blob->written);
+    store->used_bytes -= atomic_load(&blob->written);
     atomic_store(&blob->written, 0);
 }
 
@@ -298,7 +299,7 @@ void edge_blob_unref(struct edge_blob *blob)
             link = &(*link)->next;
         }
         *link = blob->next;
-        forget_files_locked(blob);
+        forget_files_locked(store, blob);
     }
     ll_mutex_unlock(&store->lock);
     if (is_last) {
@@ -391,7 +392,7 @@ static ll_status complete(struct edge_blob *blob, edge_write_outcome *out_outcom
     ll_hasher_finish(blob->hasher, &digest);
     if (!ll_digest_equal(&digest, &blob->digest)) {
         ll_mutex_lock(&store->lock);
-        forget_files_locked(blob);
+        forget_files_locked(store, blob);
         ll_mutex_unlock(&store->lock);
         *out_outcome = EDGE_WRITE_REJECTED;
         return LL_OK;
@@ -417,7 +418,7 @@ static ll_status complete(struct edge_blob *blob, edge_write_outcome *out_outcom
     if (status != LL_OK) {
         /* The hash is used up: whoever comes next begins anew. */
         ll_mutex_lock(&store->lock);
-        forget_files_locked(blob);
+        forget_files_locked(store, blob);
         ll_mutex_unlock(&store->lock);
         return status;
     }
