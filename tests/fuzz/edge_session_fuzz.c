@@ -188,9 +188,10 @@ static void arrive(struct world *world, struct device *device)
 static void vanish(struct world *world, struct device *device)
 {
     struct edge_session **link = &world->sessions.first;
-    while (*link != &device->session) {
+    while (*link && *link != &device->session) {
         link = &(*link)->next;
     }
+    REQUIRE(*link);
     *link = device->session.next;
     edge_session_finish(&device->session);
     device->is_here = false;
@@ -340,18 +341,23 @@ static void act(struct world *world)
     }
 }
 
+static void check_blob(struct edge_model *model, int layer)
+{
+    struct edge_blob *blob = edge_model_blob(model, layer);
+    struct ll_buf *data = blob ? edge_blob_data(blob) : NULL;
+    REQUIRE(layer >= edge_model_prefix(model) || !blob || data);
+    if (data) {
+        struct ll_digest digest;
+        REQUIRE(ll_digest_of(ll_buf_data(data), ll_buf_bytes(data), &digest) == LL_OK);
+        REQUIRE(ll_digest_equal(&digest, &edge_model_manifest(model)->blobs[layer].digest));
+    }
+}
+
 static void check_blobs(const struct device *device)
 {
     struct edge_model *model = device->is_here ? device->session.model : NULL;
     for (int i = 0; model && i < edge_model_table(model)->layer_count; i++) {
-        struct edge_blob *blob = edge_model_blob(model, i);
-        struct ll_buf *data = blob ? edge_blob_data(blob) : NULL;
-        if (data) {
-            struct ll_digest digest;
-            REQUIRE(ll_digest_of(ll_buf_data(data), ll_buf_bytes(data), &digest) == LL_OK);
-            REQUIRE(ll_digest_equal(&digest, &edge_model_manifest(model)->blobs[i].digest));
-        }
-        REQUIRE(i >= edge_model_prefix(model) || !blob || data);
+        check_blob(model, i);
     }
 }
 
