@@ -298,7 +298,7 @@ int64_t device_board_next_bytes(struct device_board *board, int64_t chunk_bytes)
         bytes = DEVICE_WIRE_HEAD_BYTES / 2;
     } else if (remote && !remote->is_head_sent) {
         /* The model's id and the tensors' heads. */
-        bytes = 2 * DEVICE_WIRE_HEAD_BYTES + (int64_t)remote->inputs.count * 16;
+        bytes = (int64_t)2 * DEVICE_WIRE_HEAD_BYTES + (int64_t)remote->inputs.count * 16;
     } else if (remote) {
         bytes = chunk_of(remote, chunk_bytes) + DEVICE_WIRE_HEAD_BYTES / 2;
     }

@@ -47,7 +47,7 @@ int64_t device_window_chunk(const struct device_window *window)
         rate = limit;
     }
     if (rate <= 0) {
-        return 2 * DEVICE_WINDOW_LEAST_CHUNK;
+        return (int64_t)2 * DEVICE_WINDOW_LEAST_CHUNK;
     }
     int64_t chunk = DEVICE_WINDOW_LARGEST_CHUNK;
     while (chunk > DEVICE_WINDOW_LEAST_CHUNK && (double)chunk > rate * WINDOW_CHUNK_S) {

@@ -101,10 +101,10 @@ static ll_status open_lists_init(struct wire_open_lists *lists, const struct dev
     size_t partitions = (size_t)model->plan->count;
     *lists = (struct wire_open_lists){
         .blobs = calloc(blobs + 1, sizeof(*lists->blobs)),
-        .blob_list = calloc(blobs + 1, sizeof(*lists->blob_list)),
+        .blob_list = calloc(blobs + 1, sizeof(Layerlift__V1__Blob *)),
         .digests = calloc(blobs + 1, sizeof(*lists->digests)),
         .partitions = calloc(partitions + 1, sizeof(*lists->partitions)),
-        .partition_list = calloc(partitions + 1, sizeof(*lists->partition_list)),
+        .partition_list = calloc(partitions + 1, sizeof(Layerlift__V1__Partition *)),
     };
     if (!lists->blobs || !lists->blob_list || !lists->digests || !lists->partitions ||
         !lists->partition_list) {
@@ -181,7 +181,7 @@ ll_status device_wire_query(const struct device_model *model, const struct devic
 {
     size_t count = (size_t)inputs->count;
     Layerlift__V1__Tensor *tensors = calloc(count + 1, sizeof(*tensors));
-    Layerlift__V1__Tensor **list = calloc(count + 1, sizeof(*list));
+    Layerlift__V1__Tensor **list = calloc(count + 1, sizeof(Layerlift__V1__Tensor *));
     uint32_t(*shapes)[3] = calloc(count + 1, sizeof(*shapes));
     ll_status status = LL_E_NO_MEMORY;
     if (!tensors || !list || !shapes) {

@@ -248,7 +248,7 @@ static void test_a_cut_connection_goes_on_where_it_stopped(void)
     struct querying queries;
     start_queries(&queries, &device);
     for (int cut = 1; cut <= 3; cut++) {
-        device_fixture_await_acked(&device, cut * 400000);
+        device_fixture_await_acked(&device, (int64_t)cut * 400000);
         tcp_relay_cut(relay);
         device_fixture_await_ups(&device, cut + 1);
     }

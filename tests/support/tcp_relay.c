@@ -195,6 +195,9 @@ struct tcp_relay *tcp_relay_create(int port)
 {
     struct tcp_relay *relay = calloc(1, sizeof(*relay));
     CU_ASSERT_PTR_NOT_NULL_FATAL(relay);
+    if (!relay) {
+        return NULL;
+    }
     relay->port = port;
     ll_mutex_init(&relay->lock);
     ll_cond_init(&relay->done);

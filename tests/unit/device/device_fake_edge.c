@@ -88,6 +88,9 @@ struct fake_edge *fake_edge_create(const struct fake_model *model)
 {
     struct fake_edge *edge = calloc(1, sizeof(*edge));
     CU_ASSERT_PTR_NOT_NULL_FATAL(edge);
+    if (!edge) {
+        return NULL;
+    }
     edge->model = model;
     edge->script.available_layer = -1;
     edge->counts.first_offset = -1;

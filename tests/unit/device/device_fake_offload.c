@@ -168,30 +168,43 @@ static bool has_inputs(const struct fake_query *query)
     return true;
 }
 
-static void take_query(struct fake_edge *edge, struct rpc_stream *stream,
-                       Layerlift__V1__OffloadRequest *request)
+/* A query with room for its inputs, which takes `request` over; NULL where it is none that this
+ * edge can run. */
+static struct fake_query *new_query(struct fake_edge *edge, Layerlift__V1__OffloadRequest *request)
 {
     const Layerlift__V1__Query *asked = request->query;
     struct fake_query *query = calloc(1, sizeof(*query));
-    bool is_good = query && asked->n_tensors < EDGE_TENSORS &&
-                   strcmp(asked->model_id, edge->model->id_text) == 0 &&
-                   device_tensors_init(&query->tensors, fake_edge_table(edge)) == LL_OK;
-    if (!fake_edge_must(edge, is_good)) {
+    if (!query || asked->n_tensors >= EDGE_TENSORS ||
+        strcmp(asked->model_id, edge->model->id_text) != 0 ||
+        device_tensors_init(&query->tensors, fake_edge_table(edge)) != LL_OK) {
         free(query);
-        layerlift__v1__offload_request__free_unpacked(request, NULL);
-        return;
+        return NULL;
     }
-    query->request = request;
-    query->stream = stream;
     for (size_t i = 0; i < asked->n_tensors; i++) {
         struct ll_buf *buf = NULL;
         int64_t floats = ll_table_tensor_floats(fake_edge_table(edge), asked->tensors[i]->name);
-        if (!fake_edge_must(edge, ll_buf_create((size_t)floats * sizeof(float), &buf) == LL_OK)) {
-            return;
+        if (ll_buf_create((size_t)floats * sizeof(float), &buf) != LL_OK) {
+            device_tensors_finish(&query->tensors);
+            free(query);
+            return NULL;
         }
         device_tensors_put(&query->tensors, asked->tensors[i]->name, buf);
         ll_buf_unref(buf);
     }
+    query->request = request;
+    return query;
+}
+
+static void take_query(struct fake_edge *edge, struct rpc_stream *stream,
+                       Layerlift__V1__OffloadRequest *request)
+{
+    struct fake_query *query = new_query(edge, request);
+    if (!query) {
+        fake_edge_must(edge, false);
+        layerlift__v1__offload_request__free_unpacked(request, NULL);
+        return;
+    }
+    query->stream = stream;
     query->next = edge->queries;
     edge->queries = query;
     ll_mutex_lock(&edge->lock);
@@ -250,7 +263,8 @@ void fake_edge_offload_message(void *owner, struct rpc_stream *stream, const uin
     struct fake_edge *edge = owner;
     Layerlift__V1__OffloadRequest *request =
         layerlift__v1__offload_request__unpack(NULL, bytes, data);
-    if (!fake_edge_must(edge, request != NULL)) {
+    if (!request) {
+        fake_edge_must(edge, false);
         return;
     }
     if (request->kind_case == LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_QUERY) {

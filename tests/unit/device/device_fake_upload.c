@@ -198,7 +198,8 @@ void fake_edge_upload_message(void *owner, struct rpc_stream *stream, const uint
     struct fake_edge *edge = owner;
     Layerlift__V1__UploadRequest *request =
         layerlift__v1__upload_request__unpack(NULL, bytes, data);
-    if (!fake_edge_must(edge, request != NULL)) {
+    if (!request) {
+        fake_edge_must(edge, false);
         return;
     }
     edge->upload = stream;
