@@ -119,6 +119,18 @@ static void remember(struct edge_offload *offload, uint64_t id)
     offload->answered[offload->answered_count++ % EDGE_OFFLOAD_REMEMBERED_IDS] = id;
 }
 
+/* From now on the query takes what came out of it, be it more or less than was expected of it. */
+static void account_outputs(struct edge_query *query)
+{
+    const struct edge_job *job = &query->job;
+    int64_t bytes = 0;
+    for (int i = 0; job->status == LL_OK && i < job->names.count; i++) {
+        bytes += (int64_t)ll_buf_bytes(job->outputs[i]);
+    }
+    edge_offload_account(query->offload, bytes - query->bytes);
+    query->bytes = bytes;
+}
+
 /* The query's job is over, or it failed before: its answer takes its turn. */
 static void answer(struct edge_query *query)
 {
@@ -126,6 +138,7 @@ static void answer(struct edge_query *query)
     rpc_timer_destroy(query->timer);
     query->timer = NULL;
     remember(offload, query->id);
+    account_outputs(query);
     if (edge_query_answer(query) != LL_OK) {
         forget(query);
         edge_query_destroy(query);
