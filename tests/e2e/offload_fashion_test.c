@@ -1,4 +1,4 @@
-/* The two hundred test images of Fashion-MNIST through device and edge, both real, with the darknet
+/* The two hundred test images of Fashion-MNIST through device and edge, both real, with the same
  * engine on both sides: at every legal cut the same answer as the device alone, bit for bit. */
 #include <stdbool.h>
 #include <stdio.h>
@@ -107,10 +107,10 @@ static void load(void)
     ll_digest_format(&file.model_id, model.id);
 }
 
-static void begin(void)
+static void begin(const char *engine_name)
 {
     struct ll_error err = {{0}};
-    struct dkb_engine_config engine = {.name = "darknet", .threads = 1};
+    struct dkb_engine_config engine = {.name = engine_name, .threads = 1};
     load();
     ll_mutex_init(&lock);
     ll_cond_init(&changed);
@@ -222,9 +222,9 @@ static void check_cut(struct ll_buf *input, int first, int end_cut, const float 
     free(outputs);
 }
 
-static void test_every_image_at_every_cut_equals_the_device_alone(void)
+static void check_every_image_at_every_cut_equals_the_device_alone(const char *engine_name)
 {
-    begin();
+    begin(engine_name);
     await_uploaded();
     int layers = model.table->layer_count;
     int right = 0;
@@ -247,9 +247,9 @@ static void test_every_image_at_every_cut_equals_the_device_alone(void)
     end();
 }
 
-static void test_every_pair_of_cuts_equals_the_device_alone(void)
+static void check_every_pair_of_cuts_equals_the_device_alone(const char *engine_name)
 {
-    begin();
+    begin(engine_name);
     await_uploaded();
     int layers = model.table->layer_count;
     struct ll_buf *input = image(7);
@@ -268,9 +268,9 @@ static void test_every_pair_of_cuts_equals_the_device_alone(void)
     end();
 }
 
-static void test_queries_during_the_upload_equal_the_device_alone(void)
+static void check_queries_during_the_upload_equal_the_device_alone(const char *engine_name)
 {
-    begin();
+    begin(engine_name);
     struct ll_buf *input = image(3);
     struct ll_error err = {{0}};
     struct device_query_result first = {0};
@@ -288,9 +288,42 @@ static void test_queries_during_the_upload_equal_the_device_alone(void)
     end();
 }
 
+static void test_darknet_images_at_every_cut_equal_the_device_alone(void)
+{
+    check_every_image_at_every_cut_equals_the_device_alone("darknet");
+}
+
+static void test_onednn_images_at_every_cut_equal_the_device_alone(void)
+{
+    check_every_image_at_every_cut_equals_the_device_alone("onednn");
+}
+
+static void test_darknet_pairs_of_cuts_equal_the_device_alone(void)
+{
+    check_every_pair_of_cuts_equals_the_device_alone("darknet");
+}
+
+static void test_onednn_pairs_of_cuts_equal_the_device_alone(void)
+{
+    check_every_pair_of_cuts_equals_the_device_alone("onednn");
+}
+
+static void test_darknet_queries_during_the_upload_equal_the_device_alone(void)
+{
+    check_queries_during_the_upload_equal_the_device_alone("darknet");
+}
+
+static void test_onednn_queries_during_the_upload_equal_the_device_alone(void)
+{
+    check_queries_during_the_upload_equal_the_device_alone("onednn");
+}
+
 const struct ll_test ll_tests[] = {
-    LL_TEST(test_every_image_at_every_cut_equals_the_device_alone),
-    LL_TEST(test_every_pair_of_cuts_equals_the_device_alone),
-    LL_TEST(test_queries_during_the_upload_equal_the_device_alone),
+    LL_TEST(test_darknet_images_at_every_cut_equal_the_device_alone),
+    LL_TEST(test_onednn_images_at_every_cut_equal_the_device_alone),
+    LL_TEST(test_darknet_pairs_of_cuts_equal_the_device_alone),
+    LL_TEST(test_onednn_pairs_of_cuts_equal_the_device_alone),
+    LL_TEST(test_darknet_queries_during_the_upload_equal_the_device_alone),
+    LL_TEST(test_onednn_queries_during_the_upload_equal_the_device_alone),
     {NULL, NULL},
 };

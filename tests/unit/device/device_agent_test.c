@@ -48,7 +48,7 @@ static struct ll_error err;
 static int first_values(void *owner, const float *values, int64_t floats, int k,
                         struct device_top *out_top)
 {
-    static char labels[8][16];
+    static char labels[8][32];
     int count = 0;
     for (; count < k && count < floats && count < 8; count++) {
         snprintf(labels[count], sizeof(labels[count]), "\x1b[2Jv%d", count);
