@@ -24,6 +24,8 @@ struct device_agent {
     bool is_uploaded;
     bool is_refused;
     struct ll_error refusal;
+    /* Since when no edge is up; 0: one is. */
+    int64_t alone_since_ns;
 };
 
 /* ---- What the session tells ---- */
@@ -33,6 +35,7 @@ static void on_up(void *owner, const char *address, int64_t left_bytes, bool is_
     struct device_agent *agent = owner;
     ll_mutex_lock(&agent->lock);
     agent->is_refused = false;
+    agent->alone_since_ns = 0;
     ll_mutex_unlock(&agent->lock);
     device_report_line(agent->config.report, "edge %s is %s: %.1f MB to upload", address,
                        is_return ? "back" : "there", (double)left_bytes * 1e-6);
@@ -44,6 +47,11 @@ static void on_down(void *owner, const struct device_edge_loss *loss)
     const char *what = loss->is_refusal ? "refuses" : loss->was_up ? "is gone" : "is not there";
     device_report_line(agent->config.report, "edge %s %s (%s): going on on the device alone",
                        loss->address, what, loss->reason);
+    if (loss->was_up) {
+        ll_mutex_lock(&agent->lock);
+        agent->alone_since_ns = ll_clock_now_ns();
+        ll_mutex_unlock(&agent->lock);
+    }
     if (loss->all_refuse) {
         ll_mutex_lock(&agent->lock);
         agent->is_refused = true;
@@ -160,14 +168,15 @@ void device_agent_destroy(struct device_agent *agent)
 
 void device_agent_stop(struct device_agent *agent)
 {
-    device_local_interrupt(agent->local);
-    if (agent->session) {
-        device_board_stop(device_session_board(agent->session));
-    }
+    /* First: whoever stops waiting because of what follows must find it set. */
     ll_mutex_lock(&agent->lock);
     agent->is_stopped = true;
     ll_cond_broadcast(&agent->changed);
     ll_mutex_unlock(&agent->lock);
+    device_local_interrupt(agent->local);
+    if (agent->session) {
+        device_board_stop(device_session_board(agent->session));
+    }
 }
 
 const float *device_agent_outputs(const struct device_agent *agent, int64_t *out_floats)
@@ -185,13 +194,21 @@ struct agent_run {
     bool is_given_up;
 };
 
+/* No edge has been there for longer than anybody waits. */
+static bool has_no_patience_locked(const struct device_agent *agent) LL_REQUIRES(agent->lock)
+{
+    return agent->config.patience_ns > 0 && agent->alone_since_ns != 0 &&
+           ll_clock_now_ns() - agent->alone_since_ns > agent->config.patience_ns;
+}
+
 /* Whether there is another query to run, and counts it. */
 static bool begin_query(struct device_agent *agent, struct agent_run *run)
 {
     ll_mutex_lock(&agent->lock);
     bool is_stopped = agent->is_stopped;
     /* Without any edge there is nothing to wait for. */
-    bool is_after = agent->is_uploaded || agent->is_refused || !agent->session;
+    bool is_after =
+        agent->is_uploaded || agent->is_refused || !agent->session || has_no_patience_locked(agent);
     run->is_given_up = agent->is_refused && !agent->is_uploaded;
     ll_mutex_unlock(&agent->lock);
     bool goes_on = false;
@@ -258,6 +275,9 @@ static int64_t next_issue_ns(const struct device_agent *agent)
 ll_status device_agent_run(struct device_agent *agent, struct ll_error *err)
 {
     agent->start_ns = ll_clock_now_ns();
+    ll_mutex_lock(&agent->lock);
+    agent->alone_since_ns = agent->start_ns;
+    ll_mutex_unlock(&agent->lock);
     if (agent->session) {
         device_session_start(agent->session);
     } else {

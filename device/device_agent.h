@@ -18,7 +18,7 @@ struct device_agent;
 typedef enum {
     /* `count` queries. */
     DEVICE_UNTIL_COUNT,
-    /* `count` queries that were issued after the whole model was ready; forever while no edge takes
+    /* `count` queries that were issued after the whole model was ready, or after every edge refused
      * it. */
     DEVICE_UNTIL_UPLOADED,
     /* `duration_ns` from the start. */
@@ -37,6 +37,9 @@ struct device_agent_config {
     device_until until;
     int64_t count;
     int64_t duration_ns;
+    /* DEVICE_UNTIL_UPLOADED: how long to wait for any edge before `count` queries do; 0: for ever.
+     */
+    int64_t patience_ns;
     /* From one query's issue to the next one's; 0: back to back. */
     int64_t interval_ns;
     /* See struct device_querier. */

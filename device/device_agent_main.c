@@ -153,6 +153,7 @@ static ll_status create_agent(struct agent_program *program, struct ll_error *er
         .until = options->until,
         .count = options->count,
         .duration_ns = options->duration_ns,
+        .patience_ns = options->patience_ns,
         .interval_ns = options->interval_ns,
         .cut_first = options->cut_first,
         .cut_end = options->cut_end,

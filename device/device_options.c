@@ -11,6 +11,8 @@
 
 /* Queries after the upload where nothing else is asked for. */
 enum { OPTIONS_DEFAULT_EXTRA = 10 };
+/* And how long to wait for an edge then. */
+#define OPTIONS_DEFAULT_PATIENCE_NS (10 * LL_NS_PER_S)
 
 enum {
     OPT_EDGE = 1,
@@ -32,7 +34,9 @@ static const struct argp_option option_list[] = {
      1},
     {"repeat", OPT_REPEAT, "K", 0, "Run K queries", 2},
     {"until-uploaded", OPT_UNTIL_UPLOADED, "EXTRA", 0,
-     "Run queries until the edge has the whole model, then EXTRA more (default: 10)", 2},
+     "Run queries until the edge has the whole model, then EXTRA more (default: 10, or those alone "
+     "where no edge is there for 10 s)",
+     2},
     {"duration", OPT_DURATION, "S", 0, "Run queries for S seconds", 2},
     {"interval", OPT_INTERVAL, "MS", 0,
      "Milliseconds from one query's issue to the next one's (default: 0, back to back)", 2},
@@ -217,5 +221,6 @@ void device_options_parse(int argc, char **argv, struct device_options *out_opti
     struct parsing parsing = {.options = &options};
     argp_err_exit_status = 2;
     argp_parse(&agent_argp, argc, argv, 0, NULL, &parsing);
+    options.patience_ns = parsing.until_option ? 0 : OPTIONS_DEFAULT_PATIENCE_NS;
     *out_options = options;
 }

@@ -18,6 +18,8 @@ struct device_options {
     device_until until;
     int64_t count;
     int64_t duration_ns;
+    /* How long to wait for an edge where nothing is said about the run's end; 0: for ever. */
+    int64_t patience_ns;
     int64_t interval_ns;
     int64_t deadline_ns;
     /* `cut_end` -1: not given. */

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* What a late timer may catch up with: this much time's worth of bytes, above the next message. */
-#define DEVICE_PACER_BURST_NS ((int64_t)4000000)
+#define DEVICE_PACER_BURST_NS ((int64_t)10000000)
 
 struct device_pacer {
     /* 0: no limit. */

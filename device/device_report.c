@@ -231,11 +231,12 @@ void device_report_upload(struct device_report *report, const struct device_uplo
         char terms[128];
         wipe_bar_locked(report);
         report->has_bar = false;
-        int64_t took_ns = uploaded->acked_ns - uploaded->start_ns;
         print_locked(report,
-                     "the edge has the whole model: %.1f MB in %.2f s, ready %.0f ms later; %d "
-                     "partitions, %d creations of %.0f ms in all%s",
-                     (double)uploaded->model_bytes * 1e-6, (double)took_ns * 1e-9,
+                     "the edge has the whole model: %.1f of %.1f MB sent in %.2f s, ready %.0f ms "
+                     "later; %d partitions, %d creations of %.0f ms in all%s",
+                     (double)uploaded->sent_weight_bytes * 1e-6,
+                     (double)uploaded->model_bytes * 1e-6,
+                     (double)(uploaded->acked_ns - uploaded->start_ns) * 1e-9,
                      ll_clock_ms(uploaded->ready_ns - uploaded->acked_ns), uploaded->partitions,
                      uploaded->creations, ll_clock_ms(uploaded->creation_ns),
                      terms_text(&report->config.terms, false, true, terms, sizeof(terms)));

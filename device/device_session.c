@@ -254,13 +254,14 @@ static void on_complete(void *owner, const struct device_upload_done *done)
         return;
     }
     session->is_uploaded = true;
+    int64_t weights = session->sent_before + device_uploader_sent_bytes(session->uploader);
     struct device_uploaded uploaded = {
         .start_ns = session->start_ns,
         .acked_ns = session->acked_ns,
         .ready_ns = ll_clock_now_ns(),
         .model_bytes = session->config.model->table->blob_bytes,
-        .sent_bytes = session->sent_before + device_uploader_sent_bytes(session->uploader) +
-                      device_board_sent_bytes(session->board),
+        .sent_bytes = weights + device_board_sent_bytes(session->board),
+        .sent_weight_bytes = weights,
         .partitions = session->config.model->plan->count,
         .creations = session->creations_before + done->creations,
         .creation_ns = add_ns(session->creation_ns_before, done->creation_ns),

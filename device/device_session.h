@@ -35,6 +35,8 @@ struct device_uploaded {
     int64_t model_bytes;
     /* Payload upward until now, weights and queries. */
     int64_t sent_bytes;
+    /* Of these, weights. */
+    int64_t sent_weight_bytes;
     int partitions;
     int creations;
     int64_t creation_ns;

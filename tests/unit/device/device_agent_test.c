@@ -236,6 +236,18 @@ static void test_a_model_that_every_edge_refuses_fails_the_run(void)
     end();
 }
 
+static void test_patience_without_an_edge_ends(void)
+{
+    begin(true, false);
+    addresses[0] = "127.0.0.1:1";
+    config.patience_ns = 30 * LL_NS_PER_MS;
+    CU_ASSERT_EQUAL(run(), LL_OK);
+    CU_ASSERT_TRUE(count_events("query") >= 3);
+    CU_ASSERT_EQUAL(count_events("upload"), 0);
+    CU_ASSERT_TRUE(says("edge 127.0.0.1:1 is not there"));
+    end();
+}
+
 static void test_a_failing_engine_fails_the_run(void)
 {
     begin(false, false);
@@ -324,6 +336,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_time_ends_the_run),
     LL_TEST(test_without_an_edge_everything_runs_here),
     LL_TEST(test_a_model_that_every_edge_refuses_fails_the_run),
+    LL_TEST(test_patience_without_an_edge_ends),
     LL_TEST(test_a_failing_engine_fails_the_run),
     LL_TEST(test_the_terminal_shows_a_bar),
     LL_TEST(test_a_stop_ends_the_run_in_order),
