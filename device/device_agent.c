@@ -192,6 +192,8 @@ struct agent_run {
     /* Issued after the whole model was ready, or after every edge refused it. */
     int64_t issued_after;
     bool is_given_up;
+    /* Nobody waits for an edge any more. */
+    bool is_alone;
 };
 
 /* No edge has been there for longer than anybody waits. */
@@ -211,6 +213,11 @@ static bool begin_query(struct device_agent *agent, struct agent_run *run)
         agent->is_uploaded || agent->is_refused || !agent->session || has_no_patience_locked(agent);
     run->is_given_up = agent->is_refused && !agent->is_uploaded;
     ll_mutex_unlock(&agent->lock);
+    if (is_alone && !run->is_alone && agent->config.until == DEVICE_UNTIL_UPLOADED) {
+        device_report_line(agent->config.report, "no edge for %.0f s: not waiting for the upload",
+                           (double)agent->config.patience_ns * 1e-9);
+    }
+    run->is_alone = is_alone;
     bool goes_on = false;
     switch (agent->config.until) {
     case DEVICE_UNTIL_COUNT:
