@@ -187,6 +187,17 @@ static ll_status describe(const struct convolution *c, const struct variant *var
     return LL_OK;
 }
 
+/* Whether the packed weights are not much larger than the blob: padding and merged groups make odd
+ * layers up to 16 times as large. */
+static bool packs_well(const struct convolution *c, dnnl_primitive_desc_t pd)
+{
+    const size_t allowed_bytes = (size_t)16 << 20;
+    const struct ll_layer *row = &c->model->base.network->table.layers[c->index];
+    const dnnl_memory_desc_t *weights = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+    return weights &&
+           dnnl_memory_desc_get_size(weights) <= 2 * (size_t)row->blob_bytes + allowed_bytes;
+}
+
 static ll_status try_variant(struct convolution *c, const struct variant *variant,
                              dnnl_primitive_desc_t *out_pd)
 {
@@ -211,6 +222,11 @@ static ll_status try_variant(struct convolution *c, const struct variant *varian
         status = dkb_onednn_choose(c->model->engine, &operation, &attributes, out_pd);
     }
     dnnl_post_ops_destroy(post_ops);
+    if (status == LL_OK && !packs_well(c, *out_pd)) {
+        dnnl_primitive_desc_destroy(*out_pd);
+        *out_pd = NULL;
+        status = LL_E_UNSUPPORTED;
+    }
     return status;
 }
 
