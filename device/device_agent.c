@@ -209,8 +209,8 @@ static bool begin_query(struct device_agent *agent, struct agent_run *run)
     ll_mutex_lock(&agent->lock);
     bool is_stopped = agent->is_stopped;
     /* Without any edge there is nothing to wait for. */
-    bool is_after =
-        agent->is_uploaded || agent->is_refused || !agent->session || has_no_patience_locked(agent);
+    bool is_alone = !agent->is_uploaded && has_no_patience_locked(agent);
+    bool is_after = agent->is_uploaded || agent->is_refused || !agent->session || is_alone;
     run->is_given_up = agent->is_refused && !agent->is_uploaded;
     ll_mutex_unlock(&agent->lock);
     if (is_alone && !run->is_alone && agent->config.until == DEVICE_UNTIL_UPLOADED) {
