@@ -35,6 +35,7 @@ struct device_report {
     int64_t rate_from_ns;
     int64_t rate_from_bytes;
     double mbps;
+    bool has_rate;
     int64_t queries, lost, fallbacks;
     int64_t first_latency_ns, last_latency_ns;
     int top_count;
@@ -176,11 +177,12 @@ static void measure_locked(struct device_report *report, int64_t now_ns) LL_REQU
         return;
     }
     int64_t took_ns = now_ns - report->rate_from_ns;
-    /* The first number may come early, but not from the first bytes alone. */
-    if (took_ns >= (report->mbps > 0 ? REPORT_RATE_NS : REPORT_DRAW_NS)) {
+    /* In the first second the number follows every byte, then it is each whole second's. */
+    if (took_ns > 0 && (!report->has_rate || took_ns >= REPORT_RATE_NS)) {
         report->mbps = (double)(bytes - report->rate_from_bytes) * 8e3 / (double)took_ns;
     }
     if (took_ns >= REPORT_RATE_NS) {
+        report->has_rate = true;
         report->rate_from_ns = now_ns;
         report->rate_from_bytes = bytes;
     }
