@@ -1,7 +1,7 @@
-/* Two lists under one lock: jobs that are ready, in order of arrival, and jobs that wait for a
- * longer prefix. A creation publishes its prefix before it calls edge_executor_wake, and a job
- * looks at the prefix under the lock that wake takes: whichever comes second sees the other, so
- * that no job waits for a prefix that is there. */
+/* Two lists under one lock: jobs that are ready, in order of arrival (flows take turns), and jobs
+ * that wait for a longer prefix. A creation publishes its prefix before it calls
+ * edge_executor_wake, and a job looks at the prefix under the lock that wake takes: whichever comes
+ * second sees the other, so that no job waits for a prefix that is there. */
 #include "edge/edge_executor.h"
 
 #include <stdlib.h>
@@ -26,6 +26,8 @@ struct edge_executor {
     bool is_stopping;
     struct edge_job_list ready;
     struct edge_job_list waiting;
+    /* Counts the jobs that began. */
+    uint64_t turn;
 };
 
 static void append(struct edge_job_list *list, struct edge_job *job)
@@ -197,16 +199,29 @@ static void run_job(struct edge_job *job)
 
 /* ---- The threads ---- */
 
+/* The first job of the flow that had its last turn longest ago. Limits keep the list short. */
+static struct edge_job *fairest_locked(struct edge_executor *executor) LL_REQUIRES(executor->lock)
+{
+    struct edge_job *fairest = executor->ready.first;
+    for (struct edge_job *job = fairest; job; job = job->next) {
+        if (job->flow->last_turn < fairest->flow->last_turn) {
+            fairest = job;
+        }
+    }
+    if (fairest) {
+        take_out(fairest);
+        fairest->flow->last_turn = ++executor->turn;
+    }
+    return fairest;
+}
+
 static struct edge_job *next_job(struct edge_executor *executor)
 {
     ll_mutex_lock(&executor->lock);
     while (!executor->ready.first && !executor->is_stopping) {
         ll_cond_wait(&executor->changed, &executor->lock, LL_CLOCK_NEVER);
     }
-    struct edge_job *job = executor->is_stopping ? NULL : executor->ready.first;
-    if (job) {
-        take_out(job);
-    }
+    struct edge_job *job = executor->is_stopping ? NULL : fairest_locked(executor);
     ll_mutex_unlock(&executor->lock);
     return job;
 }

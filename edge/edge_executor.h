@@ -14,11 +14,19 @@
 struct edge_executor;
 struct edge_job_list;
 
+/* Whose turn it is: jobs of one flow (a stream) run in order of arrival, flows with ready jobs take
+ * turns. Embedded in the submitter's struct, zeroed; outlives its jobs. */
+struct edge_flow {
+    /* Private: guarded by the executor's lock. */
+    uint64_t last_turn;
+};
+
 /* One query's computation, embedded in the submitter's struct. */
 struct edge_job {
     /* Filled by the submitter and left alone until the job has ended. The submitter uses the model
      * (edge_model_acquire) meanwhile. The range is legal; the tensors are inputs(first, end). */
     struct edge_model *model;
+    struct edge_flow *flow;
     int first;
     int end;
     /* Not run before the prefix is this long; at most `end`. */

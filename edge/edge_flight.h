@@ -41,6 +41,7 @@ struct edge_offload {
     struct edge_offloads *service;
     struct edge_offload *next;
     struct rpc_stream *stream;
+    struct edge_flow flow;
     /* The stream, and every job that the executor has. */
     int refs;
     bool is_over;

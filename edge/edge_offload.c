@@ -249,13 +249,35 @@ static void open_stream(void *arg, struct rpc_stream *stream)
 
 /* ---- The service ---- */
 
+/* Whether a query cannot run any more once uploads have ended: its tensors are not here, or the
+ * prefix that it waits for is not coming. */
+static bool is_hopeless(const struct edge_query *query)
+{
+    const struct edge_job *job = &query->job;
+    return query->state == EDGE_QUERY_RECEIVING ||
+           (edge_model_prefix(job->model) < job->least_prefix && !edge_model_is_busy(job->model));
+}
+
+static void drain_stream(struct edge_offload *offload)
+{
+    struct edge_query *query = offload->open;
+    while (query) {
+        struct edge_query *next = query->next;
+        if (is_hopeless(query)) {
+            edge_offload_give_up(query, LL_E_UNAVAILABLE, "the server is shutting down");
+        }
+        query = next;
+    }
+    edge_offload_end_if_done(offload);
+}
+
 static void run_drain(struct rpc_task *task)
 {
     struct edge_offloads *service =
         (struct edge_offloads *)(void *)((char *)task - offsetof(struct edge_offloads, drain));
     service->is_draining = true;
     for (struct edge_offload *offload = service->first; offload; offload = offload->next) {
-        edge_offload_end_if_done(offload);
+        drain_stream(offload);
     }
 }
 

@@ -1,5 +1,6 @@
 /* The edge server as a program: options, engine, port file, signals. */
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +24,10 @@ enum {
     DRAIN_MS = 3000,
     END_MS = 4500,
 };
+
+/* Tensors come and go with queries. Without a fixed threshold glibc keeps them after a busy time
+ * instead of giving the memory back. */
+enum { MAPPED_ALLOCATION_BYTES = 128 << 10 };
 
 struct program {
     struct edge_options options;
@@ -176,6 +181,7 @@ int main(int argc, char **argv)
 {
     static struct program program;
     struct ll_error err = {""};
+    mallopt(M_MMAP_THRESHOLD, MAPPED_ALLOCATION_BYTES);
     ll_options_enter_caller_folder();
     edge_options_parse(argc, argv, &program.options);
     const struct dkb_engine_config engine = {

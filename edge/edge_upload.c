@@ -46,7 +46,8 @@ struct edge_uploads {
 struct upload {
     struct edge_uploads *uploads;
     struct edge_session session;
-    /* The loop's: what the device has sent, and whether it may go on. */
+    /* The loop's: what the device has sent, and whether it may go on. An opened session counts
+     * against the limit until it is closed. */
     bool has_opened;
     bool is_refused;
     uint64_t sent_bytes;
@@ -120,8 +121,10 @@ static void receive_close(struct edge_work *work)
     }
     edge_session_finish(&upload->session);
     rpc_stream_unref(stream);
+    if (upload->has_opened) {
+        atomic_fetch_sub(&uploads->session_count, 1);
+    }
     free(upload);
-    atomic_fetch_sub(&uploads->session_count, 1);
 }
 
 static void receive_changed(struct edge_work *work)
@@ -188,6 +191,12 @@ static ll_status check_request(struct upload *upload, const Layerlift__V1__Uploa
     if (upload->has_opened) {
         return ll_fail(err, LL_E_INVALID, "a second open");
     }
+    struct edge_uploads *uploads = upload->uploads;
+    if (atomic_load(&uploads->session_count) >= uploads->most_sessions) {
+        return ll_fail(err, LL_E_EXHAUSTED, "too many uploads: limit upload_sessions is %d",
+                       uploads->most_sessions);
+    }
+    atomic_fetch_add(&uploads->session_count, 1);
     upload->has_opened = true;
     return LL_OK;
 }
@@ -258,19 +267,11 @@ static void open_stream(void *arg, struct rpc_stream *stream)
         .on_closed = on_closed,
     };
     struct edge_uploads *uploads = arg;
-    if (atomic_load(&uploads->session_count) >= uploads->most_sessions) {
-        struct ll_error err;
-        ll_fail(&err, LL_E_EXHAUSTED, "too many uploads: limit upload_sessions is %d",
-                uploads->most_sessions);
-        rpc_stream_finish(stream, LL_E_EXHAUSTED, err.text);
-        return;
-    }
     struct upload *upload = calloc(1, sizeof(*upload));
     if (!upload) {
         rpc_stream_finish(stream, LL_E_NO_MEMORY, "out of memory for a session");
         return;
     }
-    atomic_fetch_add(&uploads->session_count, 1);
     upload->uploads = uploads;
     upload->start.run = receive_start;
     upload->half_closed.run = receive_half_close;

@@ -30,6 +30,7 @@ struct fixture {
     /* Guarded by lock: the numbers of jobs that have ended, in order. */
     int ended[JOBS];
     int ended_count;
+    struct edge_flow flows[2];
 };
 
 struct test_job {
@@ -121,6 +122,7 @@ static void tear_down(struct fixture *fixture)
 static struct test_job make_job(struct fixture *fixture, int number, int end, int least_prefix)
 {
     return (struct test_job){.job = {.model = fixture->model,
+                                     .flow = &fixture->flows[0],
                                      .end = end,
                                      .least_prefix = least_prefix,
                                      .inputs = &fixture->in,
@@ -171,6 +173,32 @@ static void test_jobs_begin_in_order(void)
     for (int i = 0; i < JOBS; i++) {
         CU_ASSERT_EQUAL(fixture.ended[i], i);
         CU_ASSERT(is_right(&fixture, &jobs[i].job));
+        edge_job_finish(&jobs[i].job);
+    }
+    tear_down(&fixture);
+}
+
+static void test_flows_take_turns(void)
+{
+    struct fixture fixture;
+    struct test_job jobs[JOBS];
+    set_up(&fixture, 1);
+    create(&fixture, LAYERS);
+    fake_engine_hold(fixture.engine, FAKE_RUN);
+    for (int i = 0; i < JOBS; i++) {
+        jobs[i] = make_job(&fixture, i, LAYERS, 0);
+        /* One flow was there first and has much to do. */
+        jobs[i].job.flow = &fixture.flows[i < JOBS - 2 ? 0 : 1];
+        edge_executor_submit(fixture.executor, &jobs[i].job);
+    }
+    CU_ASSERT_FATAL(fake_engine_await_held(fixture.engine, FAKE_RUN, 1));
+    fake_engine_release(fixture.engine, FAKE_RUN);
+    await_ended(&fixture, JOBS);
+    static const int expected[] = {0, JOBS - 2, 1, JOBS - 1, 2};
+    for (int i = 0; i < 5; i++) {
+        CU_ASSERT_EQUAL(fixture.ended[i], expected[i]);
+    }
+    for (int i = 0; i < JOBS; i++) {
         edge_job_finish(&jobs[i].job);
     }
     tear_down(&fixture);
@@ -283,6 +311,7 @@ const char *const ll_test_suite = "edge_executor";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_job_runs_as_far_as_the_prefix),
     LL_TEST(test_jobs_begin_in_order),
+    LL_TEST(test_flows_take_turns),
     LL_TEST(test_waiting_job_does_not_hold_up_others),
     LL_TEST(test_cancel_takes_back_what_has_not_begun),
     LL_TEST(test_failure_of_a_creation_ends_the_wait),

@@ -177,12 +177,16 @@ static void test_query_is_answered_or_fails_alone(void)
     CU_ASSERT_EQUAL_FATAL(edge_executor_create(1, &executor), LL_OK);
     CU_ASSERT_EQUAL_FATAL(edge_executor_start(executor), LL_OK);
     const struct ll_tensor_in in = {.name = LL_TENSOR_INPUT, .floats = 4, .data = input.data};
+    struct edge_flow flow = {0};
     bool has_failed = true;
     int failures = 0;
     for (int n = 0; has_failed && n < MOST_ALLOCATIONS; n++) {
-        struct waiter waiter = {
-            .job = {
-                .model = model, .end = LAYERS, .inputs = &in, .input_count = 1, .done = on_done}};
+        struct waiter waiter = {.job = {.model = model,
+                                        .flow = &flow,
+                                        .end = LAYERS,
+                                        .inputs = &in,
+                                        .input_count = 1,
+                                        .done = on_done}};
         ll_mutex_init(&waiter.lock);
         ll_cond_init(&waiter.changed);
         ll_fail_alloc_after(n);

@@ -146,6 +146,25 @@ static void test_query_waits_for_its_least_prefix(void)
     tear_down(&fixture, &model);
 }
 
+static void test_wait_ends_when_the_server_stops(void)
+{
+    struct edge_fixture fixture = {0};
+    struct fake_model model;
+    set_up(&fixture, &model, 1);
+    struct edge_call *call = edge_call_open(fixture.client, "Offload");
+    const struct edge_ask waits = {.id = 1, .end = LAYERS, .least_prefix = LAYERS};
+    const struct edge_ask does_not = {.id = 2, .end = 1};
+    edge_call_ask(call, &model, &waits, 3);
+    edge_call_ask(call, &model, &does_not, 3);
+    check_right(call, &model, 2, 3, 0, 1);
+    /* Nobody is going to upload what it waits for: it is told so, and the stop does not wait. */
+    edge_server_stop(fixture.server, INT64_MAX / 2);
+    check_error(call, 1, LL_E_UNAVAILABLE, "shutting down");
+    CU_ASSERT_EQUAL(edge_call_end(call, NULL), LL_E_UNAVAILABLE);
+    edge_call_close(call);
+    tear_down(&fixture, &model);
+}
+
 static void test_wait_ends_when_a_creation_fails(void)
 {
     struct edge_fixture fixture = {0};
@@ -626,6 +645,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_every_legal_range_gives_the_right_bits),
     LL_TEST(test_query_runs_as_far_as_the_prefix),
     LL_TEST(test_query_waits_for_its_least_prefix),
+    LL_TEST(test_wait_ends_when_the_server_stops),
     LL_TEST(test_wait_ends_when_a_creation_fails),
     LL_TEST(test_chunks_of_queries_may_interleave),
     LL_TEST(test_small_answers_pass_a_large_one),

@@ -359,14 +359,21 @@ static void test_sessions_are_limited(void)
     fixture.config.upload_sessions = 1;
     edge_fixture_start(&fixture);
     fake_model_init(&model, cfg, 1);
+    /* A stream that never opens an upload takes nobody's place. */
+    struct edge_call *silent = edge_call_open(fixture.client, "Upload");
     struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
     struct edge_call *second = edge_call_open(fixture.client, "Upload");
+    struct ll_plan plan;
+    fake_model_plan(&model, &plan);
+    edge_call_send_open(second, &model, &plan);
+    ll_plan_finish(&plan);
     CU_ASSERT_EQUAL(edge_call_end(second, &message), LL_E_EXHAUSTED);
     CU_ASSERT_PTR_NOT_NULL(strstr(message.text, "limit upload_sessions is 1"));
     edge_call_close(second);
     edge_call_send_layers(upload, &model, 0, LAYERS);
     CU_ASSERT(edge_call_has_event(upload, EVENT_COMPLETE));
     edge_call_close(upload);
+    edge_call_close(silent);
     tear_down(&fixture, &model);
 }
 
