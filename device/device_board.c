@@ -72,11 +72,12 @@ void device_board_look(struct device_board *board, struct device_board_view *out
     ll_mutex_unlock(&board->lock);
 }
 
-void device_board_await_decision(struct device_board *board)
+void device_board_await_decision(struct device_board *board, int64_t deadline_ns)
 {
     ll_mutex_lock(&board->lock);
-    while (board->state == DEVICE_EDGE_CONNECTING && !board->is_stopped) {
-        ll_cond_wait(&board->changed, &board->lock, LL_CLOCK_NEVER);
+    bool has_time = true;
+    while (board->state == DEVICE_EDGE_CONNECTING && !board->is_stopped && has_time) {
+        has_time = ll_cond_wait(&board->changed, &board->lock, deadline_ns);
     }
     ll_mutex_unlock(&board->lock);
 }

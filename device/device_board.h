@@ -82,8 +82,8 @@ struct device_board_view {
 };
 
 void device_board_look(struct device_board *board, struct device_board_view *out_view);
-/* Waits until the first attempt is decided, or device_board_stop. */
-void device_board_await_decision(struct device_board *board);
+/* Waits until the first attempt is decided, the deadline passes, or device_board_stop. */
+void device_board_await_decision(struct device_board *board, int64_t deadline_ns);
 
 /* Hands the query over to the loop. Errors: LL_E_UNAVAILABLE where no edge is up, LL_E_STOPPED,
  * LL_E_NO_MEMORY; the remote part is not posted then and needs no withdraw. */

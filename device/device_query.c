@@ -17,6 +17,8 @@ struct query_choice {
     int first;
     int end;
     int least_prefix;
+    /* How long the query has waited for a connection: that counts against its deadline. */
+    int64_t waited_ns;
 };
 
 /* Without a fixed range: from the beginning, as far as the edge is ready when the query arrives. */
@@ -27,13 +29,20 @@ static struct query_choice choose(const struct device_querier *querier,
     struct device_board_view view = {.state = DEVICE_EDGE_DOWN};
     bool is_fixed = querier->cut_end >= 0;
     if (is_fixed) {
-        choice = (struct query_choice){querier->cut_first, querier->cut_end, querier->cut_end};
+        choice = (struct query_choice){
+            .first = querier->cut_first, .end = querier->cut_end, .least_prefix = querier->cut_end};
     }
+    int64_t now_ns = ll_clock_now_ns();
     if (querier->board) {
         if (is_fixed && choice.first < choice.end) {
-            device_board_await_decision(querier->board);
+            int64_t wait_ns = querier->deadline_ns > 0 ? querier->deadline_ns : LL_CLOCK_NEVER;
+            device_board_await_decision(querier->board, ll_clock_deadline(now_ns, wait_ns));
+            choice.waited_ns = ll_clock_now_ns() - now_ns;
         }
         device_board_look(querier->board, &view);
+        if (is_fixed && choice.first < choice.end && view.state == DEVICE_EDGE_CONNECTING) {
+            (void)ll_fail(&result->fallback, LL_E_DEADLINE, "the edge does not answer");
+        }
         if (view.state == DEVICE_EDGE_DOWN && (!is_fixed || choice.first < choice.end)) {
             (void)ll_fail(&result->fallback, LL_E_UNAVAILABLE, "no edge");
         }
@@ -156,7 +165,8 @@ static int run_remote(struct device_querier *querier, const struct query_choice 
     };
     struct device_patience patience = {.deadline_ns = LL_CLOCK_NEVER, .allowance_ns = allowance_ns};
     if (querier->deadline_ns > 0) {
-        patience.deadline_ns = ll_clock_deadline(ll_clock_now_ns(), querier->deadline_ns);
+        patience.deadline_ns =
+            ll_clock_deadline(ll_clock_now_ns(), querier->deadline_ns - choice->waited_ns);
         patience.allowance_ns = LL_CLOCK_NEVER;
         remote.deadline_ms = (uint32_t)((querier->deadline_ns - 1) / LL_NS_PER_MS + 1);
     } else if (choice->least_prefix == 0) {
@@ -211,7 +221,7 @@ static ll_status run_parts(struct device_querier *querier, struct device_tensors
     result->latency_ns = ll_clock_now_ns() - result->issued_ns;
     if (choice.first == choice.end) {
         /* Nobody else had a part in it. */
-        result->device_ns = result->latency_ns;
+        result->device_ns = result->latency_ns - choice.waited_ns;
     }
     int64_t remote_ns = result->latency_ns - result->device_ns;
     if (result->edge_ns > remote_ns) {

@@ -56,6 +56,7 @@ struct device_session {
     int64_t opened_ns;
     /* The upload, over all connections. */
     bool is_uploaded;
+    bool was_accepted;
     int64_t start_ns;
     int64_t acked_ns;
     int64_t sent_before;
@@ -201,6 +202,7 @@ static void on_accepted(void *owner, int prefix, int64_t left_bytes)
         return;
     }
     session->is_offload_open = true;
+    session->was_accepted = true;
     session->is_up = true;
     session->prefix = prefix;
     session->left_bytes = left_bytes;
@@ -317,7 +319,8 @@ static void connect_now(void *arg)
     device_link_reset(session->link);
     session->is_losing = false;
     session->opened_ns = ll_clock_now_ns();
-    if (session->start_ns == 0) {
+    if (!session->was_accepted) {
+        /* The upload begins with the connection that takes it. */
         session->start_ns = session->opened_ns;
     }
     struct ll_error err = {{0}};

@@ -19,7 +19,8 @@
 enum {
     /* Messages in the stream's queue: one under way, one behind it. */
     UPLOAD_QUEUED = 2,
-    /* An edge that rejects more blobs than this on one stream is left. */
+    /* An edge that rejects more blobs than this on one stream is left. A layer's first rejection
+     * does not count: somebody else may have sent the wrong beginning of it. */
     UPLOAD_REJECTIONS = 8,
 };
 
@@ -35,6 +36,8 @@ struct device_uploader {
     uint64_t sent_bytes;
     uint64_t received_bytes;
     int rejections;
+    /* By layer. */
+    bool *was_rejected;
     int prefix;
     /* What the edge did wrong; empty while nothing. */
     struct ll_error fault;
@@ -214,7 +217,11 @@ static void take_rejected(struct device_uploader *uploader,
            rejected->layer, rejected->reason);
     if (device_cursor_seek(&uploader->cursor, rejected->layer, 0) != LL_OK) {
         fault(uploader, "the edge rejected a layer that the model has not");
-    } else if (++uploader->rejections > UPLOAD_REJECTIONS) {
+        return;
+    }
+    uploader->rejections += uploader->was_rejected[rejected->layer] ? 1 : 0;
+    uploader->was_rejected[rejected->layer] = true;
+    if (uploader->rejections > UPLOAD_REJECTIONS) {
         fault(uploader, "the edge keeps rejecting the model's weights");
     }
 }
@@ -320,7 +327,11 @@ ll_status device_uploader_create(const struct device_uploader_config *config,
         return LL_E_NO_MEMORY;
     }
     uploader->config = *config;
-    ll_status status = device_cursor_init(&uploader->cursor, config->model->table);
+    uploader->was_rejected =
+        calloc((size_t)config->model->table->layer_count, sizeof(*uploader->was_rejected));
+    ll_status status = uploader->was_rejected
+                           ? device_cursor_init(&uploader->cursor, config->model->table)
+                           : LL_E_NO_MEMORY;
     if (status == LL_OK) {
         status = device_wire_open(config->model, config->device, &open, &open_bytes);
     }
@@ -350,6 +361,7 @@ void device_uploader_destroy(struct device_uploader *uploader)
     if (uploader) {
         rpc_stream_unref(uploader->stream);
         device_cursor_finish(&uploader->cursor);
+        free(uploader->was_rejected);
         free(uploader);
     }
 }

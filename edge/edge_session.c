@@ -336,6 +336,7 @@ static void fill_accepted(struct edge_session *session, Layerlift__V1__UploadAcc
             offset->layer = (uint32_t)i;
             offset->encoding = LAYERLIFT__V1__ENCODING__ENCODING_RAW;
             offset->offset = (uint64_t)layer->next_offset;
+            layer->was_begun = true;
             accepted->partial[accepted->n_partial++] = offset;
         }
     }

@@ -35,6 +35,9 @@ struct edge_session_layer {
     bool was_here;
     /* The device knows that the blob is available. */
     bool is_known;
+    /* Somebody else brought the blob's beginning: if it is rejected, that is not this device's
+     * fault. */
+    bool was_begun;
     /* The device was told to begin again: a chunk at 0 does, and others that were on their way are
      * dropped. */
     bool was_rejected;

@@ -122,7 +122,8 @@ static void deal_with_outcome(struct edge_session *session, int layer, struct ed
         ll_log(LL_LOG_WARN, "upload", "session %u: layer %d's bytes do not have its digest",
                session->number, layer);
         reject_blob(sessions, blob, "the bytes do not have the digest of the manifest");
-        session->rejections++;
+        session->rejections += session->layers[layer].was_begun ? 0 : 1;
+        session->layers[layer].was_begun = false;
         break;
     case EDGE_WRITE_BEYOND:
         reject_layer(session, layer, "the bytes before these were lost");

@@ -303,7 +303,18 @@ static void test_a_stopped_board_takes_no_queries(void)
     struct device_remote two = {.end = 2, .tensors = &tensors};
     CU_ASSERT_EQUAL(device_board_post(board, &two), LL_E_STOPPED);
     device_board_set_state(board, DEVICE_EDGE_CONNECTING, 0);
-    device_board_await_decision(board);
+    device_board_await_decision(board, LL_CLOCK_NEVER);
+    end();
+}
+
+static void test_wait_for_a_connection_ends_at_its_deadline(void)
+{
+    begin();
+    device_board_set_state(board, DEVICE_EDGE_CONNECTING, 0);
+    device_board_await_decision(board, ll_clock_now_ns());
+    struct device_board_view view;
+    device_board_look(board, &view);
+    CU_ASSERT_EQUAL(view.state, DEVICE_EDGE_CONNECTING);
     end();
 }
 
@@ -368,6 +379,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_query_that_never_left_needs_no_cancel),
     LL_TEST(test_a_lost_edge_ends_all_queries),
     LL_TEST(test_a_stopped_board_takes_no_queries),
+    LL_TEST(test_wait_for_a_connection_ends_at_its_deadline),
     LL_TEST(test_a_status_of_not_found_is_passed_on),
     LL_TEST(test_the_view_follows_the_edge),
     {NULL, NULL},
