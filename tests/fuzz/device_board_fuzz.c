@@ -15,6 +15,7 @@
 #include "layerlift/v1/offload.pb-c.h"
 #include "tests/support/fake_engine.h"
 
+/* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 /* Legal cuts: 0, 1, 3, 4. */
