@@ -61,3 +61,18 @@ go_tool() {
     fi
     printf '%s\n' "$folder/$1"
 }
+
+# start_server FOLDER: a server on a port of its own; its process id in `server`, the port in FOLDER/port, the
+# log in FOLDER/server.log.
+start_server() {
+    local i
+    bazel-bin/edge/server --listen 127.0.0.1:0 --port-file "$1/port" 2>"$1/server.log" &
+    server=$!
+    for ((i = 0; i < 200; i++)); do
+        [ ! -s "$1/port" ] || return 0
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.05
+    done
+    cat "$1/server.log" >&2
+    die "the server did not start"
+}

@@ -94,19 +94,6 @@ finish() {
 trap finish EXIT
 trap 'exit 1' HUP INT TERM
 
-start_server() {
-    bazel-bin/edge/server --listen 127.0.0.1:0 --port-file "$work/port" 2>"$work/server.log" &
-    server=$!
-    local i
-    for ((i = 0; i < 200; i++)); do
-        [ ! -s "$work/port" ] || return 0
-        kill -0 "$server" 2>/dev/null || break
-        sleep 0.05
-    done
-    cat "$work/server.log" >&2
-    die "the server did not start"
-}
-
 input=(--cfg "$cfg" --weights "$weights" --image "$image" --fit "$fit" --names "$names")
 say "the answer on this machine alone, without slowdown:"
 bazel-bin/tools/infer "${input[@]}" --repeat 5 --json "$work/local.json"
@@ -117,7 +104,7 @@ x = max(float(sys.argv[2]) / statistics.median(json.load(open(sys.argv[1]))["ms"
 print("%d" % float("%.1g" % x))' "$work/local.json" "$alone_ms")
 fi
 
-start_server
+start_server "$work"
 say "$title, $(basename "$image"); link limited to $limit Mbit/s, device slowed down $slowdown times"
 bazel-bin/device/agent --edge "127.0.0.1:$(cat "$work/port")" "${input[@]}" --limit-mbps "$limit" \
     --slowdown "$slowdown" --interval "$interval_ms" --until-uploaded 10 --json "$out/queries.jsonl" &

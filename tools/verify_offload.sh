@@ -41,17 +41,6 @@ finish() {
 trap finish EXIT
 trap 'exit 1' HUP INT TERM
 
-start_server() {
-    bazel-bin/edge/server --listen 127.0.0.1:0 --port-file "$work/port" 2>"$work/server.log" &
-    server=$!
-    local i
-    for ((i = 0; i < 200; i++)); do
-        [ ! -s "$work/port" ] || return 0
-        sleep 0.05
-    done
-    die "the server did not start: $(cat "$work/server.log")"
-}
-
 passed=0 failed=0
 # check_range FIRST END: one query with [FIRST, END) on the edge.
 check_range() {
@@ -108,7 +97,7 @@ choose_model() {
     layers=$(($(grep -c '^\[' "$cfg") - 1))
 }
 
-start_server
+start_server "$work"
 for model in "$@"; do
     choose_model
     bazel-bin/tools/infer "${input[@]}" --output-f32 "$work/local" >/dev/null
