@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARENA_UNIT_FLOATS = 16 };
+#include "core/ll_limits.h"
+
+enum { ARENA_UNIT_FLOATS = 16, MEMORY_ALIGNMENT = 64 };
 
 ll_status dkb_arena_init(struct dkb_arena *arena, int capacity)
 {
@@ -73,4 +75,27 @@ void dkb_arena_give(struct dkb_arena *arena, int64_t at)
     memmove(arena->blocks + i, arena->blocks + i + 1,
             (size_t)(arena->count - i - 1) * sizeof(*arena->blocks));
     arena->count--;
+}
+
+ll_status dkb_arena_grow(float **memory, int64_t *held_floats, int64_t floats, struct ll_error *err)
+{
+    if (floats <= *held_floats) {
+        return LL_OK;
+    }
+    if (floats > LL_LIMIT_CONTEXT_BYTES / (int64_t)sizeof(float)) {
+        return ll_fail(err, LL_E_NO_MEMORY, "a run needs %lld bytes, the limit is %lld",
+                       (long long)floats * (long long)sizeof(float),
+                       (long long)LL_LIMIT_CONTEXT_BYTES);
+    }
+    free(*memory);
+    *memory = NULL;
+    *held_floats = 0;
+    void *grown = NULL;
+    if (posix_memalign(&grown, MEMORY_ALIGNMENT, (size_t)floats * sizeof(float)) != 0) {
+        return ll_fail(err, LL_E_NO_MEMORY, "no memory for a run: %lld bytes",
+                       (long long)floats * (long long)sizeof(float));
+    }
+    *memory = grown;
+    *held_floats = floats;
+    return LL_OK;
 }

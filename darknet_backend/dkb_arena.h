@@ -40,4 +40,10 @@ int64_t dkb_arena_take(struct dkb_arena *arena, int64_t floats);
 /* Gives back the place that dkb_arena_take returned. */
 void dkb_arena_give(struct dkb_arena *arena, int64_t at);
 
+/* Makes `*memory`, which the caller frees, hold at least `floats` floats; what it held is lost.
+ *
+ * Errors: LL_E_NO_MEMORY, also above LL_LIMIT_CONTEXT_BYTES. */
+LL_MUST_USE ll_status dkb_arena_grow(float **memory, int64_t *held_floats, int64_t floats,
+                                     struct ll_error *err);
+
 #endif

@@ -16,8 +16,6 @@
 #include "core/ll_limits.h"
 #include "darknet_backend/dkb_darknet.h"
 
-enum { MEMORY_ALIGNMENT = 64 };
-
 static struct dkb_darknet_context *context_of(struct ll_engine_context *base)
 {
     return (struct dkb_darknet_context *)base;
@@ -218,36 +216,13 @@ static int64_t plan(struct dkb_darknet_context *context, const struct ll_run *ru
     return scratch;
 }
 
-/* Makes `*memory` hold at least `floats` floats; what it held is lost. */
-static ll_status grow(float **memory, int64_t *held_floats, int64_t floats, struct ll_error *err)
-{
-    if (floats <= *held_floats) {
-        return LL_OK;
-    }
-    if (floats > LL_LIMIT_CONTEXT_BYTES / (int64_t)sizeof(float)) {
-        return ll_fail(err, LL_E_NO_MEMORY, "a run needs %lld bytes, the limit is %lld",
-                       (long long)floats * (long long)sizeof(float),
-                       (long long)LL_LIMIT_CONTEXT_BYTES);
-    }
-    free(*memory);
-    *memory = NULL;
-    *held_floats = 0;
-    void *grown = NULL;
-    if (posix_memalign(&grown, MEMORY_ALIGNMENT, (size_t)floats * sizeof(float)) != 0) {
-        return ll_fail(err, LL_E_NO_MEMORY, "no memory for a run: %lld bytes",
-                       (long long)floats * (long long)sizeof(float));
-    }
-    *memory = grown;
-    *held_floats = floats;
-    return LL_OK;
-}
-
 static ll_status reserve(struct dkb_darknet_context *context, const struct ll_run *run,
                          int64_t scratch_floats, struct ll_error *err)
 {
-    ll_status status = grow(&context->memory, &context->memory_floats, context->arena.peak, err);
+    ll_status status =
+        dkb_arena_grow(&context->memory, &context->memory_floats, context->arena.peak, err);
     if (status == LL_OK) {
-        status = grow(&context->scratch, &context->scratch_floats, scratch_floats, err);
+        status = dkb_arena_grow(&context->scratch, &context->scratch_floats, scratch_floats, err);
     }
     if (status != LL_OK) {
         return status;
