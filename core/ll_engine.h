@@ -133,6 +133,10 @@ struct ll_engine_model {
     struct ll_network *network;
     /* Layers [0, prefix) are created. Written by model_extend only. */
     int prefix;
+    /* How long each layer of the prefix took when its creation ran it for the first time, in ns (a
+     * fused group's time stands at its last layer, 0 at the others); NULL where the engine warms
+     * nothing up. Like the layers, what is there never changes again. */
+    const int64_t *warm_ns;
 };
 
 struct ll_engine_context {

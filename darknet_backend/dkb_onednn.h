@@ -98,6 +98,8 @@ struct dkb_onednn_model {
     struct dkb_onednn_layout *layouts;
     /* One per layer; those of [0, base.prefix) are created. */
     struct dkb_onednn_step *steps;
+    /* What base.warm_ns points to. */
+    int64_t *warm_ns;
     /* Packed weights. */
     struct dkb_onednn_memory memory;
     /* Patterns of the layers that Darknet's functions run; nothing in it is ever created. */
@@ -217,9 +219,14 @@ int64_t dkb_onednn_context_bytes(const struct ll_engine_context *context);
 /* dkb_onednn_run.c */
 ll_status dkb_onednn_run(struct ll_engine_context *base_context, const struct ll_run *run,
                          struct ll_error *err);
-/* The same for layers that are created but not yet part of the prefix. */
-ll_status dkb_onednn_warm_up(struct ll_engine_context *base_context, const struct ll_run *run,
-                             struct ll_error *err);
+/* Runs the group [first, last], created but perhaps not yet part of the prefix, on zeros, and tells
+ * how long it took. */
+LL_MUST_USE ll_status dkb_onednn_run_on_zeros(struct ll_engine_context *base_context, int first,
+                                              int last, int64_t *out_ns, struct ll_error *err);
+
+/* dkb_onednn_warm.c: runs the new layers [first, end) once and fills model->warm_ns. */
+LL_MUST_USE ll_status dkb_onednn_warm_up(struct dkb_onednn_model *model, int first, int end,
+                                         struct ll_error *err);
 
 void dkb_onednn_step_finish(struct dkb_onednn_step *step);
 

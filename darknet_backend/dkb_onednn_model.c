@@ -39,6 +39,7 @@ static void model_destroy(struct ll_engine_model *base_model)
     ll_engine_destroy(model->darknet_engine);
     free(model->steps);
     free(model->layouts);
+    free(model->warm_ns);
     ll_network_unref(model->base.network);
     free(model);
 }
@@ -70,7 +71,9 @@ static ll_status model_create(struct ll_engine *engine, struct ll_network *netwo
     model->engine = (const struct dkb_onednn_engine *)engine;
     model->layouts = calloc(layers + 1, sizeof(*model->layouts));
     model->steps = calloc(layers, sizeof(*model->steps));
-    ll_status status = model->layouts && model->steps
+    model->warm_ns = calloc(layers, sizeof(*model->warm_ns));
+    model->base.warm_ns = model->warm_ns;
+    ll_status status = model->layouts && model->steps && model->warm_ns
                            ? create_darknet(model, err)
                            : ll_fail(err, LL_E_NO_MEMORY, "no memory for a model");
     if (status != LL_OK) {
@@ -169,55 +172,6 @@ static ll_status create_steps(struct dkb_onednn_creation *creation, int end)
     return status;
 }
 
-/* Zeros for every tensor that comes in, and room for nothing that goes out. */
-static ll_status warm_up_with(struct ll_engine_context *context, struct ll_run *run,
-                              const struct ll_names *names, struct ll_error *err)
-{
-    const struct ll_table *table = &context->model->network->table;
-    struct ll_tensor_in *inputs = calloc((size_t)names->count + 1, sizeof(*inputs));
-    int64_t largest = 1;
-    for (int i = 0; i < names->count; i++) {
-        int64_t floats = ll_table_tensor_floats(table, names->names[i]);
-        largest = floats > largest ? floats : largest;
-    }
-    float *zeros = calloc((size_t)largest, sizeof(*zeros));
-    ll_status status = LL_OK;
-    if (!inputs || !zeros) {
-        status = ll_fail(err, LL_E_NO_MEMORY, "no memory to warm layers up");
-    } else {
-        for (int i = 0; i < names->count; i++) {
-            int name = names->names[i];
-            inputs[i] = (struct ll_tensor_in){name, ll_table_tensor_floats(table, name), zeros};
-        }
-        run->inputs = inputs;
-        run->input_count = names->count;
-        status = dkb_onednn_warm_up(context, run, err);
-    }
-    free(inputs);
-    free(zeros);
-    return status;
-}
-
-/* Runs the new layers once: touches their memory, and what oneDNN does at first use. */
-static ll_status warm_up(struct dkb_onednn_creation *creation, int end)
-{
-    struct dkb_onednn_model *model = creation->model;
-    struct ll_names names = {0};
-    struct ll_engine_context *context = NULL;
-    ll_status status = ll_table_inputs(&model->base.network->table, creation->first, end, &names);
-    if (status != LL_OK) {
-        return ll_fail(creation->err, status, "no memory to warm layers up");
-    }
-    status = dkb_onednn_context_create(&model->base, &context, creation->err);
-    if (status == LL_OK) {
-        struct ll_run run = {.first = creation->first, .end = end};
-        status = warm_up_with(context, &run, &names, creation->err);
-    }
-    dkb_onednn_context_destroy(context);
-    ll_names_finish(&names);
-    return status;
-}
-
 static ll_status model_extend(struct ll_engine_model *base_model, int end,
                               struct ll_buf *const *blobs, struct ll_error *err)
 {
@@ -238,7 +192,7 @@ static ll_status model_extend(struct ll_engine_model *base_model, int end,
         if (model->engine->creation_threads < model->base.engine->threads) {
             dkb_onednn_run_alone();
         }
-        status = warm_up(&creation, end);
+        status = dkb_onednn_warm_up(model, creation.first, end, err);
     }
     if (status != LL_OK) {
         for (int i = creation.first; i < end; i++) {

@@ -327,9 +327,12 @@ static ll_status run_group(struct dkb_onednn_context *context, const struct ll_r
     return LL_OK;
 }
 
-static ll_status run_range(struct dkb_onednn_context *context, const struct ll_run *run, int prefix,
-                           struct ll_error *err)
+ll_status dkb_onednn_run(struct ll_engine_context *base_context, const struct ll_run *run,
+                         struct ll_error *err)
 {
+    struct dkb_onednn_context *context = context_of(base_context);
+    dkb_onednn_use_threads(context->base.model->engine->threads);
+    int prefix = __atomic_load_n(&context->base.model->prefix, __ATOMIC_ACQUIRE);
     ll_status status = check(context, run, prefix, err);
     if (status == LL_OK) {
         status = dkb_onednn_place(context, run, err);
@@ -355,17 +358,22 @@ static ll_status run_range(struct dkb_onednn_context *context, const struct ll_r
     return status;
 }
 
-ll_status dkb_onednn_run(struct ll_engine_context *base_context, const struct ll_run *run,
-                         struct ll_error *err)
+ll_status dkb_onednn_run_on_zeros(struct ll_engine_context *base_context, int first, int last,
+                                  int64_t *out_ns, struct ll_error *err)
 {
     struct dkb_onednn_context *context = context_of(base_context);
-    dkb_onednn_use_threads(context->base.model->engine->threads);
-    int prefix = __atomic_load_n(&context->base.model->prefix, __ATOMIC_ACQUIRE);
-    return run_range(context, run, prefix, err);
-}
-
-ll_status dkb_onednn_warm_up(struct ll_engine_context *base_context, const struct ll_run *run,
-                             struct ll_error *err)
-{
-    return run_range(context_of(base_context), run, run->end, err);
+    const struct ll_run run = {.first = first, .end = last + 1};
+    ll_status status = dkb_onednn_place(context, &run, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    if (context->memory) {
+        memset(context->memory, 0, (size_t)context->arena.peak * sizeof(float));
+    }
+    int64_t began_ns = ll_clock_now_ns();
+    status = run_group(context, &run, first, last, err);
+    if (status == LL_OK) {
+        *out_ns = ll_clock_now_ns() - began_ns;
+    }
+    return status;
 }

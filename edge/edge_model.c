@@ -431,12 +431,28 @@ void edge_model_add_run(struct edge_model *model, int first, int end, const int6
     ll_mutex_unlock(&model->lock);
 }
 
+static int64_t mean_of(const struct layer_times *times)
+{
+    return times->runs > 0 ? times->sum_ns / times->runs : 0;
+}
+
 void edge_model_mean_ns(struct edge_model *model, int64_t *out_ns)
 {
     ll_mutex_lock(&model->lock);
     for (int i = 0; i < model->network->table.layer_count; i++) {
-        const struct layer_times *times = &model->times[i];
-        out_ns[i] = times->runs > 0 ? times->sum_ns / times->runs : 0;
+        out_ns[i] = mean_of(&model->times[i]);
+    }
+    ll_mutex_unlock(&model->lock);
+}
+
+void edge_model_expected_ns(struct edge_model *model, int first, int end, int64_t *out_ns)
+{
+    const int64_t *warm_ns = model->engine_model->warm_ns;
+    ll_mutex_lock(&model->lock);
+    for (int i = first; i < end; i++) {
+        int64_t mean_ns = mean_of(&model->times[i]);
+        int64_t first_ns = warm_ns ? warm_ns[i] : 0;
+        out_ns[i - first] = mean_ns > 0 ? mean_ns : first_ns;
     }
     ll_mutex_unlock(&model->lock);
 }

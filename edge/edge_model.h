@@ -140,5 +140,8 @@ void edge_model_put_context(struct edge_model *model, struct ll_engine_context *
 void edge_model_add_run(struct edge_model *model, int first, int end, const int64_t *layer_ns);
 /* Mean run time of each layer, 0 where it never ran; room for all layers. */
 void edge_model_mean_ns(struct edge_model *model, int64_t *out_ns);
+/* What layers [first, end), created, probably take: that mean, or before the first query what they
+ * took when they were warmed up; 0 where neither is known. */
+void edge_model_expected_ns(struct edge_model *model, int first, int end, int64_t *out_ns);
 
 #endif

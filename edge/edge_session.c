@@ -205,6 +205,47 @@ static void tell_partitions(struct edge_session *session)
     }
 }
 
+/* The times of the layers that `ready` is about, as far as they are known. The caller frees what the
+ * message points to afterwards. */
+static void add_layer_times(struct edge_model *model, Layerlift__V1__PrefixReady *ready)
+{
+    /* One that tells the present state is about all layers so far. */
+    uint32_t first = ready->first < ready->prefix ? ready->first : 0;
+    size_t count = ready->prefix - first;
+    int64_t *times_ns = calloc(count, sizeof(*times_ns));
+    Layerlift__V1__LayerTime *times = calloc(count, sizeof(*times));
+    ready->layer_times = calloc(count, sizeof(Layerlift__V1__LayerTime *));
+    if (!times_ns || !times || !ready->layer_times) {
+        /* The device estimates by itself, as before an engine that tells nothing. */
+        free(times_ns);
+        free(times);
+        return;
+    }
+    edge_model_expected_ns(model, (int)first, (int)ready->prefix, times_ns);
+    for (size_t i = 0; i < count; i++) {
+        if (times_ns[i] > 0) {
+            Layerlift__V1__LayerTime *time = &times[ready->n_layer_times];
+            layerlift__v1__layer_time__init(time);
+            time->layer = first + (uint32_t)i;
+            time->ns = (uint64_t)times_ns[i];
+            ready->layer_times[ready->n_layer_times++] = time;
+        }
+    }
+    if (ready->n_layer_times == 0) {
+        free(times);
+    }
+    free(times_ns);
+}
+
+static void free_layer_times(Layerlift__V1__PrefixReady *ready)
+{
+    if (ready->n_layer_times > 0) {
+        /* They lie in one piece. */
+        free(ready->layer_times[0]);
+    }
+    free(ready->layer_times);
+}
+
 static void send_prefix(struct edge_session *session, const struct edge_creation *creation)
 {
     Layerlift__V1__PrefixReady ready = LAYERLIFT__V1__PREFIX_READY__INIT;
@@ -219,7 +260,9 @@ static void send_prefix(struct edge_session *session, const struct edge_creation
     Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
     event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_PREFIX_READY;
     event.prefix_ready = &ready;
+    add_layer_times(session->model, &ready);
     edge_session_send(session, &event);
+    free_layer_times(&ready);
 }
 
 /* The model is ready: the last event, and the end. */

@@ -44,6 +44,7 @@ struct fake_layer {
 
 struct fake_engine_model {
     struct ll_engine_model base;
+    int64_t *warm_ns;
     struct fake_layer *layers;
 };
 
@@ -242,14 +243,18 @@ static ll_status model_create(struct ll_engine *engine, struct ll_network *netwo
         model = calloc(1, sizeof(*model));
         struct fake_layer *layers =
             calloc((size_t)network->table.layer_count, sizeof(struct fake_layer));
-        if (model && layers) {
+        int64_t *warm_ns = calloc((size_t)network->table.layer_count, sizeof(*warm_ns));
+        if (model && layers && warm_ns) {
             model->base.engine = engine;
             model->base.network = ll_network_ref(network);
+            model->base.warm_ns = warm_ns;
+            model->warm_ns = warm_ns;
             model->layers = layers;
             *out_model = &model->base;
         } else {
             free(model);
             free(layers);
+            free(warm_ns);
             status = LL_E_NO_MEMORY;
         }
     }
@@ -261,8 +266,10 @@ static void extend(struct fake_engine_model *model, int end, struct ll_buf *cons
 {
     struct fake_engine *fake = of(model->base.engine);
     int first = model->base.prefix;
+    const struct ll_table *table = &model->base.network->table;
     for (int i = first; i < end; i++) {
         struct ll_buf *blob = blobs[i - first];
+        model->warm_ns[i] = table->layers[i].ends_group ? FAKE_WARM_NS * (i + 1) : 0;
         if (!blob) {
             continue;
         }
@@ -313,6 +320,7 @@ static void model_destroy(struct ll_engine_model *base)
         ll_buf_unref(model->layers[i].blob);
     }
     free(model->layers);
+    free(model->warm_ns);
     bury(of(base->engine));
     ll_network_unref(base->network);
     free(model);

@@ -28,6 +28,9 @@ enum fake_step {
     FAKE_STEPS,
 };
 
+/* What layer i says that its first run took: (i + 1) times this, in ns, where it ends a group. */
+enum { FAKE_WARM_NS = 1000 };
+
 /* Engine "fake", instruction set "none", one thread. NULL without memory. Destroy it with
  * ll_engine_destroy. */
 struct ll_engine *fake_engine_create(void);

@@ -284,6 +284,30 @@ static void test_extend_in_pieces(void)
     engine_fixture_finish(&whole);
 }
 
+/* Every group has a time; one that repeats another (layers 3 to 5 are alike, layer 7 is not) has
+ * that one's. */
+static void test_warm_up_tells_times(void)
+{
+    static const char cfg[] = NET WIDE WIDE "[maxpool]\nsize=2\nstride=2\n" WIDE WIDE WIDE
+                                            "[local]\nfilters=2\nsize=1\nactivation=linear\n"
+                                            "[conv]\nfilters=32\nsize=3\nactivation=leaky\n"
+                                            "[dropout]\n[softmax]\n[cost]\n";
+    struct engine_fixture fixture;
+    engine_fixture_init_as(&fixture, "onednn", cfg);
+    int half = 4;
+    CU_ASSERT_EQUAL_FATAL(engine_fixture_extend(&fixture, half, NULL), LL_OK);
+    const int64_t *warm_ns = fixture.model->warm_ns;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(warm_ns);
+    CU_ASSERT_EQUAL_FATAL(engine_fixture_extend(&fixture, fixture.table->layer_count, NULL), LL_OK);
+    CU_ASSERT_PTR_EQUAL(fixture.model->warm_ns, warm_ns);
+    for (int i = 0; i < 8; i++) {
+        CU_ASSERT(warm_ns[i] > 0);
+    }
+    CU_ASSERT_EQUAL(warm_ns[4], warm_ns[3]);
+    CU_ASSERT_EQUAL(warm_ns[5], warm_ns[3]);
+    engine_fixture_finish(&fixture);
+}
+
 /* Two compute threads, one for creation; ranges keep the bits of the whole run. */
 static void test_two_threads(void)
 {
@@ -329,6 +353,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_groups),
     LL_TEST(test_channels_of_any_number),
     LL_TEST(test_extend_in_pieces),
+    LL_TEST(test_warm_up_tells_times),
     LL_TEST(test_two_threads),
     {NULL, NULL},
 };

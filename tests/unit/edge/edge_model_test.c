@@ -355,6 +355,11 @@ static void test_contexts_are_pooled_and_times_averaged(void)
     CU_ASSERT_EQUAL(mean_ns[0], 0);
     CU_ASSERT_EQUAL(mean_ns[1], 200);
     CU_ASSERT_EQUAL(mean_ns[2], 20);
+    int64_t expected_ns[2] = {-1, -1};
+    edge_model_expected_ns(model, 2, 4, expected_ns);
+    CU_ASSERT_EQUAL(expected_ns[0], 20);
+    /* Never run, and never created. */
+    CU_ASSERT_EQUAL(expected_ns[1], 0);
     close_model(model);
     fake_model_finish(&fake);
     tear_down(&fixture);

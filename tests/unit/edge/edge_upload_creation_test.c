@@ -88,6 +88,42 @@ static void test_partitions_that_arrive_during_a_creation_are_told_as_one(void)
     tear_down(&fixture, &model);
 }
 
+static void check_warm_times(const Layerlift__V1__PrefixReady *ready)
+{
+    /* Layer 1 ends no group. */
+    static const uint32_t layers[] = {0, 2, 3, 4};
+    CU_ASSERT_EQUAL_FATAL(ready->n_layer_times, 4);
+    for (size_t i = 0; i < 4; i++) {
+        CU_ASSERT_EQUAL(ready->layer_times[i]->layer, layers[i]);
+        CU_ASSERT_EQUAL(ready->layer_times[i]->ns, (uint64_t)FAKE_WARM_NS * (layers[i] + 1));
+    }
+}
+
+static void test_layers_come_with_their_times(void)
+{
+    struct edge_fixture fixture;
+    struct fake_model model;
+    struct ll_partition all = {0, LAYERS};
+    const struct ll_plan whole = {.count = 1, .partitions = &all};
+    set_up(&fixture, &model);
+    /* The second session is only told what there is. */
+    for (int i = 0; i < 2; i++) {
+        struct edge_call *upload = edge_call_open(fixture.client, "Upload");
+        edge_call_send_open(upload, &model, &whole);
+        CU_ASSERT(edge_call_has_event(upload, EVENT_ACCEPTED));
+        if (i == 0) {
+            edge_call_send_layers(upload, &model, 0, LAYERS);
+        }
+        Layerlift__V1__UploadEvent *event = edge_call_await(upload, EVENT_READY);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(event);
+        CU_ASSERT_EQUAL(event->prefix_ready->first, i == 0 ? 0 : LAYERS);
+        check_warm_times(event->prefix_ready);
+        layerlift__v1__upload_event__free_unpacked(event, NULL);
+        edge_call_close(upload);
+    }
+    tear_down(&fixture, &model);
+}
+
 static void test_inline_grants_nothing_beyond_a_partition_before_its_creation(void)
 {
     struct edge_fixture fixture;
@@ -195,6 +231,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_what_arrived_is_created_without_the_device),
     LL_TEST(test_half_close_ends_the_call_when_nothing_is_left_to_tell),
     LL_TEST(test_partitions_that_arrive_during_a_creation_are_told_as_one),
+    LL_TEST(test_layers_come_with_their_times),
     LL_TEST(test_inline_grants_nothing_beyond_a_partition_before_its_creation),
     LL_TEST(test_inline_takes_partitions_out_of_order_without_a_deadlock),
     LL_TEST(test_failed_creation_ends_the_session_and_the_next_one_tries_again),
