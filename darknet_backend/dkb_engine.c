@@ -5,6 +5,18 @@
 #include "darknet_backend/dkb_darknet.h"
 #include "darknet_backend/dkb_onednn.h"
 
+ll_status dkb_compute_parse(const char *text, dkb_compute *out_compute, struct ll_error *err)
+{
+    if (strcmp(text, "f32") == 0) {
+        *out_compute = DKB_COMPUTE_F32;
+    } else if (strcmp(text, "bf16") == 0) {
+        *out_compute = DKB_COMPUTE_BF16;
+    } else {
+        return ll_fail(err, LL_E_INVALID, "'%.100s' is not one of f32, bf16", text);
+    }
+    return LL_OK;
+}
+
 ll_status dkb_engine_create(const struct dkb_engine_config *config, struct ll_engine **out_engine,
                             struct ll_error *err)
 {
@@ -13,10 +25,14 @@ ll_status dkb_engine_create(const struct dkb_engine_config *config, struct ll_en
                        config->threads);
     }
     if (strcmp(config->name, "darknet") == 0) {
+        if (config->compute != DKB_COMPUTE_F32) {
+            return ll_fail(err, LL_E_UNSUPPORTED,
+                           "the engine darknet computes in f32 only; onednn has bf16");
+        }
         return dkb_darknet_engine_create(out_engine, err);
     }
     if (strcmp(config->name, "onednn") == 0) {
-        return dkb_onednn_engine_create(config->threads, config->creation_threads, out_engine, err);
+        return dkb_onednn_engine_create(config, out_engine, err);
     }
     return ll_fail(err, LL_E_UNSUPPORTED, "no engine is called '%s'; there are: darknet, onednn",
                    config->name);

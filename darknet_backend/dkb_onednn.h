@@ -1,11 +1,11 @@
 /* The `onednn` engine from the inside.
  *
- * Tensors. Each tensor has one layout for its whole life, which follows from the cfg and the
- * processor's instruction set alone: "blocked" (nChw16c or nChw8c: channels in blocks, padded to
- * full ones) or "plain" (channels x height x width, as at cuts). oneDNN is told the padded number
- * of channels as if it were the real one: weights are 0 there, so whatever stands in a padding
- * channel is finite and harms nobody. Conversion loses nothing, so that a range gives the same bits
- * wherever it begins and ends.
+ * Tensors. Each tensor has one layout for its whole life, which follows from the cfg, the
+ * processor's instruction set and the type that the engine computes in alone: "blocked" (nChw16c or
+ * nChw8c: channels in blocks, padded to full ones) or "plain" (channels x height x width, as at
+ * cuts). oneDNN is told the padded number of channels as if it were the real one: weights are 0
+ * there, so whatever stands in a padding channel is finite and harms nobody. Conversion loses
+ * nothing, so that a range gives the same bits wherever it begins and ends.
  *
  * Steps. A group of layers becomes one step, or a step a layer where they do not fuse; the step
  * stands at its last layer. Steps are immutable once created and shared by all queries; whatever a
@@ -24,16 +24,27 @@
 #include "core/ll_engine.h"
 #include "darknet_backend/dkb_arena.h"
 #include "darknet_backend/dkb_darknet.h"
+#include "darknet_backend/dkb_engine.h"
 #include "darknet_backend/dkb_network.h"
 #include "darknet_backend/dkb_onednn_memory.h"
 #include "darknet_backend/dkb_probe.h"
 
-/* How a tensor lies in memory. */
+/* How values lie in memory. */
+enum dkb_onednn_form {
+    /* c x h x w, f32. */
+    DKB_ONEDNN_PLAIN = 0,
+    /* Blocks of channels, of the engine's type. */
+    DKB_ONEDNN_BLOCKED,
+    /* c x h x w, bf16: only as a converted source, since a bf16 primitive reads nothing else. */
+    DKB_ONEDNN_PLAIN_BF16,
+};
+
+/* How a tensor lies in memory: plain or blocked. */
 struct dkb_onednn_layout {
-    bool blocked;
-    /* The tensor's own shape; a flat vector has c floats. */
+    enum dkb_onednn_form form;
+    /* The tensor's own shape; a flat vector has c values. */
     int c, h, w;
-    /* Channels with padding, and floats with padding. */
+    /* Channels with padding, and memory with padding, in floats (two bf16 values each). */
     int padded_c;
     int64_t floats;
 };
@@ -56,7 +67,7 @@ enum { DKB_ONEDNN_SOURCES = 2, DKB_ONEDNN_CONSTANTS = 4 };
 struct dkb_onednn_source {
     int name;
     int argument;
-    bool blocked;
+    enum dkb_onednn_form form;
     dnnl_memory_desc_t md;
 };
 
@@ -72,7 +83,7 @@ struct dkb_onednn_step {
     struct dkb_onednn_source sources[DKB_ONEDNN_SOURCES];
     /* The primitive adds to what its destination holds: sources[1], which is copied there. */
     bool adds;
-    bool out_blocked;
+    enum dkb_onednn_form out_form;
     dnnl_memory_desc_t out_md;
     dnnl_memory_desc_t scratchpad_md;
     int64_t scratchpad_floats;
@@ -87,6 +98,8 @@ struct dkb_onednn_engine {
     dnnl_engine_t dnnl;
     /* Channels a block: 16, 8, or 0 where nothing is blocked. */
     int block;
+    /* Of weights and blocked tensors: f32 or bf16. */
+    dnnl_data_type_t type;
     int creation_threads;
 };
 
@@ -162,6 +175,12 @@ static inline int64_t dkb_onednn_round_up(int64_t floats)
     return (floats + 15) / 16 * 16;
 }
 
+/* The form in which a primitive reads plain tensors beside weights of the engine's type. */
+static inline enum dkb_onednn_form dkb_onednn_plain_source(const struct dkb_onednn_engine *engine)
+{
+    return engine->type == dnnl_bf16 ? DKB_ONEDNN_PLAIN_BF16 : DKB_ONEDNN_PLAIN;
+}
+
 /* The layout of tensor `name`. */
 const struct dkb_onednn_layout *dkb_onednn_layout_of(const struct dkb_onednn_model *model,
                                                      int name);
@@ -172,26 +191,27 @@ const float *dkb_onednn_weights(const struct dkb_onednn_creation *creation, int 
 /* dkb_onednn_layout.c: fills model->layouts. */
 void dkb_onednn_decide_layouts(struct dkb_onednn_model *model);
 /* The description for oneDNN, 1 x channels x height x width, of a tensor of that shape in the
- * wished layout. */
+ * wished form. */
 dnnl_memory_desc_t dkb_onednn_describe(const struct dkb_onednn_engine *engine,
-                                       const struct dkb_onednn_layout *layout, bool blocked);
-/* Floats of a tensor of that shape in the wished layout. */
+                                       const struct dkb_onednn_layout *layout,
+                                       enum dkb_onednn_form form);
+/* What a tensor of that shape takes in the wished form, in floats of memory. */
 int64_t dkb_onednn_floats(const struct dkb_onednn_engine *engine,
-                          const struct dkb_onednn_layout *layout, bool blocked);
-/* Copies between the layouts. `blocked` has padding, `plain` has c x h x w floats. */
-void dkb_onednn_to_blocked(const struct dkb_onednn_engine *engine,
-                           const struct dkb_onednn_layout *layout, const float *plain,
-                           float *blocked);
-void dkb_onednn_to_plain(const struct dkb_onednn_engine *engine,
-                         const struct dkb_onednn_layout *layout, const float *blocked,
-                         float *plain);
+                          const struct dkb_onednn_layout *layout, enum dkb_onednn_form form);
+/* Copies a tensor of that shape between two different forms. From f32 to bf16 values are rounded to
+ * the nearest, the other way nothing changes; padding becomes 0. */
+void dkb_onednn_convert(const struct dkb_onednn_engine *engine,
+                        const struct dkb_onednn_layout *layout, enum dkb_onednn_form from_form,
+                        const float *from, enum dkb_onednn_form to_form, float *to);
 
 /* dkb_onednn_conv.c: creates the step of a convolution and of the layers behind it that fuse with
  * it, up to `last`, the end of its group; `out_end` is the layer behind those that it has taken.
  * LL_E_UNSUPPORTED where only Darknet can. */
 LL_MUST_USE ll_status dkb_onednn_create_convolution(struct dkb_onednn_creation *creation, int index,
                                                     int last, int *out_end);
-/* dkb_onednn_layers.c, the same for all other types; one layer each. */
+/* dkb_onednn_connected.c */
+LL_MUST_USE ll_status dkb_onednn_create_connected(struct dkb_onednn_creation *creation, int index);
+/* dkb_onednn_layers.c, the same for all types but convolutions; one layer each. */
 LL_MUST_USE ll_status dkb_onednn_create_layer(struct dkb_onednn_creation *creation, int index);
 
 /* dkb_onednn_darknet.c: the step that runs Darknet's function; scratch that it needs, in floats;
@@ -202,9 +222,10 @@ void dkb_onednn_run_darknet(struct dkb_onednn_context *context, int index, float
                             float *scratch);
 
 /* dkb_onednn_sum.c: a shortcut of any shapes, as its own step where both tensors have the layout of
- * the sum, and its run. */
+ * the sum; scratch that it needs, in floats; its run. */
 LL_MUST_USE ll_status dkb_onednn_create_sum(struct dkb_onednn_creation *creation, int index);
-void dkb_onednn_run_sum(struct dkb_onednn_context *context, int index, float *out);
+int64_t dkb_onednn_sum_scratch(const struct dkb_onednn_model *model, int index);
+void dkb_onednn_run_sum(struct dkb_onednn_context *context, int index, float *out, float *scratch);
 
 /* dkb_onednn_place.c: finds a place for every tensor of the range, in memory that is there then.
  * Errors: LL_E_NO_MEMORY. */
@@ -231,7 +252,7 @@ LL_MUST_USE ll_status dkb_onednn_warm_up(struct dkb_onednn_model *model, int fir
 void dkb_onednn_step_finish(struct dkb_onednn_step *step);
 
 /* dkb_onednn_model.c. Errors: LL_E_NO_MEMORY, LL_E_UNSUPPORTED. */
-LL_MUST_USE ll_status dkb_onednn_engine_create(int threads, int creation_threads,
+LL_MUST_USE ll_status dkb_onednn_engine_create(const struct dkb_engine_config *config,
                                                struct ll_engine **out_engine, struct ll_error *err);
 
 #endif

@@ -29,8 +29,8 @@ struct variant {
     int scale;
     int sum;
     enum sum_kind sum_kind;
-    bool src_blocked;
-    bool dst_blocked;
+    enum dkb_onednn_form src_form;
+    enum dkb_onednn_form dst_form;
 };
 
 struct convolution {
@@ -86,11 +86,11 @@ static bool fit_groups(struct convolution *c, const struct variant *variant)
 {
     c->merge = 1;
     c->groups = c->layer->groups;
-    if (!variant->dst_blocked || c->layer->groups == 1) {
+    if (variant->dst_form != DKB_ONEDNN_BLOCKED || c->layer->groups == 1) {
         return true;
     }
     c->merge = merge_for_blocks(c);
-    if (c->merge == 0 || !variant->src_blocked) {
+    if (c->merge == 0 || variant->src_form != DKB_ONEDNN_BLOCKED) {
         return false;
     }
     if (is_depthwise(c->layer)) {
@@ -162,9 +162,9 @@ static ll_status describe(const struct convolution *c, const struct variant *var
     const struct dkb_layer *layer = c->layer;
     const struct dkb_onednn_engine *engine = c->model->engine;
     dnnl_memory_desc_t src = dkb_onednn_describe(
-        engine, dkb_onednn_layout_of(c->model, layer->input), variant->src_blocked);
+        engine, dkb_onednn_layout_of(c->model, layer->input), variant->src_form);
     dnnl_memory_desc_t dst =
-        dkb_onednn_describe(engine, dkb_onednn_layout_of(c->model, c->index), variant->dst_blocked);
+        dkb_onednn_describe(engine, dkb_onednn_layout_of(c->model, c->index), variant->dst_form);
     dnnl_dims_t plain = {dst.dims[1], src.dims[1], layer->size, layer->size};
     dnnl_dims_t grouped = {c->groups, dst.dims[1] / c->groups, src.dims[1] / c->groups, layer->size,
                            layer->size};
@@ -176,7 +176,7 @@ static ll_status describe(const struct convolution *c, const struct variant *var
     dnnl_memory_desc_t weights;
     dnnl_memory_desc_t bias;
     if (dnnl_memory_desc_init_by_tag(&weights, c->groups > 1 ? 5 : 4,
-                                     c->groups > 1 ? grouped : plain, dnnl_f32,
+                                     c->groups > 1 ? grouped : plain, engine->type,
                                      dnnl_format_tag_any) != dnnl_success ||
         dnnl_memory_desc_init_by_tag(&bias, 1, bias_dims, dnnl_f32, dnnl_x) != dnnl_success ||
         dnnl_convolution_forward_desc_init(out_operation, dnnl_forward_inference,
@@ -236,15 +236,15 @@ static ll_status try_layouts(struct convolution *c, struct variant *variant,
 {
     ll_status status = LL_E_UNSUPPORTED;
     bool src_blocks = dkb_onednn_layout_of(c->model, c->layer->input)->c > 3;
-    bool dst_blocks = dkb_onednn_layout_of(c->model, c->index)->blocked;
-    if (dst_blocks) {
-        variant->src_blocked = src_blocks;
-        variant->dst_blocked = true;
+    enum dkb_onednn_form plain = dkb_onednn_plain_source(c->model->engine);
+    if (dkb_onednn_layout_of(c->model, c->index)->form == DKB_ONEDNN_BLOCKED) {
+        variant->src_form = src_blocks ? DKB_ONEDNN_BLOCKED : plain;
+        variant->dst_form = DKB_ONEDNN_BLOCKED;
         status = try_variant(c, variant, out_pd);
     }
     if (status == LL_E_UNSUPPORTED) {
-        variant->src_blocked = false;
-        variant->dst_blocked = false;
+        variant->src_form = plain;
+        variant->dst_form = DKB_ONEDNN_PLAIN;
         status = try_variant(c, variant, out_pd);
     }
     return status;
@@ -294,12 +294,12 @@ static ll_status set_constants(struct convolution *c, const struct variant *vari
     const dnnl_memory_desc_t *weights_md =
         dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
     const dnnl_memory_desc_t *bias_md = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 1);
-    float *weights = NULL;
+    void *weights = NULL;
     float *bias = NULL;
     ll_status status =
         dkb_onednn_step_constant(c->creation, step, DNNL_ARG_WEIGHTS, weights_md, &weights);
     if (status == LL_OK) {
-        status = dkb_onednn_step_constant(c->creation, step, DNNL_ARG_BIAS, bias_md, &bias);
+        status = dkb_onednn_step_floats(c->creation, step, DNNL_ARG_BIAS, bias_md, &bias);
     }
     if (status != LL_OK) {
         return status;
@@ -327,7 +327,7 @@ static ll_status set_scale(struct convolution *c, struct dkb_onednn_step *step, 
     dnnl_memory_desc_t md = channel_values(&step->out_md);
     for (int i = 0; i < 2; i++) {
         float *data = NULL;
-        ll_status status = dkb_onednn_step_constant(
+        ll_status status = dkb_onednn_step_floats(
             c->creation, step, DNNL_ARG_ATTR_MULTIPLE_POST_OP(first_op + i) | DNNL_ARG_SRC_1, &md,
             &data);
         if (status != LL_OK) {
@@ -342,8 +342,8 @@ static ll_status create_step(struct convolution *c, const struct variant *varian
                              dnnl_primitive_desc_t pd, int last)
 {
     struct dkb_onednn_step *step = &c->model->steps[last];
-    dkb_onednn_step_reads(c->model, step, c->layer->input, DNNL_ARG_SRC, variant->src_blocked);
-    dkb_onednn_step_writes(c->model, step, c->index, variant->dst_blocked);
+    dkb_onednn_step_reads(c->model, step, c->layer->input, DNNL_ARG_SRC, variant->src_form);
+    dkb_onednn_step_writes(c->model, step, c->index, variant->dst_form);
     ll_status status = dkb_onednn_step_set(step, pd);
     if (status == LL_OK) {
         status = set_constants(c, variant, step, pd);
@@ -363,7 +363,7 @@ static ll_status create_step(struct convolution *c, const struct variant *varian
         step->adds = variant->sum_kind == SUM_IN_PLACE;
         dkb_onednn_step_reads(c->model, step, name,
                               DNNL_ARG_ATTR_MULTIPLE_POST_OP(ops) | DNNL_ARG_SRC_1,
-                              variant->dst_blocked);
+                              variant->dst_form);
     }
     return status;
 }

@@ -9,7 +9,7 @@ void dkb_onednn_create_darknet(struct dkb_onednn_creation *creation, int index)
     struct dkb_onednn_step *step = &model->steps[index];
     struct ll_buf *blob = creation->blobs[index - creation->first];
     step->kind = DKB_ONEDNN_DARKNET;
-    step->out_blocked = false;
+    step->out_form = DKB_ONEDNN_PLAIN;
     step->blob = model->base.network->table.layers[index].blob_bytes > 0 ? ll_buf_ref(blob) : NULL;
     dkb_darknet_fill(model->darknet, index, dkb_onednn_weights(creation, index));
 }
@@ -32,8 +32,9 @@ int64_t dkb_onednn_darknet_scratch(const struct dkb_onednn_model *model, int ind
         dkb_onednn_round_up(dkb_darknet_scratch_floats(&model->network->layers[index]));
     for (int r = 0; r < row->read_count; r++) {
         const struct dkb_onednn_layout *layout = dkb_onednn_layout_of(model, row->reads[r]);
-        if (layout->blocked) {
-            floats += dkb_onednn_round_up(dkb_onednn_floats(model->engine, layout, false));
+        if (layout->form != DKB_ONEDNN_PLAIN) {
+            floats +=
+                dkb_onednn_round_up(dkb_onednn_floats(model->engine, layout, DKB_ONEDNN_PLAIN));
         }
     }
     return floats;
@@ -44,12 +45,13 @@ static float *plain_of(struct dkb_onednn_context *context, int name, float **scr
 {
     const struct dkb_onednn_model *model = (struct dkb_onednn_model *)context->base.model;
     const struct dkb_onednn_layout *layout = dkb_onednn_layout_of(model, name);
-    if (!layout->blocked) {
+    if (layout->form == DKB_ONEDNN_PLAIN) {
         return context->tensors[name + 1];
     }
     float *plain = *scratch;
-    *scratch += dkb_onednn_round_up(dkb_onednn_floats(model->engine, layout, false));
-    dkb_onednn_to_plain(model->engine, layout, context->tensors[name + 1], plain);
+    *scratch += dkb_onednn_round_up(dkb_onednn_floats(model->engine, layout, DKB_ONEDNN_PLAIN));
+    dkb_onednn_convert(model->engine, layout, layout->form, context->tensors[name + 1],
+                       DKB_ONEDNN_PLAIN, plain);
     return plain;
 }
 

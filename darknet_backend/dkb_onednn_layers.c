@@ -1,5 +1,5 @@
-/* The steps of all layers but convolutions. What a creator refuses with LL_E_UNSUPPORTED runs
- * Darknet's forward function. */
+/* The steps of all layers but convolutions and connected ones. What a creator refuses with
+ * LL_E_UNSUPPORTED runs Darknet's forward function. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,46 +10,20 @@ static const struct dkb_layer *layer_of(const struct dkb_onednn_creation *creati
     return &creation->model->network->layers[index];
 }
 
-static bool is_blocked(const struct dkb_onednn_creation *creation, int name)
+static enum dkb_onednn_form form_of(const struct dkb_onednn_creation *creation, int name)
 {
-    return dkb_onednn_layout_of(creation->model, name)->blocked;
+    return dkb_onednn_layout_of(creation->model, name)->form;
 }
 
-/* Chooses the primitive and makes it the step of layer `index`, whose tensors are set already. */
-static ll_status set_primitive(struct dkb_onednn_creation *creation, int index,
-                               const void *operation,
-                               const struct dkb_onednn_attributes *attributes)
-{
-    static const struct dkb_onednn_attributes none = {NULL, {1, 1}};
-    dnnl_primitive_desc_t pd = NULL;
-    ll_status status =
-        dkb_onednn_choose(creation->model->engine, operation, attributes ? attributes : &none, &pd);
-    if (status == LL_OK) {
-        status = dkb_onednn_step_set(&creation->model->steps[index], pd);
-        dnnl_primitive_desc_destroy(pd);
-    }
-    return status;
-}
-
-/* The step reads its input and writes its output in the output's layout. */
+/* The step reads its input and writes its output in the output's form. */
 static struct dkb_onednn_step *begin(struct dkb_onednn_creation *creation, int index)
 {
     struct dkb_onednn_step *step = &creation->model->steps[index];
-    bool blocked = is_blocked(creation, index);
+    enum dkb_onednn_form form = form_of(creation, index);
     dkb_onednn_step_reads(creation->model, step, layer_of(creation, index)->input, DNNL_ARG_SRC,
-                          blocked);
-    dkb_onednn_step_writes(creation->model, step, index, blocked);
+                          form);
+    dkb_onednn_step_writes(creation->model, step, index, form);
     return step;
-}
-
-/* A vector of n floats, or a matrix of rows of them. */
-static dnnl_memory_desc_t flat(int64_t rows, int64_t n)
-{
-    dnnl_dims_t dims = {rows, n};
-    dnnl_memory_desc_t md;
-    memset(&md, 0, sizeof(md));
-    (void)dnnl_memory_desc_init_by_tag(&md, 2, dims, dnnl_f32, dnnl_ab);
-    return md;
 }
 
 static dnnl_memory_desc_t channel_values(int64_t channels)
@@ -59,78 +33,6 @@ static dnnl_memory_desc_t channel_values(int64_t channels)
     memset(&md, 0, sizeof(md));
     (void)dnnl_memory_desc_init_by_tag(&md, 4, dims, dnnl_f32, dnnl_nchw);
     return md;
-}
-
-/* Connected layers run at the speed of memory, and fastest with the weights as the blob has them:
- * without batch normalisation they are used where they lie. */
-static ll_status set_connected_constants(struct dkb_onednn_creation *creation, int index,
-                                         const dnnl_memory_desc_t *weights_md,
-                                         const dnnl_memory_desc_t *bias_md)
-{
-    const struct dkb_layer *layer = layer_of(creation, index);
-    struct dkb_onednn_step *step = &creation->model->steps[index];
-    const float *blob = dkb_onednn_weights(creation, index);
-    if (!layer->batch_normalize) {
-        step->blob = ll_buf_ref(creation->blobs[index - creation->first]);
-        ll_status status = dkb_onednn_step_borrow(creation, step, DNNL_ARG_WEIGHTS, weights_md,
-                                                  blob + layer->weights_at);
-        return status == LL_OK
-                   ? dkb_onednn_step_borrow(creation, step, DNNL_ARG_BIAS, bias_md, blob)
-                   : status;
-    }
-    float *weights = NULL;
-    float *bias = NULL;
-    ll_status status =
-        dkb_onednn_step_constant(creation, step, DNNL_ARG_WEIGHTS, weights_md, &weights);
-    if (status == LL_OK) {
-        status = dkb_onednn_step_constant(creation, step, DNNL_ARG_BIAS, bias_md, &bias);
-    }
-    double *factor = calloc(2 * (size_t)layer->outputs, sizeof(*factor));
-    if (status != LL_OK || !factor) {
-        free(factor);
-        return LL_E_NO_MEMORY;
-    }
-    double *shift = factor + layer->outputs;
-    dkb_onednn_fold(layer, blob, layer->outputs, factor, shift);
-    for (int o = 0; o < layer->outputs; o++) {
-        const float *from = blob + layer->weights_at + (size_t)o * (size_t)layer->inputs;
-        float *to = weights + (size_t)o * (size_t)layer->inputs;
-        for (int i = 0; i < layer->inputs; i++) {
-            to[i] = from[i] * (float)factor[o];
-        }
-        bias[o] = (float)shift[o];
-    }
-    free(factor);
-    return LL_OK;
-}
-
-static ll_status create_connected(struct dkb_onednn_creation *creation, int index)
-{
-    const struct dkb_layer *layer = layer_of(creation, index);
-    struct dkb_onednn_step *step = &creation->model->steps[index];
-    dkb_onednn_step_reads(creation->model, step, layer->input, DNNL_ARG_SRC, false);
-    dkb_onednn_step_writes(creation->model, step, index, false);
-    step->sources[0].md = flat(1, layer->inputs);
-    step->out_md = flat(1, layer->outputs);
-    dnnl_memory_desc_t weights = flat(layer->outputs, layer->inputs);
-    dnnl_dims_t bias_dims = {layer->outputs};
-    dnnl_memory_desc_t bias;
-    dnnl_inner_product_desc_t operation;
-    dnnl_post_ops_t post_ops = NULL;
-    if (dnnl_memory_desc_init_by_tag(&bias, 1, bias_dims, dnnl_f32, dnnl_x) != dnnl_success ||
-        dnnl_inner_product_forward_desc_init(&operation, dnnl_forward_inference,
-                                             &step->sources[0].md, &weights, &bias,
-                                             &step->out_md) != dnnl_success ||
-        dnnl_post_ops_create(&post_ops) != dnnl_success) {
-        return LL_E_UNSUPPORTED;
-    }
-    ll_status status = dkb_onednn_fuse_activation(post_ops, layer->activation);
-    if (status == LL_OK) {
-        const struct dkb_onednn_attributes attributes = {post_ops, {1, 1}};
-        status = set_primitive(creation, index, &operation, &attributes);
-    }
-    dnnl_post_ops_destroy(post_ops);
-    return status == LL_OK ? set_connected_constants(creation, index, &weights, &bias) : status;
 }
 
 static ll_status create_pool(struct dkb_onednn_creation *creation, int index)
@@ -156,7 +58,7 @@ static ll_status create_pool(struct dkb_onednn_creation *creation, int index)
                                        right) != dnnl_success) {
         return LL_E_UNSUPPORTED;
     }
-    return set_primitive(creation, index, &operation, NULL);
+    return dkb_onednn_step_choose(creation, index, &operation, NULL);
 }
 
 static ll_status create_upsample(struct dkb_onednn_creation *creation, int index)
@@ -173,7 +75,7 @@ static ll_status create_upsample(struct dkb_onednn_creation *creation, int index
                                           &step->out_md) != dnnl_success) {
         return LL_E_UNSUPPORTED;
     }
-    return set_primitive(creation, index, &operation, NULL);
+    return dkb_onednn_step_choose(creation, index, &operation, NULL);
 }
 
 static ll_status create_activation(struct dkb_onednn_creation *creation, int index)
@@ -195,7 +97,7 @@ static ll_status create_activation(struct dkb_onednn_creation *creation, int ind
                                        functions[0].beta) != dnnl_success) {
         return LL_E_UNSUPPORTED;
     }
-    return set_primitive(creation, index, &operation, NULL);
+    return dkb_onednn_step_choose(creation, index, &operation, NULL);
 }
 
 /* Logistic of everything; the run puts the boxes' widths and heights back, which stay as they are.
@@ -204,14 +106,14 @@ static ll_status create_yolo(struct dkb_onednn_creation *creation, int index)
 {
     const struct dkb_layer *layer = layer_of(creation, index);
     struct dkb_onednn_step *step = &creation->model->steps[index];
-    dkb_onednn_step_reads(creation->model, step, layer->input, DNNL_ARG_SRC, false);
-    dkb_onednn_step_writes(creation->model, step, index, false);
+    dkb_onednn_step_reads(creation->model, step, layer->input, DNNL_ARG_SRC, DKB_ONEDNN_PLAIN);
+    dkb_onednn_step_writes(creation->model, step, index, DKB_ONEDNN_PLAIN);
     dnnl_eltwise_desc_t operation;
     if (dnnl_eltwise_forward_desc_init(&operation, dnnl_forward_inference, dnnl_eltwise_logistic,
                                        &step->out_md, 0, 0) != dnnl_success) {
         return LL_E_UNSUPPORTED;
     }
-    return set_primitive(creation, index, &operation, NULL);
+    return dkb_onednn_step_choose(creation, index, &operation, NULL);
 }
 
 /* y = x * factor + shift for each channel. */
@@ -230,16 +132,16 @@ static ll_status create_batchnorm(struct dkb_onednn_creation *creation, int inde
     ll_status status = LL_E_UNSUPPORTED;
     if (dnnl_post_ops_append_binary(post_ops, dnnl_binary_add, &values) == dnnl_success) {
         const struct dkb_onednn_attributes attributes = {post_ops, {1, 1}};
-        status = set_primitive(creation, index, &operation, &attributes);
+        status = dkb_onednn_step_choose(creation, index, &operation, &attributes);
     }
     dnnl_post_ops_destroy(post_ops);
     float *factor = NULL;
     float *shift = NULL;
     if (status == LL_OK) {
-        status = dkb_onednn_step_constant(creation, step, DNNL_ARG_SRC_1, &values, &factor);
+        status = dkb_onednn_step_floats(creation, step, DNNL_ARG_SRC_1, &values, &factor);
     }
     if (status == LL_OK) {
-        status = dkb_onednn_step_constant(
+        status = dkb_onednn_step_floats(
             creation, step, DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, &values, &shift);
     }
     double *folded = calloc(2 * (size_t)layer->out_c, sizeof(*folded));
@@ -265,8 +167,7 @@ static ll_status create_shortcut(struct dkb_onednn_creation *creation, int index
     }
     int source = creation->model->base.network->table.layers[layer->index].makes;
     struct dkb_onednn_step *step = begin(creation, index);
-    dkb_onednn_step_reads(creation->model, step, source, DNNL_ARG_SRC_1,
-                          is_blocked(creation, index));
+    dkb_onednn_step_reads(creation->model, step, source, DNNL_ARG_SRC_1, form_of(creation, index));
     dnnl_binary_desc_t operation;
     dnnl_post_ops_t post_ops = NULL;
     if (dnnl_binary_desc_init(&operation, dnnl_binary_add, &step->sources[0].md,
@@ -277,7 +178,7 @@ static ll_status create_shortcut(struct dkb_onednn_creation *creation, int index
     ll_status status = dkb_onednn_fuse_activation(post_ops, layer->activation);
     if (status == LL_OK) {
         const struct dkb_onednn_attributes attributes = {post_ops, {layer->alpha, layer->beta}};
-        status = set_primitive(creation, index, &operation, &attributes);
+        status = dkb_onednn_step_choose(creation, index, &operation, &attributes);
     }
     dnnl_post_ops_destroy(post_ops);
     return status;
@@ -290,16 +191,16 @@ static ll_status create_softmax(struct dkb_onednn_creation *creation, int index)
         return LL_E_UNSUPPORTED;
     }
     struct dkb_onednn_step *step = &creation->model->steps[index];
-    dkb_onednn_step_reads(creation->model, step, layer->input, DNNL_ARG_SRC, false);
-    dkb_onednn_step_writes(creation->model, step, index, false);
-    step->out_md = flat(layer->groups, layer->inputs / layer->groups);
+    dkb_onednn_step_reads(creation->model, step, layer->input, DNNL_ARG_SRC, DKB_ONEDNN_PLAIN);
+    dkb_onednn_step_writes(creation->model, step, index, DKB_ONEDNN_PLAIN);
+    step->out_md = dkb_onednn_flat(dnnl_f32, layer->groups, layer->inputs / layer->groups);
     step->sources[0].md = step->out_md;
     dnnl_softmax_desc_t operation;
     if (dnnl_softmax_forward_desc_init(&operation, dnnl_forward_inference, &step->out_md, 1) !=
         dnnl_success) {
         return LL_E_UNSUPPORTED;
     }
-    return set_primitive(creation, index, &operation, NULL);
+    return dkb_onednn_step_choose(creation, index, &operation, NULL);
 }
 
 /* Tensors lie one behind the other, if all but the last consist of full blocks. */
@@ -307,17 +208,17 @@ static ll_status create_route(struct dkb_onednn_creation *creation, int index)
 {
     const struct dkb_layer *layer = layer_of(creation, index);
     const struct ll_table *table = &creation->model->base.network->table;
-    bool blocked = is_blocked(creation, index);
+    enum dkb_onednn_form form = form_of(creation, index);
     for (int i = 0; i < layer->n; i++) {
         const struct dkb_onednn_layout *source =
             dkb_onednn_layout_of(creation->model, table->layers[layer->input_layers[i]].makes);
         bool full = source->padded_c == source->c || i == layer->n - 1;
-        if (source->blocked != blocked || (blocked && !full)) {
+        if (source->form != form || (form == DKB_ONEDNN_BLOCKED && !full)) {
             return LL_E_UNSUPPORTED;
         }
     }
     creation->model->steps[index].kind = DKB_ONEDNN_CONCAT;
-    creation->model->steps[index].out_blocked = blocked;
+    creation->model->steps[index].out_form = form;
     return LL_OK;
 }
 
@@ -325,7 +226,7 @@ ll_status dkb_onednn_create_layer(struct dkb_onednn_creation *creation, int inde
 {
     switch (layer_of(creation, index)->type) {
     case CONNECTED:
-        return create_connected(creation, index);
+        return dkb_onednn_create_connected(creation, index);
     case MAXPOOL:
     case AVGPOOL:
         return create_pool(creation, index);

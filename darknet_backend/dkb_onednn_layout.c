@@ -1,6 +1,7 @@
 /* How tensors lie in memory: which are blocked, and the way between the layouts. */
 #include <string.h>
 
+#include "darknet_backend/dkb_bf16.h"
 #include "darknet_backend/dkb_onednn.h"
 
 /* Up to so many channels oneDNN's convolutions read plain ones, and blocks would be mostly empty.
@@ -36,18 +37,21 @@ static int padded(const struct dkb_onednn_engine *engine, int channels)
 }
 
 int64_t dkb_onednn_floats(const struct dkb_onednn_engine *engine,
-                          const struct dkb_onednn_layout *layout, bool blocked)
+                          const struct dkb_onednn_layout *layout, enum dkb_onednn_form form)
 {
-    int64_t channels = blocked ? padded(engine, layout->c) : layout->c;
-    return channels * layout->h * layout->w;
+    bool is_blocked = form == DKB_ONEDNN_BLOCKED;
+    bool is_bf16 = form == DKB_ONEDNN_PLAIN_BF16 || (is_blocked && engine->type == dnnl_bf16);
+    int64_t channels = is_blocked ? padded(engine, layout->c) : layout->c;
+    int64_t values = channels * layout->h * layout->w;
+    return is_bf16 ? (values + 1) / 2 : values;
 }
 
 static struct dkb_onednn_layout decide(const struct dkb_onednn_engine *engine, int c, int h, int w,
-                                       bool blocked)
+                                       enum dkb_onednn_form form)
 {
-    struct dkb_onednn_layout layout = {.blocked = blocked, .c = c, .h = h, .w = w};
-    layout.padded_c = blocked ? padded(engine, c) : c;
-    layout.floats = dkb_onednn_floats(engine, &layout, blocked);
+    struct dkb_onednn_layout layout = {.form = form, .c = c, .h = h, .w = w};
+    layout.padded_c = form == DKB_ONEDNN_BLOCKED ? padded(engine, c) : c;
+    layout.floats = dkb_onednn_floats(engine, &layout, form);
     return layout;
 }
 
@@ -55,18 +59,18 @@ void dkb_onednn_decide_layouts(struct dkb_onednn_model *model)
 {
     const struct ll_table *table = &model->base.network->table;
     bool has_shape = table->in_w > 0;
-    model->layouts[0] = has_shape
-                            ? decide(model->engine, table->in_c, table->in_h, table->in_w, false)
-                            : decide(model->engine, (int)table->in_floats, 1, 1, false);
+    model->layouts[0] =
+        has_shape ? decide(model->engine, table->in_c, table->in_h, table->in_w, DKB_ONEDNN_PLAIN)
+                  : decide(model->engine, (int)table->in_floats, 1, 1, DKB_ONEDNN_PLAIN);
     for (int i = 0; i < table->layer_count; i++) {
         const struct dkb_layer *layer = &model->network->layers[i];
         if (layer->out_w > 0) {
             bool blocked = model->engine->block > 0 && likes_blocks(layer->type) &&
                            layer->out_c > PLAIN_CHANNELS;
-            model->layouts[i + 1] =
-                decide(model->engine, layer->out_c, layer->out_h, layer->out_w, blocked);
+            model->layouts[i + 1] = decide(model->engine, layer->out_c, layer->out_h, layer->out_w,
+                                           blocked ? DKB_ONEDNN_BLOCKED : DKB_ONEDNN_PLAIN);
         } else {
-            model->layouts[i + 1] = decide(model->engine, layer->outputs, 1, 1, false);
+            model->layouts[i + 1] = decide(model->engine, layer->outputs, 1, 1, DKB_ONEDNN_PLAIN);
         }
     }
 }
@@ -77,61 +81,143 @@ const struct dkb_onednn_layout *dkb_onednn_layout_of(const struct dkb_onednn_mod
 }
 
 dnnl_memory_desc_t dkb_onednn_describe(const struct dkb_onednn_engine *engine,
-                                       const struct dkb_onednn_layout *layout, bool blocked)
+                                       const struct dkb_onednn_layout *layout,
+                                       enum dkb_onednn_form form)
 {
-    dnnl_dims_t dims = {1, blocked ? padded(engine, layout->c) : layout->c, layout->h, layout->w};
+    bool is_blocked = form == DKB_ONEDNN_BLOCKED;
+    dnnl_dims_t dims = {1, is_blocked ? padded(engine, layout->c) : layout->c, layout->h,
+                        layout->w};
     dnnl_format_tag_t tag = dnnl_nchw;
-    if (blocked) {
+    dnnl_data_type_t type = form == DKB_ONEDNN_PLAIN_BF16 ? dnnl_bf16 : dnnl_f32;
+    if (is_blocked) {
         tag = engine->block == 16 ? dnnl_nChw16c : dnnl_nChw8c;
+        type = engine->type;
     }
     dnnl_memory_desc_t md;
     memset(&md, 0, sizeof(md));
     /* Fails only for what no layer table has (negative sizes). */
-    (void)dnnl_memory_desc_init_by_tag(&md, 4, dims, dnnl_f32, tag);
+    (void)dnnl_memory_desc_init_by_tag(&md, 4, dims, type, tag);
     return md;
 }
 
-/* One block of `lanes` real channels of `pixels` pixels each. */
-static void block_in(int block, int lanes, int64_t pixels, const float *plain, float *blocked)
+/* ---- Conversion ---- */
+
+/* How one channel block of a tensor's pixels lies there: value `lane` of pixel p at p * block +
+ * lane. */
+struct block_shape {
+    int block;
+    /* Real channels; the rest is padding. */
+    int lanes;
+    int64_t pixels;
+    /* Where its values begin, in both forms. */
+    int64_t at;
+};
+
+static void block_in(const struct block_shape *shape, const float *plain, float *blocked)
 {
-    for (int64_t p = 0; p < pixels; p++) {
-        float *to = blocked + p * block;
-        for (int lane = 0; lane < lanes; lane++) {
-            to[lane] = plain[lane * pixels + p];
+    for (int64_t p = 0; p < shape->pixels; p++) {
+        float *to = blocked + p * shape->block;
+        for (int lane = 0; lane < shape->lanes; lane++) {
+            to[lane] = plain[lane * shape->pixels + p];
         }
-        for (int lane = lanes; lane < block; lane++) {
+        for (int lane = shape->lanes; lane < shape->block; lane++) {
             to[lane] = 0;
         }
     }
 }
 
-static void block_out(int block, int lanes, int64_t pixels, const float *blocked, float *plain)
+static void block_out(const struct block_shape *shape, const float *blocked, float *plain)
 {
-    for (int64_t p = 0; p < pixels; p++) {
-        const float *from = blocked + p * block;
-        for (int lane = 0; lane < lanes; lane++) {
-            plain[lane * pixels + p] = from[lane];
+    for (int64_t p = 0; p < shape->pixels; p++) {
+        const float *from = blocked + p * shape->block;
+        for (int lane = 0; lane < shape->lanes; lane++) {
+            plain[lane * shape->pixels + p] = from[lane];
         }
     }
 }
 
-void dkb_onednn_to_blocked(const struct dkb_onednn_engine *engine,
-                           const struct dkb_onednn_layout *layout, const float *plain,
-                           float *blocked)
+static void block_in_bf16(const struct block_shape *shape, const float *plain, uint16_t *blocked)
 {
-    int64_t pixels = (int64_t)layout->h * layout->w;
-    for (int c = 0; c < layout->c; c += engine->block) {
-        int lanes = layout->c - c < engine->block ? layout->c - c : engine->block;
-        block_in(engine->block, lanes, pixels, plain + c * pixels, blocked + c * pixels);
+    for (int64_t p = 0; p < shape->pixels; p++) {
+        uint16_t *to = blocked + p * shape->block;
+        for (int lane = 0; lane < shape->lanes; lane++) {
+            to[lane] = dkb_bf16_round(plain[lane * shape->pixels + p]);
+        }
+        for (int lane = shape->lanes; lane < shape->block; lane++) {
+            to[lane] = 0;
+        }
     }
 }
 
-void dkb_onednn_to_plain(const struct dkb_onednn_engine *engine,
-                         const struct dkb_onednn_layout *layout, const float *blocked, float *plain)
+static void block_out_bf16(const struct block_shape *shape, const uint16_t *blocked, float *plain)
+{
+    for (int64_t p = 0; p < shape->pixels; p++) {
+        const uint16_t *from = blocked + p * shape->block;
+        for (int lane = 0; lane < shape->lanes; lane++) {
+            plain[lane * shape->pixels + p] = dkb_bf16_widen(from[lane]);
+        }
+    }
+}
+
+/* From bf16 blocks to plain bf16. */
+static void unblock_bf16(const struct block_shape *shape, const uint16_t *blocked, uint16_t *plain)
+{
+    for (int64_t p = 0; p < shape->pixels; p++) {
+        const uint16_t *from = blocked + p * shape->block;
+        for (int lane = 0; lane < shape->lanes; lane++) {
+            plain[lane * shape->pixels + p] = from[lane];
+        }
+    }
+}
+
+static void convert_block(const struct block_shape *shape, const float *from,
+                          enum dkb_onednn_form to_form, float *to)
+{
+    if (to_form == DKB_ONEDNN_BLOCKED) {
+        block_in(shape, from + shape->at, to + shape->at);
+    } else {
+        block_out(shape, from + shape->at, to + shape->at);
+    }
+}
+
+/* The same where blocks are bf16. */
+static void convert_block_bf16(const struct block_shape *shape, const float *from,
+                               enum dkb_onednn_form to_form, float *to)
+{
+    switch (to_form) {
+    case DKB_ONEDNN_BLOCKED:
+        block_in_bf16(shape, from + shape->at, (uint16_t *)to + shape->at);
+        break;
+    case DKB_ONEDNN_PLAIN:
+        block_out_bf16(shape, (const uint16_t *)from + shape->at, to + shape->at);
+        break;
+    case DKB_ONEDNN_PLAIN_BF16:
+        unblock_bf16(shape, (const uint16_t *)from + shape->at, (uint16_t *)to + shape->at);
+        break;
+    }
+}
+
+void dkb_onednn_convert(const struct dkb_onednn_engine *engine,
+                        const struct dkb_onednn_layout *layout, enum dkb_onednn_form from_form,
+                        const float *from, enum dkb_onednn_form to_form, float *to)
 {
     int64_t pixels = (int64_t)layout->h * layout->w;
+    if (from_form == DKB_ONEDNN_PLAIN && to_form == DKB_ONEDNN_PLAIN_BF16) {
+        uint16_t *rounded = (uint16_t *)to;
+        for (int64_t i = 0; i < layout->c * pixels; i++) {
+            rounded[i] = dkb_bf16_round(from[i]);
+        }
+        return;
+    }
+    struct block_shape shape = {.block = engine->block, .pixels = pixels};
     for (int c = 0; c < layout->c; c += engine->block) {
-        int lanes = layout->c - c < engine->block ? layout->c - c : engine->block;
-        block_out(engine->block, lanes, pixels, blocked + c * pixels, plain + c * pixels);
+        int rest = layout->c - c;
+        shape.lanes = rest < engine->block ? rest : engine->block;
+        shape.at = c * pixels;
+        if (engine->type == dnnl_bf16) {
+            convert_block_bf16(&shape, from, to_form, to);
+        } else {
+            convert_block(&shape, from, to_form, to);
+        }
     }
 }

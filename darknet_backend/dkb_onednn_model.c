@@ -121,14 +121,17 @@ static ll_status check_blobs(const struct dkb_onednn_creation *creation, int end
 /* Weights that will be packed, with something for padding. */
 static size_t bytes_to_pack(const struct dkb_onednn_creation *creation, int end)
 {
+    const struct dkb_onednn_model *model = creation->model;
+    bool is_bf16 = model->engine->type == dnnl_bf16;
     size_t bytes = 0;
     for (int i = creation->first; i < end; i++) {
-        if (creation->model->network->layers[i].type == CONVOLUTIONAL) {
-            size_t blob = (size_t)creation->model->base.network->table.layers[i].blob_bytes;
+        LAYER_TYPE type = model->network->layers[i].type;
+        if (type == CONVOLUTIONAL || (type == CONNECTED && is_bf16)) {
+            size_t blob = (size_t)model->base.network->table.layers[i].blob_bytes;
             bytes += blob + blob / 16;
         }
     }
-    return bytes;
+    return is_bf16 ? bytes / 2 : bytes;
 }
 
 /* Fused or not, one layer or several: what comes next in the group. */
@@ -239,8 +242,27 @@ static void look_at_processor(struct dkb_onednn_engine *engine)
     }
 }
 
-ll_status dkb_onednn_engine_create(int threads, int creation_threads, struct ll_engine **out_engine,
-                                   struct ll_error *err)
+static ll_status choose_type(struct dkb_onednn_engine *engine, bool is_bf16, struct ll_error *err)
+{
+    engine->type = dnnl_f32;
+    engine->base.name = "onednn";
+    if (!is_bf16) {
+        return LL_OK;
+    }
+    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    if (isa != dnnl_cpu_isa_avx512_core_bf16 && isa != dnnl_cpu_isa_avx512_core_amx) {
+        return ll_fail(err, LL_E_UNSUPPORTED,
+                       "this processor does not compute in bf16 (AVX-512 BF16 or AMX is needed, "
+                       "oneDNN finds %s)",
+                       engine->base.instruction_set);
+    }
+    engine->type = dnnl_bf16;
+    engine->base.name = "onednn-bf16";
+    return LL_OK;
+}
+
+ll_status dkb_onednn_engine_create(const struct dkb_engine_config *config,
+                                   struct ll_engine **out_engine, struct ll_error *err)
 {
     static const struct ll_engine_ops ops = {
         .parse = parse,
@@ -257,11 +279,15 @@ ll_status dkb_onednn_engine_create(int threads, int creation_threads, struct ll_
         return ll_fail(err, LL_E_NO_MEMORY, "no memory for an engine");
     }
     engine->base.ops = &ops;
-    engine->base.name = "onednn";
-    engine->base.threads = threads;
-    engine->creation_threads = creation_threads > 0 ? creation_threads : 1;
+    engine->base.threads = config->threads;
+    engine->creation_threads = config->creation_threads > 0 ? config->creation_threads : 1;
     look_at_processor(engine);
-    if (threads > 1 && dkb_onednn_wait_passively() != LL_OK) {
+    ll_status status = choose_type(engine, config->compute == DKB_COMPUTE_BF16, err);
+    if (status != LL_OK) {
+        free(engine);
+        return status;
+    }
+    if (config->threads > 1 && dkb_onednn_wait_passively() != LL_OK) {
         free(engine);
         return ll_fail(err, LL_E_NO_MEMORY, "no thread for an engine");
     }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "darknet_backend/dkb_bf16.h"
 #include "darknet_backend/dkb_onednn_step.h"
 
 enum { ROWS = 16, PIECE = 64 };
@@ -30,7 +31,9 @@ static int64_t place_along(const dnnl_memory_desc_t *md, int dim, int64_t at)
 struct packer {
     const struct dkb_onednn_filters *filters;
     const dnnl_memory_desc_t *md;
+    /* One of the two, by md's type. */
     float *out;
+    uint16_t *out_bf16;
     /* The dimension of filters in md: 0, or 1 behind the groups. */
     int rows_dim;
     int64_t row_floats;
@@ -65,9 +68,28 @@ static bool are_neighbours(const int64_t places[ROWS], int count)
     return count == ROWS;
 }
 
+static void round_piece(const struct packer *packer, const float piece[PIECE][ROWS], int64_t at,
+                        int length, int count, const int64_t places[ROWS])
+{
+    for (int e = 0; e < length; e++) {
+        uint16_t rounded[ROWS];
+        for (int r = 0; r < ROWS; r++) {
+            rounded[r] = dkb_bf16_round(piece[e][r]);
+        }
+        uint16_t *to = packer->out_bf16 + packer->places[at + e];
+        for (int r = 0; r < count; r++) {
+            to[places[r]] = rounded[r];
+        }
+    }
+}
+
 static void write_piece(const struct packer *packer, const float piece[PIECE][ROWS], int64_t at,
                         int length, int count, const int64_t places[ROWS])
 {
+    if (packer->out_bf16) {
+        round_piece(packer, piece, at, length, count, places);
+        return;
+    }
     if (are_neighbours(places, count)) {
         for (int e = 0; e < length; e++) {
             memcpy(packer->out + packer->places[at + e] + places[0], piece[e], sizeof(piece[e]));
@@ -86,7 +108,7 @@ static void write_piece(const struct packer *packer, const float piece[PIECE][RO
 static void pack_rows(const struct packer *packer, int64_t filter, int count,
                       const int64_t places[ROWS])
 {
-    float piece[PIECE][ROWS];
+    float piece[PIECE][ROWS] = {{0}};
     for (int64_t at = 0; at < packer->row_floats; at += PIECE) {
         int64_t rest = packer->row_floats - at;
         int length = rest < PIECE ? (int)rest : PIECE;
@@ -122,9 +144,11 @@ static void pack_group(struct packer *packer, int group)
 }
 
 ll_status dkb_onednn_pack(const struct dkb_onednn_filters *filters, const dnnl_memory_desc_t *md,
-                          float *out)
+                          void *out)
 {
-    if (md->format_kind != dnnl_blocked || md->data_type != dnnl_f32 || md->extra.flags != 0) {
+    bool is_bf16 = md->data_type == dnnl_bf16;
+    if (md->format_kind != dnnl_blocked || (!is_bf16 && md->data_type != dnnl_f32) ||
+        md->extra.flags != 0) {
         return LL_E_UNSUPPORTED;
     }
     struct packer packer = {
@@ -133,7 +157,8 @@ ll_status dkb_onednn_pack(const struct dkb_onednn_filters *filters, const dnnl_m
         .rows_dim = md->ndims == 5 ? 1 : 0,
         .row_floats = (int64_t)filters->columns * filters->kernel * filters->kernel,
     };
-    packer.out = out;
+    packer.out = is_bf16 ? NULL : out;
+    packer.out_bf16 = is_bf16 ? out : NULL;
     packer.places = malloc((size_t)packer.row_floats * sizeof(*packer.places));
     if (!packer.places) {
         return LL_E_NO_MEMORY;

@@ -113,8 +113,8 @@ static bool adds_in_place(const struct dkb_onednn_context *context, int index, i
         return false;
     }
     int name = step->sources[1].name;
-    bool as_written = dkb_onednn_layout_of(model, name)->blocked == step->out_blocked &&
-                      dkb_onednn_layout_of(model, index)->blocked == step->out_blocked;
+    bool as_written = dkb_onednn_layout_of(model, name)->form == step->out_form &&
+                      dkb_onednn_layout_of(model, index)->form == step->out_form;
     return as_written && name != step->sources[0].name &&
            last_reader_of(table_of(context), name) <= last;
 }
@@ -158,17 +158,19 @@ static int64_t step_scratch(const struct dkb_onednn_model *model, int index)
     int64_t floats = 0;
     for (int s = 0; s < step->source_count; s++) {
         const struct dkb_onednn_layout *layout = dkb_onednn_layout_of(model, step->sources[s].name);
-        if (layout->blocked != step->sources[s].blocked) {
+        if (layout->form != step->sources[s].form) {
             floats += dkb_onednn_round_up(
-                dkb_onednn_floats(model->engine, layout, step->sources[s].blocked));
+                dkb_onednn_floats(model->engine, layout, step->sources[s].form));
         }
     }
     const struct dkb_onednn_layout *out = dkb_onednn_layout_of(model, index);
-    if (out->blocked != step->out_blocked) {
-        floats += dkb_onednn_round_up(dkb_onednn_floats(model->engine, out, step->out_blocked));
+    if (out->form != step->out_form) {
+        floats += dkb_onednn_round_up(dkb_onednn_floats(model->engine, out, step->out_form));
     }
     if (step->kind == DKB_ONEDNN_DARKNET) {
         floats += dkb_onednn_darknet_scratch(model, index);
+    } else if (step->kind == DKB_ONEDNN_SUM) {
+        floats += dkb_onednn_sum_scratch(model, index);
     }
     return floats + dkb_onednn_round_up(step->scratchpad_floats);
 }

@@ -110,6 +110,24 @@ static ll_status check(const struct dkb_onednn_context *context, const struct ll
     return LL_OK;
 }
 
+static enum dkb_onednn_form form_of(const struct dkb_onednn_model *model, int name)
+{
+    return dkb_onednn_layout_of(model, name)->form;
+}
+
+/* Copies tensor `name`, converting it where the forms differ. */
+static void copy(const struct dkb_onednn_model *model, int name, enum dkb_onednn_form from_form,
+                 const float *from, enum dkb_onednn_form to_form, float *to)
+{
+    const struct dkb_onednn_layout *layout = dkb_onednn_layout_of(model, name);
+    if (from_form == to_form) {
+        int64_t floats = dkb_onednn_floats(model->engine, layout, from_form);
+        memcpy(to, from, (size_t)floats * sizeof(float));
+    } else {
+        dkb_onednn_convert(model->engine, layout, from_form, from, to_form, to);
+    }
+}
+
 static void load_inputs(struct dkb_onednn_context *context, const struct ll_run *run)
 {
     const struct dkb_onednn_model *model = model_of(context);
@@ -120,38 +138,15 @@ static void load_inputs(struct dkb_onednn_context *context, const struct ll_run 
             find_input(run, name) != &run->inputs[i]) {
             continue;
         }
-        const struct dkb_onednn_layout *layout = dkb_onednn_layout_of(model, name);
-        if (layout->blocked) {
-            dkb_onednn_to_blocked(model->engine, layout, run->inputs[i].data,
-                                  context->tensors[name + 1]);
-        } else {
-            memcpy(context->tensors[name + 1], run->inputs[i].data,
-                   (size_t)layout->floats * sizeof(float));
-        }
+        copy(model, name, DKB_ONEDNN_PLAIN, run->inputs[i].data, form_of(model, name),
+             context->tensors[name + 1]);
     }
 }
 
 static void store_output(const struct dkb_onednn_context *context, int name, float *plain)
 {
     const struct dkb_onednn_model *model = model_of(context);
-    const struct dkb_onednn_layout *layout = dkb_onednn_layout_of(model, name);
-    if (layout->blocked) {
-        dkb_onednn_to_plain(model->engine, layout, context->tensors[name + 1], plain);
-    } else {
-        memcpy(plain, context->tensors[name + 1], (size_t)layout->floats * sizeof(float));
-    }
-}
-
-/* Converts between the tensor's layout and the other one. */
-static void convert(const struct dkb_onednn_model *model, int name, bool to_blocked,
-                    const float *from, float *to)
-{
-    const struct dkb_onednn_layout *layout = dkb_onednn_layout_of(model, name);
-    if (to_blocked) {
-        dkb_onednn_to_blocked(model->engine, layout, from, to);
-    } else {
-        dkb_onednn_to_plain(model->engine, layout, from, to);
-    }
+    copy(model, name, form_of(model, name), context->tensors[name + 1], DKB_ONEDNN_PLAIN, plain);
 }
 
 /* `count` floats of the step's scratch memory. */
@@ -162,19 +157,19 @@ static float *scratch_piece(float **scratch, int64_t floats)
     return piece;
 }
 
-/* The source in the layout that the step wants. */
+/* The source in the form that the step wants. */
 static float *source_data(struct dkb_onednn_context *context,
                           const struct dkb_onednn_source *source, float **scratch)
 {
     const struct dkb_onednn_model *model = model_of(context);
     const struct dkb_onednn_layout *layout = dkb_onednn_layout_of(model, source->name);
     float *data = context->tensors[source->name + 1];
-    if (layout->blocked == source->blocked) {
+    if (layout->form == source->form) {
         return data;
     }
     float *converted =
-        scratch_piece(scratch, dkb_onednn_floats(model->engine, layout, source->blocked));
-    convert(model, source->name, source->blocked, data, converted);
+        scratch_piece(scratch, dkb_onednn_floats(model->engine, layout, source->form));
+    copy(model, source->name, layout->form, data, source->form, converted);
     return converted;
 }
 
@@ -264,8 +259,8 @@ static ll_status run_step(struct dkb_onednn_context *context, int index, struct 
     float *tensor = context->tensors[index + 1];
     float *scratch = context->scratch;
     float *out = tensor;
-    if (layout->blocked != step->out_blocked) {
-        out = scratch_piece(&scratch, dkb_onednn_floats(model->engine, layout, step->out_blocked));
+    if (layout->form != step->out_form) {
+        out = scratch_piece(&scratch, dkb_onednn_floats(model->engine, layout, step->out_form));
     }
     ll_status status = LL_OK;
     switch (step->kind) {
@@ -276,7 +271,7 @@ static ll_status run_step(struct dkb_onednn_context *context, int index, struct 
         run_concat(context, index, out);
         break;
     case DKB_ONEDNN_SUM:
-        dkb_onednn_run_sum(context, index, out);
+        dkb_onednn_run_sum(context, index, out, scratch);
         break;
     case DKB_ONEDNN_DARKNET:
         dkb_onednn_run_darknet(context, index, out, scratch);
@@ -285,7 +280,7 @@ static ll_status run_step(struct dkb_onednn_context *context, int index, struct 
         break;
     }
     if (status == LL_OK && out != tensor) {
-        convert(model, index, layout->blocked, out, tensor);
+        copy(model, index, step->out_form, out, layout->form, tensor);
     }
     return status;
 }

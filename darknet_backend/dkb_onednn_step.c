@@ -80,22 +80,46 @@ ll_status dkb_onednn_step_set(struct dkb_onednn_step *step, dnnl_primitive_desc_
     return status_of(dnnl_primitive_create(&step->primitive, pd));
 }
 
+ll_status dkb_onednn_step_choose(struct dkb_onednn_creation *creation, int index,
+                                 const void *operation,
+                                 const struct dkb_onednn_attributes *attributes)
+{
+    static const struct dkb_onednn_attributes none = {NULL, {1, 1}};
+    dnnl_primitive_desc_t pd = NULL;
+    ll_status status =
+        dkb_onednn_choose(creation->model->engine, operation, attributes ? attributes : &none, &pd);
+    if (status == LL_OK) {
+        status = dkb_onednn_step_set(&creation->model->steps[index], pd);
+        dnnl_primitive_desc_destroy(pd);
+    }
+    return status;
+}
+
+dnnl_memory_desc_t dkb_onednn_flat(dnnl_data_type_t type, int64_t rows, int64_t n)
+{
+    dnnl_dims_t dims = {rows, n};
+    dnnl_memory_desc_t md;
+    memset(&md, 0, sizeof(md));
+    (void)dnnl_memory_desc_init_by_tag(&md, 2, dims, type, dnnl_ab);
+    return md;
+}
+
 void dkb_onednn_step_reads(const struct dkb_onednn_model *model, struct dkb_onednn_step *step,
-                           int name, int argument, bool blocked)
+                           int name, int argument, enum dkb_onednn_form form)
 {
     step->sources[step->source_count++] = (struct dkb_onednn_source){
         .name = name,
         .argument = argument,
-        .blocked = blocked,
-        .md = dkb_onednn_describe(model->engine, dkb_onednn_layout_of(model, name), blocked),
+        .form = form,
+        .md = dkb_onednn_describe(model->engine, dkb_onednn_layout_of(model, name), form),
     };
 }
 
 void dkb_onednn_step_writes(const struct dkb_onednn_model *model, struct dkb_onednn_step *step,
-                            int index, bool blocked)
+                            int index, enum dkb_onednn_form form)
 {
-    step->out_blocked = blocked;
-    step->out_md = dkb_onednn_describe(model->engine, dkb_onednn_layout_of(model, index), blocked);
+    step->out_form = form;
+    step->out_md = dkb_onednn_describe(model->engine, dkb_onednn_layout_of(model, index), form);
 }
 
 /* oneDNN's objects have no const; arguments that a primitive reads are not written. */
@@ -121,7 +145,7 @@ ll_status dkb_onednn_step_borrow(struct dkb_onednn_creation *creation, struct dk
 
 ll_status dkb_onednn_step_constant(struct dkb_onednn_creation *creation,
                                    struct dkb_onednn_step *step, int argument,
-                                   const dnnl_memory_desc_t *md, float **out_data)
+                                   const dnnl_memory_desc_t *md, void **out_data)
 {
     void *data = NULL;
     ll_status status =
@@ -129,6 +153,17 @@ ll_status dkb_onednn_step_constant(struct dkb_onednn_creation *creation,
     if (status == LL_OK) {
         status = dkb_onednn_step_borrow(creation, step, argument, md, data);
     }
+    if (status == LL_OK) {
+        *out_data = data;
+    }
+    return status;
+}
+
+ll_status dkb_onednn_step_floats(struct dkb_onednn_creation *creation, struct dkb_onednn_step *step,
+                                 int argument, const dnnl_memory_desc_t *md, float **out_data)
+{
+    void *data = NULL;
+    ll_status status = dkb_onednn_step_constant(creation, step, argument, md, &data);
     if (status == LL_OK) {
         *out_data = data;
     }

@@ -25,18 +25,31 @@ LL_MUST_USE ll_status dkb_onednn_choose(const struct dkb_onednn_engine *engine,
 /* Makes `step` the primitive of `pd` with the scratch memory it needs. */
 LL_MUST_USE ll_status dkb_onednn_step_set(struct dkb_onednn_step *step, dnnl_primitive_desc_t pd);
 
-/* The step reads tensor `name` in the given layout as argument `argument`. */
+/* Both: chooses the primitive of `operation` (attributes NULL: none) and makes it the step of layer
+ * `index`, whose tensors are set already. */
+LL_MUST_USE ll_status dkb_onednn_step_choose(struct dkb_onednn_creation *creation, int index,
+                                             const void *operation,
+                                             const struct dkb_onednn_attributes *attributes);
+
+/* A matrix of rows of n values. */
+dnnl_memory_desc_t dkb_onednn_flat(dnnl_data_type_t type, int64_t rows, int64_t n);
+
+/* The step reads tensor `name` in the given form as argument `argument`. */
 void dkb_onednn_step_reads(const struct dkb_onednn_model *model, struct dkb_onednn_step *step,
-                           int name, int argument, bool blocked);
+                           int name, int argument, enum dkb_onednn_form form);
 
-/* The step writes the shape of tensor `index` in the given layout. */
+/* The step writes the shape of tensor `index` in the given form. */
 void dkb_onednn_step_writes(const struct dkb_onednn_model *model, struct dkb_onednn_step *step,
-                            int index, bool blocked);
+                            int index, enum dkb_onednn_form form);
 
-/* A constant argument: zeroed memory of the model for the creator to fill. */
+/* A constant argument: zeroed memory of the model for the creator to fill, with what `md` says. */
 LL_MUST_USE ll_status dkb_onednn_step_constant(struct dkb_onednn_creation *creation,
                                                struct dkb_onednn_step *step, int argument,
-                                               const dnnl_memory_desc_t *md, float **out_data);
+                                               const dnnl_memory_desc_t *md, void **out_data);
+/* The same where it says f32. */
+LL_MUST_USE ll_status dkb_onednn_step_floats(struct dkb_onednn_creation *creation,
+                                             struct dkb_onednn_step *step, int argument,
+                                             const dnnl_memory_desc_t *md, float **out_data);
 
 /* The same over data that outlives the step. */
 LL_MUST_USE ll_status dkb_onednn_step_borrow(struct dkb_onednn_creation *creation,
@@ -75,8 +88,9 @@ struct dkb_onednn_filters {
     int merge;
 };
 
-/* Writes them in the layout of `md` (oihw or goihw); what lies between stays as it is. */
+/* Writes them in the layout of `md` (oihw or goihw, f32 or bf16); what lies between stays as it is.
+ */
 LL_MUST_USE ll_status dkb_onednn_pack(const struct dkb_onednn_filters *filters,
-                                      const dnnl_memory_desc_t *md, float *out);
+                                      const dnnl_memory_desc_t *md, void *out);
 
 #endif

@@ -3,10 +3,11 @@
  * alpha and beta act there alone, the activation everywhere.
  *
  * In blocks of lanes (plain tensors have blocks of one), one block at a time, which stays in the
- * cache. */
+ * cache. bf16 is widened to scratch memory and rounded back once. */
 #include <activations.h>
 #include <string.h>
 
+#include "darknet_backend/dkb_bf16.h"
 #include "darknet_backend/dkb_onednn.h"
 
 static int source_of(const struct dkb_onednn_model *model, int index)
@@ -17,14 +18,14 @@ static int source_of(const struct dkb_onednn_model *model, int index)
 ll_status dkb_onednn_create_sum(struct dkb_onednn_creation *creation, int index)
 {
     struct dkb_onednn_model *model = creation->model;
-    bool blocked = dkb_onednn_layout_of(model, index)->blocked;
+    enum dkb_onednn_form form = dkb_onednn_layout_of(model, index)->form;
     int input = model->network->layers[index].input;
-    if (dkb_onednn_layout_of(model, input)->blocked != blocked ||
-        dkb_onednn_layout_of(model, source_of(model, index))->blocked != blocked) {
+    if (dkb_onednn_layout_of(model, input)->form != form ||
+        dkb_onednn_layout_of(model, source_of(model, index))->form != form) {
         return LL_E_UNSUPPORTED;
     }
     model->steps[index].kind = DKB_ONEDNN_SUM;
-    model->steps[index].out_blocked = blocked;
+    model->steps[index].out_form = form;
     return LL_OK;
 }
 
@@ -77,27 +78,78 @@ static void add_alike(const struct dkb_layer *layer, int64_t count, const float 
     }
 }
 
-void dkb_onednn_run_sum(struct dkb_onednn_context *context, int index, float *out)
+/* Whether the tensors of the sum are bf16. */
+static bool is_bf16(const struct dkb_onednn_model *model, int index)
+{
+    return model->engine->type == dnnl_bf16 &&
+           dkb_onednn_layout_of(model, index)->form == DKB_ONEDNN_BLOCKED;
+}
+
+int64_t dkb_onednn_sum_scratch(const struct dkb_onednn_model *model, int index)
+{
+    const struct dkb_layer *layer = &model->network->layers[index];
+    if (!is_bf16(model, index)) {
+        return 0;
+    }
+    int block = model->engine->block;
+    return dkb_onednn_round_up((int64_t)layer->out_w * layer->out_h * block) +
+           dkb_onednn_round_up((int64_t)layer->w * layer->h * block);
+}
+
+static void widen(const uint16_t *from, int64_t count, float *to)
+{
+    for (int64_t i = 0; i < count; i++) {
+        to[i] = dkb_bf16_widen(from[i]);
+    }
+}
+
+static void round_to(const float *from, int64_t count, uint16_t *to)
+{
+    for (int64_t i = 0; i < count; i++) {
+        to[i] = dkb_bf16_round(from[i]);
+    }
+}
+
+/* One block: `to` holds the input and becomes the sum. */
+static void sum_block(const struct dkb_layer *layer, int block, int lanes, const float *source,
+                      float *to)
+{
+    int64_t values = (int64_t)layer->out_w * layer->out_h * block;
+    bool alike = layer->w == layer->out_w && layer->h == layer->out_h;
+    if (lanes == block && alike) {
+        add_alike(layer, values, source, to);
+    } else if (lanes > 0) {
+        add_block(layer, block, lanes, source, to);
+    }
+    activate_block(to, values, layer->activation);
+}
+
+void dkb_onednn_run_sum(struct dkb_onednn_context *context, int index, float *out, float *scratch)
 {
     const struct dkb_onednn_model *model = (struct dkb_onednn_model *)context->base.model;
     const struct dkb_layer *layer = &model->network->layers[index];
     const struct dkb_onednn_layout *layout = dkb_onednn_layout_of(model, index);
     const float *input = context->tensors[layer->input + 1];
     const float *source = context->tensors[source_of(model, index) + 1];
-    int block = layout->blocked ? model->engine->block : 1;
+    int block = layout->form == DKB_ONEDNN_BLOCKED ? model->engine->block : 1;
     int channels = layer->c < layer->out_c ? layer->c : layer->out_c;
-    int64_t out_pixels = (int64_t)layer->out_w * layer->out_h;
-    int64_t source_pixels = (int64_t)layer->w * layer->h;
-    bool alike = layer->w == layer->out_w && layer->h == layer->out_h;
+    int64_t out_values = (int64_t)layer->out_w * layer->out_h * block;
+    int64_t source_values = (int64_t)layer->w * layer->h * block;
+    float *wide_source = scratch + dkb_onednn_round_up(out_values);
     for (int c = 0; c < layout->padded_c; c += block) {
-        float *to = out + c * out_pixels;
-        memcpy(to, input + c * out_pixels, (size_t)(out_pixels * block) * sizeof(float));
         int lanes = channels - c < block ? channels - c : block;
-        if (lanes == block && alike) {
-            add_alike(layer, out_pixels * block, source + c * source_pixels, to);
-        } else if (lanes > 0) {
-            add_block(layer, block, lanes, source + c * source_pixels, to);
+        int64_t out_at = c / block * out_values;
+        int64_t source_at = c / block * source_values;
+        if (!is_bf16(model, index)) {
+            memcpy(out + out_at, input + out_at, (size_t)out_values * sizeof(float));
+            sum_block(layer, block, lanes, source + source_at, out + out_at);
+            continue;
         }
-        activate_block(to, out_pixels * block, layer->activation);
+        widen((const uint16_t *)input + out_at, out_values, scratch);
+        if (lanes > 0) {
+            widen((const uint16_t *)source + source_at, source_values, wide_source);
+        }
+        sum_block(layer, block, lanes, wide_source, scratch);
+        round_to(scratch, out_values, (uint16_t *)out + out_at);
     }
 }

@@ -13,6 +13,7 @@ enum {
     OPT_OUTPUT_F32,
     OPT_ENGINE,
     OPT_THREADS,
+    OPT_COMPUTE,
     OPT_NAMES,
     OPT_TOP,
     OPT_JSON,
@@ -33,8 +34,10 @@ static const struct argp_option option_list[] = {
      0},
     {"output-f32", OPT_OUTPUT_F32, "F", 0,
      "Write the network's outputs in layer order, raw little-endian f32", 0},
-    {"engine", OPT_ENGINE, "E", 0, "What computes: darknet (default) or onednn", 0},
+    {"engine", OPT_ENGINE, "E", 0, "What computes: onednn (default) or darknet, the reference", 0},
     {"threads", OPT_THREADS, "N", 0, "Compute threads, from 1 to 256 (default 1)", 0},
+    {"compute", OPT_COMPUTE, "TYPE", 0,
+     "What onednn computes in: f32 (default), or bf16 where the processor has it", 0},
     {"names", OPT_NAMES, "N", 0, "Names of the classes, one a line", 0},
     {"top", OPT_TOP, "K", 0, "How many of the best classes to print, from 0 to 1000 (default 5)",
      0},
@@ -59,6 +62,14 @@ static void parse_fit(struct argp_state *state, const char *text, dkb_fit *out_f
     struct ll_error err;
     if (dkb_fit_parse(text, out_fit, &err) != LL_OK) {
         argp_error(state, "--fit: %s", err.text);
+    }
+}
+
+static void parse_compute(struct argp_state *state, const char *text, dkb_compute *out_compute)
+{
+    struct ll_error err;
+    if (dkb_compute_parse(text, out_compute, &err) != LL_OK) {
+        argp_error(state, "--compute: %s", err.text);
     }
 }
 
@@ -117,7 +128,8 @@ static void check(struct argp_state *state, const struct dkb_options *options)
     if (dkb_engine_create(&options->engine, &engine, &err) == LL_OK) {
         ll_engine_destroy(engine);
     } else {
-        argp_error(state, "--engine: %s", err.text);
+        bool is_compute = options->engine.compute != DKB_COMPUTE_F32;
+        argp_error(state, "--%s: %s", is_compute ? "compute" : "engine", err.text);
     }
 }
 
@@ -130,7 +142,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         *options = (struct dkb_options){
-            .engine = {.name = "darknet", .threads = 1},
+            .engine = {.name = "onednn", .threads = 1},
             .top = 5,
         };
         return 0;
@@ -139,6 +151,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_THREADS:
         options->engine.threads = parse_number(state, "threads", arg, 1, THREADS_MAX);
+        return 0;
+    case OPT_COMPUTE:
+        parse_compute(state, arg, &options->engine.compute);
         return 0;
     case OPT_TOP:
         options->top = parse_number(state, "top", arg, 0, TOP_MAX);

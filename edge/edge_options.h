@@ -12,6 +12,7 @@ struct edge_options {
     /* NULL: none. */
     const char *port_file;
     const char *engine;
+    const char *compute;
     int threads;
     int creation_threads;
 };

@@ -81,11 +81,21 @@ static ll_status write_port_file(const char *path, int port, struct ll_error *er
     return LL_OK;
 }
 
-static int default_executors(const struct ll_engine *engine)
+/* How many queries may run at once: as many as were wished (0: all that fit), but together they
+ * have no more compute threads than there are processors. More would only take them from each
+ * other. */
+static int choose_executors(const struct ll_engine *engine, int wished)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    long executors = processors / engine->threads;
-    return executors > 1 ? (int)executors : 1;
+    int most = (int)(processors / engine->threads);
+    most = most > 1 ? most : 1;
+    if (wished > most) {
+        ll_log(LL_LOG_WARN, "server",
+               "--executors %d of %d compute threads each: there are %ld processors, so %d run%s "
+               "at once",
+               wished, engine->threads, processors, most, most == 1 ? "s" : "");
+    }
+    return wished == 0 || wished > most ? most : wished;
 }
 
 static ll_status start(struct program *program, struct ll_error *err)
@@ -93,9 +103,7 @@ static ll_status start(struct program *program, struct ll_error *err)
     struct edge_options *options = &program->options;
     struct edge_server_config *config = &options->server;
     config->engine = program->engine;
-    if (config->executors == 0) {
-        config->executors = default_executors(program->engine);
-    }
+    config->executors = choose_executors(program->engine, config->executors);
     ll_status status = edge_server_create(config, &program->server, err);
     if (status != LL_OK) {
         return status;
@@ -177,6 +185,25 @@ static void serve(struct program *program)
     _exit(has_time ? 0 : 1);
 }
 
+/* Errors: LL_E_UNSUPPORTED and LL_E_INVALID where an option is wrong, which `err` names. */
+static ll_status create_engine(struct program *program, struct ll_error *err)
+{
+    const struct edge_options *options = &program->options;
+    struct dkb_engine_config config = {
+        .name = options->engine,
+        .threads = options->threads,
+        .creation_threads = options->creation_threads,
+    };
+    ll_status status = dkb_compute_parse(options->compute, &config.compute, err);
+    if (status == LL_OK) {
+        status = dkb_engine_create(&config, &program->engine, err);
+    }
+    if (status != LL_OK) {
+        ll_error_prefix(err, strcmp(options->compute, "f32") == 0 ? "--engine" : "--compute");
+    }
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     static struct program program;
@@ -184,14 +211,9 @@ int main(int argc, char **argv)
     mallopt(M_MMAP_THRESHOLD, MAPPED_ALLOCATION_BYTES);
     ll_options_enter_caller_folder();
     edge_options_parse(argc, argv, &program.options);
-    const struct dkb_engine_config engine = {
-        .name = program.options.engine,
-        .threads = program.options.threads,
-        .creation_threads = program.options.creation_threads,
-    };
-    ll_status status = dkb_engine_create(&engine, &program.engine, &err);
+    ll_status status = create_engine(&program, &err);
     if (status == LL_E_UNSUPPORTED || status == LL_E_INVALID) {
-        fprintf(stderr, "server: --engine: %s\n", err.text);
+        fprintf(stderr, "server: %s\n", err.text);
         return 2;
     }
     if (status == LL_OK) {

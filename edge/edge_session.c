@@ -205,8 +205,8 @@ static void tell_partitions(struct edge_session *session)
     }
 }
 
-/* The times of the layers that `ready` is about, as far as they are known. The caller frees what the
- * message points to afterwards. */
+/* The times of the layers that `ready` is about, as far as they are known. The caller frees what
+ * the message points to afterwards. */
 static void add_layer_times(struct edge_model *model, Layerlift__V1__PrefixReady *ready)
 {
     /* One that tells the present state is about all layers so far. */

@@ -25,15 +25,25 @@ struct options {
     struct dkb_engine_config engine;
 };
 
-enum { OPT_CFG = 1, OPT_WEIGHTS, OPT_IMAGES, OPT_LABELS, OPT_ENGINE, OPT_THREADS, OPT_AT_LEAST };
+enum {
+    OPT_CFG = 1,
+    OPT_WEIGHTS,
+    OPT_IMAGES,
+    OPT_LABELS,
+    OPT_ENGINE,
+    OPT_THREADS,
+    OPT_COMPUTE,
+    OPT_AT_LEAST
+};
 
 static const struct argp_option option_list[] = {
     {"cfg", OPT_CFG, "C", 0, "Darknet cfg", 0},
     {"weights", OPT_WEIGHTS, "W", 0, "Its weights", 0},
     {"images", OPT_IMAGES, "F", 0, "Images, idx or idx.gz; the input is pixel / 255", 0},
     {"labels", OPT_LABELS, "F", 0, "Their labels, idx or idx.gz", 0},
-    {"engine", OPT_ENGINE, "NAME", 0, "Engine (default darknet)", 0},
+    {"engine", OPT_ENGINE, "NAME", 0, "Engine (default onednn)", 0},
     {"threads", OPT_THREADS, "N", 0, "Compute threads (default 1)", 0},
+    {"compute", OPT_COMPUTE, "TYPE", 0, "f32 (default) or bf16", 0},
     {"at-least", OPT_AT_LEAST, "PERCENT", 0, "Fail below this many right answers (default 0)", 0},
     {0},
 };
@@ -54,6 +64,7 @@ static double parse_number(const char *name, const char *text, double least, dou
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct options *options = state->input;
+    struct ll_error err;
     switch (key) {
     case OPT_CFG:
         options->cfg = arg;
@@ -72,6 +83,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_THREADS:
         options->engine.threads = (int)parse_number("threads", arg, 1, 256, state);
+        return 0;
+    case OPT_COMPUTE:
+        if (dkb_compute_parse(arg, &options->engine.compute, &err) != LL_OK) {
+            // NOLINTNEXTLINE(concurrency-mt-unsafe): the only thread
+            argp_error(state, "--compute: %s", err.text);
+        }
         return 0;
     case OPT_AT_LEAST:
         options->at_least = parse_number("at-least", arg, 0, 100, state);
@@ -236,7 +253,7 @@ static ll_status measure(struct accuracy *accuracy, double *out_percent, struct 
 
 int main(int argc, char **argv)
 {
-    struct options options = {.engine = {.name = "darknet", .threads = 1}};
+    struct options options = {.engine = {.name = "onednn", .threads = 1}};
     const struct argp argp = {
         .options = option_list,
         .parser = parse_option,

@@ -68,8 +68,26 @@ static double difference(const float *a, const float *b, int64_t floats)
     return difference / (largest > 0 ? largest : 1);
 }
 
+/* Whether this processor computes in bf16; says so where it does not. */
+static bool has_bf16(void)
+{
+    const struct dkb_engine_config config = {
+        .name = "onednn", .threads = 1, .compute = DKB_COMPUTE_BF16};
+    struct ll_engine *engine = NULL;
+    struct ll_error err = {""};
+    ll_status status = dkb_engine_create(&config, &engine, &err);
+    if (status != LL_OK) {
+        CU_ASSERT_EQUAL(status, LL_E_UNSUPPORTED);
+        fprintf(stderr, "not tested: %s\n", err.text);
+        return false;
+    }
+    CU_ASSERT_STRING_EQUAL(engine->name, "onednn-bf16");
+    ll_engine_destroy(engine);
+    return true;
+}
+
 static void compare_values(const struct ll_table *table, const struct engine_values *fast,
-                           const struct engine_values *right)
+                           const struct engine_values *right, double allowed)
 {
     for (int i = 0; i < table->layer_count; i++) {
         if (!table->layers[i].ends_group || !right->values[i + 1]) {
@@ -78,10 +96,10 @@ static void compare_values(const struct ll_table *table, const struct engine_val
         CU_ASSERT_PTR_NOT_NULL_FATAL(fast->values[i + 1]);
         double d =
             difference(fast->values[i + 1], right->values[i + 1], table->layers[i].out_floats);
-        if (!(d <= 2e-5)) {
+        if (!(d <= allowed)) {
             fprintf(stderr, "layer %d differs by %g\n", i, d);
         }
-        CU_ASSERT(d <= 2e-5);
+        CU_ASSERT(d <= allowed);
     }
 }
 
@@ -101,21 +119,31 @@ static void compare_ranges(struct engine_fixture *fixture, const struct engine_v
     ll_engine_context_destroy(context);
 }
 
-/* Every layer that ends a group is right, and every range gives the same bits. */
-static void check(const char *cfg, struct uniform_scale scale)
+static void check_engine(const char *engine, double allowed, const char *cfg,
+                         const struct uniform_scale *scale)
 {
     struct engine_fixture fast;
     struct engine_fixture right;
     struct engine_values fast_values;
     struct engine_values right_values;
-    create(&fast, &fast_values, "onednn", cfg, &scale);
-    create(&right, &right_values, "darknet", cfg, &scale);
-    compare_values(fast.table, &fast_values, &right_values);
+    create(&fast, &fast_values, engine, cfg, scale);
+    create(&right, &right_values, "darknet", cfg, scale);
+    compare_values(fast.table, &fast_values, &right_values, allowed);
     compare_ranges(&fast, &fast_values);
     engine_values_finish(&fast_values);
     engine_values_finish(&right_values);
     engine_fixture_finish(&fast);
     engine_fixture_finish(&right);
+}
+
+/* Every layer that ends a group is right, and every range gives the same bits; in bf16 too, with
+ * the rounding errors of a few layers. */
+static void check(const char *cfg, struct uniform_scale scale)
+{
+    check_engine("onednn", 2e-5, cfg, &scale);
+    if (has_bf16()) {
+        check_engine("onednn-bf16", 6e-2, cfg, &scale);
+    }
 }
 
 static const struct uniform_scale as_seeded = {0};
@@ -257,7 +285,7 @@ static void test_channels_of_any_number(void)
 }
 
 /* A model that grew group by group gives the bits of one that was created at once. */
-static void test_extend_in_pieces(void)
+static void check_pieces(const char *engine)
 {
     static const char cfg[] =
         NET WIDE "[conv]\nfilters=32\nsize=3\npad=1\nactivation=linear\n"
@@ -267,8 +295,8 @@ static void test_extend_in_pieces(void)
     struct engine_fixture whole;
     struct engine_fixture pieces;
     struct engine_values values;
-    create(&whole, &values, "onednn", cfg, &as_seeded);
-    engine_fixture_init_as(&pieces, "onednn", cfg);
+    create(&whole, &values, engine, cfg, &as_seeded);
+    engine_fixture_init_as(&pieces, engine, cfg);
     int layers = pieces.table->layer_count;
     struct ll_engine_context *context = NULL;
     CU_ASSERT_EQUAL_FATAL(ll_engine_context_create(pieces.model, &context, NULL), LL_OK);
@@ -282,6 +310,30 @@ static void test_extend_in_pieces(void)
     engine_values_finish(&values);
     engine_fixture_finish(&pieces);
     engine_fixture_finish(&whole);
+}
+
+static void test_extend_in_pieces(void)
+{
+    check_pieces("onednn");
+    if (has_bf16()) {
+        check_pieces("onednn-bf16");
+    }
+}
+
+static void test_bf16_is_the_fast_engines_own(void)
+{
+    struct ll_engine *engine = NULL;
+    struct ll_error err = {""};
+    const struct dkb_engine_config config = {
+        .name = "darknet", .threads = 1, .compute = DKB_COMPUTE_BF16};
+    CU_ASSERT_EQUAL(dkb_engine_create(&config, &engine, &err), LL_E_UNSUPPORTED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "f32 only"));
+    CU_ASSERT_PTR_NULL(engine);
+    dkb_compute compute = DKB_COMPUTE_F32;
+    CU_ASSERT_EQUAL(dkb_compute_parse("f16", &compute, &err), LL_E_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "'f16'"));
+    CU_ASSERT_EQUAL(dkb_compute_parse("bf16", &compute, &err), LL_OK);
+    CU_ASSERT_EQUAL(compute, DKB_COMPUTE_BF16);
 }
 
 /* Every group has a time; one that repeats another (layers 3 to 5 are alike, layer 7 is not) has
@@ -333,7 +385,7 @@ static void test_two_threads(void)
     CU_ASSERT_EQUAL_FATAL(engine_fixture_extend(&two, two.table->layer_count, NULL), LL_OK);
     struct engine_values values;
     engine_values_init(&values, &two);
-    compare_values(two.table, &values, &right_values);
+    compare_values(two.table, &values, &right_values, 2e-5);
     compare_ranges(&two, &values);
     engine_values_finish(&values);
     engine_values_finish(&right_values);
@@ -353,6 +405,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_groups),
     LL_TEST(test_channels_of_any_number),
     LL_TEST(test_extend_in_pieces),
+    LL_TEST(test_bf16_is_the_fast_engines_own),
     LL_TEST(test_warm_up_tells_times),
     LL_TEST(test_two_threads),
     {NULL, NULL},

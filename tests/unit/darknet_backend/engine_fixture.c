@@ -40,7 +40,12 @@ void engine_fixture_init_as(struct engine_fixture *fixture, const char *engine, 
 {
     struct ll_error err = {{0}};
     *fixture = (struct engine_fixture){0};
-    const struct dkb_engine_config config = {.name = engine, .threads = 1};
+    bool is_bf16 = strcmp(engine, "onednn-bf16") == 0;
+    const struct dkb_engine_config config = {
+        .name = is_bf16 ? "onednn" : engine,
+        .threads = 1,
+        .compute = is_bf16 ? DKB_COMPUTE_BF16 : DKB_COMPUTE_F32,
+    };
     must(dkb_engine_create(&config, &fixture->engine, &err), &err);
     must(ll_engine_parse(fixture->engine, cfg, strlen(cfg), &fixture->network, &err), &err);
     fixture->table = &fixture->network->table;

@@ -23,7 +23,7 @@ const char *engine_fixture_engine(void);
 
 /* The model's prefix is empty. */
 void engine_fixture_init(struct engine_fixture *fixture, const char *cfg);
-/* The same with the engine of that name. */
+/* The same with the engine of that name ("onednn-bf16": onednn, computing in bf16). */
 void engine_fixture_init_as(struct engine_fixture *fixture, const char *engine, const char *cfg);
 void engine_fixture_finish(struct engine_fixture *fixture);
 
