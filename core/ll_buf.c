@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -141,6 +143,30 @@ ll_status ll_buf_map_file(const char *path, int64_t limit_bytes, struct ll_buf *
     ll_status status = map_descriptor(descriptor, path, limit_bytes, out_buf, err);
     close(descriptor);
     return status;
+}
+
+static bool is_mapped(const struct ll_buf *buf)
+{
+    while (buf->release == release_slice) {
+        buf = buf->arg;
+    }
+    return buf->release == release_mapping;
+}
+
+void ll_buf_let_pages_go(const struct ll_buf *buf)
+{
+    if (!is_mapped(buf)) {
+        return;
+    }
+    /* Whole pages only: a slice's neighbours stay. */
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t first = ((uintptr_t)buf->data + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)buf->data + buf->bytes) / page * page;
+    if (first < end) {
+        /* Private and never written: the file still has every byte. */
+        (void)madvise((char *)buf->data + (first - (uintptr_t)buf->data), end - first,
+                      MADV_DONTNEED);
+    }
 }
 
 struct ll_buf *ll_buf_ref(struct ll_buf *buf)

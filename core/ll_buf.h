@@ -42,6 +42,12 @@ LL_MUST_USE ll_status ll_buf_slice(struct ll_buf *whole, size_t offset, size_t b
 LL_MUST_USE ll_status ll_buf_map_file(const char *path, int64_t limit_bytes,
                                       struct ll_buf **out_buf, struct ll_error *err);
 
+/* Nobody is going to read the bytes soon: where they come from a mapped file, their pages leave the
+ * process. Who reads them nevertheless finds them, slowly. Nothing happens to other buffers.
+ *
+ * Threads: any, also while others read. */
+void ll_buf_let_pages_go(const struct ll_buf *buf);
+
 /* Takes another reference and returns `buf`. */
 struct ll_buf *ll_buf_ref(struct ll_buf *buf);
 /* NULL is allowed. */

@@ -175,6 +175,17 @@ static ll_status create_steps(struct dkb_onednn_creation *creation, int end)
     return status;
 }
 
+/* What was packed is not read again. */
+static void let_blobs_go(const struct dkb_onednn_creation *creation, int end)
+{
+    for (int i = creation->first; i < end; i++) {
+        struct ll_buf *blob = creation->blobs[i - creation->first];
+        if (blob && !creation->model->steps[i].blob) {
+            ll_buf_let_pages_go(blob);
+        }
+    }
+}
+
 static ll_status model_extend(struct ll_engine_model *base_model, int end,
                               struct ll_buf *const *blobs, struct ll_error *err)
 {
@@ -203,6 +214,7 @@ static ll_status model_extend(struct ll_engine_model *base_model, int end,
         }
         return status;
     }
+    let_blobs_go(&creation, end);
     __atomic_store_n(&model->base.prefix, end, __ATOMIC_RELEASE);
     return LL_OK;
 }

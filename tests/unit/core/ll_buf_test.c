@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/support/ll_test.h"
 
@@ -75,10 +76,70 @@ static void test_map_file_refuses_what_is_no_file(void)
     ll_buf_unref(buf);
 }
 
+/* How many of the pages from `data` on are in this process's memory (bit 63 of pagemap's entries).
+ */
+static int present_pages(const void *data, int pages, long page_bytes)
+{
+    uint64_t entries[8] = {0};
+    FILE *file = fopen("/proc/self/pagemap", "rb");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    long at = (long)((uintptr_t)data / (uintptr_t)page_bytes * sizeof(entries[0]));
+    CU_ASSERT_EQUAL_FATAL(fseek(file, at, SEEK_SET), 0);
+    CU_ASSERT_EQUAL_FATAL(fread(entries, sizeof(entries[0]), (size_t)pages, file), (size_t)pages);
+    fclose(file);
+    int present = 0;
+    for (int i = 0; i < pages; i++) {
+        present += (int)(entries[i] >> 63);
+    }
+    return present;
+}
+
+static void test_pages_go_and_come_back(void)
+{
+    enum { PAGES = 6 };
+    long page_bytes = sysconf(_SC_PAGESIZE);
+    size_t bytes = PAGES * (size_t)page_bytes;
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/pages", ll_test_folder());
+    FILE *file = fopen(path, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    for (size_t i = 0; i < bytes; i++) {
+        fputc((int)(i % 251), file);
+    }
+    fclose(file);
+    struct ll_buf *whole = NULL;
+    struct ll_buf *part = NULL;
+    struct ll_error err;
+    CU_ASSERT_EQUAL_FATAL(ll_buf_map_file(path, 1 << 20, &whole, &err), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(ll_buf_slice(whole, 100, bytes - 200, &part), LL_OK);
+    const unsigned char *data = ll_buf_data(whole);
+    unsigned sum = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        sum += data[i];
+    }
+    CU_ASSERT_EQUAL(present_pages(data, PAGES, page_bytes), PAGES);
+    ll_buf_let_pages_go(part);
+    CU_ASSERT_EQUAL(present_pages(data, PAGES, page_bytes), 2);
+    for (size_t i = 0; i < bytes; i++) {
+        sum -= data[i];
+        CU_ASSERT_EQUAL(data[i], i % 251);
+    }
+    CU_ASSERT_EQUAL(sum, 0);
+    ll_buf_unref(part);
+    ll_buf_unref(whole);
+    /* Memory that is nowhere else stays. */
+    CU_ASSERT_EQUAL_FATAL(ll_buf_create(bytes, &whole), LL_OK);
+    memset(ll_buf_writable(whole), 7, bytes);
+    ll_buf_let_pages_go(whole);
+    CU_ASSERT_EQUAL(((const char *)ll_buf_data(whole))[bytes / 2], 7);
+    ll_buf_unref(whole);
+}
+
 const char *const ll_test_suite = "ll_buf";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_wrap_releases_once_after_the_last_slice),
     LL_TEST(test_create_is_aligned_and_takes_zero_bytes),
     LL_TEST(test_map_file_refuses_what_is_no_file),
+    LL_TEST(test_pages_go_and_come_back),
     {NULL, NULL},
 };
