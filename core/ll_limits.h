@@ -28,6 +28,14 @@
 #define LL_LIMIT_CONTEXT_BYTES ((int64_t)4 << 30)
 #define LL_LIMIT_MODEL_FLOPS ((int64_t)16 << 40)
 
+/* Planning: all times of one kind (device, edge, creation) of a chain together, 11 days; the
+ * bandwidths that can be planned for, 0.01 Mbit/s to 1 Tbit/s; a round trip of 100 s. Within these
+ * every predicted time, and every difference of two, fits an int64. */
+#define LL_LIMIT_CHAIN_NS ((int64_t)1000000000000000)
+#define LL_LIMIT_LINK_BYTES_PER_S_MIN 1250.0
+#define LL_LIMIT_LINK_BYTES_PER_S_MAX 125e9
+#define LL_LIMIT_ROUND_TRIP_NS ((int64_t)100000000000)
+
 /* The wire: one message; one chunk's payload. */
 #define LL_LIMIT_MESSAGE_BYTES (8u << 20)
 #define LL_LIMIT_CHUNK_BYTES (256u << 10)
