@@ -6,6 +6,8 @@
 #ifndef LL_PLAN_H
 #define LL_PLAN_H
 
+#include "core/ll_chain.h"
+#include "core/ll_predict.h"
 #include "core/ll_status.h"
 #include "core/ll_table.h"
 
@@ -20,18 +22,40 @@ struct ll_plan {
     struct ll_partition *partitions;
 };
 
-/* How to cut:
+/* What planning by times depends on. */
+struct ll_plan_terms {
+    struct ll_link link;
+    /* K of ionn: 0 to LL_IONN_PENALTY_MAX. */
+    double penalty;
+};
+
+/* Plans from the table alone:
  *   whole    everything in one partition
  *   layer    a partition for each group that has weights; groups without weights join the partition
  *            before them (those at the start join the first)
  *   mb:N     partitions of at least N x 10^6 bytes, as small as group borders allow; N > 0, a
- *            decimal number */
+ *            decimal number
+ * Errors: LL_E_NO_MEMORY, those of ll_plan_check_name without times. */
 LL_MUST_USE ll_status ll_plan_make(const struct ll_table *table, const char *partitioner,
                                    struct ll_plan *out_plan, struct ll_error *err);
 
-/* Whether `partitioner` is a name that ll_plan_make takes; it never looks at a table.
- * Errors: LL_E_INVALID with the names that exist. */
-LL_MUST_USE ll_status ll_plan_check_name(const char *partitioner, struct ll_error *err);
+/* Plans from a chain, with the times that it has:
+ *   efficiency   see core/ll_efficiency.h
+ *   ionn         see core/ll_ionn.h
+ *   whole, layer, mb:N as above, with the chain's elements instead of groups
+ * The edge creates layers in order and wants plans in order. Where a partitioner has another one,
+ * its partitions are sorted by their first layer, and `out_was_sorted` says so.
+ *
+ * Errors: LL_E_INVALID, LL_E_EXHAUSTED (chain, link, penalty or name), LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status ll_plan_from_chain(const struct ll_chain *chain, const char *partitioner,
+                                         const struct ll_plan_terms *terms,
+                                         struct ll_plan *out_plan, bool *out_was_sorted,
+                                         struct ll_error *err);
+
+/* Whether `partitioner` is a name that is taken: by ll_plan_from_chain with `has_times`, else by
+ * ll_plan_make. Errors: LL_E_INVALID with the names that exist. */
+LL_MUST_USE ll_status ll_plan_check_name(const char *partitioner, bool has_times,
+                                         struct ll_error *err);
 
 /* Checks a plan that came from a peer. Errors: LL_E_INVALID naming the hole, overlap, illegal cut
  * or missing end. */

@@ -142,7 +142,7 @@ static void set_partitioner(struct argp_state *state, struct device_options *opt
         argp_error(state, "--partitioner: '%s' is not available yet: take layer, whole, or mb:N",
                    name);
     }
-    if (ll_plan_check_name(name, &err) != LL_OK) {
+    if (ll_plan_check_name(name, false, &err) != LL_OK) {
         argp_error(state, "--partitioner: %s", err.text);
     }
     options->partitioner = name;

@@ -131,7 +131,7 @@ static void test_plan_names_are_checked(void)
     static const char *const wrong[] = {"",     "mb:",   "mb:0",   "mb:-1",
                                         "mb:x", "mb:1x", "mb:inf", "Layer"};
     for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        CU_ASSERT_EQUAL(ll_plan_check_name(wrong[i], NULL), LL_E_INVALID);
+        CU_ASSERT_EQUAL(ll_plan_check_name(wrong[i], false, NULL), LL_E_INVALID);
     }
     ll_table_finish(&table);
 }
