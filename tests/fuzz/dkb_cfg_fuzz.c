@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/ll_chain.h"
 #include "core/ll_limits.h"
 #include "core/ll_plan.h"
 #include "darknet_backend/dkb_network.h"
@@ -158,6 +159,28 @@ static void check_plans(const struct ll_table *table)
     }
 }
 
+/* What crosses the borders of the chain is what it says. */
+static void check_chain(const struct ll_table *table)
+{
+    struct ll_chain chain;
+    const struct ll_layer_times none = {0};
+    REQUIRE(ll_chain_make(table, &none, &chain, NULL) == LL_OK);
+    REQUIRE(ll_chain_check(&chain, NULL) == LL_OK);
+    REQUIRE(chain.elements[chain.count - 1].end == table->layer_count);
+    for (int i = 0; i < chain.count && i < CUTS_TRIED; i++) {
+        const struct ll_chain_element *element = &chain.elements[i];
+        REQUIRE(ll_table_is_legal_cut(table, element->first));
+        struct ll_names names;
+        REQUIRE(ll_table_inputs(table, element->first, element->end, &names) == LL_OK);
+        REQUIRE(ll_names_bytes(table, &names) == element->input_bytes);
+        ll_names_finish(&names);
+        REQUIRE(ll_table_outputs(table, element->first, element->end, &names) == LL_OK);
+        REQUIRE(ll_names_bytes(table, &names) == element->output_bytes + element->early_bytes);
+        ll_names_finish(&names);
+    }
+    ll_chain_finish(&chain);
+}
+
 static void check_network(const struct ll_network *base)
 {
     const struct dkb_network *network = dkb_network_of(base);
@@ -186,6 +209,7 @@ static void check_network(const struct ll_network *base)
         }
     }
     check_plans(table);
+    check_chain(table);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

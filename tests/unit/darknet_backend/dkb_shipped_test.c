@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/ll_buf.h"
+#include "core/ll_chain.h"
 #include "core/ll_limits.h"
 #include "core/ll_plan.h"
 #include "darknet_backend/dkb_network.h"
@@ -139,6 +140,56 @@ static void test_plans_of_shipped_cfgs_are_legal(void)
     }
 }
 
+/* Every range at the chain's beginning or end carries just what it says. */
+static void check_chain(const struct ll_table *table, const struct ll_chain *chain)
+{
+    int last = chain->count - 1;
+    int64_t early_bytes = 0;
+    for (int i = 0; i <= last; i++) {
+        const struct ll_chain_element *element = &chain->elements[i];
+        CU_ASSERT(ll_table_is_legal_cut(table, element->end));
+        early_bytes += element->early_bytes;
+        struct ll_names names;
+        CU_ASSERT_EQUAL_FATAL(ll_table_inputs(table, element->first, table->layer_count, &names),
+                              LL_OK);
+        CU_ASSERT_EQUAL(names.count, 1);
+        CU_ASSERT_EQUAL(ll_names_bytes(table, &names), element->input_bytes);
+        ll_names_finish(&names);
+        CU_ASSERT_EQUAL_FATAL(ll_table_outputs(table, 0, element->end, &names), LL_OK);
+        CU_ASSERT_EQUAL(ll_names_bytes(table, &names), element->output_bytes + early_bytes);
+        ll_names_finish(&names);
+    }
+    CU_ASSERT_EQUAL(chain->elements[last].end, table->layer_count);
+}
+
+/* How many elements the chain of a shipped cfg has. */
+static int chain_of_shipped(const char *name)
+{
+    struct ll_network *network = must_parse(name);
+    struct ll_chain chain;
+    const struct ll_layer_times none = {0};
+    CU_ASSERT_EQUAL_FATAL(ll_chain_make(&network->table, &none, &chain, NULL), LL_OK);
+    check_chain(&network->table, &chain);
+    int count = chain.count;
+    ll_chain_finish(&chain);
+    ll_network_unref(network);
+    return count;
+}
+
+static void test_chains_of_shipped_cfgs(void)
+{
+    for (size_t i = 0; i < sizeof(shipped) / sizeof(shipped[0]); i++) {
+        CU_ASSERT(chain_of_shipped(shipped[i].name) > 1);
+    }
+    /* A convolution, a pooling, 50 residual blocks, and three layers. */
+    CU_ASSERT_EQUAL(chain_of_shipped("resnet152"), 55);
+    /* A dense block's layers are three each: two convolutions and a route. */
+    CU_ASSERT_EQUAL(chain_of_shipped("densenet201"), 109);
+    /* 15 elements of darknet53; then two tensors are alive up to the last head. */
+    CU_ASSERT_EQUAL(chain_of_shipped("yolov3"), 24);
+    CU_ASSERT_EQUAL(chain_of_shipped("yolov3-tiny"), 13);
+}
+
 /* Darknet prints 2 x multiply-adds of each convolution; its authors publish the sum for yolov3 at
  * 608 as 140.69 Bn. */
 static void test_flops_are_darknets(void)
@@ -194,6 +245,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_parse_every_shipped_cfg),
     LL_TEST(test_parse_refuses_recurrent_and_trees),
     LL_TEST(test_plans_of_shipped_cfgs_are_legal),
+    LL_TEST(test_chains_of_shipped_cfgs),
     LL_TEST(test_flops_are_darknets),
     LL_TEST(test_yolov3_outputs_are_its_three_detectors),
     LL_TEST(test_largest_cut_of_yolov3_spp_has_six_tensors),
