@@ -28,9 +28,10 @@
 #define LL_LIMIT_CONTEXT_BYTES ((int64_t)4 << 30)
 #define LL_LIMIT_MODEL_FLOPS ((int64_t)16 << 40)
 
-/* Planning: all times of one kind (device, edge, creation) of a chain together, 11 days; the
- * bandwidths that can be planned for, 0.01 Mbit/s to 1 Tbit/s; a round trip of 100 s. Within these
- * every predicted time, and every difference of two, fits an int64. */
+/* Planning: a profile's text; all times of one kind (device, edge, creation) of a chain together,
+ * 11 days; the bandwidths that can be planned for, 0.01 Mbit/s to 1 Tbit/s; a round trip of 100 s.
+ * Within these every predicted time, and every difference of two, fits an int64. */
+#define LL_LIMIT_PROFILE_BYTES (1u << 20)
 #define LL_LIMIT_CHAIN_NS ((int64_t)1000000000000000)
 #define LL_LIMIT_LINK_BYTES_PER_S_MIN 1250.0
 #define LL_LIMIT_LINK_BYTES_PER_S_MAX 125e9
