@@ -189,9 +189,8 @@ static ll_status add(const char *what, int64_t value, int64_t limit, int64_t sum
     return LL_OK;
 }
 
-/* Checks an element and adds it to what came before. */
-static ll_status check_element(const struct ll_chain_element *element, struct ll_chain_element *sum,
-                               struct ll_error *err)
+ll_status ll_chain_check_next(const struct ll_chain_element *element, struct ll_chain_element *sum,
+                              struct ll_error *err)
 {
     const int64_t all_tensors = LL_LIMIT_TENSOR_BYTES * LL_LIMIT_LAYERS;
     const struct {
@@ -233,7 +232,7 @@ ll_status ll_chain_check(const struct ll_chain *chain, struct ll_error *err)
     }
     struct ll_chain_element sum = {0};
     for (int i = 0; i < chain->count; i++) {
-        ll_status status = check_element(&chain->elements[i], &sum, err);
+        ll_status status = ll_chain_check_next(&chain->elements[i], &sum, err);
         if (status != LL_OK) {
             ll_error_prefix(err, "element %d (%s)", i, chain->elements[i].name);
             return status;

@@ -87,4 +87,9 @@ LL_MUST_USE ll_status ll_chain_set_times(struct ll_chain *chain, const struct ll
  * Errors: LL_E_INVALID, LL_E_EXHAUSTED; `err` names the element. */
 LL_MUST_USE ll_status ll_chain_check(const struct ll_chain *chain, struct ll_error *err);
 
+/* The same for one element behind those that `sum` adds up, and adds it; `sum` is zeroed before the
+ * first. `err` names the quantity. */
+LL_MUST_USE ll_status ll_chain_check_next(const struct ll_chain_element *element,
+                                          struct ll_chain_element *sum, struct ll_error *err);
+
 #endif

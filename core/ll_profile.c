@@ -137,6 +137,7 @@ static ll_status parse_line(struct text line, struct ll_chain_element *element,
 /* The lines behind the header. `chain` has room for as many as may be. */
 static ll_status parse_elements(struct reader *reader, struct ll_chain *chain, struct ll_error *err)
 {
+    struct ll_chain_element sum = {.end = 0};
     chain->count = 0;
     while (reader->next < reader->end) {
         struct text line = next_line(reader);
@@ -148,6 +149,9 @@ static ll_status parse_elements(struct reader *reader, struct ll_chain *chain, s
         element->first = chain->count++;
         element->end = chain->count;
         ll_status status = parse_line(line, element, err);
+        if (status == LL_OK) {
+            status = ll_chain_check_next(element, &sum, err);
+        }
         if (status != LL_OK) {
             ll_error_prefix(err, "line %d", reader->line);
             return status;
@@ -156,7 +160,7 @@ static ll_status parse_elements(struct reader *reader, struct ll_chain *chain, s
     if (chain->count == 0) {
         return ll_fail(err, LL_E_INVALID, "line %d: no element behind the header", reader->line);
     }
-    return ll_chain_check(chain, err);
+    return LL_OK;
 }
 
 ll_status ll_profile_parse(const char *text, size_t bytes, struct ll_chain *out_chain,
