@@ -34,6 +34,7 @@ enum {
     OPT_WEIGHTS,
     OPT_ENGINE,
     OPT_THREADS,
+    OPT_COMPUTE,
     OPT_SLOWDOWN,
     OPT_REPEAT,
     OPT_BANDWIDTH,
@@ -52,8 +53,10 @@ static const struct argp_option option_list[] = {
     {"cfg", OPT_CFG, "C", 0,
      "Instead of a profile: a Darknet cfg file, whose times are measured here", 0},
     {"weights", OPT_WEIGHTS, "W", 0, "Its .weights file (default: seeded weights)", 0},
-    {"engine", OPT_ENGINE, "E", 0, "What computes: darknet (default) or onednn", 0},
+    {"engine", OPT_ENGINE, "E", 0, "What computes: onednn (default) or darknet, the reference", 0},
     {"threads", OPT_THREADS, "N", 0, "Compute threads, from 1 to 256 (default 1)", 0},
+    {"compute", OPT_COMPUTE, "TYPE", 0,
+     "What onednn computes in: f32 (default), or bf16 where the processor has it", 0},
     {"slowdown", OPT_SLOWDOWN, "X", 0,
      "The device takes X times as long as the edge, which is this machine (default 1)", 0},
     {"repeat", OPT_REPEAT, "K", 0, "Measure K runs; the least times count (default 5)", 0},
@@ -99,6 +102,14 @@ static double number(struct argp_state *state, const char *option, const char *t
     return value;
 }
 
+static void set_compute(struct argp_state *state, struct options *options, const char *text)
+{
+    struct ll_error err;
+    if (dkb_compute_parse(text, &options->model.engine.compute, &err) != LL_OK) {
+        argp_error(state, "--compute: %s", err.text);
+    }
+}
+
 static void set_partitioner(struct argp_state *state, struct options *options, const char *name)
 {
     struct ll_error err;
@@ -124,7 +135,8 @@ static void check(struct argp_state *state, const struct options *options)
     if (dkb_engine_create(&options->model.engine, &engine, &err) == LL_OK) {
         ll_engine_destroy(engine);
     } else {
-        argp_error(state, "--engine: %s", err.text);
+        bool is_compute = options->model.engine.compute != DKB_COMPUTE_F32;
+        argp_error(state, "--%s: %s", is_compute ? "compute" : "engine", err.text);
     }
 }
 
@@ -143,6 +155,10 @@ static bool take_model_option(int key, char *arg, struct argp_state *state, stru
     case OPT_THREADS:
         options->model.engine.threads = whole_number(state, "threads", arg, THREADS_MAX);
         options->model_option = "threads";
+        return true;
+    case OPT_COMPUTE:
+        set_compute(state, options, arg);
+        options->model_option = "compute";
         return true;
     case OPT_SLOWDOWN:
         options->model.slowdown = number(state, "slowdown", arg, 1, slowdown_max);
@@ -265,7 +281,7 @@ int main(int argc, char **argv)
 {
     static const struct argp argp = {option_list, parse_option, NULL, doc, NULL, NULL, NULL};
     struct options options = {
-        .model = {.engine = {.name = "darknet", .threads = 1}, .slowdown = 1, .repeat = 5},
+        .model = {.engine = {.name = "onednn", .threads = 1}, .slowdown = 1, .repeat = 5},
         .partitioner = "efficiency",
         .terms = {.penalty = LL_IONN_PENALTY},
     };
