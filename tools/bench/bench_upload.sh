@@ -23,6 +23,8 @@
 set -euo pipefail
 # shellcheck source=tools/common.sh
 . "$(dirname "$0")/../common.sh"
+# shellcheck source=tools/bench/link.sh
+. "$(dirname "$0")/link.sh"
 
 cfg=resnet152 weights='' fit=letterbox rate=80 modes="threaded inline" repeat=3 engine='' partitioner='' slowdown=5 extra=5
 limit=300 out=$CACHE/bench
@@ -55,7 +57,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 [[ $repeat =~ ^[1-9][0-9]*$ ]] || die_usage "bad --repeat '$repeat'"
-[ "$(id -u)" -eq 0 ] || die "network namespaces need root"
+require_root
 [ ! -f "$cfg" ] || cfg=$(realpath "$cfg")
 
 cd "$ROOT"
@@ -73,73 +75,21 @@ if [ -z "$weights" ]; then
     bazel-bin/tools/make_weights --cfg "$cfg" --out "$weights" --seed 1
 fi
 
-edge=ll-edge-$$ device=ll-device-$$ edge_ip=10.77.0.1 device_ip=10.77.0.2
-work=$(mktemp -d)
-server='' listener=''
-finish() {
-    local child
-    for child in $server $listener; do
-        if kill "$child" 2>/dev/null; then
-            wait "$child" 2>/dev/null || true
-        fi
-    done
-    ip netns delete "$edge" 2>/dev/null || true
-    ip netns delete "$device" 2>/dev/null || true
-    rm -rf "$work"
-}
-trap finish EXIT
+trap close_link EXIT
 trap 'exit 1' HUP INT TERM
 
-# make_end NAMESPACE INTERFACE ADDRESS: one end of the link. A larger burst would let an idle link
-# answer faster than its rate.
-make_end() {
-    ip -n "$1" address add "$3/24" dev "$2"
-    ip -n "$1" link set lo up
-    ip -n "$1" link set "$2" up
-    ip netns exec "$1" tc qdisc add dev "$2" root tbf rate "${rate}mbit" burst 4kb latency 50ms
-}
-ip netns add "$edge"
-ip netns add "$device"
-ip link add name ll-e netns "$edge" type veth peer name ll-d netns "$device"
-make_end "$edge" ll-e "$edge_ip"
-make_end "$device" ll-d "$device_ip"
-
-# wait_for SECONDS COMMAND...
-wait_for() {
-    local end=$((SECONDS + $1))
-    shift
-    until "$@"; do
-        [ "$SECONDS" -lt "$end" ] || return 1
-        sleep 0.05
-    done
-}
-
-listens() {
-    ip netns exec "$edge" ss -Hltn "sport = :5201" | grep -q .
-}
-ip netns exec "$edge" iperf3 -s -1 >/dev/null &
-listener=$!
-wait_for 10 listens || die "iperf3 does not listen"
-ip netns exec "$device" iperf3 -c "$edge_ip" -t 10 -O 1 --json >"$work/iperf"
-wait "$listener" || true
-listener=
+open_link
+shape_link "$rate"
+measure_link "$out/iperf.json" 10
 
 # run_once MODE NUMBER
 run_once() {
-    local json=$out/$1-$2.jsonl
-    rm -f "$work/port"
-    ip netns exec "$edge" bazel-bin/edge/server --listen "$edge_ip:0" --port-file "$work/port" \
-        --creation "$1" ${engine:+--engine "$engine"} 2>"$out/$1-$2.server.log" &
-    server=$!
-    wait_for 20 test -s "$work/port" || die "the server did not start; see $out/$1-$2.server.log"
-    ip netns exec "$device" timeout "$limit" bazel-bin/device/agent \
-        --edge "$edge_ip:$(cat "$work/port")" --cfg "$cfg" --weights "$weights" --image "$darknet/data/dog.jpg" \
-        --fit "$fit" ${partitioner:+--partitioner "$partitioner"} ${engine:+--engine "$engine"} --slowdown "$slowdown" \
-        --until-uploaded "$extra" --json "$json" >"$out/$1-$2.agent.log" 2>&1 ||
-        die "the agent failed; see $out/$1-$2.agent.log"
-    kill "$server"
-    wait "$server" || die "the server failed; see $out/$1-$2.server.log"
-    server=
+    local name=$out/$1-$2
+    start_edge "$name.server.log" --creation "$1" ${engine:+--engine "$engine"}
+    run_agent "$limit" "$name.agent.log" --cfg "$cfg" --weights "$weights" --image "$darknet/data/dog.jpg" \
+        --fit "$fit" ${partitioner:+--partitioner "$partitioner"} ${engine:+--engine "$engine"} \
+        --slowdown "$slowdown" --until-uploaded "$extra" --json "$name.jsonl"
+    stop_edge "$name.server.log"
 }
 
 runs=()
@@ -151,6 +101,6 @@ for ((number = 1; number <= repeat; number++)); do
     done
 done
 say "$(basename "$cfg" .cfg)$seeded, ${engine:-default} engine, device slowed down $slowdown times, both on $(nproc) cores: $(uname -m)"
-python3 tools/bench/bench_table.py --iperf "$work/iperf" --rate "$rate" --csv "$out/results.csv" "${runs[@]}" |
+python3 tools/bench/bench_table.py --iperf "$out/iperf.json" --rate "$rate" --csv "$out/results.csv" "${runs[@]}" |
     tee "$out/results.txt"
 say "results: $out/results.csv"
