@@ -130,15 +130,30 @@ static ll_status lists_init(struct local_lists *lists, int first, int end,
     return status == LL_OK ? lists_outputs(lists, tensors->table, err) : status;
 }
 
-/* Waits until the run has taken `slowdown` times as long as it did. */
-static void wait_slowed(struct device_local *local, int64_t start_ns)
+/* When a run began, on the clock and in processor time of the thread. */
+struct local_start {
+    int64_t at_ns;
+    int64_t cpu_ns;
+};
+
+static struct local_start start_now(void)
+{
+    return (struct local_start){.at_ns = ll_clock_now_ns(), .cpu_ns = ll_clock_thread_cpu_ns()};
+}
+
+/* Waits until the run has taken `slowdown` times as long as it did. With one compute thread its
+ * processor time counts: an edge on the same machine takes processors from it now and then, and
+ * such a pause is not the device's, so it is not made longer. */
+static void wait_slowed(struct device_local *local, const struct local_start *start)
 {
     if (local->slowdown <= 1) {
         return;
     }
-    double whole_ns = (double)(ll_clock_now_ns() - start_ns) * local->slowdown;
+    int64_t own_ns = local->model->engine->threads == 1 ? ll_clock_thread_cpu_ns() - start->cpu_ns
+                                                        : ll_clock_now_ns() - start->at_ns;
+    double whole_ns = (double)own_ns * local->slowdown;
     int64_t wait_ns = whole_ns < (double)INT64_MAX ? (int64_t)whole_ns : INT64_MAX;
-    int64_t until_ns = ll_clock_deadline(start_ns, wait_ns);
+    int64_t until_ns = ll_clock_deadline(start->at_ns, wait_ns);
     ll_mutex_lock(&local->lock);
     while (!local->is_interrupted && ll_clock_now_ns() < until_ns) {
         ll_cond_wait(&local->interrupted, &local->lock, until_ns);
@@ -152,7 +167,7 @@ ll_status device_local_run(struct device_local *local, int first, int end,
     if (first == end) {
         return LL_OK;
     }
-    int64_t start_ns = ll_clock_now_ns();
+    struct local_start start = start_now();
     struct local_lists lists = {0};
     ll_status status = lists_init(&lists, first, end, tensors, err);
     if (status == LL_OK) {
@@ -171,8 +186,8 @@ ll_status device_local_run(struct device_local *local, int first, int end,
         for (int i = 0; i < lists.out_names.count; i++) {
             device_tensors_put(tensors, lists.out_names.names[i], lists.out_bufs[i]);
         }
-        wait_slowed(local, start_ns);
-        *time_ns += ll_clock_now_ns() - start_ns;
+        wait_slowed(local, &start);
+        *time_ns += ll_clock_now_ns() - start.at_ns;
     }
     lists_finish(&lists);
     return status;

@@ -16,7 +16,8 @@ struct device_local_config {
     struct ll_network *network;
     /* One per layer, NULL where the layer has no weights. */
     struct ll_buf *const *blobs;
-    /* Layers take this many times as long as they do, by waiting; 1: as long as they do. */
+    /* Layers take this many times as long as they do (with one compute thread: as their processor
+     * time), by waiting; 1: as long as they do. */
     double slowdown;
 };
 
