@@ -40,13 +40,18 @@ static ll_status load_raw(const char *path, int64_t floats, float **out_data, st
 }
 
 ll_status dkb_input_load(const struct dkb_input_source *source, const struct ll_table *table,
-                         float **out_data, struct ll_error *err)
+                         struct dkb_image *out_image, struct ll_error *err)
 {
-    if (source->input_f32) {
-        return load_raw(source->input_f32, table->in_floats, out_data, err);
+    if (!source->input_f32) {
+        const struct dkb_image_target target = {table->in_c, table->in_h, table->in_w, source->fit};
+        return dkb_image_load(source->image, &target, out_image, err);
     }
-    const struct dkb_image_target target = {table->in_c, table->in_h, table->in_w, source->fit};
-    return dkb_image_load(source->image, &target, out_data, err);
+    struct dkb_image raw = {.frame = dkb_frame_whole(table->in_w, table->in_h)};
+    ll_status status = load_raw(source->input_f32, table->in_floats, &raw.data, err);
+    if (status == LL_OK) {
+        *out_image = raw;
+    }
+    return status;
 }
 
 ll_status dkb_output_write(const char *path, const float *data, int64_t floats,

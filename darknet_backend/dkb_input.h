@@ -20,13 +20,13 @@ struct dkb_input_source {
     dkb_fit fit;
 };
 
-/* Reads the input of a network with this table: table->in_floats floats. The caller frees
- * `*out_data` with free().
+/* Reads the input of a network with this table: table->in_floats floats. A raw one has no picture,
+ * and the network's input stands for it in the frame. The caller calls dkb_image_finish.
  *
  * Errors: those of dkb_image_load; LL_E_INVALID where a raw file has another size (`err` has both);
  * `err` names the file. */
 LL_MUST_USE ll_status dkb_input_load(const struct dkb_input_source *source,
-                                     const struct ll_table *table, float **out_data,
+                                     const struct ll_table *table, struct dkb_image *out_image,
                                      struct ll_error *err);
 
 /* Writes `floats` little-endian f32 to the file `path`, replacing it.

@@ -69,19 +69,21 @@ static void free_input(void *arg, void *data, size_t bytes)
 
 static ll_status load_input(struct agent_program *program, struct ll_error *err)
 {
-    float *data = NULL;
+    struct dkb_image image = {0};
     const struct ll_table *table = program->model.table;
-    ll_status status = dkb_input_load(&program->options.model.input, table, &data, err);
+    ll_status status = dkb_input_load(&program->options.model.input, table, &image, err);
     if (status != LL_OK) {
         return status;
     }
-    status = ll_buf_wrap(data, (size_t)table->in_floats * sizeof(float), free_input, NULL,
+    status = ll_buf_wrap(image.data, (size_t)table->in_floats * sizeof(float), free_input, NULL,
                          &program->input);
-    if (status != LL_OK) {
-        free(data);
-        return ll_fail(err, status, "out of memory");
+    if (status == LL_OK) {
+        image.data = NULL;
+    } else {
+        status = ll_fail(err, status, "out of memory");
     }
-    return LL_OK;
+    dkb_image_finish(&image);
+    return status;
 }
 
 static ll_status load_model(struct agent_program *program, struct ll_error *err)

@@ -70,7 +70,7 @@ struct inference {
     struct ll_engine *engine;
     struct ll_engine_model *model;
     struct ll_engine_context *context;
-    float *input;
+    struct dkb_image input;
     /* The network's outputs, one behind the other. */
     struct ll_names names;
     struct ll_tensor_out *outputs;
@@ -91,7 +91,7 @@ static void inference_finish(struct inference *inference)
     ll_names_finish(&inference->names);
     dkb_labels_finish(&inference->labels);
     dkb_model_file_finish(&inference->file);
-    free(inference->input);
+    dkb_image_finish(&inference->input);
     free(inference->outputs);
     free(inference->values);
     free(inference->top);
@@ -171,7 +171,7 @@ static ll_status allocate(struct inference *inference, struct ll_error *err)
 static ll_status run(struct inference *inference, struct ll_error *err)
 {
     const struct ll_table *table = &inference->file.network->table;
-    const struct ll_tensor_in input = {LL_TENSOR_INPUT, table->in_floats, inference->input};
+    const struct ll_tensor_in input = {LL_TENSOR_INPUT, table->in_floats, inference->input.data};
     const struct ll_run run = {
         .end = table->layer_count,
         .inputs = &input,

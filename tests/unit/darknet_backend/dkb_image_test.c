@@ -46,7 +46,11 @@ static unsigned char *read_dog(size_t *out_count)
 static ll_status load(const char *path, struct dkb_image_target target, float **out_data,
                       struct ll_error *err)
 {
-    return dkb_image_load(path, &target, out_data, err);
+    struct dkb_image image = {0};
+    ll_status status = dkb_image_load(path, &target, &image, err);
+    dkb_picture_finish(&image.picture);
+    *out_data = image.data;
+    return status;
 }
 
 /* Whether the file is refused with that status, by a sentence that names it and says `word`. */
@@ -139,6 +143,44 @@ static void test_load_bmp(void)
     const char *path = new_path("p.bmp");
     CU_ASSERT_EQUAL_FATAL(tjSaveImage(path, rgb, 8, 0, 4, TJPF_RGB, 0), 0);
     check_lossless(path, rgb);
+}
+
+static void test_write_png(void)
+{
+    unsigned char rgb[96];
+    make_pixels(rgb);
+    const struct dkb_picture picture = {.w = 8, .h = 4, .channels = 3, .pixels = rgb};
+    const char *path = new_path("out.png");
+    write_file(path, rgb, sizeof(rgb));
+    CU_ASSERT_EQUAL_FATAL(dkb_picture_write(&picture, path, NULL), LL_OK);
+    check_lossless(path, rgb);
+}
+
+static void test_write_where_it_cannot(void)
+{
+    unsigned char rgb[96] = {0};
+    const struct dkb_picture picture = {.w = 8, .h = 4, .channels = 3, .pixels = rgb};
+    struct ll_error err = {{0}};
+    CU_ASSERT_EQUAL(dkb_picture_write(&picture, "/no/such/folder/out.png", &err), LL_E_IO);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/no/such/folder/out.png"));
+    CU_ASSERT_EQUAL(dkb_picture_write(&picture, "/dev/full", &err), LL_E_IO);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/dev/full"));
+}
+
+/* The picture stays beside what the network gets, in colour for a network that sees grey too. */
+static void test_load_keeps_the_picture(void)
+{
+    unsigned char rgb[96];
+    make_pixels(rgb);
+    const char *path = new_path("p.png");
+    write_png(path, rgb, PNG_FORMAT_RGB);
+    const struct dkb_image_target target = {1, 2, 8, DKB_FIT_LETTERBOX};
+    struct dkb_image image = {0};
+    CU_ASSERT_EQUAL_FATAL(dkb_image_load(path, &target, &image, NULL), LL_OK);
+    CU_ASSERT(image.picture.w == 8 && image.picture.h == 4 && image.picture.channels == 3);
+    CU_ASSERT_EQUAL(memcmp(image.picture.pixels, rgb, sizeof(rgb)), 0);
+    CU_ASSERT(image.frame.picture_w == 8 && image.frame.scaled_w == 4 && image.frame.left == 2);
+    dkb_image_finish(&image);
 }
 
 static void test_load_luminance(void)
@@ -397,6 +439,9 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_load_png),
     LL_TEST(test_load_png_drops_alpha),
     LL_TEST(test_load_bmp),
+    LL_TEST(test_write_png),
+    LL_TEST(test_write_where_it_cannot),
+    LL_TEST(test_load_keeps_the_picture),
     LL_TEST(test_load_luminance),
     LL_TEST(test_letterbox_has_grey_bars),
     LL_TEST(test_crop_takes_the_middle),

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -38,10 +37,10 @@ static void test_load_raw(void)
     static const float values[6] = {1, -2, 3.5F, 0, 1e-30F, 6};
     const struct ll_table table = {.in_c = 1, .in_h = 2, .in_w = 3, .in_floats = 6};
     const struct dkb_input_source source = {.input_f32 = new_file("in", values, sizeof(values))};
-    float *data = NULL;
-    CU_ASSERT_EQUAL_FATAL(dkb_input_load(&source, &table, &data, NULL), LL_OK);
-    CU_ASSERT(same(data, values, sizeof(values) / sizeof(values[0])));
-    free(data);
+    struct dkb_image image = {0};
+    CU_ASSERT_EQUAL_FATAL(dkb_input_load(&source, &table, &image, NULL), LL_OK);
+    CU_ASSERT(same(image.data, values, sizeof(values) / sizeof(values[0])));
+    dkb_image_finish(&image);
 }
 
 static void test_load_raw_other_size(void)
@@ -51,12 +50,12 @@ static void test_load_raw_other_size(void)
     const struct ll_table table = {.in_floats = 6};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         const struct dkb_input_source source = {.input_f32 = new_file("in", values, sizes[i])};
-        float *data = NULL;
+        struct dkb_image image = {0};
         struct ll_error err = {{0}};
-        CU_ASSERT_EQUAL(dkb_input_load(&source, &table, &data, &err), LL_E_INVALID);
+        CU_ASSERT_EQUAL(dkb_input_load(&source, &table, &image, &err), LL_E_INVALID);
         CU_ASSERT_PTR_NOT_NULL(strstr(err.text, source.input_f32));
         CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "has 24 (6 floats)"));
-        CU_ASSERT_PTR_NULL(data);
+        CU_ASSERT_PTR_NULL(image.data);
     }
 }
 
@@ -64,11 +63,11 @@ static void test_load_missing(void)
 {
     const struct ll_table table = {.in_floats = 6, .in_c = 3, .in_h = 1, .in_w = 2};
     struct dkb_input_source source = {.input_f32 = "/no/such/file"};
-    float *data = NULL;
+    struct dkb_image image = {0};
     struct ll_error err = {{0}};
-    CU_ASSERT_EQUAL(dkb_input_load(&source, &table, &data, &err), LL_E_NOT_FOUND);
+    CU_ASSERT_EQUAL(dkb_input_load(&source, &table, &image, &err), LL_E_NOT_FOUND);
     source = (struct dkb_input_source){.image = "/no/such/file"};
-    CU_ASSERT_EQUAL(dkb_input_load(&source, &table, &data, &err), LL_E_NOT_FOUND);
+    CU_ASSERT_EQUAL(dkb_input_load(&source, &table, &image, &err), LL_E_NOT_FOUND);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/no/such/file"));
 }
 
@@ -76,8 +75,8 @@ static void test_load_image_into_flat_input(void)
 {
     const struct ll_table table = {.in_floats = 6};
     const struct dkb_input_source source = {.image = "/no/such/file"};
-    float *data = NULL;
-    CU_ASSERT_EQUAL(dkb_input_load(&source, &table, &data, NULL), LL_E_UNSUPPORTED);
+    struct dkb_image image = {0};
+    CU_ASSERT_EQUAL(dkb_input_load(&source, &table, &image, NULL), LL_E_UNSUPPORTED);
 }
 
 static void test_write_and_load(void)
@@ -88,10 +87,10 @@ static void test_write_and_load(void)
     CU_ASSERT_EQUAL_FATAL(dkb_output_write(path, values, 4, NULL), LL_OK);
     const struct ll_table table = {.in_floats = 4};
     const struct dkb_input_source source = {.input_f32 = path};
-    float *data = NULL;
-    CU_ASSERT_EQUAL_FATAL(dkb_input_load(&source, &table, &data, NULL), LL_OK);
-    CU_ASSERT(same(data, values, sizeof(values) / sizeof(values[0])));
-    free(data);
+    struct dkb_image image = {0};
+    CU_ASSERT_EQUAL_FATAL(dkb_input_load(&source, &table, &image, NULL), LL_OK);
+    CU_ASSERT(same(image.data, values, sizeof(values) / sizeof(values[0])));
+    dkb_image_finish(&image);
 }
 
 static void test_write_where_it_cannot(void)

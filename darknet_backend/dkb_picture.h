@@ -1,0 +1,40 @@
+/* Pictures from files: JPEG by libjpeg-turbo, PNG by libpng, BMP.
+ *
+ * Threads: any. */
+#ifndef DKB_PICTURE_H
+#define DKB_PICTURE_H
+
+#include <stdint.h>
+
+#include "core/ll_status.h"
+
+/* 8-bit pixels, rows from the top, `channels` values a pixel: red, green, blue, or luminance. */
+struct dkb_picture {
+    int w;
+    int h;
+    int channels;
+    uint8_t *pixels;
+};
+
+/* Reads a file into a picture of 3 channels; transparency is dropped, not blended, as in Darknet.
+ * Sizes are checked from the file's header, before anything is decoded or allocated for it.
+ *
+ * Errors: LL_E_NOT_FOUND, LL_E_IO, LL_E_INVALID for what cannot be decoded, LL_E_EXHAUSTED above
+ * the limits on file size and pixels, LL_E_NO_MEMORY; `err` names the file. */
+LL_MUST_USE ll_status dkb_picture_load(const char *path, struct dkb_picture *out_picture,
+                                       struct ll_error *err);
+/* Takes zeroed pictures too. */
+void dkb_picture_finish(struct dkb_picture *picture);
+
+/* Another picture of the same size: its luminance, ITU-R BT.601 in 256ths, as Darknet's image
+ * reader computes it. `picture` has 3 channels. Errors: LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status dkb_picture_luminance(const struct dkb_picture *picture,
+                                            struct dkb_picture *out_luminance);
+
+/* Writes a picture of 3 channels as PNG to the file `path`, replacing it.
+ *
+ * Errors: LL_E_IO; `err` names the file. */
+LL_MUST_USE ll_status dkb_picture_write(const struct dkb_picture *picture, const char *path,
+                                        struct ll_error *err);
+
+#endif

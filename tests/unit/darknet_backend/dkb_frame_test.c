@@ -1,0 +1,90 @@
+#include "darknet_backend/dkb_frame.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/support/ll_test.h"
+
+static ll_status fit(const int sizes[4], dkb_fit how, struct dkb_frame *frame, struct ll_error *err)
+{
+    *frame = (struct dkb_frame){
+        .picture_w = sizes[0], .picture_h = sizes[1], .net_w = sizes[2], .net_h = sizes[3]};
+    return dkb_frame_fit(frame, how, err);
+}
+
+static void check(dkb_fit how, const int sizes[4], const struct dkb_frame *expected)
+{
+    struct dkb_frame frame;
+    CU_ASSERT_EQUAL_FATAL(fit(sizes, how, &frame, NULL), LL_OK);
+    CU_ASSERT_EQUAL(frame.scaled_w, expected->scaled_w);
+    CU_ASSERT_EQUAL(frame.scaled_h, expected->scaled_h);
+    CU_ASSERT_EQUAL(frame.left, expected->left);
+    CU_ASSERT_EQUAL(frame.top, expected->top);
+}
+
+static void test_letterbox(void)
+{
+    static const struct {
+        int sizes[4];
+        struct dkb_frame frame;
+    } cases[] = {
+        {{768, 576, 416, 416}, {.scaled_w = 416, .scaled_h = 312, .top = 52}},
+        {{576, 768, 416, 416}, {.scaled_w = 312, .scaled_h = 416, .left = 52}},
+        {{8, 4, 8, 4}, {.scaled_w = 8, .scaled_h = 4}},
+        {{77, 63, 128, 96}, {.scaled_w = 117, .scaled_h = 96, .left = 5.5}},
+        {{1, 1, 8, 8}, {.scaled_w = 8, .scaled_h = 8}},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        check(DKB_FIT_LETTERBOX, cases[i].sizes, &cases[i].frame);
+    }
+}
+
+static void test_crop(void)
+{
+    static const struct {
+        int sizes[4];
+        struct dkb_frame frame;
+    } cases[] = {
+        {{768, 576, 224, 224}, {.scaled_w = 341, .scaled_h = 256, .left = -58, .top = -16}},
+        {{8, 4, 2, 2}, {.scaled_w = 4, .scaled_h = 2, .left = -1}},
+        {{100, 400, 7, 14}, {.scaled_w = 8, .scaled_h = 32, .top = -9}},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        check(DKB_FIT_CROP, cases[i].sizes, &cases[i].frame);
+    }
+}
+
+static void test_frames_refused(void)
+{
+    static const struct {
+        int sizes[4];
+        dkb_fit how;
+        ll_status status;
+    } cases[] = {
+        {{40000, 1, 32, 32}, DKB_FIT_LETTERBOX, LL_E_INVALID},
+        {{1, 40000, 32, 32}, DKB_FIT_LETTERBOX, LL_E_INVALID},
+        {{60000, 1000, 60000, 60000}, DKB_FIT_LETTERBOX, LL_E_EXHAUSTED},
+        {{1 << 20, 1, 1 << 20, 1 << 20}, DKB_FIT_CROP, LL_E_EXHAUSTED},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct dkb_frame frame;
+        struct ll_error err = {""};
+        char size[32];
+        snprintf(size, sizeof(size), "%d x %d pixels", cases[i].sizes[0], cases[i].sizes[1]);
+        CU_ASSERT_EQUAL(fit(cases[i].sizes, cases[i].how, &frame, &err), cases[i].status);
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.text, size));
+    }
+}
+
+static void test_whole(void)
+{
+    struct dkb_frame frame = dkb_frame_whole(8, 4);
+    CU_ASSERT(frame.picture_w == 8 && frame.scaled_w == 8 && frame.net_w == 8 && frame.left == 0);
+    CU_ASSERT(frame.picture_h == 4 && frame.scaled_h == 4 && frame.net_h == 4 && frame.top == 0);
+}
+
+const char *const ll_test_suite = "dkb_frame";
+const struct ll_test ll_tests[] = {
+    LL_TEST(test_letterbox), LL_TEST(test_crop), LL_TEST(test_frames_refused),
+    LL_TEST(test_whole),     {NULL, NULL},
+};
