@@ -1,8 +1,9 @@
-/* Every allocation of the parser, the slicer and the loader may fail: they say so, give back what
- * they have (AddressSanitizer looks), and work once there is memory. */
+/* Every allocation of the parser, the slicer, the loader and the search for boxes may fail: they
+ * say so, give back what they have (AddressSanitizer looks), and work once there is memory. */
 #include <stdio.h>
 #include <string.h>
 
+#include "darknet_backend/dkb_boxes.h"
 #include "darknet_backend/dkb_model_file.h"
 #include "darknet_backend/dkb_network.h"
 #include "tests/support/ll_fail_alloc.h"
@@ -78,9 +79,34 @@ static void test_load_survives_lack_of_memory(void)
     CU_FAIL("more allocations than expected");
 }
 
+static void test_boxes_survive_lack_of_memory(void)
+{
+    struct ll_network *network = NULL;
+    CU_ASSERT_EQUAL_FATAL(parse(&network), LL_OK);
+    const struct dkb_boxes_config config = {.frame = dkb_frame_whole(2, 2)};
+    for (int count = 0; count < MOST_ALLOCATIONS; count++) {
+        struct dkb_boxes *boxes = NULL;
+        struct ll_error err = {""};
+        ll_fail_alloc_after(count);
+        ll_status status = dkb_boxes_create(network, &config, &boxes, &err);
+        if (!ll_fail_alloc_finish()) {
+            CU_ASSERT_EQUAL(status, LL_OK);
+            CU_ASSERT(count > 4);
+            dkb_boxes_destroy(boxes);
+            ll_network_unref(network);
+            return;
+        }
+        CU_ASSERT_EQUAL(status, LL_E_NO_MEMORY);
+        CU_ASSERT_PTR_NULL(boxes);
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "out of memory"));
+    }
+    CU_FAIL("more allocations than expected");
+}
+
 const char *const ll_test_suite = "dkb_memory";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_parse_survives_lack_of_memory),
     LL_TEST(test_load_survives_lack_of_memory),
+    LL_TEST(test_boxes_survive_lack_of_memory),
     {NULL, NULL},
 };

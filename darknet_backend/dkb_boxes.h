@@ -1,0 +1,70 @@
+/* Boxes around what a detector saw in a picture: from the outputs of yolo, region and detection
+ * layers, as Darknet's get_network_boxes (relative = 1) and do_nms_sort find them (2018-09:
+ * yolo_layer.c, region_layer.c, detection_layer.c, network.c, box.c), bit for bit, where the values
+ * are such that those are defined. Any other values (infinities, NaN) are harmless.
+ *
+ * Beside Darknet:
+ * - Outputs are not changed.
+ * - At most DKB_BOXES_MOST candidates, the most probable ones, come into question.
+ * - Where overlapping boxes of a class are equally probable, the first in the outputs stays;
+ * Darknet takes the one that its sorting by other classes left in front.
+ * - Darknet's detection layers speak about a picture that was stretched to the network's size;
+ *   here their boxes come back from whatever way the picture was fitted, as those of the others.
+ * - Boxes are cut off at the picture's borders, and those that have no area left are left out.
+ *
+ * Threads: one at a time. */
+#ifndef DKB_BOXES_H
+#define DKB_BOXES_H
+
+#include <stdint.h>
+
+#include "core/ll_engine.h"
+#include "core/ll_status.h"
+#include "darknet_backend/dkb_frame.h"
+#include "darknet_backend/dkb_input.h"
+
+enum { DKB_BOXES_MOST = 8192 };
+
+/* Darknet's own. */
+#define DKB_BOXES_THRESH 0.5F
+#define DKB_BOXES_NMS 0.45F
+
+struct dkb_box {
+    int class_index;
+    /* The class's name, or its number; valid until the next search. */
+    const char *label;
+    /* Objectness times the class's probability: above `thresh`. */
+    float p;
+    /* Pixels of the picture, from 0 to its size. */
+    float left, top, right, bottom;
+};
+
+struct dkb_boxes_config {
+    /* Less probable boxes are not told. */
+    float thresh;
+    /* Of two boxes of a class whose intersection is more than this part of their union, the less
+     * probable one is dropped. */
+    float nms;
+    struct dkb_frame frame;
+    /* NULL: numbers. Outlives the boxes. */
+    const struct dkb_labels *labels;
+};
+
+struct dkb_boxes;
+
+/* Memory for searches in the outputs of `network`, which it takes a reference to.
+ *
+ * Errors: LL_E_UNSUPPORTED where the network has no yolo, region or detection layer, or one from
+ * which Darknet would not get boxes; LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status dkb_boxes_create(struct ll_network *network,
+                                       const struct dkb_boxes_config *config,
+                                       struct dkb_boxes **out_boxes, struct ll_error *err);
+/* NULL is allowed. */
+void dkb_boxes_destroy(struct dkb_boxes *boxes);
+
+/* Searches the network's outputs, one behind the other in layer order
+ * (ll_table_network_outputs). Returns how many there are and where, the most probable first; valid
+ * until the next search. */
+int dkb_boxes_find(struct dkb_boxes *boxes, const float *outputs, const struct dkb_box **out_found);
+
+#endif
