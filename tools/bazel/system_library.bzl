@@ -3,6 +3,7 @@
 _BUILD = """
 cc_library(
     name = "{name}",
+    hdrs = glob(["include/**/*.h"]),
     includes = {includes},
     linkopts = {linkopts},
     visibility = ["//visibility:public"],
@@ -20,8 +21,8 @@ def _pkg_config(ctx, *flags):
     return [flag for flag in result.stdout.strip().split(" ") if flag]
 
 def _system_library_impl(ctx):
-    # Headers outside the compiler's own search path would need copying into the repository;
-    # Debian's are all below /usr/include, some in a folder of their own.
+    # Debian's headers are all below /usr/include, where the compiler looks by itself; some are in a
+    # folder of their own, which sandboxes see through a link in the repository.
     includes = []
     for flag in _pkg_config(ctx, "--cflags-only-I"):
         folder = flag[len("-I"):]

@@ -29,6 +29,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 # Third-party headers: the only folder that may include them.
 OWNERS = (
     (re.compile(r"(^|/)darknet\.h$|(^|/)dnnl[^/]*\.h$"), "darknet_backend"),
+    (re.compile(r"^ft2build\.h$|^freetype/"), "darknet_backend"),
     (re.compile(r"^grpc/(?!.*\.pb-c\.h$)"), "rpc"),
 )
 # Our folders: what each may include. A program's own files (its main, its options) may include
