@@ -2,6 +2,7 @@
 
 #include "core/ll_log.h"
 #include "core/ll_options.h"
+#include "darknet_backend/dkb_boxes.h"
 
 /* Keys above those that a program's own options use as letters; a program starts its own at 1. */
 enum {
@@ -16,6 +17,9 @@ enum {
     OPT_COMPUTE,
     OPT_NAMES,
     OPT_TOP,
+    OPT_THRESH,
+    OPT_NMS,
+    OPT_DRAW,
     OPT_JSON,
     OPT_LOG_LEVEL,
 };
@@ -41,6 +45,15 @@ static const struct argp_option option_list[] = {
     {"names", OPT_NAMES, "N", 0, "Names of the classes, one a line", 0},
     {"top", OPT_TOP, "K", 0, "How many of the best classes to print, from 0 to 1000 (default 5)",
      0},
+    {"thresh", OPT_THRESH, "P", 0,
+     "For networks that find boxes: tell of those that are more probable than P, from 0 to 1 "
+     "(default 0.5)",
+     0},
+    {"nms", OPT_NMS, "P", 0,
+     "Of two boxes of a class whose intersection is more than P of their union, drop the less "
+     "probable one; from 0 to 1 (default 0.45)",
+     0},
+    {"draw", OPT_DRAW, "F", 0, "Write the picture with the boxes drawn on it to F, as PNG", 0},
     {"json", OPT_JSON, "F", 0, "Write results as JSON lines to F; - is stdout", 0},
     {"log-level", OPT_LOG_LEVEL, "L", 0, "error, warn, info or debug (default info)", 0},
     {0},
@@ -55,6 +68,16 @@ static int parse_number(struct argp_state *state, const char *option, const char
         argp_error(state, "--%s: %s", option, err.text);
     }
     return (int)value;
+}
+
+static float parse_part(struct argp_state *state, const char *option, const char *text)
+{
+    struct ll_error err;
+    double value = 0;
+    if (ll_parse_double(text, 0, 1, &value, &err) != LL_OK) {
+        argp_error(state, "--%s: %s", option, err.text);
+    }
+    return (float)value;
 }
 
 static void parse_fit(struct argp_state *state, const char *text, dkb_fit *out_fit)
@@ -107,6 +130,9 @@ static bool take_text(int key, const char *arg, struct dkb_options *options)
     case OPT_NAMES:
         options->names = arg;
         return true;
+    case OPT_DRAW:
+        options->draw = arg;
+        return true;
     case OPT_JSON:
         options->json = arg;
         return true;
@@ -122,6 +148,9 @@ static void check(struct argp_state *state, const struct dkb_options *options)
     }
     if (!options->input.image == !options->input.input_f32) {
         argp_error(state, "one of --image and --input-f32 is needed, not both");
+    }
+    if (options->draw && !options->input.image) {
+        argp_error(state, "--draw: raw input is no picture to draw on: give --image");
     }
     struct ll_error err;
     struct ll_engine *engine = NULL;
@@ -144,6 +173,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         *options = (struct dkb_options){
             .engine = {.name = "onednn", .threads = 1},
             .top = 5,
+            .thresh = DKB_BOXES_THRESH,
+            .nms = DKB_BOXES_NMS,
         };
         return 0;
     case OPT_FIT:
@@ -157,6 +188,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_TOP:
         options->top = parse_number(state, "top", arg, 0, TOP_MAX);
+        return 0;
+    case OPT_THRESH:
+        options->thresh = parse_part(state, "thresh", arg);
+        return 0;
+    case OPT_NMS:
+        options->nms = parse_part(state, "nms", arg);
         return 0;
     case OPT_LOG_LEVEL:
         parse_log_level(state, arg);

@@ -1,5 +1,6 @@
 /* The command line options that all programs share which run a model on one input: --cfg --weights
- * --engine --threads --names --top --json --image --input-f32 --output-f32 --fit --log-level.
+ * --engine --threads --names --top --json --image --input-f32 --output-f32 --fit --thresh --nms
+ * --draw --log-level.
  *
  * A program has `dkb_options_argp` among its argp children and hands it the struct at ARGP_KEY_INIT
  * (`state->child_inputs[n] = &options.model`). A bad value ends the program as argp_error does:
@@ -27,6 +28,11 @@ struct dkb_options {
     const char *output_f32;
     /* Default 5. */
     int top;
+    /* For networks that find boxes (dkb_boxes.h), from 0 to 1; Darknet's defaults. */
+    float thresh;
+    float nms;
+    /* A PNG file to draw boxes into, or NULL; there is an image then. */
+    const char *draw;
 };
 
 /* Its input is a struct dkb_options, which it fills with the defaults first. --log-level acts at

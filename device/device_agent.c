@@ -15,7 +15,6 @@ struct device_agent {
     struct device_session *session;
     struct device_querier querier;
     struct device_query_result last;
-    struct device_top *top;
     int64_t start_ns;
     /* Guards what is below. */
     struct ll_mutex lock;
@@ -129,8 +128,7 @@ ll_status device_agent_create(const struct device_agent_config *config,
     };
     ll_status status = device_local_create(&local, &agent->local, err);
     if (status == LL_OK) {
-        agent->top = calloc((size_t)config->top + 1, sizeof(*agent->top));
-        status = agent->top ? create_session(agent) : LL_E_NO_MEMORY;
+        status = create_session(agent);
         if (status != LL_OK) {
             status = ll_fail(err, status, "out of memory");
         }
@@ -160,7 +158,6 @@ void device_agent_destroy(struct device_agent *agent)
     device_session_destroy(agent->session);
     device_local_destroy(agent->local);
     device_query_result_finish(&agent->last);
-    free(agent->top);
     ll_cond_finish(&agent->changed);
     ll_mutex_finish(&agent->lock);
     free(agent);
@@ -251,11 +248,9 @@ static ll_status run_query(struct device_agent *agent, int64_t id, struct ll_err
     ll_mutex_unlock(&agent->lock);
     device_query_result_finish(&agent->last);
     agent->last = result;
-    /* A classifier has one output; of several, the last is shown. */
-    const float *values = result.outputs + (result.output_floats - result.last_floats);
-    int count = agent->config.find_top(agent->config.owner, values, result.last_floats,
-                                       agent->config.top, agent->top);
-    device_report_query(agent->config.report, id, &result, agent->top, count);
+    struct device_view view = {0};
+    agent->config.look(agent->config.owner, &result, &view);
+    device_report_query(agent->config.report, id, &result, &view);
     return LL_OK;
 }
 

@@ -46,11 +46,10 @@ struct device_agent_config {
     int cut_first;
     int cut_end;
     int64_t deadline_ns;
-    /* How many of an output's best values a query shows, and who finds them: fills in `out_top`
-     * (labels live until the next call) and returns how many. */
-    int top;
-    int (*find_top)(void *owner, const float *values, int64_t floats, int k,
-                    struct device_top *out_top);
+    /* Finds what a query shows of its outputs; what `out_view` points at lives until the next call.
+     */
+    void (*look)(void *owner, const struct device_query_result *result,
+                 struct device_view *out_view);
     void *owner;
     struct device_report *report;
 };

@@ -14,6 +14,7 @@
 #include "core/ll_clock.h"
 #include "core/ll_options.h"
 #include "core/ll_sync.h"
+#include "darknet_backend/dkb_detect.h"
 #include "darknet_backend/dkb_engine.h"
 #include "darknet_backend/dkb_model_file.h"
 #include "device/device_agent.h"
@@ -31,8 +32,12 @@ struct agent_program {
     struct device_model model;
     struct ll_buf *input;
     struct dkb_labels labels;
-    struct dkb_top *top;
+    /* What a query shows: best values, or boxes. */
+    struct dkb_top *best;
+    struct device_top *top;
     char (*label_scratch)[DKB_LABEL_SCRATCH_BYTES];
+    struct dkb_detect detect;
+    struct device_box *boxes;
     FILE *json;
     struct device_report *report;
     struct device_agent *agent;
@@ -45,19 +50,43 @@ struct agent_program {
     bool is_usage_error;
 };
 
-static int find_top(void *owner, const float *values, int64_t floats, int k,
-                    struct device_top *out_top)
+/* A classifier has one output; of several, the last is shown. */
+static void look_at_top(struct agent_program *program, const struct device_query_result *result,
+                        struct device_view *view)
 {
-    struct agent_program *program = owner;
-    int count = dkb_top_k(values, floats, k, program->top);
+    const float *values = result->outputs + (result->output_floats - result->last_floats);
+    int count = dkb_top_k(values, result->last_floats, program->options.model.top, program->best);
     for (int i = 0; i < count; i++) {
-        out_top[i] = (struct device_top){
-            .label = dkb_label(&program->labels, floats, program->top[i].index,
+        program->top[i] = (struct device_top){
+            .label = dkb_label(&program->labels, result->last_floats, program->best[i].index,
                                program->label_scratch[i]),
-            .value = program->top[i].value,
+            .value = program->best[i].value,
         };
     }
-    return count;
+    view->top = program->top;
+    view->top_count = count;
+}
+
+static void look(void *owner, const struct device_query_result *result,
+                 struct device_view *out_view)
+{
+    struct agent_program *program = owner;
+    look_at_top(program, result, out_view);
+    out_view->has_boxes = program->detect.boxes != NULL;
+    const struct dkb_box *found = NULL;
+    int count = dkb_detect_find(&program->detect, result->outputs, &found);
+    for (int i = 0; i < count; i++) {
+        program->boxes[i] = (struct device_box){
+            .label = found[i].label,
+            .p = found[i].p,
+            .left = found[i].left,
+            .top = found[i].top,
+            .right = found[i].right,
+            .bottom = found[i].bottom,
+        };
+    }
+    out_view->boxes = program->boxes;
+    out_view->box_count = count;
 }
 
 static void free_input(void *arg, void *data, size_t bytes)
@@ -79,6 +108,8 @@ static ll_status load_input(struct agent_program *program, struct ll_error *err)
                          &program->input);
     if (status == LL_OK) {
         image.data = NULL;
+        status = dkb_detect_init(&program->detect, &program->options.model, program->file.network,
+                                 &image, &program->labels, err);
     } else {
         status = ll_fail(err, status, "out of memory");
     }
@@ -126,6 +157,17 @@ static ll_status open_json(struct agent_program *program, struct ll_error *err)
     return LL_OK;
 }
 
+static bool allocate_view(struct agent_program *program)
+{
+    size_t top = (size_t)program->options.model.top + 1;
+    size_t boxes = program->detect.boxes ? DKB_BOXES_MOST : 1;
+    program->best = calloc(top, sizeof(*program->best));
+    program->top = calloc(top, sizeof(*program->top));
+    program->label_scratch = calloc(top, sizeof(*program->label_scratch));
+    program->boxes = calloc(boxes, sizeof(*program->boxes));
+    return program->best && program->top && program->label_scratch && program->boxes;
+}
+
 static ll_status create_agent(struct agent_program *program, struct ll_error *err)
 {
     const struct device_options *options = &program->options;
@@ -137,11 +179,7 @@ static ll_status create_agent(struct agent_program *program, struct ll_error *er
         .layer_count = program->model.table->layer_count,
         .terms = options->terms,
     };
-    size_t top = (size_t)options->model.top + 1;
-    program->top = calloc(top, sizeof(*program->top));
-    program->label_scratch = calloc(top, sizeof(*program->label_scratch));
-    if (!program->top || !program->label_scratch ||
-        device_report_create(&report, &program->report) != LL_OK) {
+    if (!allocate_view(program) || device_report_create(&report, &program->report) != LL_OK) {
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
     }
     struct device_agent_config config = {
@@ -160,8 +198,7 @@ static ll_status create_agent(struct agent_program *program, struct ll_error *er
         .cut_first = options->cut_first,
         .cut_end = options->cut_end,
         .deadline_ns = options->deadline_ns,
-        .top = options->model.top,
-        .find_top = find_top,
+        .look = look,
         .owner = program,
         .report = program->report,
     };
@@ -193,8 +230,11 @@ static void finish(struct agent_program *program)
     if (program->json && program->json != stdout) {
         fclose(program->json);
     }
+    free(program->boxes);
     free(program->label_scratch);
     free(program->top);
+    free(program->best);
+    dkb_detect_finish(&program->detect);
     dkb_labels_finish(&program->labels);
     ll_buf_unref(program->input);
     ll_plan_finish(&program->plan);
@@ -246,7 +286,11 @@ static ll_status write_output(struct agent_program *program, struct ll_error *er
     int64_t floats = 0;
     const float *data = device_agent_outputs(program->agent, &floats);
     const char *path = program->options.model.output_f32;
-    return path && data ? dkb_output_write(path, data, floats, err) : LL_OK;
+    ll_status status = LL_OK;
+    if (data && path) {
+        status = dkb_output_write(path, data, floats, err);
+    }
+    return data && status == LL_OK ? dkb_detect_draw(&program->detect, data, err) : status;
 }
 
 /* Signals wait for signalfd on all threads, since they inherit the mask. */

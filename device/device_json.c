@@ -105,9 +105,41 @@ static struct json_object *new_top(const struct device_top *top, int count)
     return list;
 }
 
+/* {"label":, "p":, "left":, "top":, "right":, "bottom":} */
+static struct json_object *new_box(const struct device_box *box)
+{
+    struct json_line line = {.object = json_object_new_object()};
+    line.is_ok = line.object != NULL;
+    line_add(&line, "label", json_object_new_string(box->label));
+    line_number(&line, "p", (double)box->p);
+    line_number(&line, "left", (double)box->left);
+    line_number(&line, "top", (double)box->top);
+    line_number(&line, "right", (double)box->right);
+    line_number(&line, "bottom", (double)box->bottom);
+    if (!line.is_ok) {
+        json_object_put(line.object);
+        return NULL;
+    }
+    return line.object;
+}
+
+static struct json_object *new_boxes(const struct device_box *boxes, int count)
+{
+    struct json_object *list = json_object_new_array();
+    for (int i = 0; list && i < count; i++) {
+        struct json_object *box = new_box(&boxes[i]);
+        if (!box || json_object_array_add(list, box) != 0) {
+            json_object_put(box);
+            json_object_put(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
 ll_status device_json_query(const struct device_json *json, int64_t id,
-                            const struct device_query_result *result, const struct device_top *top,
-                            int top_count)
+                            const struct device_query_result *result,
+                            const struct device_view *view)
 {
     struct json_line line;
     line_begin(&line, "query");
@@ -126,7 +158,10 @@ ll_status device_json_query(const struct device_json *json, int64_t id,
     } else if (line.is_ok) {
         line.is_ok = json_object_object_add(line.object, "fallback", NULL) == 0;
     }
-    line_add(&line, "top", new_top(top, top_count));
+    line_add(&line, "top", new_top(view->top, view->top_count));
+    if (view->has_boxes) {
+        line_add(&line, "boxes", new_boxes(view->boxes, view->box_count));
+    }
     if (result->is_interrupted) {
         line_add(&line, "interrupted", json_object_new_boolean(1));
     }

@@ -5,6 +5,7 @@
 #ifndef DEVICE_JSON_H
 #define DEVICE_JSON_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -26,6 +27,23 @@ struct device_top {
     float value;
 };
 
+/* What the network saw in the picture, and where, in the picture's pixels. */
+struct device_box {
+    const char *label;
+    float p;
+    float left, top, right, bottom;
+};
+
+/* What is shown of a query's outputs. */
+struct device_view {
+    const struct device_top *top;
+    int top_count;
+    /* Whether the network finds boxes; they come before the best values then. */
+    bool has_boxes;
+    const struct device_box *boxes;
+    int box_count;
+};
+
 struct device_json {
     FILE *file;
     /* Times count from here. */
@@ -37,7 +55,7 @@ struct device_json {
 /* Each writes one line and flushes it. Errors: LL_E_NO_MEMORY, LL_E_IO. */
 LL_MUST_USE ll_status device_json_query(const struct device_json *json, int64_t id,
                                         const struct device_query_result *result,
-                                        const struct device_top *top, int top_count);
+                                        const struct device_view *view);
 LL_MUST_USE ll_status device_json_ready(const struct device_json *json, int64_t at_ns,
                                         const struct device_creation *creation);
 LL_MUST_USE ll_status device_json_upload(const struct device_json *json,

@@ -12,7 +12,9 @@ enum {
     REPORT_BAR_CELLS = 24,
     REPORT_LINE_BYTES = 1024,
     REPORT_TOP = 64,
-    REPORT_LABEL_BYTES = 128,
+    /* Boxes that a query's line names. */
+    REPORT_NAMED = 3,
+    REPORT_SHOWN_BYTES = 256,
     /* Plain lines come at every tenth of the upload. */
     REPORT_STEPS = 10,
 };
@@ -38,9 +40,11 @@ struct device_report {
     bool has_rate;
     int64_t queries, lost, fallbacks;
     int64_t first_latency_ns, last_latency_ns;
-    int top_count;
-    char top_labels[REPORT_TOP][REPORT_LABEL_BYTES];
-    float top_values[REPORT_TOP];
+    /* Of the last query, to be shown at the end: boxes, or best values. */
+    bool has_boxes;
+    int shown_count;
+    int left_out;
+    char shown[REPORT_TOP][REPORT_SHOWN_BYTES];
 };
 
 ll_status device_report_create(const struct device_report_config *config,
@@ -251,14 +255,44 @@ void device_report_upload(struct device_report *report, const struct device_uplo
 
 /* ---- Queries ---- */
 
-static void keep_top_locked(struct device_report *report, const struct device_top *top, int count)
+static void keep_view_locked(struct device_report *report, const struct device_view *view)
     LL_REQUIRES(report->lock)
 {
-    report->top_count = count < REPORT_TOP ? count : REPORT_TOP;
-    for (int i = 0; i < report->top_count; i++) {
-        snprintf(report->top_labels[i], REPORT_LABEL_BYTES, "%s", top[i].label);
-        report->top_values[i] = top[i].value;
+    int count = view->has_boxes ? view->box_count : view->top_count;
+    report->has_boxes = view->has_boxes;
+    report->shown_count = count < REPORT_TOP ? count : REPORT_TOP;
+    report->left_out = count - report->shown_count;
+    for (int i = 0; i < report->shown_count; i++) {
+        if (view->has_boxes) {
+            const struct device_box *box = &view->boxes[i];
+            snprintf(report->shown[i], REPORT_SHOWN_BYTES,
+                     "%5.1f%%  %.100s  left %.0f, top %.0f, right %.0f, bottom %.0f",
+                     100 * (double)box->p, box->label, (double)box->left, (double)box->top,
+                     (double)box->right, (double)box->bottom);
+        } else {
+            snprintf(report->shown[i], REPORT_SHOWN_BYTES, "%9.6f  %s", (double)view->top[i].value,
+                     view->top[i].label);
+        }
     }
+}
+
+/* "  3 boxes: dog 82%, bicycle 77%, truck 65%"; nothing where the network finds none at all. */
+static const char *boxes_text(const struct device_view *view, char *text, size_t bytes)
+{
+    text[0] = '\0';
+    if (!view->has_boxes) {
+        return text;
+    }
+    int used =
+        snprintf(text, bytes, "  %d box%s", view->box_count, view->box_count == 1 ? "" : "es");
+    for (int i = 0; i < view->box_count && i < REPORT_NAMED && (size_t)used < bytes; i++) {
+        used += snprintf(text + used, bytes - (size_t)used, "%s%.40s %.0f%%", i == 0 ? ": " : ", ",
+                         view->boxes[i].label, 100 * (double)view->boxes[i].p);
+    }
+    if (view->box_count > REPORT_NAMED && (size_t)used < bytes) {
+        snprintf(text + used, bytes - (size_t)used, ", ...");
+    }
+    return text;
 }
 
 /* Which layers the device ran: all but [first, end). */
@@ -280,11 +314,11 @@ static void device_part(const struct device_query_result *result, int layers, ch
 }
 
 void device_report_query(struct device_report *report, int64_t id,
-                         const struct device_query_result *result, const struct device_top *top,
-                         int top_count)
+                         const struct device_query_result *result, const struct device_view *view)
 {
     char device[96];
     char edge[96] = "";
+    char boxes[256];
     char terms[128];
     int layers = report->config.layer_count;
     bool ran_remote = result->end > result->first;
@@ -305,14 +339,15 @@ void device_report_query(struct device_report *report, int64_t id,
             report->first_latency_ns = result->latency_ns;
         }
         report->last_latency_ns = result->latency_ns;
-        keep_top_locked(report, top, top_count);
-        print_locked(report, "query %-4lld %9.1f ms  %s %.1f ms%s  network %.1f ms%s%s%s%s",
+        keep_view_locked(report, view);
+        print_locked(report, "query %-4lld %9.1f ms  %s %.1f ms%s  network %.1f ms%s%s%s%s%s",
                      (long long)id, ll_clock_ms(result->latency_ns), device,
                      ll_clock_ms(result->device_ns), edge, ll_clock_ms(result->network_ns),
+                     boxes_text(view, boxes, sizeof(boxes)),
                      fell_back ? "  on the device alone: " : "", result->fallback.text,
                      result->is_interrupted ? "  (interrupted)" : "", terms);
         if (report->config.json) {
-            note_json_locked(report, device_json_query(&report->json, id, result, top, top_count));
+            note_json_locked(report, device_json_query(&report->json, id, result, view));
         }
     }
     ll_mutex_unlock(&report->lock);
@@ -334,8 +369,11 @@ void device_report_lost(struct device_report *report, int64_t id, const char *re
 static void print_end_locked(struct device_report *report) LL_REQUIRES(report->lock)
 {
     char terms[128];
-    for (int i = 0; i < report->top_count; i++) {
-        print_locked(report, "%9.6f  %s", (double)report->top_values[i], report->top_labels[i]);
+    for (int i = 0; i < report->shown_count; i++) {
+        print_locked(report, "%s", report->shown[i]);
+    }
+    if (report->has_boxes && report->left_out > 0) {
+        print_locked(report, "and %d more", report->left_out);
     }
     terms_text(&report->config.terms, true, true, terms, sizeof(terms));
     if (report->queries == report->lost) {

@@ -37,13 +37,12 @@ void device_report_progress(struct device_report *report, const struct device_pr
 void device_report_ready(struct device_report *report, const struct device_creation *creation);
 void device_report_upload(struct device_report *report, const struct device_uploaded *uploaded);
 void device_report_query(struct device_report *report, int64_t id,
-                         const struct device_query_result *result, const struct device_top *top,
-                         int top_count);
+                         const struct device_query_result *result, const struct device_view *view);
 /* A query that the device itself could not finish. */
 void device_report_lost(struct device_report *report, int64_t id, const char *reason);
 
-/* The last query's best values, counts, and the JSON's last line. Nothing comes after it; a second
- * call does nothing. Returns the first error of writing JSON. */
+/* The last query's boxes or best values, counts, and the JSON's last line. Nothing comes after it;
+ * a second call does nothing. Returns the first error of writing JSON. */
 LL_MUST_USE ll_status device_report_end(struct device_report *report);
 
 #endif

@@ -1,4 +1,4 @@
-/* Runs a model on one input and prints the best classes. */
+/* Runs a model on one input and prints the best classes, or the boxes of what it saw. */
 #include <argp.h>
 #include <json-c/json.h>
 #include <math.h>
@@ -13,6 +13,7 @@
 #include "core/ll_options.h"
 #include "core/ll_sync.h"
 #include "core/ll_version.h"
+#include "darknet_backend/dkb_detect.h"
 #include "darknet_backend/dkb_engine.h"
 #include "darknet_backend/dkb_input.h"
 #include "darknet_backend/dkb_model_file.h"
@@ -34,11 +35,14 @@ static const struct argp_option option_list[] = {
 
 static const char doc[] =
     "Runs a Darknet model on one input and prints the best of its output values with their "
-    "classes' names."
+    "classes' names; for a network with yolo, region or detection layers, the boxes that it finds, "
+    "in pixels of the picture."
     "\vThe --json object is {\"event\":\"infer\",\"create_ms\":,\"create_cpu_ms\":,\"ms\":[K run "
     "times],\"top\":[[label,value],...]}: creation without reading files, as elapsed and as "
-    "processor time. A network with several outputs counts its values through all of them, in "
-    "layer order; where there are more values than names, numbers stand for the names.\n\n"
+    "processor time. Where the network finds boxes, \"boxes\":[{\"label\":,\"p\":,\"left\":,"
+    "\"top\":,\"right\":,\"bottom\":},...] follows. A network with several outputs counts its "
+    "values through all of them, in layer order; where there are more values than names, numbers "
+    "stand for the names.\n\n"
     "Exit status: 0 success, 1 failure, 2 wrong options.";
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -78,6 +82,9 @@ struct inference {
     int64_t floats;
     struct dkb_top *top;
     int top_count;
+    struct dkb_detect detect;
+    const struct dkb_box *boxes;
+    int box_count;
     int64_t create_ns;
     int64_t create_cpu_ns;
     int64_t *run_ns;
@@ -89,6 +96,7 @@ static void inference_finish(struct inference *inference)
     ll_engine_model_destroy(inference->model);
     ll_engine_destroy(inference->engine);
     ll_names_finish(&inference->names);
+    dkb_detect_finish(&inference->detect);
     dkb_labels_finish(&inference->labels);
     dkb_model_file_finish(&inference->file);
     dkb_image_finish(&inference->input);
@@ -109,6 +117,11 @@ static ll_status load(struct inference *inference, struct ll_error *err)
         status = dkb_input_load(&options->input, &inference->file.network->table, &inference->input,
                                 err);
     }
+    if (status == LL_OK) {
+        status = dkb_detect_init(&inference->detect, options, inference->file.network,
+                                 &inference->input, &inference->labels, err);
+    }
+    dkb_picture_finish(&inference->input.picture);
     return status;
 }
 
@@ -189,6 +202,8 @@ static ll_status run(struct inference *inference, struct ll_error *err)
     }
     inference->top_count = dkb_top_k(inference->values, inference->floats,
                                      inference->options->model.top, inference->top);
+    inference->box_count =
+        dkb_detect_find(&inference->detect, inference->values, &inference->boxes);
     return LL_OK;
 }
 
@@ -203,6 +218,24 @@ static void print_top(const struct inference *inference)
         char scratch[DKB_LABEL_SCRATCH_BYTES];
         printf("%9.6f  %s\n", (double)inference->top[i].value, label(inference, i, scratch));
     }
+}
+
+static void print_boxes(const struct inference *inference)
+{
+    for (int i = 0; i < inference->box_count; i++) {
+        const struct dkb_box *box = &inference->boxes[i];
+        printf("%5.1f%%  %s  left %.0f, top %.0f, right %.0f, bottom %.0f\n", 100 * (double)box->p,
+               box->label, (double)box->left, (double)box->top, (double)box->right,
+               (double)box->bottom);
+    }
+    if (inference->box_count == 0) {
+        printf("no box is more probable than %g%%\n",
+               100 * (double)inference->options->model.thresh);
+    }
+}
+
+static void print_times(const struct inference *inference)
+{
     int64_t best_ns = inference->run_ns[0];
     for (int i = 1; i < inference->options->repeat; i++) {
         best_ns = inference->run_ns[i] < best_ns ? inference->run_ns[i] : best_ns;
@@ -217,6 +250,31 @@ static void print_top(const struct inference *inference)
 static struct json_object *json_number(double value)
 {
     return isfinite(value) ? json_object_new_double(value) : NULL;
+}
+
+/* Nine digits tell every float from its neighbours. */
+static struct json_object *json_float(float value)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%.9g", (double)value);
+    return isfinite(value) ? json_object_new_double_s((double)value, text) : NULL;
+}
+
+static struct json_object *boxes_to_json(const struct inference *inference)
+{
+    struct json_object *list = json_object_new_array();
+    for (int i = 0; i < inference->box_count; i++) {
+        const struct dkb_box *box = &inference->boxes[i];
+        struct json_object *entry = json_object_new_object();
+        json_object_object_add(entry, "label", json_object_new_string(box->label));
+        json_object_object_add(entry, "p", json_float(box->p));
+        json_object_object_add(entry, "left", json_float(box->left));
+        json_object_object_add(entry, "top", json_float(box->top));
+        json_object_object_add(entry, "right", json_float(box->right));
+        json_object_object_add(entry, "bottom", json_float(box->bottom));
+        json_object_array_add(list, entry);
+    }
+    return list;
 }
 
 static struct json_object *to_json(const struct inference *inference)
@@ -240,6 +298,9 @@ static struct json_object *to_json(const struct inference *inference)
         json_object_array_add(top, entry);
     }
     json_object_object_add(object, "top", top);
+    if (inference->detect.boxes) {
+        json_object_object_add(object, "boxes", boxes_to_json(inference));
+    }
     return object;
 }
 
@@ -259,12 +320,17 @@ static ll_status write_json(const struct inference *inference, const char *path,
     return ok ? LL_OK : ll_fail(err, LL_E_IO, "%s: cannot be written", path);
 }
 
-static ll_status report(const struct inference *inference, struct ll_error *err)
+static ll_status report(struct inference *inference, struct ll_error *err)
 {
     const struct dkb_options *options = &inference->options->model;
     ll_status status = LL_OK;
     if (!options->json || strcmp(options->json, "-") != 0) {
-        print_top(inference);
+        if (inference->detect.boxes) {
+            print_boxes(inference);
+        } else {
+            print_top(inference);
+        }
+        print_times(inference);
     }
     if (options->json) {
         status = write_json(inference, options->json, err);
@@ -272,7 +338,7 @@ static ll_status report(const struct inference *inference, struct ll_error *err)
     if (status == LL_OK && options->output_f32) {
         status = dkb_output_write(options->output_f32, inference->values, inference->floats, err);
     }
-    return status;
+    return status == LL_OK ? dkb_detect_draw(&inference->detect, inference->values, err) : status;
 }
 
 static ll_status infer(struct inference *inference, struct ll_error *err)

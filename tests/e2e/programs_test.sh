@@ -2,10 +2,10 @@
 # Server and agent as programs: a run from beginning to end, a second one, a server that goes and comes
 # back, signals.
 #
-# usage: programs_test.sh SERVER AGENT INFER CHECK_RUN FASHION_CFG FASHION_WEIGHTS TEST200
+# usage: programs_test.sh SERVER AGENT INFER MAKE_WEIGHTS CHECK_RUN FASHION_CFG FASHION_WEIGHTS TEST200 PHOTO
 set -euo pipefail
-server=$(realpath "$1") agent=$(realpath "$2") infer=$(realpath "$3") check=$(realpath "$4")
-cfg=$(realpath "$5") weights=$(realpath "$6") images=$(realpath "$7")
+server=$(realpath "$1") agent=$(realpath "$2") infer=$(realpath "$3") make_weights=$(realpath "$4")
+check=$(realpath "$5") cfg=$(realpath "$6") weights=$(realpath "$7") images=$(realpath "$8") photo=$(realpath "$9")
 
 work=$(mktemp -d)
 cd "$work"
@@ -77,6 +77,46 @@ passed "a second run that has nothing to upload"
 cmp local.f32 edge.f32 || fail "the answer with a cut is another one"
 [ "$(grep -c '"first":5,"end":13' run.json)" = 3 ] || fail "the cut was not kept"
 passed "a fixed cut"
+
+# Boxes in what the edge computed: two detectors, of which the first is an early output.
+cat >boxes.cfg <<'CFG'
+[net]
+width=64
+height=64
+channels=3
+[convolutional]
+filters=27
+size=3
+stride=8
+pad=1
+activation=linear
+[yolo]
+mask=0,1,2
+anchors=10,14, 23,27, 37,58
+num=3
+classes=4
+[route]
+layers=0
+[convolutional]
+filters=27
+size=1
+activation=linear
+[yolo]
+mask=0,1,2
+anchors=10,14, 23,27, 37,58
+num=3
+classes=4
+CFG
+"$make_weights" --cfg boxes.cfg --out boxes.weights --seed 5 >/dev/null
+boxes=(--cfg boxes.cfg --weights boxes.weights --image "$photo" --thresh 0.3)
+"$infer" "${boxes[@]}" --draw local.png --json local.json >/dev/null
+"$agent" --edge "127.0.0.1:$port" "${boxes[@]}" --cut 0:5 --repeat 2 --draw edge.png --json run.json >agent.log 2>&1 ||
+    fail "the agent ended with status $?"
+[ "$(grep -c '"first":0,"end":5' run.json)" = 2 ] || fail "the edge did not compute the boxes"
+grep -o '"boxes":\[{.*}\]' local.json >local.boxes || fail "no boxes"
+[ "$(grep -c -F "$(cat local.boxes)" run.json)" = 2 ] || fail "the edge's boxes are other ones"
+cmp local.png edge.png || fail "the drawn picture is another one"
+passed "boxes of what the edge computed"
 
 # The server goes while queries run, and comes back where it was. What is awaited must not stand in
 # files of the run before.

@@ -44,18 +44,19 @@ static size_t text_bytes;
 static size_t json_bytes;
 static struct ll_error err;
 
-/* Position and value of the k first values. */
-static int first_values(void *owner, const float *values, int64_t floats, int k,
-                        struct device_top *out_top)
+/* Position and value of the two first values. */
+static void look(void *owner, const struct device_query_result *result,
+                 struct device_view *out_view)
 {
-    static char labels[8][32];
-    int count = 0;
-    for (; count < k && count < floats && count < 8; count++) {
-        snprintf(labels[count], sizeof(labels[count]), "\x1b[2Jv%d", count);
-        out_top[count] = (struct device_top){.label = labels[count], .value = values[count]};
+    static char labels[2][32];
+    static struct device_top top[2];
+    for (int i = 0; i < 2 && i < result->output_floats; i++) {
+        snprintf(labels[i], sizeof(labels[i]), "\x1b[2Jv%d", i);
+        top[i] = (struct device_top){.label = labels[i], .value = result->outputs[i]};
     }
     CU_ASSERT_PTR_EQUAL(owner, &fake);
-    return count;
+    out_view->top = top;
+    out_view->top_count = 2;
 }
 
 static void begin(bool has_edge, bool is_terminal)
@@ -95,8 +96,7 @@ static void begin(bool has_edge, bool is_terminal)
         .until = DEVICE_UNTIL_UPLOADED,
         .count = 3,
         .cut_end = -1,
-        .top = 2,
-        .find_top = first_values,
+        .look = look,
         .owner = &fake,
         .report = report,
     };
@@ -322,10 +322,11 @@ static void test_numbers_that_json_has_not_become_null(void)
         .file = json_file, .origin_ns = 0, .layer_count = LAYERS, .terms = {.slowdown = 1}};
     struct device_query_result result = {.issued_ns = 1500000};
     struct device_top top[] = {{"a \"b\"\n", 0.25F}, {"n", 0.0F / 0.0F}, {"i", 1e38F * 10}};
-    CU_ASSERT_EQUAL(device_json_query(&out, 7, &result, top, 3), LL_OK);
+    struct device_view view = {.top = top, .top_count = 3};
+    CU_ASSERT_EQUAL(device_json_query(&out, 7, &result, &view), LL_OK);
     CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"issued_ms\":1.500,"));
     CU_ASSERT_PTR_NOT_NULL(
-        strstr(json, "\"top\":[[\"a \\\"b\\\"\\n\",0.25],[\"n\",null],[\"i\",null]]"));
+        strstr(json, "\"top\":[[\"a \\\"b\\\"\\n\",0.25],[\"n\",null],[\"i\",null]]}"));
     CU_ASSERT_EQUAL(count_events("query"), 1);
     end();
 }
