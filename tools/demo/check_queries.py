@@ -4,7 +4,7 @@
 usage: check_queries.py --json FILE --local FILE [--slowdown X]
 
 FILE is what device/agent wrote with --json, LOCAL what tools/infer wrote. Exit status 1 where one query's
-classes are others, in another order, or differ by more than 1e-4 of the largest value, where a query was lost, where the
+classes or boxes are others, in another order, or differ by more than 1e-4 of the largest value, where a query was lost, where the
 whole model never became ready, or where the last query did not use the edge. (A query that the edge was too slow for is
 finished on the device: that is told, and no failure.)
 """
@@ -22,16 +22,28 @@ def read_events(path):
         return [json.loads(line) for line in file if line.strip()]
 
 
-def rounded(top):
-    """Values as the f32 that they are: programs write them with different numbers of digits."""
-    return [(label, struct.unpack("f", struct.pack("f", value))[0]) for label, value in top]
+def rounded(values):
+    """The f32 that they are: programs write them with different numbers of digits."""
+    return [struct.unpack("f", struct.pack("f", value))[0] for value in values]
 
 
-def difference(top, local):
-    """The largest difference of the values relative to the largest; None where the classes differ."""
-    if not local or [label for label, _ in top] != [label for label, _ in local]:
+def answer(event):
+    """The labels, and lists of values, each to be compared in itself."""
+    if "boxes" in event:
+        boxes = event["boxes"]
+        sides = [box[side] for box in boxes for side in ("left", "top", "right", "bottom")]
+        return [box["label"] for box in boxes], [rounded(box["p"] for box in boxes), rounded(sides)]
+    return [label for label, _ in event["top"]], [rounded(value for _, value in event["top"])]
+
+
+def difference(event, local):
+    """The largest difference of the values relative to the largest; None where the labels differ."""
+    labels, values = answer(event)
+    local_labels, local_values = answer(local)
+    if not labels or labels != local_labels:
         return None
-    return max(abs(p - q) for (_, p), (_, q) in zip(top, local)) / max(abs(q) for _, q in local)
+    return max(max(abs(p - q) for p, q in zip(ours, theirs)) / max(abs(q) for q in theirs)
+               for ours, theirs in zip(values, local_values))
 
 
 def main():
@@ -48,9 +60,9 @@ def main():
     wrong = []
     largest = 0.0
     for query in queries:
-        found = difference(rounded(query["top"]), rounded(local["top"]))
+        found = difference(query, local)
         if found is None or found > TOLERANCE:
-            wrong.append(f"query {query['id']}: {query['top']}, on the device alone: {local['top']}")
+            wrong.append(f"query {query['id']}: {answer(query)}, on the device alone: {answer(local)}")
         else:
             largest = max(largest, found)
     if not queries or not upload or not summary:
@@ -65,7 +77,8 @@ def main():
         return 1
     alone = sorted(local["ms"])[len(local["ms"]) // 2] * options.slowdown
     after = sorted(q["latency_ms"] for q in queries if q["issued_ms"] >= upload["ready_ms"])
-    print(f"{len(queries)} queries, all with the same {len(local['top'])} classes as the device alone"
+    what = "boxes" if "boxes" in local else "classes"
+    print(f"{len(queries)} queries, all with the same {len(answer(local)[0])} {what} as the device alone"
           + (", bit for bit" if largest == 0.0 else f" (values within {largest:.1e})"))
     for query in queries:
         if query["fallback"]:

@@ -114,6 +114,7 @@ class Rules(ScriptTest):
         self.assertIn("rpc/ alone", self.lint("edge/a.c", "#include <grpc/grpc.h>\n"))
         self.assertIn("darknet_backend/ alone", self.lint("tests/a.c", "#include <darknet.h>\n"))
         self.assertIn("darknet_backend/ alone", self.lint("core/a.c", '#include "dnnl.h"\n'))
+        self.assertIn("darknet_backend/ alone", self.lint("device/a.c", "#include <ft2build.h>\n"))
         self.assertEqual(self.lint("rpc/a.c", "#include <grpc/grpc.h>\n"), "")
 
     def test_folders_include_only_what_is_below_them(self):
@@ -143,9 +144,9 @@ class CheckQueries(ScriptTest):
         return {"event": "query", "id": number, "issued_ms": number * 500, "latency_ms": 100 / number, "first": 0,
                 "end": number, "fallback": None, "top": [["dog", 0.5], ["cat", 0.25]], **changes}
 
-    def check(self, *events):
+    def check(self, *events, local=None):
         queries = self.write_lines("queries", events)
-        local = self.write_lines("local", [self.LOCAL])
+        local = self.write_lines("local", [local or self.LOCAL])
         return self.run_script("demo/check_queries.py", "--json", queries, "--local", local, "--slowdown", "3")
 
     def test_equal_answers_pass(self):
@@ -161,6 +162,20 @@ class CheckQueries(ScriptTest):
             status, _, err = self.check(self.query(1), self.query(2, top=top), self.UPLOAD, self.SUMMARY)
             self.assertEqual(status, 1, top)
             self.assertIn("query 2", err)
+
+    def test_boxes_are_compared_where_there_are_some(self):
+        box = {"label": "dog", "p": 0.75, "left": 0, "top": 10, "right": 100, "bottom": 200}
+        local = {**self.LOCAL, "boxes": [box, {**box, "label": "cat"}]}
+
+        def check(*boxes):
+            return self.check(self.query(1, top=[["7", 1]], boxes=list(boxes)), self.UPLOAD, self.SUMMARY, local=local)
+
+        status, out, err = check(box, {**box, "label": "cat", "p": 0.750000001})
+        self.assertEqual((status, err), (0, ""))
+        self.assertIn("1 queries, all with the same 2 boxes", out)
+        for boxes in ((box,), (), (box, box), (box, {**box, "label": "cat", "p": 0.76}),
+                      (box, {**box, "label": "cat", "left": 1})):
+            self.assertEqual(check(*boxes)[0], 1, boxes)
 
     def test_fallback_is_told(self):
         status, out, _ = self.check(self.query(1, fallback="deadline"), self.query(2), self.UPLOAD, self.SUMMARY)
