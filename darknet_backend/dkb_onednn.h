@@ -222,8 +222,9 @@ void dkb_onednn_run_darknet(struct dkb_onednn_context *context, int index, float
                             float *scratch);
 
 /* dkb_onednn_sum.c: a shortcut of any shapes, as its own step where both tensors have the layout of
- * the sum; scratch that it needs, in floats; its run. */
+ * the sum; the tensor that it adds; scratch that it needs, in floats; its run, perhaps in place. */
 LL_MUST_USE ll_status dkb_onednn_create_sum(struct dkb_onednn_creation *creation, int index);
+int dkb_onednn_sum_source(const struct dkb_onednn_model *model, int index);
 int64_t dkb_onednn_sum_scratch(const struct dkb_onednn_model *model, int index);
 void dkb_onednn_run_sum(struct dkb_onednn_context *context, int index, float *out, float *scratch);
 

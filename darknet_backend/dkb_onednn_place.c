@@ -103,29 +103,38 @@ static void give(struct dkb_onednn_context *context, int name)
     context->held[name + 1] = false;
 }
 
-/* Whether the step at `index` may write its sum where the tensor that it adds lies: the group that
- * ends at `last` is that tensor's only reader from here on. */
-static bool adds_in_place(const struct dkb_onednn_context *context, int index, int last)
+/* The tensor in whose place the step at `index` may write, since the group that ends at `last` is
+ * its only reader from here on: what a sum is added to. `none` where there is none. */
+static int tensor_to_replace(const struct dkb_onednn_context *context, int index, int last,
+                             int none)
 {
     const struct dkb_onednn_model *model = model_of(context);
     const struct dkb_onednn_step *step = &model->steps[index];
-    if (!step->adds) {
-        return false;
+    int name = none;
+    int other = none;
+    if (step->adds) {
+        name = step->sources[1].name;
+        other = step->sources[0].name;
+    } else if (step->kind == DKB_ONEDNN_SUM) {
+        name = model->network->layers[index].input;
+        other = dkb_onednn_sum_source(model, index);
     }
-    int name = step->sources[1].name;
+    if (name == none || name == other) {
+        return none;
+    }
     bool as_written = dkb_onednn_layout_of(model, name)->form == step->out_form &&
                       dkb_onednn_layout_of(model, index)->form == step->out_form;
-    return as_written && name != step->sources[0].name &&
-           last_reader_of(table_of(context), name) <= last;
+    return as_written && last_reader_of(table_of(context), name) <= last ? name : none;
 }
 
 static void plan_output(struct dkb_onednn_context *context, int index, int last)
 {
-    if (!adds_in_place(context, index, last)) {
+    const int none = LL_TENSOR_INPUT - 1;
+    int name = tensor_to_replace(context, index, last, none);
+    if (name == none) {
         take(context, index);
         return;
     }
-    int name = model_of(context)->steps[index].sources[1].name;
     context->places[index + 1] = context->places[name + 1];
     context->held[index + 1] = true;
     context->held[name + 1] = false;
