@@ -1,0 +1,81 @@
+#include "device/device_explore.h"
+
+#include <CUnit/CUnit.h>
+
+#include "tests/support/ll_test.h"
+
+const char *const ll_test_suite = "device_explore";
+
+/* Runs queries of which each takes 100 without a try, and `try_ns` with one; returns the tries. */
+static int play(struct device_explore *explore, int queries, double try_ns, double *out_lost_ns)
+{
+    int tries = 0;
+    *out_lost_ns = 0;
+    for (int i = 0; i < queries; i++) {
+        if (device_explore_wants(explore, 100, try_ns)) {
+            tries++;
+            *out_lost_ns += try_ns - 100;
+            device_explore_tried(explore, 100, try_ns);
+        } else {
+            device_explore_stayed(explore, 100);
+        }
+    }
+    return tries;
+}
+
+static void test_a_try_waits_for_its_budget(void)
+{
+    struct device_explore explore;
+    double lost_ns = 0;
+    device_explore_init(&explore);
+    CU_ASSERT_FALSE(device_explore_wants(&explore, 100, 110));
+    CU_ASSERT_EQUAL(play(&explore, 2, 110, &lost_ns), 0);
+    CU_ASSERT_EQUAL(play(&explore, 2, 110, &lost_ns), 1);
+}
+
+static void test_tries_that_lose_cost_little(void)
+{
+    struct device_explore explore;
+    double lost_ns = 0;
+    device_explore_init(&explore);
+    CU_ASSERT_TRUE(play(&explore, 1000, 200, &lost_ns) > 4);
+    CU_ASSERT_TRUE(lost_ns < 0.05 * 100 * 1000);
+    /* With the price at its highest. */
+    CU_ASSERT_TRUE(play(&explore, 10000, 200, &lost_ns) > 20);
+    CU_ASSERT_TRUE(lost_ns < 0.004 * 100 * 10000);
+}
+
+static void test_what_a_try_cost_is_what_counts(void)
+{
+    struct device_explore explore;
+    double lost_ns = 0;
+    device_explore_init(&explore);
+    for (int i = 0; i < 10; i++) {
+        device_explore_stayed(&explore, 100);
+    }
+    CU_ASSERT_TRUE(device_explore_wants(&explore, 100, 101));
+    /* A deadline passed: 100 times as bad. */
+    device_explore_tried(&explore, 100, 10000);
+    CU_ASSERT_EQUAL(play(&explore, 1900, 101, &lost_ns), 0);
+}
+
+static void test_a_try_that_gains_makes_the_next_ones_cheap(void)
+{
+    struct device_explore explore;
+    double lost_ns = 0;
+    device_explore_init(&explore);
+    play(&explore, 2000, 200, &lost_ns);
+    CU_ASSERT_EQUAL(explore.price, 16);
+    device_explore_tried(&explore, 100, 50);
+    CU_ASSERT_EQUAL(explore.price, 1);
+    /* But nothing was saved up meanwhile. */
+    CU_ASSERT_FALSE(device_explore_wants(&explore, 100, 101));
+}
+
+const struct ll_test ll_tests[] = {
+    LL_TEST(test_a_try_waits_for_its_budget),
+    LL_TEST(test_tries_that_lose_cost_little),
+    LL_TEST(test_what_a_try_cost_is_what_counts),
+    LL_TEST(test_a_try_that_gains_makes_the_next_ones_cheap),
+    {NULL, NULL},
+};
