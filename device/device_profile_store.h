@@ -1,0 +1,58 @@
+/* Where a profile is kept between runs: a small text file beside the weights, or in the user's
+ * cache folder where that one cannot be written.
+ *
+ *   WEIGHTS.KEY.profile                                   beside the weights
+ *   CACHE/profiles/KEY.profile
+ *
+ * KEY is the beginning of a digest over what the times depend on: model, engine, instruction set,
+ * threads and machine (the processor's name from /proc/cpuinfo, and /etc/machine-id or, without
+ * one, the host's name). The file repeats all of it in full:
+ *
+ *   layerlift-profile-1
+ *   model sha256:...
+ *   engine onednn
+ *   instruction_set avx512
+ *   threads 2
+ *   machine ...
+ *   layers 78
+ *   NS RUNS              for each layer: its time, and of how many runs that is the median
+ *   end
+ *
+ * A file that is not exactly this is as good as none. Nothing here is an error to anybody: what
+ * cannot be read is measured, what cannot be written is measured again.
+ *
+ * Threads: one at a time. */
+#ifndef DEVICE_PROFILE_STORE_H
+#define DEVICE_PROFILE_STORE_H
+
+#include <stdbool.h>
+
+#include "core/ll_status.h"
+#include "device/device_profile.h"
+
+struct device_profile_store;
+
+struct device_profile_key {
+    /* "sha256:..." */
+    const char *model_id;
+    const char *engine;
+    const char *instruction_set;
+    int threads;
+};
+
+/* `weights`: the file that the profile lies beside; `cache`: the other folder, ~/.cache/layerlift,
+ * NULL where there is none. Errors: LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status device_profile_store_create(const struct device_profile_key *key,
+                                                  const char *weights, const char *cache,
+                                                  struct device_profile_store **out_store);
+/* NULL is allowed. */
+void device_profile_store_destroy(struct device_profile_store *store);
+
+/* Fills the profile from the file; false, and the profile is as before, where there is none. */
+bool device_profile_store_load(struct device_profile_store *store, struct device_profile *profile);
+
+/* Writes the file, by rename; false where neither place takes it. */
+bool device_profile_store_save(struct device_profile_store *store,
+                               const struct device_profile *profile);
+
+#endif
