@@ -6,11 +6,14 @@
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"
 #include "device/device_local.h"
-#include "device/device_query.h"
+#include "device/device_profile.h"
 #include "device/device_session.h"
 
 struct device_agent {
     struct device_agent_config config;
+    struct device_profile *profile;
+    /* The profile as it was last kept; 0: never. */
+    uint64_t kept_version;
     struct device_local *local;
     struct device_session *session;
     struct device_querier querier;
@@ -110,6 +113,49 @@ static ll_status create_session(struct device_agent *agent)
     return device_session_create(&session, &agent->session);
 }
 
+static ll_status create_profile(struct device_agent *agent, struct ll_error *err)
+{
+    const struct device_agent_config *config = &agent->config;
+    if (device_profile_create(config->model->table, config->engine->threads, &agent->profile) !=
+        LL_OK) {
+        return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
+    }
+    if (config->profile_store && device_profile_store_load(config->profile_store, agent->profile)) {
+        agent->kept_version = device_profile_version(agent->profile);
+    }
+    return LL_OK;
+}
+
+static ll_status create_local(struct device_agent *agent, struct ll_error *err)
+{
+    struct device_local_config local = {
+        .engine = agent->config.engine,
+        .network = agent->config.network,
+        .blobs = agent->config.model->blobs,
+        .slowdown = agent->config.terms.slowdown,
+        .profile = agent->profile,
+    };
+    return device_local_create(&local, &agent->local, err);
+}
+
+static ll_status create_querier(struct device_agent *agent)
+{
+    const struct device_agent_config *config = &agent->config;
+    agent->querier = (struct device_querier){
+        .model = config->model,
+        .local = agent->local,
+        .board = agent->session ? device_session_board(agent->session) : NULL,
+        .profile = agent->profile,
+        .slowdown = config->terms.slowdown,
+        .limit_bytes_per_s = config->terms.limit_mbps * 1e6 / 8,
+        .cut_first = config->cut_first,
+        .cut_end = config->cut_end,
+        .choose = config->choose,
+        .deadline_ns = config->deadline_ns,
+    };
+    return device_querier_init(&agent->querier);
+}
+
 ll_status device_agent_create(const struct device_agent_config *config,
                               struct device_agent **out_agent, struct ll_error *err)
 {
@@ -120,15 +166,15 @@ ll_status device_agent_create(const struct device_agent_config *config,
     agent->config = *config;
     ll_mutex_init(&agent->lock);
     ll_cond_init(&agent->changed);
-    struct device_local_config local = {
-        .engine = config->engine,
-        .network = config->network,
-        .blobs = config->model->blobs,
-        .slowdown = config->terms.slowdown,
-    };
-    ll_status status = device_local_create(&local, &agent->local, err);
+    ll_status status = create_profile(agent, err);
+    if (status == LL_OK) {
+        status = create_local(agent, err);
+    }
     if (status == LL_OK) {
         status = create_session(agent);
+        if (status == LL_OK) {
+            status = create_querier(agent);
+        }
         if (status != LL_OK) {
             status = ll_fail(err, status, "out of memory");
         }
@@ -137,15 +183,6 @@ ll_status device_agent_create(const struct device_agent_config *config,
         device_agent_destroy(agent);
         return status;
     }
-    agent->querier = (struct device_querier){
-        .model = config->model,
-        .local = agent->local,
-        .board = agent->session ? device_session_board(agent->session) : NULL,
-        .cut_first = config->cut_first,
-        .cut_end = config->cut_end,
-        .deadline_ns = config->deadline_ns,
-    };
-    device_querier_init(&agent->querier);
     *out_agent = agent;
     return LL_OK;
 }
@@ -156,7 +193,9 @@ void device_agent_destroy(struct device_agent *agent)
         return;
     }
     device_session_destroy(agent->session);
+    device_querier_finish(&agent->querier);
     device_local_destroy(agent->local);
+    device_profile_destroy(agent->profile);
     device_query_result_finish(&agent->last);
     ll_cond_finish(&agent->changed);
     ll_mutex_finish(&agent->lock);
@@ -254,6 +293,19 @@ static ll_status run_query(struct device_agent *agent, int64_t id, struct ll_err
     return LL_OK;
 }
 
+/* Keeps the layer times: as soon as there are any, so that an agent that is killed does not lose
+ * them, and at the end. */
+static void keep_profile(struct device_agent *agent, bool is_end)
+{
+    uint64_t version = device_profile_version(agent->profile);
+    bool is_due = agent->kept_version == 0 || (is_end && agent->kept_version != version);
+    if (agent->config.profile_store && is_due && device_profile_is_measured(agent->profile)) {
+        (void)device_profile_store_save(agent->config.profile_store, agent->profile);
+        /* Written or not: it is not tried after every query. */
+        agent->kept_version = version;
+    }
+}
+
 static void wait_until(struct device_agent *agent, int64_t until_ns)
 {
     ll_mutex_lock(&agent->lock);
@@ -289,6 +341,7 @@ ll_status device_agent_run(struct device_agent *agent, struct ll_error *err)
     ll_status status = LL_OK;
     while (status == LL_OK && begin_query(agent, &run)) {
         status = run_query(agent, run.issued, err);
+        keep_profile(agent, false);
         if (status == LL_OK && agent->config.interval_ns > 0) {
             wait_until(agent, next_issue_ns(agent));
         }
@@ -296,6 +349,7 @@ ll_status device_agent_run(struct device_agent *agent, struct ll_error *err)
     if (agent->session) {
         device_session_stop(agent->session);
     }
+    keep_profile(agent, true);
     ll_status reported = device_report_end(agent->config.report);
     if (status != LL_OK) {
         return status;

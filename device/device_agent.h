@@ -11,6 +11,8 @@
 #include "core/ll_status.h"
 #include "device/device_json.h"
 #include "device/device_model.h"
+#include "device/device_profile_store.h"
+#include "device/device_query.h"
 #include "device/device_report.h"
 
 struct device_agent;
@@ -42,9 +44,12 @@ struct device_agent_config {
     int64_t patience_ns;
     /* From one query's issue to the next one's; 0: back to back. */
     int64_t interval_ns;
+    /* Where layer times are kept; NULL: nowhere. */
+    struct device_profile_store *profile_store;
     /* See struct device_querier. */
     int cut_first;
     int cut_end;
+    device_choose choose;
     int64_t deadline_ns;
     /* Finds what a query shows of its outputs; what `out_view` points at lives until the next call.
      */

@@ -1,6 +1,7 @@
 /* The agent as a program: reads the options and files, runs the agent on a thread of its own, and
  * waits for its end or a signal on the main one. */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -18,8 +19,8 @@
 #include "darknet_backend/dkb_engine.h"
 #include "darknet_backend/dkb_model_file.h"
 #include "device/device_agent.h"
+#include "device/device_cut.h"
 #include "device/device_options.h"
-#include "device/device_query.h"
 
 /* After a signal, the query under way gets this long. */
 enum { MAIN_GRACE_MS = 4000 };
@@ -40,6 +41,7 @@ struct agent_program {
     struct device_box *boxes;
     FILE *json;
     struct device_report *report;
+    struct device_profile_store *profile_store;
     struct device_agent *agent;
     struct ll_thread thread;
     int signals;
@@ -138,7 +140,7 @@ static ll_status load_model(struct agent_program *program, struct ll_error *err)
     };
     ll_digest_format(&program->file.model_id, program->model.id);
     if (options->cut_end >= 0) {
-        status = device_query_check_cut(table, options->cut_first, options->cut_end, err);
+        status = device_cut_check(table, options->cut_first, options->cut_end, err);
         program->is_usage_error = status != LL_OK;
     }
     return status;
@@ -168,6 +170,39 @@ static bool allocate_view(struct agent_program *program)
     return program->best && program->top && program->label_scratch && program->boxes;
 }
 
+/* The user's cache folder of this project; false where there is none. */
+static bool find_cache(char *out_path, size_t bytes)
+{
+    const char *cache = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME");
+    int length = -1;
+    if (cache && cache[0] == '/') {
+        length = snprintf(out_path, bytes, "%s/layerlift", cache);
+    } else if (home && home[0] == '/') {
+        length = snprintf(out_path, bytes, "%s/.cache/layerlift", home);
+    }
+    return length > 0 && (size_t)length < bytes;
+}
+
+static ll_status create_profile_store(struct agent_program *program, struct ll_error *err)
+{
+    const struct device_options *options = &program->options;
+    if (!options->keeps_profile) {
+        return LL_OK;
+    }
+    struct device_profile_key key = {
+        .model_id = program->model.id,
+        .engine = program->engine->name,
+        .instruction_set = program->engine->instruction_set,
+        .threads = program->engine->threads,
+    };
+    char cache[PATH_MAX];
+    bool has_cache = find_cache(cache, sizeof(cache));
+    ll_status status = device_profile_store_create(
+        &key, options->model.weights, has_cache ? cache : NULL, &program->profile_store);
+    return status == LL_OK ? LL_OK : ll_fail(err, status, "out of memory");
+}
+
 static ll_status create_agent(struct agent_program *program, struct ll_error *err)
 {
     const struct device_options *options = &program->options;
@@ -195,8 +230,10 @@ static ll_status create_agent(struct agent_program *program, struct ll_error *er
         .duration_ns = options->duration_ns,
         .patience_ns = options->patience_ns,
         .interval_ns = options->interval_ns,
+        .profile_store = program->profile_store,
         .cut_first = options->cut_first,
         .cut_end = options->cut_end,
+        .choose = options->choose,
         .deadline_ns = options->deadline_ns,
         .look = look,
         .owner = program,
@@ -220,12 +257,16 @@ static ll_status prepare(struct agent_program *program, struct ll_error *err)
     if (status == LL_OK) {
         status = open_json(program, err);
     }
+    if (status == LL_OK) {
+        status = create_profile_store(program, err);
+    }
     return status == LL_OK ? create_agent(program, err) : status;
 }
 
 static void finish(struct agent_program *program)
 {
     device_agent_destroy(program->agent);
+    device_profile_store_destroy(program->profile_store);
     device_report_destroy(program->report);
     if (program->json && program->json != stdout) {
         fclose(program->json);

@@ -6,6 +6,7 @@
 #include "device/device_board.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"
@@ -25,6 +26,11 @@ struct device_board {
     device_edge_state state;
     int prefix;
     int64_t rtt_ns;
+    double bytes_per_s;
+    uint64_t connection;
+    /* By layer; 0: not told. */
+    int64_t *times_ns;
+    uint64_t times_version;
     bool is_stopped;
     struct device_remote *remotes;
     uint64_t last_id;
@@ -41,9 +47,13 @@ ll_status device_board_create(const struct device_model *model, void (*kick)(voi
                               void *owner, struct device_board **out_board)
 {
     struct device_board *board = calloc(1, sizeof(*board));
-    if (!board) {
+    int64_t *times_ns = calloc((size_t)model->table->layer_count, sizeof(*times_ns));
+    if (!board || !times_ns) {
+        free(board);
+        free(times_ns);
         return LL_E_NO_MEMORY;
     }
+    board->times_ns = times_ns;
     board->model = model;
     board->kick = kick;
     board->owner = owner;
@@ -58,6 +68,7 @@ void device_board_destroy(struct device_board *board)
     if (board) {
         ll_cond_finish(&board->changed);
         ll_mutex_finish(&board->lock);
+        free(board->times_ns);
         free(board);
     }
 }
@@ -68,7 +79,20 @@ void device_board_look(struct device_board *board, struct device_board_view *out
 {
     ll_mutex_lock(&board->lock);
     *out_view = (struct device_board_view){
-        .state = board->state, .prefix = board->prefix, .rtt_ns = board->rtt_ns};
+        .state = board->state,
+        .prefix = board->prefix,
+        .rtt_ns = board->rtt_ns,
+        .bytes_per_s = board->bytes_per_s,
+        .connection = board->connection,
+        .times_version = board->times_version,
+    };
+    ll_mutex_unlock(&board->lock);
+}
+
+void device_board_edge_times(struct device_board *board, int64_t *out_ns)
+{
+    ll_mutex_lock(&board->lock);
+    memcpy(out_ns, board->times_ns, (size_t)board->model->table->layer_count * sizeof(*out_ns));
     ll_mutex_unlock(&board->lock);
 }
 
@@ -194,6 +218,12 @@ void device_board_stop(struct device_board *board)
 
 /* ---- What is known of the edge ---- */
 
+static void forget_times_locked(struct device_board *board) LL_REQUIRES(board->lock)
+{
+    memset(board->times_ns, 0, (size_t)board->model->table->layer_count * sizeof(*board->times_ns));
+    board->times_version++;
+}
+
 void device_board_set_state(struct device_board *board, device_edge_state state, int prefix)
 {
     ll_mutex_lock(&board->lock);
@@ -202,6 +232,9 @@ void device_board_set_state(struct device_board *board, device_edge_state state,
     board->silent_misses = 0;
     if (state != DEVICE_EDGE_UP) {
         board->cancel_count = 0;
+        forget_times_locked(board);
+    } else {
+        board->connection++;
     }
     board->heard_ns = ll_clock_now_ns();
     ll_cond_broadcast(&board->changed);
@@ -218,10 +251,26 @@ void device_board_set_prefix(struct device_board *board, int prefix)
     ll_mutex_unlock(&board->lock);
 }
 
-void device_board_set_rtt(struct device_board *board, int64_t rtt_ns)
+void device_board_set_link(struct device_board *board, int64_t rtt_ns, double bytes_per_s)
 {
     ll_mutex_lock(&board->lock);
     board->rtt_ns = rtt_ns;
+    board->bytes_per_s = bytes_per_s;
+    ll_mutex_unlock(&board->lock);
+}
+
+void device_board_set_times(struct device_board *board, size_t count,
+                            Layerlift__V1__LayerTime *const *times)
+{
+    uint32_t layers = (uint32_t)board->model->table->layer_count;
+    ll_mutex_lock(&board->lock);
+    for (size_t i = 0; i < count; i++) {
+        if (times[i]->layer < layers) {
+            uint64_t ns = times[i]->ns;
+            board->times_ns[times[i]->layer] = ns > (uint64_t)INT64_MAX ? INT64_MAX : (int64_t)ns;
+        }
+    }
+    board->times_version++;
     ll_mutex_unlock(&board->lock);
 }
 

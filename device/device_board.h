@@ -77,11 +77,19 @@ struct device_board_view {
     device_edge_state state;
     /* Layers [0, prefix) run on the edge; 0 unless it is up. */
     int prefix;
-    /* As far as it was measured: the least round trip; 0 if not. */
+    /* As far as it was measured: the least round trip, and the rate of acknowledged bytes; 0 if
+     * not. */
     int64_t rtt_ns;
+    double bytes_per_s;
+    /* Counts the times that an edge came up. */
+    uint64_t connection;
+    /* Changes with the edge's layer times. */
+    uint64_t times_version;
 };
 
 void device_board_look(struct device_board *board, struct device_board_view *out_view);
+/* The edge's layer times as far as it told them, layer_count of them; 0 where it did not. */
+void device_board_edge_times(struct device_board *board, int64_t *out_ns);
 /* Waits until the first attempt is decided, the deadline passes, or device_board_stop. */
 void device_board_await_decision(struct device_board *board, int64_t deadline_ns);
 
@@ -110,7 +118,12 @@ void device_board_stop(struct device_board *board);
 void device_board_set_state(struct device_board *board, device_edge_state state, int prefix);
 /* A longer prefix, or the same. */
 void device_board_set_prefix(struct device_board *board, int prefix);
-void device_board_set_rtt(struct device_board *board, int64_t rtt_ns);
+/* 0 for what is not known. */
+void device_board_set_link(struct device_board *board, int64_t rtt_ns, double bytes_per_s);
+/* The edge told how long some of its layers take; layers that do not exist are ignored. Forgotten
+ * when it goes. */
+void device_board_set_times(struct device_board *board, size_t count,
+                            Layerlift__V1__LayerTime *const *times);
 /* Every query under way ends with this. */
 void device_board_fail_all(struct device_board *board, ll_status status, const char *reason);
 

@@ -158,7 +158,13 @@ ll_status device_json_query(const struct device_json *json, int64_t id,
     } else if (line.is_ok) {
         line.is_ok = json_object_object_add(line.object, "fallback", NULL) == 0;
     }
+    line_ms(&line, "predicted_ms", result->predicted_ns);
+    line_int(&line, "up_bytes", result->up_bytes);
+    line_int(&line, "down_bytes", result->down_bytes);
     line_add(&line, "top", new_top(view->top, view->top_count));
+    if (result->is_try) {
+        line_add(&line, "try", json_object_new_boolean(1));
+    }
     if (view->has_boxes) {
         line_add(&line, "boxes", new_boxes(view->boxes, view->box_count));
     }

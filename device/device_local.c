@@ -9,6 +9,9 @@ struct device_local {
     struct ll_engine_model *model;
     struct ll_engine_context *context;
     double slowdown;
+    /* May be NULL; `layer_ns` has room for all layers then. */
+    struct device_profile *profile;
+    int64_t *layer_ns;
     /* Guards what is below. */
     struct ll_mutex lock;
     struct ll_cond interrupted;
@@ -23,15 +26,27 @@ ll_status device_local_create(const struct device_local_config *config,
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
     }
     local->slowdown = config->slowdown;
+    local->profile = config->profile;
     ll_mutex_init(&local->lock);
     ll_cond_init(&local->interrupted);
-    ll_status status = ll_engine_model_create(config->engine, config->network, &local->model, err);
+    ll_status status = LL_OK;
+    if (local->profile) {
+        size_t layers = (size_t)config->network->table.layer_count;
+        local->layer_ns = calloc(layers, sizeof(*local->layer_ns));
+        status = local->layer_ns ? LL_OK : ll_fail(err, LL_E_NO_MEMORY, "out of memory");
+    }
+    if (status == LL_OK) {
+        status = ll_engine_model_create(config->engine, config->network, &local->model, err);
+    }
     if (status == LL_OK) {
         status = ll_engine_model_extend(local->model, config->network->table.layer_count,
                                         config->blobs, err);
     }
     if (status == LL_OK) {
         status = ll_engine_context_create(local->model, &local->context, err);
+    }
+    if (status == LL_OK && local->profile && local->model->warm_ns) {
+        device_profile_warm(local->profile, local->model->warm_ns);
     }
     if (status != LL_OK) {
         device_local_destroy(local);
@@ -50,6 +65,7 @@ void device_local_destroy(struct device_local *local)
     ll_engine_model_destroy(local->model);
     ll_cond_finish(&local->interrupted);
     ll_mutex_finish(&local->lock);
+    free(local->layer_ns);
     free(local);
 }
 
@@ -179,10 +195,14 @@ ll_status device_local_run(struct device_local *local, int first, int end,
             .input_count = lists.in_names.count,
             .outputs = lists.outputs,
             .output_count = lists.out_names.count,
+            .layer_ns = local->layer_ns,
         };
         status = ll_engine_run(local->context, &run, err);
     }
     if (status == LL_OK) {
+        if (local->profile) {
+            device_profile_add(local->profile, first, end, local->layer_ns);
+        }
         for (int i = 0; i < lists.out_names.count; i++) {
             device_tensors_put(tensors, lists.out_names.names[i], lists.out_bufs[i]);
         }

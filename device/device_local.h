@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "core/ll_engine.h"
+#include "device/device_profile.h"
 #include "device/device_tensors.h"
 
 struct device_local;
@@ -19,6 +20,8 @@ struct device_local_config {
     /* Layers take this many times as long as they do (with one compute thread: as their processor
      * time), by waiting; 1: as long as they do. */
     double slowdown;
+    /* NULL, or where every run's layer times go, without the slowdown. Outlives it. */
+    struct device_profile *profile;
 };
 
 /* Creates all layers. The engine outlives it.

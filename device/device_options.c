@@ -20,9 +20,11 @@ enum {
     OPT_UNTIL_UPLOADED,
     OPT_DURATION,
     OPT_CUT,
+    OPT_CHOOSE,
     OPT_DEADLINE,
     OPT_INTERVAL,
     OPT_PARTITIONER,
+    OPT_NO_PROFILE,
     OPT_SLOWDOWN,
     OPT_LIMIT_MBPS,
 };
@@ -41,8 +43,12 @@ static const struct argp_option option_list[] = {
     {"interval", OPT_INTERVAL, "MS", 0,
      "Milliseconds from one query's issue to the next one's (default: 0, back to back)", 2},
     {"cut", OPT_CUT, "FIRST:END", 0,
-     "Run layers [FIRST, END) on the edge, and wait until it can (default: from layer 0, as far as "
-     "the edge is ready)",
+     "Run layers [FIRST, END) on the edge, and wait until it can (default: chosen for each query)",
+     3},
+    {"choose", OPT_CHOOSE, "HOW", 0,
+     "Which layers a query runs on the edge: fastest (the range that is predicted to take the "
+     "least "
+     "time, perhaps none) or furthest (from layer 0, as far as the edge is ready); default fastest",
      3},
     {"deadline", OPT_DEADLINE, "MS", 0,
      "Milliseconds that a query waits for the edge before the device finishes it (default: three "
@@ -51,6 +57,10 @@ static const struct argp_option option_list[] = {
     {"partitioner", OPT_PARTITIONER, "NAME", 0,
      "How the upload is cut: layer, whole, or mb:N for partitions of about N x 10^6 bytes "
      "(default: layer)",
+     3},
+    {"no-profile", OPT_NO_PROFILE, NULL, 0,
+     "Do not read or keep this device's layer times (default: beside the weights, or in "
+     "~/.cache/layerlift/profiles)",
      3},
     {"slowdown", OPT_SLOWDOWN, "X", 0,
      "Layers on this device take X times as long, by waiting (default: 1)", 4},
@@ -134,6 +144,17 @@ static void set_cut(struct argp_state *state, struct device_options *options, co
     }
 }
 
+static void set_choose(struct argp_state *state, struct device_options *options, const char *how)
+{
+    if (strcmp(how, "fastest") == 0) {
+        options->choose = DEVICE_CHOOSE_FASTEST;
+    } else if (strcmp(how, "furthest") == 0) {
+        options->choose = DEVICE_CHOOSE_FURTHEST;
+    } else {
+        argp_error(state, "--choose: '%.100s' is not one of fastest, furthest", how);
+    }
+}
+
 static void set_partitioner(struct argp_state *state, struct device_options *options,
                             const char *name)
 {
@@ -173,6 +194,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_CUT:
         set_cut(state, options, arg);
+        return 0;
+    case OPT_CHOOSE:
+        set_choose(state, options, arg);
+        return 0;
+    case OPT_NO_PROFILE:
+        options->keeps_profile = false;
         return 0;
     case OPT_DEADLINE:
         options->deadline_ns = time_ns(state, "--deadline", arg, 1e-3, (double)LL_NS_PER_MS);
@@ -215,6 +242,7 @@ void device_options_parse(int argc, char **argv, struct device_options *out_opti
         .until = DEVICE_UNTIL_UPLOADED,
         .count = OPTIONS_DEFAULT_EXTRA,
         .cut_end = -1,
+        .keeps_profile = true,
         .partitioner = "layer",
         .terms = {.slowdown = 1},
     };

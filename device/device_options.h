@@ -4,6 +4,7 @@
 #ifndef DEVICE_OPTIONS_H
 #define DEVICE_OPTIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "darknet_backend/dkb_options.h"
@@ -25,6 +26,9 @@ struct device_options {
     /* `cut_end` -1: not given. */
     int cut_first;
     int cut_end;
+    device_choose choose;
+    /* Layer times are read and kept. */
+    bool keeps_profile;
     const char *partitioner;
     struct device_terms terms;
 };

@@ -1,19 +1,32 @@
 #include "device/device_query.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/ll_clock.h"
 
-void device_querier_init(struct device_querier *querier)
+ll_status device_querier_init(struct device_querier *querier)
 {
-    device_estimate_init(&querier->estimate);
+    struct device_advisor_config config = {
+        .profile = querier->profile,
+        .slowdown = querier->slowdown,
+        .limit_bytes_per_s = querier->limit_bytes_per_s,
+    };
+    return device_advisor_create(&config, &querier->advisor);
+}
+
+void device_querier_finish(struct device_querier *querier)
+{
+    device_advisor_destroy(querier->advisor);
+    querier->advisor = NULL;
 }
 
 /* ---- Which range ---- */
 
-/* What to ask of the edge: [first, end), nothing where they are equal. */
+/* What to ask of the edge, and how the edge looked when that was decided. */
 struct query_choice {
+    struct device_advice advice;
+    struct device_link_state link;
+    /* [first, end), nothing where they are equal. */
     int first;
     int end;
     int least_prefix;
@@ -21,157 +34,172 @@ struct query_choice {
     int64_t waited_ns;
 };
 
-/* Without a fixed range: from the beginning, as far as the edge is ready when the query arrives. */
-static struct query_choice choose(const struct device_querier *querier,
-                                  struct device_query_result *result, int64_t *out_rtt_ns)
+static bool is_fixed(const struct device_querier *querier)
 {
-    struct query_choice choice = {0};
+    return querier->cut_end >= 0;
+}
+
+/* A query with a fixed range waits until the first attempt to reach an edge is decided. */
+static void look(struct device_querier *querier, struct query_choice *choice,
+                 struct device_board_view *out_view, struct device_query_result *result)
+{
+    bool wants_edge = !is_fixed(querier) || querier->cut_first < querier->cut_end;
     struct device_board_view view = {.state = DEVICE_EDGE_DOWN};
-    bool is_fixed = querier->cut_end >= 0;
-    if (is_fixed) {
-        choice = (struct query_choice){
-            .first = querier->cut_first, .end = querier->cut_end, .least_prefix = querier->cut_end};
+    if (querier->board && wants_edge && is_fixed(querier)) {
+        int64_t now_ns = ll_clock_now_ns();
+        int64_t wait_ns = querier->deadline_ns > 0 ? querier->deadline_ns : LL_CLOCK_NEVER;
+        device_board_await_decision(querier->board, ll_clock_deadline(now_ns, wait_ns));
+        choice->waited_ns = ll_clock_now_ns() - now_ns;
     }
-    int64_t now_ns = ll_clock_now_ns();
     if (querier->board) {
-        if (is_fixed && choice.first < choice.end) {
-            int64_t wait_ns = querier->deadline_ns > 0 ? querier->deadline_ns : LL_CLOCK_NEVER;
-            device_board_await_decision(querier->board, ll_clock_deadline(now_ns, wait_ns));
-            choice.waited_ns = ll_clock_now_ns() - now_ns;
-        }
         device_board_look(querier->board, &view);
-        if (is_fixed && choice.first < choice.end && view.state == DEVICE_EDGE_CONNECTING) {
+        if (wants_edge && is_fixed(querier) && view.state == DEVICE_EDGE_CONNECTING) {
             (void)ll_fail(&result->fallback, LL_E_DEADLINE, "the edge does not answer");
         }
-        if (view.state == DEVICE_EDGE_DOWN && (!is_fixed || choice.first < choice.end)) {
+        if (wants_edge && view.state == DEVICE_EDGE_DOWN) {
             (void)ll_fail(&result->fallback, LL_E_UNAVAILABLE, "no edge");
         }
     }
     result->prefix = view.prefix;
-    *out_rtt_ns = view.rtt_ns;
-    if (view.state != DEVICE_EDGE_UP) {
-        choice.end = choice.first;
-    } else if (!is_fixed && view.prefix > 0) {
-        choice.end = querier->model->table->layer_count;
-    }
-    return choice;
+    choice->link =
+        (struct device_link_state){.rtt_ns = view.rtt_ns, .bytes_per_s = view.bytes_per_s};
+    *out_view = view;
 }
 
-/* Legal cuts around `cut`, as text. */
-static void nearby_cuts(const struct ll_table *table, int cut, char *text, size_t bytes)
+/* What the board knows of the edge and the advisor does not. */
+static void tell_advisor(struct device_querier *querier, const struct device_board_view *view)
 {
-    enum { NEARBY_BEFORE = 3, NEARBY_AFTER = 3 };
-    int at = ll_table_legal_cut_at_most(table, cut < 0 ? 0 : cut);
-    for (int i = 0; i < NEARBY_BEFORE && at > 0; i++) {
-        at = ll_table_legal_cut_at_most(table, at - 1);
+    if (view->connection != querier->connection) {
+        querier->connection = view->connection;
+        device_advisor_connected(querier->advisor);
     }
-    size_t used = 0;
-    for (int i = 0; i <= NEARBY_BEFORE + NEARBY_AFTER && at <= table->layer_count; i++) {
-        int more = snprintf(text + used, bytes - used, "%s%d", i > 0 ? ", " : "", at);
-        used += more > 0 && (size_t)more < bytes - used ? (size_t)more : 0;
-        do {
-            at++;
-        } while (at < table->layer_count && !ll_table_is_legal_cut(table, at));
+    if (view->times_version != querier->times_version) {
+        querier->times_version = view->times_version;
+        device_board_edge_times(querier->board, device_advisor_edge_times(querier->advisor));
+        device_advisor_told(querier->advisor);
     }
 }
 
-ll_status device_query_check_cut(const struct ll_table *table, int first, int end,
-                                 struct ll_error *err)
+static ll_status choose(struct device_querier *querier, struct query_choice *out_choice,
+                        struct device_query_result *result)
 {
-    if (first > end) {
-        return ll_fail(err, LL_E_INVALID, "--cut %d:%d: the first layer is behind the end", first,
-                       end);
+    struct query_choice choice = {0};
+    struct device_board_view view;
+    ll_status status = LL_OK;
+    look(querier, &choice, &view, result);
+    tell_advisor(querier, &view);
+    bool is_up = view.state == DEVICE_EDGE_UP;
+    int layers = querier->model->table->layer_count;
+    struct device_outlook outlook = {
+        .link = choice.link,
+        .prefix = is_up ? view.prefix : 0,
+        .input_width = sizeof(float),
+        .up_width = sizeof(float),
+        .down_width = sizeof(float),
+    };
+    if (is_fixed(querier)) {
+        choice.first = querier->cut_first;
+        choice.end = is_up ? querier->cut_end : choice.first;
+        choice.least_prefix = choice.end > choice.first ? choice.end : 0;
+        status = device_advisor_predict(querier->advisor, &outlook, choice.first, choice.end,
+                                        &choice.advice);
+    } else if (querier->choose == DEVICE_CHOOSE_FURTHEST) {
+        /* As far as the edge is ready when the query arrives there. */
+        choice.end = outlook.prefix > 0 ? layers : 0;
+        status =
+            device_advisor_predict(querier->advisor, &outlook, 0, outlook.prefix, &choice.advice);
+    } else {
+        device_advisor_choose(querier->advisor, &outlook, &choice.advice);
+        choice.first = choice.advice.range.first;
+        choice.end = choice.advice.range.end;
     }
-    int cuts[] = {first, end};
-    for (int i = 0; i < 2; i++) {
-        if (!ll_table_is_legal_cut(table, cuts[i])) {
-            char nearby[128] = "";
-            nearby_cuts(table, cuts[i], nearby, sizeof(nearby));
-            return ll_fail(err, LL_E_INVALID,
-                           "--cut %d:%d: %d is not a legal cut of this model (%d layers); near it "
-                           "are %s",
-                           first, end, cuts[i], table->layer_count, nearby);
-        }
-    }
-    return LL_OK;
+    *out_choice = choice;
+    return status;
 }
 
 /* ---- The remote part ---- */
 
-static int64_t flops_of(const struct ll_table *table, int first, int end)
-{
-    int64_t flops = 0;
-    for (int i = first; i < end; i++) {
-        if (__builtin_add_overflow(flops, table->layers[i].flops, &flops)) {
-            return INT64_MAX;
-        }
-    }
-    return flops;
-}
-
-static int64_t output_bytes(const struct ll_table *table, int first, int end)
-{
-    struct ll_names names = {0};
-    if (ll_table_outputs(table, first, end, &names) != LL_OK) {
-        return 0;
-    }
-    int64_t bytes = ll_names_bytes(table, &names);
-    ll_names_finish(&names);
-    return bytes;
-}
-
-static struct device_effort effort_of(const struct ll_table *table, int first, int end)
-{
-    struct device_effort effort = {.flops = flops_of(table, first, end),
-                                   .down_bytes = output_bytes(table, first, end)};
-    struct ll_names names = {0};
-    if (ll_table_inputs(table, first, end, &names) == LL_OK) {
-        effort.up_bytes = ll_names_bytes(table, &names);
-        ll_names_finish(&names);
-    }
-    return effort;
-}
-
-static void learn(struct device_querier *querier, const struct device_remote *remote)
+static void learn(struct device_querier *querier, const struct query_choice *choice,
+                  const struct device_remote *remote)
 {
     const struct device_answer *answer = &remote->answer;
     int64_t edge_ns = ll_clock_deadline(answer->queued_ns, answer->computed_ns);
     int64_t up_ns = remote->answered_ns - remote->posted_ns - edge_ns;
     int64_t queued_ns = answer->queued_ns - answer->waited_ns;
-    struct device_effort effort = effort_of(querier->model->table, answer->first, answer->reached);
+    struct device_exchange exchange = {
+        .first = answer->first,
+        .end = answer->reached,
+        .up_bytes = remote->sent_bytes,
+        .down_bytes = device_answer_bytes(answer),
+    };
     struct device_spent spent = {
         .up_ns = up_ns > 0 ? up_ns : 0,
         .down_ns = remote->done_ns - remote->answered_ns,
         .queued_ns = queued_ns > 0 ? queued_ns : 0,
         .computed_ns = answer->computed_ns,
     };
-    device_estimate_answered(&querier->estimate, &effort, &spent);
+    device_advisor_answered(querier->advisor, &exchange, &spent, &choice->link, remote->done_ns);
+}
+
+/* How long the remote part may take, here and on the edge. */
+static void set_deadlines(const struct device_querier *querier, const struct query_choice *choice,
+                          struct device_remote *remote, struct device_patience *out_patience)
+{
+    int64_t allowance_ns = device_advisor_allowance_ns(querier->advisor, &choice->advice);
+    *out_patience =
+        (struct device_patience){.deadline_ns = LL_CLOCK_NEVER, .allowance_ns = allowance_ns};
+    if (querier->deadline_ns > 0) {
+        out_patience->deadline_ns =
+            ll_clock_deadline(ll_clock_now_ns(), querier->deadline_ns - choice->waited_ns);
+        out_patience->allowance_ns = LL_CLOCK_NEVER;
+        remote->deadline_ms = (uint32_t)((querier->deadline_ns - 1) / LL_NS_PER_MS + 1);
+    } else if (choice->least_prefix == 0) {
+        remote->deadline_ms = (uint32_t)(allowance_ns / LL_NS_PER_MS + 1);
+    }
+}
+
+/* The remote part is over, one way or the other. Returns the layer up to which it got. */
+static int take_remote(struct device_querier *querier, const struct query_choice *choice,
+                       struct device_remote *remote, struct device_tensors *tensors,
+                       struct device_query_result *result)
+{
+    result->up_bytes = remote->sent_bytes;
+    if (remote->status == LL_OK) {
+        device_answer_take(&remote->answer, tensors);
+        result->prefix = remote->answer.prefix;
+        result->edge_ns = ll_clock_deadline(remote->answer.queued_ns, remote->answer.computed_ns);
+        result->down_bytes = device_answer_bytes(&remote->answer);
+        learn(querier, choice, remote);
+        return remote->answer.reached;
+    }
+    result->fallback = remote->error;
+    if (remote->status == LL_E_DEADLINE) {
+        int64_t now_ns = ll_clock_now_ns();
+        struct device_miss miss = {
+            .waited_ns = now_ns - remote->posted_ns,
+            .sent_bytes = remote->sent_bytes,
+            .is_sent = remote->sent_ns > 0,
+        };
+        device_advisor_missed(querier->advisor, &choice->advice, &miss, now_ns);
+    } else {
+        device_advisor_failed(querier->advisor, &choice->advice);
+    }
+    return choice->first;
 }
 
 /* Asks the edge and takes what it answers into the set. Returns the layer up to which it got; on
  * any failure that is `choice->first`, and result->fallback says why. */
 static int run_remote(struct device_querier *querier, const struct query_choice *choice,
-                      int64_t rtt_ns, struct device_tensors *tensors,
-                      struct device_query_result *result)
+                      struct device_tensors *tensors, struct device_query_result *result)
 {
-    int expected_end = choice->least_prefix > 0 ? choice->end : result->prefix;
-    struct device_effort effort = effort_of(querier->model->table, choice->first, expected_end);
-    int64_t allowance_ns = device_estimate_allowance_ns(&querier->estimate, &effort, rtt_ns);
     struct device_remote remote = {
         .first = choice->first,
         .end = choice->end,
         .least_prefix = choice->least_prefix,
         .tensors = tensors,
     };
-    struct device_patience patience = {.deadline_ns = LL_CLOCK_NEVER, .allowance_ns = allowance_ns};
-    if (querier->deadline_ns > 0) {
-        patience.deadline_ns =
-            ll_clock_deadline(ll_clock_now_ns(), querier->deadline_ns - choice->waited_ns);
-        patience.allowance_ns = LL_CLOCK_NEVER;
-        remote.deadline_ms = (uint32_t)((querier->deadline_ns - 1) / LL_NS_PER_MS + 1);
-    } else if (choice->least_prefix == 0) {
-        remote.deadline_ms = (uint32_t)(allowance_ns / LL_NS_PER_MS + 1);
-    }
+    struct device_patience patience;
+    set_deadlines(querier, choice, &remote, &patience);
     ll_status status = device_board_post(querier->board, &remote);
     if (status != LL_OK) {
         (void)ll_fail(&result->fallback, status, "%s",
@@ -179,46 +207,51 @@ static int run_remote(struct device_querier *querier, const struct query_choice 
         return choice->first;
     }
     device_board_withdraw(querier->board, &remote, &patience);
-    int reached = choice->first;
-    if (remote.status == LL_OK) {
-        device_answer_take(&remote.answer, tensors);
-        reached = remote.answer.reached;
-        result->prefix = remote.answer.prefix;
-        result->edge_ns = ll_clock_deadline(remote.answer.queued_ns, remote.answer.computed_ns);
-        learn(querier, &remote);
-    } else {
-        result->fallback = remote.error;
-        if (remote.status == LL_E_DEADLINE) {
-            device_estimate_missed(&querier->estimate);
-        }
-    }
+    int reached = take_remote(querier, choice, &remote, tensors, result);
     device_remote_finish(&remote);
     return reached;
 }
 
 /* ---- The whole query ---- */
 
+static ll_status run_local(struct device_querier *querier, int first, int end,
+                           struct device_tensors *tensors, struct device_query_result *result,
+                           struct ll_error *err)
+{
+    int64_t took_ns = 0;
+    ll_status status = device_local_run(querier->local, first, end, tensors, &took_ns, err);
+    if (status == LL_OK) {
+        result->device_ns += took_ns;
+        device_advisor_computed(querier->advisor, first, end, took_ns, ll_clock_now_ns());
+    }
+    return status;
+}
+
 static ll_status run_parts(struct device_querier *querier, struct device_tensors *tensors,
                            struct device_query_result *result, struct ll_error *err)
 {
-    int64_t rtt_ns = 0;
-    struct query_choice choice = choose(querier, result, &rtt_ns);
+    struct query_choice choice;
+    ll_status status = choose(querier, &choice, result);
+    if (status != LL_OK) {
+        return ll_fail(err, status, "out of memory");
+    }
     int layers = querier->model->table->layer_count;
     result->first = choice.first;
     result->end = choice.first;
-    ll_status status =
-        device_local_run(querier->local, 0, choice.first, tensors, &result->device_ns, err);
+    result->predicted_ns = (int64_t)choice.advice.range.latency_ns;
+    result->is_try = choice.advice.is_try;
+    status = run_local(querier, 0, choice.first, tensors, result, err);
     if (status == LL_OK && choice.first < choice.end) {
-        result->end = run_remote(querier, &choice, rtt_ns, tensors, result);
+        result->end = run_remote(querier, &choice, tensors, result);
     }
     if (status == LL_OK) {
-        status =
-            device_local_run(querier->local, result->end, layers, tensors, &result->device_ns, err);
+        status = run_local(querier, result->end, layers, tensors, result, err);
     }
     if (status != LL_OK) {
         return status;
     }
     result->latency_ns = ll_clock_now_ns() - result->issued_ns;
+    device_advisor_ended(querier->advisor, &choice.advice, result->latency_ns);
     if (choice.first == choice.end) {
         /* Nobody else had a part in it. */
         result->device_ns = result->latency_ns - choice.waited_ns;

@@ -10,27 +10,48 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_status.h"
+#include "device/device_advisor.h"
 #include "device/device_board.h"
-#include "device/device_estimate.h"
 #include "device/device_local.h"
 #include "device/device_model.h"
+#include "device/device_profile.h"
+
+typedef enum {
+    /* The range with the least predicted latency, perhaps none. */
+    DEVICE_CHOOSE_FASTEST,
+    /* Everything from layer 0, as far as the edge is ready: what is measured against. */
+    DEVICE_CHOOSE_FURTHEST,
+} device_choose;
 
 struct device_querier {
+    /* Set before device_querier_init; they outlive the querier. */
     const struct device_model *model;
     struct device_local *local;
     /* NULL: there is no edge. */
     struct device_board *board;
-    /* A fixed range for the edge, legal cuts, which queries wait for; or `cut_end` -1: everything,
-     * as far as the edge is ready. */
+    struct device_profile *profile;
+    /* Those of `local`, and of the session: 0 for no limit. */
+    double slowdown;
+    double limit_bytes_per_s;
+
+    /* May change between queries. A fixed range for the edge, legal cuts, which queries wait for;
+     * or `cut_end` -1: by `choose`. */
     int cut_first;
     int cut_end;
+    device_choose choose;
     /* The remote part's time; 0: by prediction. */
     int64_t deadline_ns;
-    struct device_estimate estimate;
+
+    /* Private. */
+    struct device_advisor *advisor;
+    uint64_t connection;
+    uint64_t times_version;
 };
 
-/* Fills in an estimate that knows nothing; the other fields are the caller's. */
-void device_querier_init(struct device_querier *querier);
+/* Makes a querier that knows nothing of the edge yet. Errors: LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status device_querier_init(struct device_querier *querier);
+/* A zeroed one is allowed. */
+void device_querier_finish(struct device_querier *querier);
 
 struct device_query_result {
     int64_t issued_ns;
@@ -38,11 +59,18 @@ struct device_query_result {
     int64_t device_ns;
     int64_t edge_ns;
     int64_t network_ns;
+    /* What the latency was predicted to be. */
+    int64_t predicted_ns;
     /* The edge ran [first, end), nothing where they are equal. */
     int first;
     int end;
+    /* Bytes of tensors, to the edge as far as they left, and back. */
+    int64_t up_bytes;
+    int64_t down_bytes;
     /* What the edge reported, or what was last known. */
     int prefix;
+    /* Another range than the one predicted to be fastest was tried. */
+    bool is_try;
     /* Empty, or why the edge did not do its part. */
     struct ll_error fallback;
     /* The run was stopped meanwhile: waiting was cut short, and times tell nothing. */
@@ -60,9 +88,5 @@ LL_MUST_USE ll_status device_query_run(struct device_querier *querier, struct ll
                                        struct device_query_result *out_result,
                                        struct ll_error *err);
 void device_query_result_finish(struct device_query_result *result);
-
-/* Refuses a range that is not one of legal cuts; `err` lists legal ones nearby. */
-LL_MUST_USE ll_status device_query_check_cut(const struct ll_table *table, int first, int end,
-                                             struct ll_error *err);
 
 #endif

@@ -209,7 +209,7 @@ static void on_accepted(void *owner, int prefix, int64_t left_bytes)
     session->acked_now = 0;
     session->acked_ns = ll_clock_now_ns();
     device_route_reached(&session->route);
-    device_board_set_rtt(session->board, session->acked_ns - session->opened_ns);
+    device_board_set_link(session->board, session->acked_ns - session->opened_ns, 0);
     device_board_set_state(session->board, DEVICE_EDGE_UP, prefix);
     bool is_return = session->is_loss_told;
     session->is_loss_told = false;
@@ -224,9 +224,10 @@ static void on_progress(void *owner, int64_t bytes)
     session->acked_now += bytes;
     session->acked_ns = ll_clock_now_ns();
     device_board_heard(session->board);
-    int64_t rtt_ns = device_window_rtt_ns(device_link_window(session->link));
+    const struct device_window *window = device_link_window(session->link);
+    int64_t rtt_ns = device_window_rtt_ns(window);
     if (rtt_ns > 0) {
-        device_board_set_rtt(session->board, rtt_ns);
+        device_board_set_link(session->board, rtt_ns, device_window_bytes_per_s(window));
     }
     tell_progress(session);
 }
@@ -236,6 +237,9 @@ static void on_ready(void *owner, const struct device_creation *creation)
     struct device_session *session = owner;
     session->prefix = creation->prefix;
     device_board_heard(session->board);
+    if (creation->time_count > 0) {
+        device_board_set_times(session->board, creation->time_count, creation->times);
+    }
     device_board_set_prefix(session->board, creation->prefix);
     if (creation->first < creation->prefix) {
         session->creations_now++;

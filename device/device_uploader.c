@@ -12,7 +12,6 @@
 #include "core/ll_log.h"
 #include "device/device_cursor.h"
 #include "device/device_wire.h"
-#include "layerlift/v1/offload.pb-c.h"
 
 #define UPLOAD_PATH "/layerlift.v1.EdgeOffload/Upload"
 
@@ -206,6 +205,8 @@ static void take_ready(struct device_uploader *uploader, const Layerlift__V1__Pr
         .prefix = (int)ready->prefix,
         .partitions = (int)ready->partitions,
         .creation_ns = ready->creation_ns > INT64_MAX ? INT64_MAX : (int64_t)ready->creation_ns,
+        .time_count = ready->n_layer_times,
+        .times = ready->layer_times,
     };
     uploader->config.events->ready(uploader->config.owner, &creation);
 }

@@ -14,6 +14,7 @@
 #include "core/ll_status.h"
 #include "device/device_link.h"
 #include "device/device_model.h"
+#include "layerlift/v1/offload.pb-c.h"
 #include "rpc/rpc_channel.h"
 
 struct device_uploader;
@@ -24,6 +25,9 @@ struct device_creation {
     int prefix;
     int partitions;
     int64_t creation_ns;
+    /* How long layers take there, as far as it tells; valid during the call. */
+    size_t time_count;
+    Layerlift__V1__LayerTime *const *times;
 };
 
 /* What the edge counted from `accepted` to `complete`. */

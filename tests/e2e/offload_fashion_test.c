@@ -39,6 +39,7 @@ static struct ll_engine *edge_engine;
 static struct edge_server *server;
 static struct device_local *local;
 static struct device_session *session;
+static struct device_profile *profile;
 static struct device_querier querier;
 static char address[32];
 static const char *const addresses[] = {address};
@@ -123,8 +124,12 @@ static void begin(const char *engine_name)
     edge.engine = edge_engine;
     CU_ASSERT_EQUAL_FATAL(edge_server_create(&edge, &server, &err), LL_OK);
     snprintf(address, sizeof(address), "127.0.0.1:%d", edge_server_port(server));
-    struct device_local_config run = {
-        .engine = device_engine, .network = file.network, .blobs = file.blobs, .slowdown = 1};
+    CU_ASSERT_EQUAL_FATAL(device_profile_create(model.table, 1, &profile), LL_OK);
+    struct device_local_config run = {.engine = device_engine,
+                                      .network = file.network,
+                                      .blobs = file.blobs,
+                                      .slowdown = 1,
+                                      .profile = profile};
     CU_ASSERT_EQUAL_FATAL(device_local_create(&run, &local, &err), LL_OK);
     struct device_session_config config = {
         .model = &model, .edges = addresses, .edge_count = 1, .device = "test", .events = &events};
@@ -132,9 +137,12 @@ static void begin(const char *engine_name)
     querier = (struct device_querier){.model = &model,
                                       .local = local,
                                       .board = device_session_board(session),
+                                      .profile = profile,
+                                      .slowdown = 1,
                                       .cut_end = -1,
+                                      .choose = DEVICE_CHOOSE_FURTHEST,
                                       .deadline_ns = 60 * LL_NS_PER_S};
-    device_querier_init(&querier);
+    CU_ASSERT_EQUAL_FATAL(device_querier_init(&querier), LL_OK);
     device_session_start(session);
 }
 
@@ -153,7 +161,9 @@ static void end(void)
 {
     device_session_destroy(session);
     edge_server_destroy(server);
+    device_querier_finish(&querier);
     device_local_destroy(local);
+    device_profile_destroy(profile);
     ll_engine_destroy(device_engine);
     ll_engine_destroy(edge_engine);
     ll_plan_finish(&plan);

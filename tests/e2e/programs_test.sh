@@ -50,8 +50,12 @@ import struct, sys
 pixels = open(sys.argv[1], "rb").read()[:784]
 open(sys.argv[2], "wb").write(struct.pack("<784f", *(p / 255 for p in pixels)))
 PYTHON
-input=(--cfg "$cfg" --weights "$weights" --input-f32 input.f32)
+# What an agent keeps lies beside the weights.
+cp -L "$weights" fashion.weights
+input=(--cfg "$cfg" --weights fashion.weights --input-f32 input.f32)
 "$infer" "${input[@]}" --output-f32 local.f32 >/dev/null
+# The device would be faster than the link.
+furthest=("${input[@]}" --choose furthest --no-profile)
 
 tests=0
 passed() {
@@ -60,14 +64,24 @@ passed() {
 }
 
 start_server 127.0.0.1:0
-"$agent" --edge "127.0.0.1:$port" "${input[@]}" --limit-mbps 10 --slowdown 3 --until-uploaded 5 --json run.json \
+"$agent" --edge "127.0.0.1:$port" "${input[@]}" --limit-mbps 10 --slowdown 200 --until-uploaded 5 --json run.json \
     --output-f32 edge.f32 >agent.log 2>&1 || fail "the agent ended with status $?"
 "$check" run.json --uploaded --whole-last || fail "first run"
 cmp local.f32 edge.f32 || fail "the edge's answer is another one"
-grep -q 'slowed down 3 times' agent.log || fail "the slowdown is not said"
+grep -q 'slowed down 200 times' agent.log || fail "the slowdown is not said"
 passed "a run from beginning to end"
 
-"$agent" --edge "127.0.0.1:$port" "${input[@]}" --until-uploaded 3 --json run.json >agent.log 2>&1 ||
+profile=$(echo fashion.weights.*.profile)
+grep -q '^layers 18$' "$profile" || fail "no layer times were kept"
+"$agent" --edge "127.0.0.1:$port" "${input[@]}" --log-level debug --repeat 1 >agent.log 2>&1 ||
+    fail "the agent ended with status $?"
+grep -q "layer times from fashion.weights" agent.log || fail "the layer times were not used"
+echo garbage >"$profile"
+"$agent" --edge "127.0.0.1:$port" "${input[@]}" --repeat 3 >agent.log 2>&1 || fail "the agent ended with status $?"
+grep -q '^layers 18$' "$profile" || fail "bad layer times were not replaced"
+passed "layer times are kept beside the weights"
+
+"$agent" --edge "127.0.0.1:$port" "${furthest[@]}" --until-uploaded 3 --json run.json >agent.log 2>&1 ||
     fail "the agent ended with status $?"
 "$check" run.json --uploaded --whole-last --sent-at-most 12544 || fail "second run"
 passed "a second run that has nothing to upload"
@@ -121,7 +135,7 @@ passed "boxes of what the edge computed"
 # The server goes while queries run, and comes back where it was. What is awaited must not stand in
 # files of the run before.
 rm -f agent.log run.json
-"$agent" --edge "127.0.0.1:1" --edge "127.0.0.1:$port" "${input[@]}" --duration 1000 --interval 20 --json run.json \
+"$agent" --edge "127.0.0.1:1" --edge "127.0.0.1:$port" "${furthest[@]}" --duration 1000 --interval 20 --json run.json \
     >agent.log 2>&1 &
 running=$!
 # await PATTERN FILE [LINE]: until a line that matches stands in the file, behind LINE.

@@ -96,6 +96,8 @@ static void begin(bool has_edge, bool is_terminal)
         .until = DEVICE_UNTIL_UPLOADED,
         .count = 3,
         .cut_end = -1,
+        /* The fake engine is faster than any edge. */
+        .choose = DEVICE_CHOOSE_FURTHEST,
         .look = look,
         .owner = &fake,
         .report = report,

@@ -348,6 +348,46 @@ static void test_a_status_of_not_found_is_passed_on(void)
     end();
 }
 
+static void expect_times(int64_t first, int64_t second)
+{
+    int64_t times[64] = {0};
+    device_board_edge_times(board, times);
+    CU_ASSERT_EQUAL(times[0], first);
+    CU_ASSERT_EQUAL(times[1], second);
+}
+
+static void test_layer_times_are_kept_as_long_as_the_edge(void)
+{
+    begin();
+    struct device_board_view before;
+    struct device_board_view after;
+    device_board_look(board, &before);
+    expect_times(0, 0);
+    Layerlift__V1__LayerTime times[] = {
+        {.base = PROTOBUF_C_MESSAGE_INIT(&layerlift__v1__layer_time__descriptor),
+         .layer = 1,
+         .ns = 70},
+        {.base = PROTOBUF_C_MESSAGE_INIT(&layerlift__v1__layer_time__descriptor),
+         .layer = UINT32_MAX,
+         .ns = 80},
+        {.base = PROTOBUF_C_MESSAGE_INIT(&layerlift__v1__layer_time__descriptor),
+         .layer = 0,
+         .ns = UINT64_MAX},
+    };
+    Layerlift__V1__LayerTime *list[] = {&times[0], &times[1], &times[2]};
+    device_board_set_times(board, 3, list);
+    expect_times(INT64_MAX, 70);
+    device_board_look(board, &after);
+    CU_ASSERT_NOT_EQUAL(before.times_version, after.times_version);
+    CU_ASSERT_EQUAL(before.connection, after.connection);
+    device_board_set_state(board, DEVICE_EDGE_DOWN, 0);
+    expect_times(0, 0);
+    device_board_set_state(board, DEVICE_EDGE_UP, 0);
+    device_board_look(board, &after);
+    CU_ASSERT_NOT_EQUAL(before.connection, after.connection);
+    end();
+}
+
 static void test_the_view_follows_the_edge(void)
 {
     begin();
@@ -357,10 +397,11 @@ static void test_the_view_follows_the_edge(void)
     CU_ASSERT_EQUAL(view.prefix, 2);
     device_board_set_state(board, DEVICE_EDGE_UP, 0);
     device_board_set_prefix(board, 1);
-    device_board_set_rtt(board, 5000);
+    device_board_set_link(board, 5000, 7e6);
     device_board_look(board, &view);
     CU_ASSERT_EQUAL(view.prefix, 1);
     CU_ASSERT_EQUAL(view.rtt_ns, 5000);
+    CU_ASSERT_EQUAL(view.bytes_per_s, 7e6);
     device_board_set_state(board, DEVICE_EDGE_DOWN, 0);
     device_board_set_prefix(board, 2);
     device_board_look(board, &view);
@@ -381,6 +422,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_stopped_board_takes_no_queries),
     LL_TEST(test_wait_for_a_connection_ends_at_its_deadline),
     LL_TEST(test_a_status_of_not_found_is_passed_on),
+    LL_TEST(test_layer_times_are_kept_as_long_as_the_edge),
     LL_TEST(test_the_view_follows_the_edge),
     {NULL, NULL},
 };

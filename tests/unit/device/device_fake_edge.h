@@ -68,6 +68,8 @@ struct fake_edge_script {
     uint64_t break_after_bytes;
     /* The edge has this layer's blob already; -1: none. */
     int available_layer;
+    /* What it tells every layer to take, some that do not exist too; 0: it tells nothing. */
+    uint64_t layer_ns;
 };
 
 struct fake_edge;

@@ -15,15 +15,30 @@ static void send_event(struct fake_edge *edge, Layerlift__V1__UploadEvent__KindC
     fake_edge_send(edge->upload, &event.base);
 }
 
+static void add_times(uint64_t layer_ns, Layerlift__V1__LayerTime *times,
+                      Layerlift__V1__LayerTime **list, Layerlift__V1__PrefixReady *ready)
+{
+    for (uint32_t i = ready->first; layer_ns > 0 && i < EDGE_LAYERS; i++) {
+        layerlift__v1__layer_time__init(&times[i]);
+        times[i].layer = i;
+        times[i].ns = layer_ns;
+        list[ready->n_layer_times++] = &times[i];
+    }
+    ready->layer_times = list;
+}
+
 static void send_progress(struct fake_edge *edge)
 {
     int prefix = fake_edge_prefix(edge);
+    Layerlift__V1__LayerTime times[EDGE_LAYERS];
+    Layerlift__V1__LayerTime *list[EDGE_LAYERS];
     if (prefix > edge->told_prefix) {
         Layerlift__V1__PrefixReady ready = LAYERLIFT__V1__PREFIX_READY__INIT;
         ready.prefix = (uint32_t)prefix;
         ready.first = (uint32_t)edge->told_prefix;
         ready.partitions = 1;
         ready.creation_ns = 1000000;
+        add_times(fake_edge_script(edge).layer_ns, times, list, &ready);
         edge->told_prefix = prefix;
         send_event(edge, LAYERLIFT__V1__UPLOAD_EVENT__KIND_PREFIX_READY, &ready);
         fake_edge_serve(edge);

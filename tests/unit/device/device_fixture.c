@@ -94,8 +94,12 @@ void device_fixture_init(struct device_fixture *fixture, struct fake_model *fake
         .plan = &fixture->plan,
     };
     memcpy(fixture->model.id, fake->id_text, sizeof(fixture->model.id));
-    struct device_local_config local = {
-        .engine = fixture->engine, .network = fake->network, .blobs = fake->blobs, .slowdown = 1};
+    CU_ASSERT_EQUAL_FATAL(device_profile_create(fixture->model.table, 1, &fixture->profile), LL_OK);
+    struct device_local_config local = {.engine = fixture->engine,
+                                        .network = fake->network,
+                                        .blobs = fake->blobs,
+                                        .slowdown = 1,
+                                        .profile = fixture->profile};
     struct ll_error err;
     CU_ASSERT_EQUAL_FATAL(device_local_create(&local, &fixture->local, &err), LL_OK);
     struct device_session_config session = {
@@ -114,9 +118,13 @@ void device_fixture_init(struct device_fixture *fixture, struct fake_model *fake
         .model = &fixture->model,
         .local = fixture->local,
         .board = fixture->session ? device_session_board(fixture->session) : NULL,
+        .profile = fixture->profile,
+        .slowdown = 1,
         .cut_end = -1,
+        /* The fake engine is faster than any edge. */
+        .choose = DEVICE_CHOOSE_FURTHEST,
     };
-    device_querier_init(&fixture->querier);
+    CU_ASSERT_EQUAL_FATAL(device_querier_init(&fixture->querier), LL_OK);
 }
 
 void device_fixture_start(struct device_fixture *fixture)
@@ -127,7 +135,9 @@ void device_fixture_start(struct device_fixture *fixture)
 void device_fixture_finish(struct device_fixture *fixture)
 {
     device_session_destroy(fixture->session);
+    device_querier_finish(&fixture->querier);
     device_local_destroy(fixture->local);
+    device_profile_destroy(fixture->profile);
     ll_plan_finish(&fixture->plan);
     CU_ASSERT_EQUAL(fake_engine_alive(fixture->engine), 0);
     ll_engine_destroy(fixture->engine);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "core/ll_sync.h"
+#include "device/device_profile.h"
 #include "device/device_query.h"
 #include "device/device_session.h"
 #include "tests/support/fake_model.h"
@@ -19,6 +20,7 @@ struct device_fixture {
     struct ll_engine *engine;
     struct ll_plan plan;
     struct device_model model;
+    struct device_profile *profile;
     struct device_local *local;
     struct device_session *session;
     struct device_querier querier;

@@ -338,21 +338,83 @@ static void test_a_failing_engine_loses_the_query_and_says_why(void)
     end();
 }
 
-static void test_illegal_cuts_are_refused_with_those_nearby(void)
+/* The profile says that each layer takes a second on the device. */
+static void begin_slow(void)
 {
-    fake_model_init(&model, cfg, 5);
-    const struct ll_table *table = &model.network->table;
-    struct ll_error err = {{0}};
-    CU_ASSERT_EQUAL(device_query_check_cut(table, 0, 6, &err), LL_OK);
-    CU_ASSERT_EQUAL(device_query_check_cut(table, 4, 4, &err), LL_OK);
-    CU_ASSERT_EQUAL(device_query_check_cut(table, 3, 6, &err), LL_E_INVALID);
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "3 is not a legal cut"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "near it are 0, 1, 2, 4, 5, 6"));
-    CU_ASSERT_EQUAL(device_query_check_cut(table, 0, 7, &err), LL_E_INVALID);
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "near it are 2, 4, 5, 6"));
-    CU_ASSERT_EQUAL(device_query_check_cut(table, 4, 2, &err), LL_E_INVALID);
-    CU_ASSERT_EQUAL(device_query_check_cut(table, -1, 2, &err), LL_E_INVALID);
-    fake_model_finish(&model);
+    begin();
+    for (int i = 0; i < LAYERS; i++) {
+        CU_ASSERT_EQUAL(device_profile_set(device.profile, i, LL_NS_PER_S, 5), LL_OK);
+    }
+    device.querier.choose = DEVICE_CHOOSE_FASTEST;
+}
+
+static void test_the_fastest_range_is_chosen(void)
+{
+    begin_slow();
+    start();
+    device_fixture_await_uploaded(&device);
+    struct device_query_result result;
+    device_fixture_query(&device, 5, &result);
+    CU_ASSERT_EQUAL(result.first, 0);
+    CU_ASSERT_EQUAL(result.end, LAYERS);
+    CU_ASSERT_EQUAL(result.up_bytes, 8000);
+    CU_ASSERT_EQUAL(result.down_bytes, 840);
+    CU_ASSERT_TRUE(result.predicted_ns > 0 && result.predicted_ns < 6 * LL_NS_PER_S);
+    CU_ASSERT_FALSE(result.is_try);
+    device_query_result_finish(&result);
+    end();
+}
+
+static void test_a_fast_device_needs_no_edge(void)
+{
+    begin();
+    start();
+    device_fixture_await_uploaded(&device);
+    device.querier.choose = DEVICE_CHOOSE_FASTEST;
+    for (int i = 0; i < LAYERS; i++) {
+        CU_ASSERT_EQUAL(device_profile_set(device.profile, i, 1, 5), LL_OK);
+    }
+    struct device_query_result result;
+    device_fixture_query(&device, 5, &result);
+    CU_ASSERT_EQUAL(result.end, 0);
+    CU_ASSERT_STRING_EQUAL(result.fallback.text, "");
+    CU_ASSERT_EQUAL(result.up_bytes + result.down_bytes, 0);
+    device_query_result_finish(&result);
+    end();
+}
+
+static void test_what_the_edge_tells_of_its_layers_counts(void)
+{
+    begin_slow();
+    script.layer_ns = (uint64_t)(7 * LL_NS_PER_S);
+    start();
+    device_fixture_await_uploaded(&device);
+    expect(1, 0, 0, "");
+    end();
+}
+
+static void test_the_prefix_bounds_the_choice(void)
+{
+    begin_slow();
+    script.longest_prefix = 4;
+    start();
+    device_fixture_await_prefix(&device, 4);
+    expect(1, 0, 4, "");
+    end();
+}
+
+static void test_an_edge_that_never_answers_right_is_left_alone(void)
+{
+    begin_slow();
+    script.answer = FAKE_ANSWER_STATUS;
+    script.status = 8;
+    start();
+    device_fixture_await_uploaded(&device);
+    expect_fallback("edge: limit exceeded: made\nup");
+    for (unsigned seed = 0; seed < 5; seed++) {
+        expect(seed, 0, 0, "");
+    }
+    end();
 }
 
 const struct ll_test ll_tests[] = {
@@ -370,9 +432,13 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_model_that_is_gone_is_uploaded_again),
     LL_TEST(test_impossible_times_do_no_harm),
     LL_TEST(test_answers_to_other_queries_are_dropped),
+    LL_TEST(test_the_fastest_range_is_chosen),
+    LL_TEST(test_a_fast_device_needs_no_edge),
+    LL_TEST(test_what_the_edge_tells_of_its_layers_counts),
+    LL_TEST(test_the_prefix_bounds_the_choice),
+    LL_TEST(test_an_edge_that_never_answers_right_is_left_alone),
     LL_TEST(test_an_edge_that_vanishes_while_a_query_waits),
     LL_TEST(test_a_stop_ends_a_query_that_waits),
     LL_TEST(test_a_failing_engine_loses_the_query_and_says_why),
-    LL_TEST(test_illegal_cuts_are_refused_with_those_nearby),
     {NULL, NULL},
 };
