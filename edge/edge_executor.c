@@ -188,8 +188,14 @@ static void run_job(struct edge_job *job)
     }
     struct ll_tensor_out *outputs = NULL;
     job->status = make_outputs(job, &outputs);
+    if (job->status == LL_OK && job->before_run) {
+        job->before_run(job);
+    }
     if (job->status == LL_OK) {
         job->status = run_layers(job, outputs);
+    }
+    if (job->status == LL_OK && job->after_run) {
+        job->status = job->after_run(job);
     }
     free(outputs);
     if (job->status == LL_E_NO_MEMORY && job->err.text[0] == '\0') {

@@ -33,6 +33,10 @@ struct edge_job {
     int least_prefix;
     const struct ll_tensor_in *inputs;
     int input_count;
+    /* NULL, or called on an executor's thread right before the layers run, to finish the inputs'
+     * values, and right after, to put the outputs into another form. */
+    void (*before_run)(struct edge_job *job);
+    ll_status (*after_run)(struct edge_job *job);
     /* The job has ended. On an executor's thread, without locks, once; never after a cancel that
      * returned true. */
     void (*done)(struct edge_job *job);

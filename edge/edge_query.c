@@ -34,8 +34,10 @@ static void drop_inputs(struct edge_query *query)
     }
     free(query->input_bufs);
     free(query->inputs);
+    free(query->input_dtypes);
     free(query->input_received);
     query->input_bufs = NULL;
+    query->input_dtypes = NULL;
     query->inputs = NULL;
     query->input_received = NULL;
     ll_names_finish(&query->input_names);
@@ -48,6 +50,7 @@ void edge_query_destroy(struct edge_query *query)
         drop_inputs(query);
         edge_job_finish(&query->job);
         rpc_timer_destroy(query->timer);
+        free(query->output_dtypes);
         free(query->head);
         free(query);
     }
@@ -77,15 +80,25 @@ static ll_status check_range(const Layerlift__V1__Query *head, const struct ll_t
     return LL_OK;
 }
 
+/* Bytes are for the network's input. */
+static ll_status check_dtype(const Layerlift__V1__Tensor *tensor, ll_dtype *out_dtype,
+                             struct ll_error *err)
+{
+    if (!edge_wire_dtype(tensor->dtype, out_dtype)) {
+        return ll_fail(err, LL_E_INVALID, "query: tensor %d: dtype %d is not known here",
+                       tensor->name, (int)tensor->dtype);
+    }
+    if (*out_dtype == LL_U8 && tensor->name != LL_TENSOR_INPUT) {
+        return ll_fail(err, LL_E_INVALID, "query: tensor %d: only the network's input may be U8",
+                       tensor->name);
+    }
+    return LL_OK;
+}
+
 /* Whether a tensor's head gives the size that it must have. */
 static ll_status check_shape(const Layerlift__V1__Tensor *tensor, int64_t floats,
                              struct ll_error *err)
 {
-    if (tensor->dtype != LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_UNSPECIFIED &&
-        tensor->dtype != LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32) {
-        return ll_fail(err, LL_E_INVALID, "query: tensor %d: dtype %d is not known here",
-                       tensor->name, (int)tensor->dtype);
-    }
     if (tensor->n_shape != 1 && tensor->n_shape != 3) {
         return ll_fail(err, LL_E_INVALID, "query: tensor %d: a shape of %zu numbers, not 1 or 3",
                        tensor->name, tensor->n_shape);
@@ -103,11 +116,20 @@ static ll_status check_shape(const Layerlift__V1__Tensor *tensor, int64_t floats
     return LL_OK;
 }
 
-/* Each of inputs(first, end) once, and nothing else. */
-static ll_status check_tensors(const struct edge_query *query, const Layerlift__V1__Query *head,
+/* Each of inputs(first, end) once, and nothing else; keeps how they are written. */
+static ll_status check_tensors(struct edge_query *query, const Layerlift__V1__Query *head,
                                const struct ll_table *table, struct ll_error *err)
 {
     const struct ll_names *names = &query->input_names;
+    query->input_dtypes = calloc((size_t)names->count + 1, sizeof(*query->input_dtypes));
+    if (!query->input_dtypes) {
+        return LL_E_NO_MEMORY;
+    }
+    if (!edge_wire_dtype(head->answer_dtype, &query->answer_dtype) ||
+        query->answer_dtype == LL_U8) {
+        return ll_fail(err, LL_E_INVALID, "query: answer_dtype %d is neither F32 nor F16",
+                       (int)head->answer_dtype);
+    }
     if (head->n_tensors != (size_t)names->count) {
         return ll_fail(err, LL_E_INVALID, "query: %zu tensors; layers [%u, %u) read %d",
                        head->n_tensors, head->first, head->end, names->count);
@@ -120,7 +142,10 @@ static ll_status check_tensors(const struct edge_query *query, const Layerlift__
         if (!found) {
             return ll_fail(err, LL_E_INVALID, "query: tensor %d is missing", names->names[i]);
         }
-        ll_status status = check_shape(found, ll_table_tensor_floats(table, names->names[i]), err);
+        ll_status status = check_dtype(found, &query->input_dtypes[i], err);
+        if (status == LL_OK) {
+            status = check_shape(found, ll_table_tensor_floats(table, names->names[i]), err);
+        }
         if (status != LL_OK) {
             return status;
         }
@@ -169,6 +194,8 @@ static ll_status make_inputs(struct edge_query *query, const struct ll_table *ta
     query->inputs_missing = (int)count;
     query->job.inputs = query->inputs;
     query->job.input_count = (int)count;
+    query->job.before_run = edge_query_expand_inputs;
+    query->job.after_run = edge_query_encode_outputs;
     return LL_OK;
 }
 
@@ -225,20 +252,22 @@ ll_status edge_query_chunk(struct edge_query *query, const Layerlift__V1__Tensor
     }
     struct ll_buf *buf = query->input_bufs[at];
     int64_t received = query->input_received[at];
+    int64_t whole = query->inputs[at].floats * ll_dtype_bytes(query->input_dtypes[at]);
     if (chunk->offset != (uint64_t)received) {
         return ll_fail(err, LL_E_INVALID,
                        "chunk of query %" PRIu64 ", tensor %d: it begins at %" PRIu64
                        " instead of %lld",
                        query->id, chunk->name, chunk->offset, (long long)received);
     }
-    int64_t left = (int64_t)ll_buf_bytes(buf) - received;
+    int64_t left = whole - received;
     if (chunk->data.len < 1 || chunk->data.len > LL_LIMIT_CHUNK_BYTES ||
         (int64_t)chunk->data.len > left) {
         return ll_fail(err, LL_E_INVALID,
                        "chunk of query %" PRIu64 ", tensor %d: %zu bytes; %lld are to come",
                        query->id, chunk->name, chunk->data.len, (long long)left);
     }
-    memcpy((char *)ll_buf_writable(buf) + received, chunk->data.data, chunk->data.len);
+    char *end = (char *)ll_buf_writable(buf) + ll_buf_bytes(buf);
+    memcpy(end - left, chunk->data.data, chunk->data.len);
     query->input_received[at] += (int64_t)chunk->data.len;
     query->inputs_missing -= (int64_t)chunk->data.len == left;
     return LL_OK;
@@ -259,12 +288,14 @@ struct answer_tensor {
 };
 
 /* A tensor's shape where the layer has one, else its size. */
-static void fill_tensor(struct answer_tensor *tensor, const struct ll_table *table, int name)
+static void fill_tensor(struct answer_tensor *tensor, const struct ll_table *table, int name,
+                        ll_dtype dtype)
 {
     const struct ll_layer *layer = &table->layers[name];
     layerlift__v1__tensor__init(&tensor->message);
     tensor->message.name = name;
-    tensor->message.dtype = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32;
+    tensor->message.dtype = dtype == LL_F16 ? LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16
+                                            : LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32;
     tensor->message.shape = tensor->shape;
     tensor->shape[0] = (uint32_t)layer->out_floats;
     tensor->message.n_shape = 1;
@@ -290,15 +321,17 @@ static ll_status pack_head(struct edge_query *query, Layerlift__V1__Answer *answ
     return LL_OK;
 }
 
-static void fill_result(const struct edge_job *job, Layerlift__V1__Answer *answer,
+static void fill_result(const struct edge_query *query, Layerlift__V1__Answer *answer,
                         struct answer_tensor *tensors)
 {
+    const struct edge_job *job = &query->job;
     answer->reached = (uint32_t)job->reached;
     answer->queued_ns = (uint64_t)job->queued_ns;
     answer->waited_ns = (uint64_t)job->waited_ns;
     answer->computed_ns = (uint64_t)job->computed_ns;
     for (int i = 0; i < job->names.count; i++) {
-        fill_tensor(&tensors[i], edge_model_table(job->model), job->names.names[i]);
+        fill_tensor(&tensors[i], edge_model_table(job->model), job->names.names[i],
+                    query->output_dtypes ? query->output_dtypes[i] : LL_F32);
         answer->tensors[answer->n_tensors++] = &tensors[i].message;
     }
 }
@@ -321,7 +354,7 @@ ll_status edge_query_answer(struct edge_query *query)
     answer.prefix = (uint32_t)job->prefix;
     if (status == LL_OK && job->status == LL_OK) {
         answer.message = "";
-        fill_result(job, &answer, tensors);
+        fill_result(query, &answer, tensors);
     }
     if (status == LL_OK) {
         status = pack_head(query, &answer);

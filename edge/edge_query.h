@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "core/ll_buf.h"
+#include "core/ll_dtype.h"
 #include "core/ll_status.h"
 #include "edge/edge_executor.h"
 #include "edge/edge_models.h"
@@ -40,14 +41,21 @@ struct edge_query {
     struct rpc_timer *timer;
     struct edge_query *next;
 
-    /* inputs(first, end): tensors, their buffers, and how many bytes of each have come. */
+    /* inputs(first, end): tensors, how they are written, their buffers, and how many bytes of each
+     * have come. What is written in fewer bytes than floats arrives at its buffer's end and is
+     * expanded before the run. */
     struct ll_names input_names;
     struct ll_tensor_in *inputs;
+    ll_dtype *input_dtypes;
     struct ll_buf **input_bufs;
     int64_t *input_received;
     int inputs_missing;
     /* What the query may take: inputs and outputs(first, end). */
     int64_t bytes;
+
+    /* What the device wants back, and what each output became. */
+    ll_dtype answer_dtype;
+    ll_dtype *output_dtypes;
 
     /* The answer's head, packed; and how far the answer is sent: the head, then byte `sent_bytes`
      * of output `sending`. */
@@ -70,6 +78,10 @@ void edge_query_destroy(struct edge_query *query);
 LL_MUST_USE ll_status edge_query_open(struct edge_query *query, const Layerlift__V1__Query *head,
                                       struct edge_models *models, int64_t most_bytes,
                                       struct ll_error *err);
+
+/* The job's hooks: edge_query_values.c. */
+void edge_query_expand_inputs(struct edge_job *job);
+LL_MUST_USE ll_status edge_query_encode_outputs(struct edge_job *job);
 
 /* Takes a piece of a tensor. All are here once inputs_missing is 0.
  *

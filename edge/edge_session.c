@@ -387,6 +387,9 @@ static void fill_accepted(struct edge_session *session, Layerlift__V1__UploadAcc
 
 static ll_status send_accepted(struct edge_session *session)
 {
+    Layerlift__V1__DataType data_types[] = {LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32,
+                                            LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8,
+                                            LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16};
     size_t count = (size_t)edge_model_table(session->model)->layer_count;
     Layerlift__V1__UploadAccepted accepted = LAYERLIFT__V1__UPLOAD_ACCEPTED__INIT;
     Layerlift__V1__BlobOffset *offsets = calloc(count, sizeof(*offsets));
@@ -401,6 +404,8 @@ static ll_status send_accepted(struct edge_session *session)
         accepted.model_id = (char *)edge_model_id_text(session->model);
         accepted.credit_bytes = grant(session);
         accepted.prefix = (uint32_t)edge_model_prefix(session->model);
+        accepted.data_types = data_types;
+        accepted.n_data_types = sizeof(data_types) / sizeof(data_types[0]);
         Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
         event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_ACCEPTED;
         event.accepted = &accepted;

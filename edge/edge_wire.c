@@ -163,6 +163,26 @@ ll_status edge_wire_plan(size_t count, Layerlift__V1__Partition *const *partitio
     return LL_OK;
 }
 
+/* ---- Tensors ---- */
+
+bool edge_wire_dtype(Layerlift__V1__DataType wire, ll_dtype *out_dtype)
+{
+    switch (wire) {
+    case LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_UNSPECIFIED:
+    case LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32:
+        *out_dtype = LL_F32;
+        return true;
+    case LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8:
+        *out_dtype = LL_U8;
+        return true;
+    case LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16:
+        *out_dtype = LL_F16;
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* ---- A chunk's head ---- */
 
 enum {

@@ -4,11 +4,13 @@
 #ifndef EDGE_WIRE_H
 #define EDGE_WIRE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <protobuf-c/protobuf-c.h>
 
+#include "core/ll_dtype.h"
 #include "core/ll_manifest.h"
 #include "core/ll_plan.h"
 #include "core/ll_status.h"
@@ -39,6 +41,9 @@ LL_MUST_USE ll_status edge_wire_manifest(const Layerlift__V1__Manifest *message,
  * Errors: as above. */
 LL_MUST_USE ll_status edge_wire_plan(size_t count, Layerlift__V1__Partition *const *partitions,
                                      struct ll_plan *out_plan, struct ll_error *err);
+
+/* False for a data type that does not exist here. */
+bool edge_wire_dtype(Layerlift__V1__DataType wire, ll_dtype *out_dtype);
 
 /* The beginning of an OffloadResponse with a TensorChunk, up to where `data_bytes` bytes of payload
  * follow. Returns its size. */

@@ -375,7 +375,7 @@ void edge_call_send_query(struct edge_call *offload, const struct fake_model *mo
         layerlift__v1__tensor__init(&tensors[i]);
         shapes[i] = (uint32_t)ll_table_tensor_floats(table, names.names[i]);
         tensors[i].name = names.names[i];
-        tensors[i].dtype = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32;
+        tensors[i].dtype = ask->dtype != 0 ? ask->dtype : LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32;
         tensors[i].shape = &shapes[i];
         tensors[i].n_shape = 1;
         list[i] = &tensors[i];
@@ -387,6 +387,7 @@ void edge_call_send_query(struct edge_call *offload, const struct fake_model *mo
     query.end = (uint32_t)ask->end;
     query.least_prefix = (uint32_t)ask->least_prefix;
     query.deadline_ms = (uint32_t)ask->deadline_ms;
+    query.answer_dtype = ask->answer_dtype;
     query.tensors = list;
     query.n_tensors = (size_t)names.count;
     Layerlift__V1__OffloadRequest request = LAYERLIFT__V1__OFFLOAD_REQUEST__INIT;
@@ -399,8 +400,8 @@ void edge_call_send_query(struct edge_call *offload, const struct fake_model *mo
     free(shapes);
 }
 
-static void send_tensor_chunk(struct edge_call *offload, uint64_t id, int name, size_t offset,
-                              const void *data, size_t bytes)
+void edge_call_send_tensor_chunk(struct edge_call *offload, uint64_t id, int name, size_t offset,
+                                 const void *data, size_t bytes)
 {
     Layerlift__V1__TensorChunk chunk = LAYERLIFT__V1__TENSOR_CHUNK__INIT;
     chunk.id = id;
@@ -425,7 +426,7 @@ void edge_call_send_tensors(struct edge_call *offload, const struct fake_model *
         size_t bytes = (size_t)ll_table_tensor_floats(&model->network->table, name) * 4;
         for (size_t at = 0; at < bytes; at += chunk_bytes) {
             size_t part = bytes - at < chunk_bytes ? bytes - at : chunk_bytes;
-            send_tensor_chunk(offload, ask->id, name, at, data + at, part);
+            edge_call_send_tensor_chunk(offload, ask->id, name, at, data + at, part);
         }
         data += bytes;
     }
@@ -477,9 +478,14 @@ static struct assembly *begin_answer(struct edge_call *call, const Layerlift__V1
         for (size_t d = 0; d < message->tensors[i]->n_shape; d++) {
             floats *= message->tensors[i]->shape[d];
         }
+        Layerlift__V1__DataType dtype = message->tensors[i]->dtype;
+        if (i < EDGE_ANSWER_DTYPES) {
+            answer->dtypes[i] = dtype;
+        }
         answer->floats += floats;
+        answer->bytes += floats * (dtype == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16 ? 2 : 4);
     }
-    assembly->room_bytes = answer->floats * 4;
+    assembly->room_bytes = answer->bytes;
     answer->data = calloc((size_t)answer->floats + 1, sizeof(float));
     return assembly;
 }

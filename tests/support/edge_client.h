@@ -88,6 +88,9 @@ struct edge_ask {
     int end;
     int least_prefix;
     int deadline_ms;
+    /* How the tensors are written, and the answer's are to be; 0: as floats. */
+    Layerlift__V1__DataType dtype;
+    Layerlift__V1__DataType answer_dtype;
 };
 
 /* Sends a query's head. */
@@ -96,10 +99,15 @@ void edge_call_send_query(struct edge_call *offload, const struct fake_model *mo
 /* Sends its tensors' bytes, made from `input_seed`, in chunks of at most `chunk_bytes`. */
 void edge_call_send_tensors(struct edge_call *offload, const struct fake_model *model,
                             const struct edge_ask *ask, unsigned input_seed, size_t chunk_bytes);
+/* One chunk of any bytes. */
+void edge_call_send_tensor_chunk(struct edge_call *offload, uint64_t id, int name, size_t offset,
+                                 const void *data, size_t bytes);
 /* Both. */
 void edge_call_ask(struct edge_call *offload, const struct fake_model *model,
                    const struct edge_ask *ask, unsigned input_seed);
 void edge_call_send_cancel(struct edge_call *offload, uint64_t id);
+
+enum { EDGE_ANSWER_DTYPES = 8 };
 
 struct edge_answer {
     uint64_t id;
@@ -107,9 +115,11 @@ struct edge_answer {
     char message[256];
     int reached;
     int prefix;
-    /* The tensors one behind the other. */
+    /* The tensors one behind the other, as they were written. */
     int tensors;
+    Layerlift__V1__DataType dtypes[EDGE_ANSWER_DTYPES];
     int64_t floats;
+    int64_t bytes;
     float *data;
 };
 
