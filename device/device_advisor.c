@@ -8,8 +8,6 @@
 
 #include "core/ll_clock.h"
 
-/* How much faster than the device an edge is that tells no times. */
-#define ADVISOR_EDGE_SPEED 10.0
 /* What it tells is believed within this factor of the device's. */
 #define ADVISOR_MOST_FACTOR 1e3
 /* A try is for an edge and a link that have become this much better than they are taken for. */
@@ -106,7 +104,7 @@ static double edge_group_ns(const struct device_advisor *advisor, int first, int
                             double device_ns)
 {
     if (advisor->edge_times_ns[end - 1] <= 0) {
-        return device_ns / ADVISOR_EDGE_SPEED;
+        return device_ns / DEVICE_ESTIMATE_EDGE_SPEED;
     }
     double told_ns = 0;
     for (int i = first; i < end; i++) {

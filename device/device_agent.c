@@ -5,12 +5,16 @@
 
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"
+#include "device/device_encode.h"
 #include "device/device_local.h"
+#include "device/device_plan.h"
 #include "device/device_profile.h"
 #include "device/device_session.h"
 
 struct device_agent {
     struct device_agent_config config;
+    struct device_model model;
+    struct ll_plan plan;
     struct device_profile *profile;
     /* The profile as it was last kept; 0: never. */
     uint64_t kept_version;
@@ -102,7 +106,7 @@ static ll_status create_session(struct device_agent *agent)
         return LL_OK;
     }
     struct device_session_config session = {
-        .model = config->model,
+        .model = &agent->model,
         .edges = config->edges,
         .edge_count = config->edge_count,
         .limit_bytes_per_s = config->terms.limit_mbps * 1e6 / 8,
@@ -138,11 +142,41 @@ static ll_status create_local(struct device_agent *agent, struct ll_error *err)
     return device_local_create(&local, &agent->local, err);
 }
 
+/* In how many bytes a value of the input is going to be sent, to an edge that takes everything. */
+static int input_width(const struct device_agent_config *config)
+{
+    struct device_input_bytes cache = {0};
+    if (config->is_input_f32) {
+        return (int)sizeof(float);
+    }
+    bool has_bytes = device_input_bytes(&cache, config->input) != NULL;
+    device_input_bytes_finish(&cache);
+    return ll_dtype_bytes(has_bytes ? LL_U8 : config->cut_dtype);
+}
+
+/* The layers have been warmed up or were measured before, or else their times are guesses. */
+static ll_status create_plan(struct device_agent *agent, struct ll_error *err)
+{
+    const struct device_agent_config *config = &agent->config;
+    struct device_plan_terms terms = {
+        .partitioner = config->partitioner,
+        .slowdown = config->terms.slowdown,
+        .limit_bytes_per_s = config->terms.limit_mbps * 1e6 / 8,
+        .input_width = input_width(config),
+        .cut_width = ll_dtype_bytes(config->cut_dtype),
+    };
+    if (agent->model.plan) {
+        return LL_OK;
+    }
+    agent->model.plan = &agent->plan;
+    return device_plan_make(agent->profile, &terms, &agent->plan, err);
+}
+
 static ll_status create_querier(struct device_agent *agent)
 {
     const struct device_agent_config *config = &agent->config;
     agent->querier = (struct device_querier){
-        .model = config->model,
+        .model = &agent->model,
         .local = agent->local,
         .board = agent->session ? device_session_board(agent->session) : NULL,
         .profile = agent->profile,
@@ -151,6 +185,8 @@ static ll_status create_querier(struct device_agent *agent)
         .cut_first = config->cut_first,
         .cut_end = config->cut_end,
         .choose = config->choose,
+        .is_input_f32 = config->is_input_f32,
+        .cut_dtype = config->cut_dtype,
         .deadline_ns = config->deadline_ns,
     };
     return device_querier_init(&agent->querier);
@@ -164,11 +200,15 @@ ll_status device_agent_create(const struct device_agent_config *config,
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
     }
     agent->config = *config;
+    agent->model = *config->model;
     ll_mutex_init(&agent->lock);
     ll_cond_init(&agent->changed);
     ll_status status = create_profile(agent, err);
     if (status == LL_OK) {
         status = create_local(agent, err);
+    }
+    if (status == LL_OK) {
+        status = create_plan(agent, err);
     }
     if (status == LL_OK) {
         status = create_session(agent);
@@ -196,6 +236,7 @@ void device_agent_destroy(struct device_agent *agent)
     device_querier_finish(&agent->querier);
     device_local_destroy(agent->local);
     device_profile_destroy(agent->profile);
+    ll_plan_finish(&agent->plan);
     device_query_result_finish(&agent->last);
     ll_cond_finish(&agent->changed);
     ll_mutex_finish(&agent->lock);

@@ -4,6 +4,7 @@
 #ifndef DEVICE_AGENT_H
 #define DEVICE_AGENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/ll_buf.h"
@@ -28,7 +29,9 @@ typedef enum {
 } device_until;
 
 struct device_agent_config {
+    /* Its plan may be NULL: one is made then, by `partitioner`, from the device's layer times. */
     const struct device_model *model;
+    const char *partitioner;
     struct ll_engine *engine;
     struct ll_network *network;
     struct ll_buf *input;
@@ -50,6 +53,8 @@ struct device_agent_config {
     int cut_first;
     int cut_end;
     device_choose choose;
+    bool is_input_f32;
+    ll_dtype cut_dtype;
     int64_t deadline_ns;
     /* Finds what a query shows of its outputs; what `out_view` points at lives until the next call.
      */

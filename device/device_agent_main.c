@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_dtype.h"
 #include "core/ll_options.h"
 #include "core/ll_sync.h"
 #include "darknet_backend/dkb_detect.h"
@@ -29,7 +30,6 @@ struct agent_program {
     struct device_options options;
     struct ll_engine *engine;
     struct dkb_model_file file;
-    struct ll_plan plan;
     struct device_model model;
     struct ll_buf *input;
     struct dkb_labels labels;
@@ -106,6 +106,10 @@ static ll_status load_input(struct agent_program *program, struct ll_error *err)
     if (status != LL_OK) {
         return status;
     }
+    if (program->options.input_encoding == DEVICE_INPUT_U8) {
+        /* Here as there. */
+        ll_u8_quantise(image.data, table->in_floats);
+    }
     status = ll_buf_wrap(image.data, (size_t)table->in_floats * sizeof(float), free_input, NULL,
                          &program->input);
     if (status == LL_OK) {
@@ -128,15 +132,10 @@ static ll_status load_model(struct agent_program *program, struct ll_error *err)
         return status;
     }
     const struct ll_table *table = &program->file.network->table;
-    status = ll_plan_make(table, options->partitioner, &program->plan, err);
-    if (status != LL_OK) {
-        return status;
-    }
     program->model = (struct device_model){
         .table = table,
         .blobs = program->file.blobs,
         .manifest = &program->file.manifest,
-        .plan = &program->plan,
     };
     ll_digest_format(&program->file.model_id, program->model.id);
     if (options->cut_end >= 0) {
@@ -219,6 +218,7 @@ static ll_status create_agent(struct agent_program *program, struct ll_error *er
     }
     struct device_agent_config config = {
         .model = &program->model,
+        .partitioner = options->partitioner,
         .engine = program->engine,
         .network = program->file.network,
         .input = program->input,
@@ -234,6 +234,8 @@ static ll_status create_agent(struct agent_program *program, struct ll_error *er
         .cut_first = options->cut_first,
         .cut_end = options->cut_end,
         .choose = options->choose,
+        .is_input_f32 = options->input_encoding == DEVICE_INPUT_F32,
+        .cut_dtype = options->cut_dtype,
         .deadline_ns = options->deadline_ns,
         .look = look,
         .owner = program,
@@ -278,7 +280,6 @@ static void finish(struct agent_program *program)
     dkb_detect_finish(&program->detect);
     dkb_labels_finish(&program->labels);
     ll_buf_unref(program->input);
-    ll_plan_finish(&program->plan);
     dkb_model_file_finish(&program->file);
     ll_engine_destroy(program->engine);
 }

@@ -5,9 +5,10 @@
 #include <string.h>
 
 void device_answer_init(struct device_answer *answer, const struct ll_table *table, int first,
-                        int end, int least)
+                        int end, int least, ll_dtype dtype)
 {
-    *answer = (struct device_answer){.table = table, .first = first, .end = end, .least = least};
+    *answer = (struct device_answer){
+        .table = table, .first = first, .end = end, .least = least, .dtype = dtype};
 }
 
 void device_answer_finish(struct device_answer *answer)
@@ -16,9 +17,11 @@ void device_answer_finish(struct device_answer *answer)
         ll_buf_unref(answer->bufs[i]);
     }
     free(answer->bufs);
+    free(answer->dtypes);
     free(answer->received);
     ll_names_finish(&answer->names);
     answer->bufs = NULL;
+    answer->dtypes = NULL;
     answer->received = NULL;
 }
 
@@ -54,6 +57,24 @@ static ll_status check_range(const struct device_answer *answer,
     return LL_OK;
 }
 
+/* Floats, or what was asked for, but not for the network's outputs. */
+static ll_status take_dtype(const struct device_answer *answer, const Layerlift__V1__Tensor *tensor,
+                            ll_dtype *out_dtype, struct ll_error *err)
+{
+    *out_dtype = LL_F32;
+    if (tensor->dtype == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32 ||
+        tensor->dtype == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_UNSPECIFIED) {
+        return LL_OK;
+    }
+    if (tensor->dtype != LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16 || answer->dtype != LL_F16 ||
+        answer->table->layers[tensor->name].is_output) {
+        return ll_fail(err, LL_E_INVALID, "tensor %d has data type %d", tensor->name,
+                       (int)tensor->dtype);
+    }
+    *out_dtype = LL_F16;
+    return LL_OK;
+}
+
 /* One head: its tensor is one of the expected ones, of the right size, and comes the first time. */
 static ll_status take_tensor(struct device_answer *answer, const Layerlift__V1__Tensor *tensor,
                              struct ll_error *err)
@@ -63,10 +84,9 @@ static ll_status take_tensor(struct device_answer *answer, const Layerlift__V1__
         return ll_fail(err, LL_E_INVALID, "tensor %d %s", tensor->name,
                        index < 0 ? "was not asked for" : "comes twice");
     }
-    if (tensor->dtype != LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32 &&
-        tensor->dtype != LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_UNSPECIFIED) {
-        return ll_fail(err, LL_E_INVALID, "tensor %d has data type %d", tensor->name,
-                       (int)tensor->dtype);
+    ll_status status = take_dtype(answer, tensor, &answer->dtypes[index], err);
+    if (status != LL_OK) {
+        return status;
     }
     int64_t floats = ll_table_tensor_floats(answer->table, tensor->name);
     uint64_t product = 1;
@@ -80,7 +100,7 @@ static ll_status take_tensor(struct device_answer *answer, const Layerlift__V1__
         return ll_fail(err, LL_E_INVALID, "tensor %d has %llu values, expected %lld", tensor->name,
                        (unsigned long long)(tensor->n_shape == 0 ? 0 : product), (long long)floats);
     }
-    ll_status status = ll_buf_create((size_t)floats * sizeof(float), &answer->bufs[index]);
+    status = ll_buf_create((size_t)floats * sizeof(float), &answer->bufs[index]);
     return status == LL_OK ? LL_OK : ll_fail(err, status, "out of memory");
 }
 
@@ -104,8 +124,9 @@ ll_status device_answer_head(struct device_answer *answer, const Layerlift__V1__
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
     }
     answer->bufs = calloc((size_t)answer->names.count + 1, sizeof(struct ll_buf *));
+    answer->dtypes = calloc((size_t)answer->names.count + 1, sizeof(*answer->dtypes));
     answer->received = calloc((size_t)answer->names.count + 1, sizeof(*answer->received));
-    if (!answer->bufs || !answer->received) {
+    if (!answer->bufs || !answer->dtypes || !answer->received) {
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
     }
     if (message->n_tensors != (size_t)answer->names.count) {
@@ -127,6 +148,13 @@ ll_status device_answer_head(struct device_answer *answer, const Layerlift__V1__
     return LL_OK;
 }
 
+/* Bytes of a tensor as it is written. */
+static size_t wire_bytes(const struct device_answer *answer, int index)
+{
+    return (size_t)ll_table_tensor_floats(answer->table, answer->names.names[index]) *
+           (size_t)ll_dtype_bytes(answer->dtypes[index]);
+}
+
 ll_status device_answer_chunk(struct device_answer *answer, const Layerlift__V1__TensorChunk *chunk,
                               struct ll_error *err)
 {
@@ -136,14 +164,16 @@ ll_status device_answer_chunk(struct device_answer *answer, const Layerlift__V1_
                        answer->has_head ? "was not announced" : "comes before the answer");
     }
     struct ll_buf *buf = answer->bufs[index];
-    size_t whole = ll_buf_bytes(buf);
+    size_t whole = wire_bytes(answer, index);
     size_t here = answer->received[index];
     if (chunk->offset != here || chunk->data.len > whole - here || chunk->data.len == 0) {
         return ll_fail(err, LL_E_INVALID,
                        "tensor %d: a chunk of %zu bytes at %llu, %zu of %zu are here", chunk->name,
                        chunk->data.len, (unsigned long long)chunk->offset, here, whole);
     }
-    memcpy((char *)ll_buf_writable(buf) + here, chunk->data.data, chunk->data.len);
+    /* What has fewer bytes than floats is expanded from the buffer's end. */
+    char *end = (char *)ll_buf_writable(buf) + ll_buf_bytes(buf);
+    memcpy(end - (whole - here), chunk->data.data, chunk->data.len);
     answer->received[index] = here + chunk->data.len;
     if (answer->received[index] == whole) {
         answer->complete_count++;
@@ -160,11 +190,27 @@ void device_answer_take(struct device_answer *answer, struct device_tensors *ten
 {
     assert(device_answer_is_complete(answer));
     for (int i = 0; i < answer->names.count; i++) {
+        ll_dtype_expand(answer->dtypes[i], ll_buf_writable(answer->bufs[i]),
+                        ll_table_tensor_floats(answer->table, answer->names.names[i]));
         device_tensors_put(tensors, answer->names.names[i], answer->bufs[i]);
     }
 }
 
+bool device_answer_is_encoded(const struct device_answer *answer)
+{
+    for (int i = 0; answer->has_head && i < answer->names.count; i++) {
+        if (answer->dtypes[i] != LL_F32) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int64_t device_answer_bytes(const struct device_answer *answer)
 {
-    return answer->has_head ? ll_names_bytes(answer->table, &answer->names) : 0;
+    int64_t bytes = 0;
+    for (int i = 0; answer->has_head && i < answer->names.count; i++) {
+        bytes += (int64_t)wire_bytes(answer, i);
+    }
+    return bytes;
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/ll_dtype.h"
 #include "core/ll_status.h"
 #include "core/ll_table.h"
 #include "device/device_tensors.h"
@@ -19,6 +20,7 @@ struct device_answer {
     int first;
     int end;
     int least;
+    ll_dtype dtype;
     /* From the head; the edge ran [first, reached). */
     bool has_head;
     int reached;
@@ -29,14 +31,15 @@ struct device_answer {
     /* Private: outputs(first, reached), their memory and what of it has come. */
     struct ll_names names;
     struct ll_buf **bufs;
+    ll_dtype *dtypes;
     size_t *received;
     int complete_count;
 };
 
-/* `least`: the prefix that the query said it needs, at most `end`. The table outlives the answer.
- */
+/* `least`: the prefix that the query said it needs, at most `end`; `dtype`: in what the query said
+ * that tensors may come besides floats. The table outlives the answer. */
 void device_answer_init(struct device_answer *answer, const struct ll_table *table, int first,
-                        int end, int least);
+                        int end, int least, ll_dtype dtype);
 void device_answer_finish(struct device_answer *answer);
 
 /* The head of an answer whose status is OK.
@@ -56,10 +59,13 @@ LL_MUST_USE ll_status device_answer_chunk(struct device_answer *answer,
 /* Head and all tensors are here. */
 bool device_answer_is_complete(const struct device_answer *answer);
 
-/* Puts the tensors of a complete answer into the set. */
+/* Puts the tensors of a complete answer into the set, as floats. Once. */
 void device_answer_take(struct device_answer *answer, struct device_tensors *tensors);
 
-/* Bytes of the tensors that the head announced. */
+/* Some of its tensors came in fewer bytes than floats have. */
+bool device_answer_is_encoded(const struct device_answer *answer);
+
+/* Bytes of the tensors that the head announced, as they are written. */
 int64_t device_answer_bytes(const struct device_answer *answer);
 
 #endif

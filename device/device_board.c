@@ -10,6 +10,7 @@
 
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"
+#include "device/device_encode.h"
 
 enum { BOARD_CANCELS = 64 };
 /* Silence of this length, over two missed deadlines at least, means that the edge is gone. */
@@ -27,6 +28,8 @@ struct device_board {
     int prefix;
     int64_t rtt_ns;
     double bytes_per_s;
+    bool takes_u8;
+    bool takes_f16;
     uint64_t connection;
     /* By layer; 0: not told. */
     int64_t *times_ns;
@@ -83,6 +86,8 @@ void device_board_look(struct device_board *board, struct device_board_view *out
         .prefix = board->prefix,
         .rtt_ns = board->rtt_ns,
         .bytes_per_s = board->bytes_per_s,
+        .takes_u8 = board->takes_u8,
+        .takes_f16 = board->takes_f16,
         .connection = board->connection,
         .times_version = board->times_version,
     };
@@ -106,16 +111,59 @@ void device_board_await_decision(struct device_board *board, int64_t deadline_ns
     ll_mutex_unlock(&board->lock);
 }
 
-ll_status device_board_post(struct device_board *board, struct device_remote *remote)
+static void drop_inputs(struct device_remote *remote)
 {
+    for (int i = 0; remote->bufs && i < remote->inputs.count; i++) {
+        ll_buf_unref(remote->bufs[i]);
+    }
+    free(remote->bufs);
+    free(remote->dtypes);
+    remote->bufs = NULL;
+    remote->dtypes = NULL;
+    ll_names_finish(&remote->inputs);
+}
+
+/* Puts inputs(first, end) into the form in which they are sent. */
+static ll_status take_inputs(const struct ll_table *table, struct device_remote *remote)
+{
+    remote->bufs = NULL;
+    remote->dtypes = NULL;
     remote->inputs = (struct ll_names){0};
-    ll_status status =
-        ll_table_inputs(board->model->table, remote->first, remote->end, &remote->inputs);
+    ll_status status = ll_table_inputs(table, remote->first, remote->end, &remote->inputs);
     if (status != LL_OK) {
         return status;
     }
+    remote->bufs = calloc((size_t)remote->inputs.count + 1, sizeof(struct ll_buf *));
+    remote->dtypes = calloc((size_t)remote->inputs.count + 1, sizeof(*remote->dtypes));
+    if (!remote->bufs || !remote->dtypes) {
+        return LL_E_NO_MEMORY;
+    }
+    for (int i = 0; status == LL_OK && i < remote->inputs.count; i++) {
+        int name = remote->inputs.names[i];
+        bool is_input = name == LL_TENSOR_INPUT;
+        if (is_input && remote->input_dtype == LL_U8) {
+            remote->bufs[i] = ll_buf_ref(remote->input_bytes);
+            remote->dtypes[i] = LL_U8;
+            continue;
+        }
+        status = device_encode(device_tensors_get(remote->tensors, name),
+                               is_input ? remote->input_dtype : remote->cut_dtype, &remote->bufs[i],
+                               &remote->dtypes[i]);
+        remote->is_rounded = remote->is_rounded || remote->dtypes[i] == LL_F16;
+    }
+    return status;
+}
+
+ll_status device_board_post(struct device_board *board, struct device_remote *remote)
+{
+    remote->is_rounded = false;
+    ll_status status = take_inputs(board->model->table, remote);
+    if (status != LL_OK) {
+        drop_inputs(remote);
+        return status;
+    }
     device_answer_init(&remote->answer, board->model->table, remote->first, remote->end,
-                       remote->least_prefix);
+                       remote->least_prefix, remote->cut_dtype);
     remote->status = LL_OK;
     remote->is_done = false;
     remote->is_head_sent = false;
@@ -140,7 +188,7 @@ ll_status device_board_post(struct device_board *board, struct device_remote *re
     }
     ll_mutex_unlock(&board->lock);
     if (status != LL_OK) {
-        ll_names_finish(&remote->inputs);
+        drop_inputs(remote);
         return status;
     }
     board->kick(board->owner);
@@ -191,6 +239,7 @@ void device_board_withdraw(struct device_board *board, struct device_remote *rem
     ll_mutex_lock(&board->lock);
     wait_locked(board, remote, patience);
     unlink_locked(board, remote);
+    remote->is_rounded = remote->is_rounded || device_answer_is_encoded(&remote->answer);
     bool is_cancelled = remote->status != LL_OK && remote->is_head_sent && !remote->is_over_there &&
                         board->cancel_count < BOARD_CANCELS && board->state == DEVICE_EDGE_UP;
     if (is_cancelled) {
@@ -205,7 +254,7 @@ void device_board_withdraw(struct device_board *board, struct device_remote *rem
 void device_remote_finish(struct device_remote *remote)
 {
     device_answer_finish(&remote->answer);
-    ll_names_finish(&remote->inputs);
+    drop_inputs(remote);
 }
 
 void device_board_stop(struct device_board *board)
@@ -232,6 +281,7 @@ void device_board_set_state(struct device_board *board, device_edge_state state,
     board->silent_misses = 0;
     if (state != DEVICE_EDGE_UP) {
         board->cancel_count = 0;
+        board->takes_u8 = board->takes_f16 = false;
         forget_times_locked(board);
     } else {
         board->connection++;
@@ -247,6 +297,18 @@ void device_board_set_prefix(struct device_board *board, int prefix)
     if (board->state == DEVICE_EDGE_UP && prefix > board->prefix) {
         board->prefix = prefix;
         ll_cond_broadcast(&board->changed);
+    }
+    ll_mutex_unlock(&board->lock);
+}
+
+void device_board_set_dtypes(struct device_board *board, size_t count,
+                             const Layerlift__V1__DataType *dtypes)
+{
+    ll_mutex_lock(&board->lock);
+    board->takes_u8 = board->takes_f16 = false;
+    for (size_t i = 0; i < count; i++) {
+        board->takes_u8 = board->takes_u8 || dtypes[i] == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8;
+        board->takes_f16 = board->takes_f16 || dtypes[i] == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16;
     }
     ll_mutex_unlock(&board->lock);
 }
@@ -330,7 +392,7 @@ static struct device_remote *next_remote_locked(struct device_board *board) LL_R
 
 static struct ll_buf *current_tensor(const struct device_remote *remote)
 {
-    return device_tensors_get(remote->tensors, remote->inputs.names[remote->tensor]);
+    return remote->bufs[remote->tensor];
 }
 
 static int64_t chunk_of(const struct device_remote *remote, int64_t chunk_bytes)
@@ -365,9 +427,12 @@ static ll_status next_head_locked(struct device_board *board, struct device_remo
         .end = remote->end,
         .least_prefix = remote->least_prefix,
         .deadline_ms = remote->deadline_ms,
+        .answer_dtype = remote->cut_dtype,
+        .inputs = &remote->inputs,
+        .dtypes = remote->dtypes,
     };
-    ll_status status = device_wire_query(board->model, &query, &remote->inputs, &message->head,
-                                         &message->head_bytes);
+    ll_status status =
+        device_wire_query(board->model, &query, &message->head, &message->head_bytes);
     if (status == LL_OK) {
         remote->is_head_sent = true;
     }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "core/ll_buf.h"
+#include "core/ll_dtype.h"
 #include "core/ll_status.h"
 #include "device/device_answer.h"
 #include "device/device_model.h"
@@ -37,6 +38,12 @@ struct device_remote {
     int least_prefix;
     uint32_t deadline_ms;
     const struct device_tensors *tensors;
+    /* How tensors are written: the network's input (LL_U8: as `input_bytes`, borrowed until
+     * withdraw, which stand for its values), other tensors and those of the answer. Only what the
+     * edge takes; a tensor that LL_F16 does not hold goes as floats. */
+    ll_dtype input_dtype;
+    struct ll_buf *input_bytes;
+    ll_dtype cut_dtype;
 
     /* Valid after withdraw. `status` is LL_OK where `answer` is complete; else `error` says why
      * not. */
@@ -50,11 +57,16 @@ struct device_remote {
     int64_t answered_ns;
     int64_t done_ns;
     int64_t sent_bytes;
+    /* Some tensor, there or back, lost precision on the way. */
+    bool is_rounded;
 
     /* Private. */
     struct device_remote *next;
     uint64_t id;
     struct ll_names inputs;
+    /* By input: as it is sent. */
+    struct ll_buf **bufs;
+    ll_dtype *dtypes;
     int tensor;
     size_t offset;
     bool is_head_sent;
@@ -81,6 +93,9 @@ struct device_board_view {
      * not. */
     int64_t rtt_ns;
     double bytes_per_s;
+    /* What the edge takes besides floats. */
+    bool takes_u8;
+    bool takes_f16;
     /* Counts the times that an edge came up. */
     uint64_t connection;
     /* Changes with the edge's layer times. */
@@ -118,6 +133,9 @@ void device_board_stop(struct device_board *board);
 void device_board_set_state(struct device_board *board, device_edge_state state, int prefix);
 /* A longer prefix, or the same. */
 void device_board_set_prefix(struct device_board *board, int prefix);
+/* In what the edge takes tensors; forgotten when it goes. */
+void device_board_set_dtypes(struct device_board *board, size_t count,
+                             const Layerlift__V1__DataType *dtypes);
 /* 0 for what is not known. */
 void device_board_set_link(struct device_board *board, int64_t rtt_ns, double bytes_per_s);
 /* The edge told how long some of its layers take; layers that do not exist are ignored. Forgotten

@@ -27,6 +27,8 @@
 
 /* What a link is taken for while nothing is known of it. */
 #define DEVICE_ESTIMATE_BYTES_PER_S (80e6 / 8)
+/* How much faster than the device an edge is taken to be that tells no layer times. */
+#define DEVICE_ESTIMATE_EDGE_SPEED 10.0
 
 struct device_mean {
     double value;

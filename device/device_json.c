@@ -162,6 +162,9 @@ ll_status device_json_query(const struct device_json *json, int64_t id,
     line_int(&line, "up_bytes", result->up_bytes);
     line_int(&line, "down_bytes", result->down_bytes);
     line_add(&line, "top", new_top(view->top, view->top_count));
+    if (result->is_rounded) {
+        line_add(&line, "cut_encoding", json_object_new_string("f16"));
+    }
     if (result->is_try) {
         line_add(&line, "try", json_object_new_boolean(1));
     }

@@ -21,6 +21,8 @@ enum {
     OPT_DURATION,
     OPT_CUT,
     OPT_CHOOSE,
+    OPT_INPUT_ENCODING,
+    OPT_CUT_ENCODING,
     OPT_DEADLINE,
     OPT_INTERVAL,
     OPT_PARTITIONER,
@@ -50,13 +52,21 @@ static const struct argp_option option_list[] = {
      "least "
      "time, perhaps none) or furthest (from layer 0, as far as the edge is ready); default fastest",
      3},
+    {"input-encoding", OPT_INPUT_ENCODING, "E", 0,
+     "How the network's input is sent: auto (a byte a value where that is exact, as for a cropped "
+     "picture; else f32), f32, or u8 (made exact first, for the layers here too); default auto",
+     3},
+    {"cut-encoding", OPT_CUT_ENCODING, "E", 0,
+     "How other tensors are sent and come back: f32 (default), or f16, with half the bytes and "
+     "rounded to 11 bits",
+     3},
     {"deadline", OPT_DEADLINE, "MS", 0,
      "Milliseconds that a query waits for the edge before the device finishes it (default: three "
      "times the predicted time, at least 200)",
      3},
     {"partitioner", OPT_PARTITIONER, "NAME", 0,
-     "How the upload is cut: layer, whole, or mb:N for partitions of about N x 10^6 bytes "
-     "(default: layer)",
+     "How the upload is cut: efficiency (default) or ionn, by the device's layer times; layer, "
+     "whole, or mb:N for partitions of about N x 10^6 bytes",
      3},
     {"no-profile", OPT_NO_PROFILE, NULL, 0,
      "Do not read or keep this device's layer times (default: beside the weights, or in "
@@ -155,15 +165,37 @@ static void set_choose(struct argp_state *state, struct device_options *options,
     }
 }
 
+static void set_input_encoding(struct argp_state *state, struct device_options *options,
+                               const char *name)
+{
+    if (strcmp(name, "auto") == 0) {
+        options->input_encoding = DEVICE_INPUT_AUTO;
+    } else if (strcmp(name, "f32") == 0) {
+        options->input_encoding = DEVICE_INPUT_F32;
+    } else if (strcmp(name, "u8") == 0) {
+        options->input_encoding = DEVICE_INPUT_U8;
+    } else {
+        argp_error(state, "--input-encoding: '%.100s' is not one of auto, f32, u8", name);
+    }
+}
+
+static void set_cut_encoding(struct argp_state *state, struct device_options *options,
+                             const char *name)
+{
+    if (strcmp(name, "f32") == 0) {
+        options->cut_dtype = LL_F32;
+    } else if (strcmp(name, "f16") == 0) {
+        options->cut_dtype = LL_F16;
+    } else {
+        argp_error(state, "--cut-encoding: '%.100s' is not one of f32, f16", name);
+    }
+}
+
 static void set_partitioner(struct argp_state *state, struct device_options *options,
                             const char *name)
 {
     struct ll_error err;
-    if (strcmp(name, "efficiency") == 0 || strcmp(name, "ionn") == 0) {
-        argp_error(state, "--partitioner: '%s' is not available yet: take layer, whole, or mb:N",
-                   name);
-    }
-    if (ll_plan_check_name(name, false, &err) != LL_OK) {
+    if (ll_plan_check_name(name, true, &err) != LL_OK) {
         argp_error(state, "--partitioner: %s", err.text);
     }
     options->partitioner = name;
@@ -197,6 +229,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_CHOOSE:
         set_choose(state, options, arg);
+        return 0;
+    case OPT_INPUT_ENCODING:
+        set_input_encoding(state, options, arg);
+        return 0;
+    case OPT_CUT_ENCODING:
+        set_cut_encoding(state, options, arg);
         return 0;
     case OPT_NO_PROFILE:
         options->keeps_profile = false;
@@ -243,7 +281,7 @@ void device_options_parse(int argc, char **argv, struct device_options *out_opti
         .count = OPTIONS_DEFAULT_EXTRA,
         .cut_end = -1,
         .keeps_profile = true,
-        .partitioner = "layer",
+        .partitioner = "efficiency",
         .terms = {.slowdown = 1},
     };
     struct parsing parsing = {.options = &options};

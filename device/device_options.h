@@ -7,10 +7,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/ll_dtype.h"
 #include "darknet_backend/dkb_options.h"
 #include "device/device_agent.h"
 
 enum { DEVICE_OPTIONS_EDGES = 64 };
+
+typedef enum {
+    /* Bytes where they are exact. */
+    DEVICE_INPUT_AUTO,
+    DEVICE_INPUT_F32,
+    /* Made exact first. */
+    DEVICE_INPUT_U8,
+} device_input_encoding;
 
 struct device_options {
     struct dkb_options model;
@@ -27,6 +36,8 @@ struct device_options {
     int cut_first;
     int cut_end;
     device_choose choose;
+    device_input_encoding input_encoding;
+    ll_dtype cut_dtype;
     /* Layer times are read and kept. */
     bool keeps_profile;
     const char *partitioner;

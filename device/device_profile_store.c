@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,11 +12,10 @@
 #include "core/ll_buf.h"
 #include "core/ll_digest.h"
 #include "core/ll_log.h"
-#include "core/ll_options.h"
+#include "device/device_profile_text.h"
 
 enum {
     STORE_FILE_BYTES = 1 << 20,
-    STORE_LINE_BYTES = 64,
     STORE_NAME_BYTES = 256,
     STORE_HEAD_BYTES = 1024,
     /* Digits of the digest in the file's name. */
@@ -136,87 +134,24 @@ void device_profile_store_destroy(struct device_profile_store *store)
     free(store);
 }
 
-/* ---- Reading ---- */
-
-/* What of a file is not read yet. */
-struct store_reader {
-    const char *at;
-    const char *end;
-};
-
-/* The next line without its end; false where there is none, or one that is too long. */
-static bool next_line(struct store_reader *reader, char out_line[STORE_LINE_BYTES])
-{
-    const char *end = memchr(reader->at, '\n', (size_t)(reader->end - reader->at));
-    if (!end || end - reader->at >= STORE_LINE_BYTES) {
-        return false;
-    }
-    size_t bytes = (size_t)(end - reader->at);
-    memcpy(out_line, reader->at, bytes);
-    out_line[bytes] = '\0';
-    reader->at = end + 1;
-    return true;
-}
-
-struct store_time {
-    int64_t ns;
-    int64_t samples;
-};
-
-static bool read_time(struct store_reader *reader, struct store_time *out_time)
-{
-    char line[STORE_LINE_BYTES];
-    char *space = next_line(reader, line) ? strchr(line, ' ') : NULL;
-    if (!space) {
-        return false;
-    }
-    *space = '\0';
-    return ll_parse_int(line, 0, DEVICE_PROFILE_MOST_NS, &out_time->ns, NULL) == LL_OK &&
-           ll_parse_int(space + 1, 0, DEVICE_PROFILE_SAMPLES, &out_time->samples, NULL) == LL_OK;
-}
-
-static bool read_profile(const struct device_profile_store *store, struct store_reader *reader,
-                         int layers, struct store_time *times)
-{
-    char line[STORE_LINE_BYTES];
-    char expected[STORE_LINE_BYTES];
-    size_t head = strlen(store->head);
-    if ((size_t)(reader->end - reader->at) < head || memcmp(reader->at, store->head, head) != 0) {
-        return false;
-    }
-    reader->at += head;
-    snprintf(expected, sizeof(expected), "layers %d", layers);
-    if (!next_line(reader, line) || strcmp(line, expected) != 0) {
-        return false;
-    }
-    for (int i = 0; i < layers; i++) {
-        if (!read_time(reader, &times[i])) {
-            return false;
-        }
-    }
-    return next_line(reader, line) && strcmp(line, "end") == 0 && reader->at == reader->end;
-}
+/* ---- Reading and writing ---- */
 
 static bool load_from(const struct device_profile_store *store, const char *path,
                       struct device_profile *profile)
 {
-    int layers = device_profile_table(profile)->layer_count;
     struct ll_buf *file = NULL;
     struct ll_error err;
     if (path[0] == '\0' || ll_buf_map_file(path, STORE_FILE_BYTES, &file, &err) != LL_OK) {
         return false;
     }
-    struct store_reader reader = {.at = ll_buf_data(file)};
-    reader.end = reader.at + ll_buf_bytes(file);
-    struct store_time *times = calloc((size_t)layers, sizeof(*times));
-    bool is_good = times && read_profile(store, &reader, layers, times);
-    for (int i = 0; is_good && i < layers; i++) {
-        is_good = device_profile_set(profile, i, times[i].ns, times[i].samples) == LL_OK;
-    }
+    const char *text = ll_buf_data(file);
+    size_t bytes = ll_buf_bytes(file);
+    size_t head = strlen(store->head);
+    bool is_good = bytes >= head && memcmp(text, store->head, head) == 0 &&
+                   device_profile_read(profile, text + head, bytes - head);
     if (!is_good) {
         ll_log(LL_LOG_DEBUG, "profile", "%s is no profile of this model and machine", path);
     }
-    free(times);
     ll_buf_unref(file);
     return is_good;
 }
@@ -232,21 +167,6 @@ bool device_profile_store_load(struct device_profile_store *store, struct device
     return false;
 }
 
-/* ---- Writing ---- */
-
-static bool write_profile(const struct device_profile_store *store,
-                          const struct device_profile *profile, FILE *file)
-{
-    int layers = device_profile_table(profile)->layer_count;
-    bool is_written = fprintf(file, "%slayers %d\n", store->head, layers) > 0;
-    for (int i = 0; is_written && i < layers; i++) {
-        int samples = 0;
-        int64_t ns = device_profile_ns(profile, i, &samples);
-        is_written = fprintf(file, "%" PRId64 " %d\n", ns, samples) > 0;
-    }
-    return is_written && fputs("end\n", file) >= 0 && fflush(file) == 0;
-}
-
 static bool save_to(const struct device_profile_store *store, const char *path,
                     const struct device_profile *profile)
 {
@@ -257,7 +177,8 @@ static bool save_to(const struct device_profile_store *store, const char *path,
     snprintf(scratch, sizeof(scratch), "%s.XXXXXX", path);
     int fd = mkostemp(scratch, O_CLOEXEC);
     FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
-    bool is_written = file && fchmod(fd, 0644) == 0 && write_profile(store, profile, file);
+    bool is_written = file && fchmod(fd, 0644) == 0 && fputs(store->head, file) >= 0 &&
+                      device_profile_write(profile, file) && fflush(file) == 0;
     int error = errno;
     if (file) {
         is_written = fclose(file) == 0 && is_written;

@@ -14,10 +14,8 @@
  *   instruction_set avx512
  *   threads 2
  *   machine ...
- *   layers 78
- *   NS RUNS              for each layer: its time, and of how many runs that is the median
- *   end
  *
+ * and then has the profile (device_profile_text.h).
  * A file that is not exactly this is as good as none. Nothing here is an error to anybody: what
  * cannot be read is measured, what cannot be written is measured again.
  *

@@ -16,6 +16,7 @@ ll_status device_querier_init(struct device_querier *querier)
 
 void device_querier_finish(struct device_querier *querier)
 {
+    device_input_bytes_finish(&querier->input_bytes);
     device_advisor_destroy(querier->advisor);
     querier->advisor = NULL;
 }
@@ -30,6 +31,10 @@ struct query_choice {
     int first;
     int end;
     int least_prefix;
+    /* How tensors are written; `input_bytes` are the querier's. */
+    ll_dtype input_dtype;
+    struct ll_buf *input_bytes;
+    ll_dtype cut_dtype;
     /* How long the query has waited for a connection: that counts against its deadline. */
     int64_t waited_ns;
 };
@@ -80,22 +85,39 @@ static void tell_advisor(struct device_querier *querier, const struct device_boa
     }
 }
 
-static ll_status choose(struct device_querier *querier, struct query_choice *out_choice,
-                        struct device_query_result *result)
+/* Bytes where they are exact, else what cut tensors are, unless the input is to stay as it is; and
+ * nothing that the edge does not take. */
+static void choose_dtypes(struct device_querier *querier, const struct device_board_view *view,
+                          struct ll_buf *input, struct query_choice *choice)
 {
-    struct query_choice choice = {0};
+    choice->cut_dtype = view->takes_f16 ? querier->cut_dtype : LL_F32;
+    if (querier->is_input_f32) {
+        return;
+    }
+    choice->input_dtype = choice->cut_dtype;
+    if (view->takes_u8) {
+        choice->input_bytes = device_input_bytes(&querier->input_bytes, input);
+        choice->input_dtype = choice->input_bytes ? LL_U8 : choice->input_dtype;
+    }
+}
+
+static ll_status choose(struct device_querier *querier, struct ll_buf *input,
+                        struct query_choice *out_choice, struct device_query_result *result)
+{
+    struct query_choice choice = {.input_dtype = LL_F32, .cut_dtype = LL_F32};
     struct device_board_view view;
     ll_status status = LL_OK;
     look(querier, &choice, &view, result);
     tell_advisor(querier, &view);
+    choose_dtypes(querier, &view, input, &choice);
     bool is_up = view.state == DEVICE_EDGE_UP;
     int layers = querier->model->table->layer_count;
     struct device_outlook outlook = {
         .link = choice.link,
         .prefix = is_up ? view.prefix : 0,
-        .input_width = sizeof(float),
-        .up_width = sizeof(float),
-        .down_width = sizeof(float),
+        .input_width = ll_dtype_bytes(choice.input_dtype),
+        .up_width = ll_dtype_bytes(choice.cut_dtype),
+        .down_width = ll_dtype_bytes(choice.cut_dtype),
     };
     if (is_fixed(querier)) {
         choice.first = querier->cut_first;
@@ -164,6 +186,7 @@ static int take_remote(struct device_querier *querier, const struct query_choice
                        struct device_query_result *result)
 {
     result->up_bytes = remote->sent_bytes;
+    result->is_rounded = remote->status == LL_OK && remote->is_rounded;
     if (remote->status == LL_OK) {
         device_answer_take(&remote->answer, tensors);
         result->prefix = remote->answer.prefix;
@@ -197,6 +220,9 @@ static int run_remote(struct device_querier *querier, const struct query_choice 
         .end = choice->end,
         .least_prefix = choice->least_prefix,
         .tensors = tensors,
+        .input_dtype = choice->input_dtype,
+        .input_bytes = choice->input_bytes,
+        .cut_dtype = choice->cut_dtype,
     };
     struct device_patience patience;
     set_deadlines(querier, choice, &remote, &patience);
@@ -231,7 +257,8 @@ static ll_status run_parts(struct device_querier *querier, struct device_tensors
                            struct device_query_result *result, struct ll_error *err)
 {
     struct query_choice choice;
-    ll_status status = choose(querier, &choice, result);
+    struct ll_buf *input = device_tensors_get(tensors, LL_TENSOR_INPUT);
+    ll_status status = choose(querier, input, &choice, result);
     if (status != LL_OK) {
         return ll_fail(err, status, "out of memory");
     }

@@ -9,9 +9,11 @@
 #include <stdint.h>
 
 #include "core/ll_buf.h"
+#include "core/ll_dtype.h"
 #include "core/ll_status.h"
 #include "device/device_advisor.h"
 #include "device/device_board.h"
+#include "device/device_encode.h"
 #include "device/device_local.h"
 #include "device/device_model.h"
 #include "device/device_profile.h"
@@ -39,11 +41,17 @@ struct device_querier {
     int cut_first;
     int cut_end;
     device_choose choose;
+    /* The input goes as floats even where bytes would say the same. */
+    bool is_input_f32;
+    /* LL_F32, or LL_F16 for tensors that cross a cut (the input too, where it does not go as
+     * bytes): answers are no longer exact then. */
+    ll_dtype cut_dtype;
     /* The remote part's time; 0: by prediction. */
     int64_t deadline_ns;
 
     /* Private. */
     struct device_advisor *advisor;
+    struct device_input_bytes input_bytes;
     uint64_t connection;
     uint64_t times_version;
 };
@@ -69,6 +77,8 @@ struct device_query_result {
     int64_t down_bytes;
     /* What the edge reported, or what was last known. */
     int prefix;
+    /* Tensors went or came as half floats. */
+    bool is_rounded;
     /* Another range than the one predicted to be fastest was tried. */
     bool is_try;
     /* Empty, or why the edge did not do its part. */

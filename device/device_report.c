@@ -325,8 +325,8 @@ void device_report_query(struct device_report *report, int64_t id,
     bool fell_back = result->fallback.text[0] != '\0';
     device_part(result, layers, device, sizeof(device));
     if (ran_remote) {
-        snprintf(edge, sizeof(edge), "  edge [%d, %d) %.1f ms", result->first, result->end,
-                 ll_clock_ms(result->edge_ns));
+        snprintf(edge, sizeof(edge), "  edge [%d, %d) %.1f ms%s", result->first, result->end,
+                 ll_clock_ms(result->edge_ns), result->is_rounded ? " (in f16)" : "");
     }
     terms_text(&report->config.terms, !ran_remote || result->first > 0 || result->end < layers,
                ran_remote || fell_back, terms, sizeof(terms));

@@ -183,7 +183,7 @@ static void on_offload_closed(void *owner, ll_status status, const char *message
          status == LL_OK ? "the edge ended the queries' stream" : message);
 }
 
-static void on_accepted(void *owner, int prefix, int64_t left_bytes)
+static void on_accepted(void *owner, const struct device_accepted *accepted)
 {
     struct device_session *session = owner;
     if (session->is_losing) {
@@ -204,17 +204,19 @@ static void on_accepted(void *owner, int prefix, int64_t left_bytes)
     session->is_offload_open = true;
     session->was_accepted = true;
     session->is_up = true;
-    session->prefix = prefix;
-    session->left_bytes = left_bytes;
+    session->prefix = accepted->prefix;
+    session->left_bytes = accepted->left_bytes;
     session->acked_now = 0;
     session->acked_ns = ll_clock_now_ns();
     device_route_reached(&session->route);
     device_board_set_link(session->board, session->acked_ns - session->opened_ns, 0);
-    device_board_set_state(session->board, DEVICE_EDGE_UP, prefix);
+    device_board_set_dtypes(session->board, accepted->dtype_count, accepted->dtypes);
+    device_board_set_state(session->board, DEVICE_EDGE_UP, accepted->prefix);
     bool is_return = session->is_loss_told;
     session->is_loss_told = false;
     session->is_refusal_told = false;
-    session->config.events->up(session->config.owner, address_of(session), left_bytes, is_return);
+    session->config.events->up(session->config.owner, address_of(session), accepted->left_bytes,
+                               is_return);
     tell_progress(session);
 }
 

@@ -164,8 +164,13 @@ static void take_accepted(struct device_uploader *uploader,
     uploader->is_accepted = true;
     uploader->credit_bytes = accepted->credit_bytes;
     uploader->prefix = (int)accepted->prefix;
-    uploader->config.events->accepted(uploader->config.owner, uploader->prefix,
-                                      device_cursor_left(&uploader->cursor));
+    struct device_accepted told = {
+        .prefix = uploader->prefix,
+        .left_bytes = device_cursor_left(&uploader->cursor),
+        .dtype_count = accepted->n_data_types,
+        .dtypes = accepted->data_types,
+    };
+    uploader->config.events->accepted(uploader->config.owner, &told);
 }
 
 static void take_credit(struct device_uploader *uploader, const Layerlift__V1__Credit *credit)

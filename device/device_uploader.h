@@ -19,6 +19,15 @@
 
 struct device_uploader;
 
+struct device_accepted {
+    /* Layers [0, prefix) can run, `left_bytes` are still to be sent. */
+    int prefix;
+    int64_t left_bytes;
+    /* In what the edge takes tensors; valid during the call. */
+    size_t dtype_count;
+    const Layerlift__V1__DataType *dtypes;
+};
+
 /* One creation that the edge reported. */
 struct device_creation {
     int first;
@@ -38,8 +47,8 @@ struct device_upload_done {
 
 /* Called on the loop's thread, without locks. */
 struct device_uploader_events {
-    /* The edge knows the model; layers [0, prefix) can run, `left_bytes` are still to be sent. */
-    void (*accepted)(void *owner, int prefix, int64_t left_bytes);
+    /* The edge knows the model. */
+    void (*accepted)(void *owner, const struct device_accepted *accepted);
     /* The edge has `bytes` more of the model than at the last call. */
     void (*progress)(void *owner, int64_t bytes);
     /* A longer prefix. `creation->first` equals its prefix where nothing was created for it. */

@@ -176,9 +176,22 @@ static size_t tensor_shape(const struct ll_table *table, int name, uint32_t out_
     return 3;
 }
 
-ll_status device_wire_query(const struct device_model *model, const struct device_wire_query *query,
-                            const struct ll_names *inputs, uint8_t **out_data, size_t *out_bytes)
+static Layerlift__V1__DataType wire_dtype(ll_dtype dtype)
 {
+    switch (dtype) {
+    case LL_U8:
+        return LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8;
+    case LL_F16:
+        return LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16;
+    default:
+        return LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32;
+    }
+}
+
+ll_status device_wire_query(const struct device_model *model, const struct device_wire_query *query,
+                            uint8_t **out_data, size_t *out_bytes)
+{
+    const struct ll_names *inputs = query->inputs;
     size_t count = (size_t)inputs->count;
     Layerlift__V1__Tensor *tensors = calloc(count + 1, sizeof(*tensors));
     Layerlift__V1__Tensor **list = calloc(count + 1, sizeof(Layerlift__V1__Tensor *));
@@ -190,7 +203,7 @@ ll_status device_wire_query(const struct device_model *model, const struct devic
     for (size_t i = 0; i < count; i++) {
         layerlift__v1__tensor__init(&tensors[i]);
         tensors[i].name = inputs->names[i];
-        tensors[i].dtype = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32;
+        tensors[i].dtype = wire_dtype(query->dtypes[i]);
         tensors[i].n_shape = tensor_shape(model->table, inputs->names[i], shapes[i]);
         tensors[i].shape = shapes[i];
         list[i] = &tensors[i];
@@ -202,6 +215,9 @@ ll_status device_wire_query(const struct device_model *model, const struct devic
     message.end = (uint32_t)query->end;
     message.least_prefix = (uint32_t)query->least_prefix;
     message.deadline_ms = query->deadline_ms;
+    message.answer_dtype = query->answer_dtype == LL_F32
+                               ? LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_UNSPECIFIED
+                               : wire_dtype(query->answer_dtype);
     message.n_tensors = count;
     message.tensors = list;
     Layerlift__V1__OffloadRequest request = LAYERLIFT__V1__OFFLOAD_REQUEST__INIT;

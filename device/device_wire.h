@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "core/ll_buf.h"
+#include "core/ll_dtype.h"
 #include "core/ll_status.h"
 #include "device/device_model.h"
 #include "layerlift/v1/offload.pb-c.h"
@@ -41,12 +42,15 @@ struct device_wire_query {
     int end;
     int least_prefix;
     uint32_t deadline_ms;
+    ll_dtype answer_dtype;
+    /* inputs(first, end), and how each of them is written. */
+    const struct ll_names *inputs;
+    const ll_dtype *dtypes;
 };
 
-/* The query with the heads of its tensors, inputs(first, end). */
+/* The query with the heads of its tensors. */
 LL_MUST_USE ll_status device_wire_query(const struct device_model *model,
-                                        const struct device_wire_query *query,
-                                        const struct ll_names *inputs, uint8_t **out_data,
+                                        const struct device_wire_query *query, uint8_t **out_data,
                                         size_t *out_bytes);
 LL_MUST_USE ll_status device_wire_cancel(uint64_t id, uint8_t **out_data, size_t *out_bytes);
 

@@ -45,7 +45,7 @@ passed=0 failed=0
 # check_range FIRST END: one query with [FIRST, END) on the edge.
 check_range() {
     local report
-    bazel-bin/device/agent --edge "127.0.0.1:$(cat "$work/port")" "${input[@]}" --cut "$1:$2" \
+    bazel-bin/device/agent --edge "127.0.0.1:$(cat "$work/port")" "${input[@]}" --no-profile --cut "$1:$2" \
         --deadline 120000 --repeat 1 --json "$work/query" --output-f32 "$work/offloaded" \
         >"$work/log" 2>&1 || {
         cat "$work/log" >&2
@@ -66,7 +66,7 @@ legal_cuts() {
     local cut
     for ((cut = 0; cut <= layers; cut++)); do
         # An illegal cut is refused before anything is connected to.
-        if bazel-bin/device/agent "${input[@]}" --cut "0:$cut" --repeat 1 >"$work/log" 2>&1; then
+        if bazel-bin/device/agent "${input[@]}" --no-profile --cut "0:$cut" --repeat 1 >"$work/log" 2>&1; then
             echo "$cut"
         fi
     done
@@ -90,6 +90,10 @@ choose_model() {
         ;;
     esac
     input=(--cfg "$cfg" --weights "$weights" --image "$darknet/data/dog.jpg")
+    if [ "$model" = efficientnet ]; then
+        # As it was trained; the picture is sent as bytes then.
+        input+=(--fit crop)
+    fi
     if [ "$model" = fashion ]; then
         python3 tools/demo/fashion_image.py tools/models/fashion_mnist/test200.u8 0 "$work/image.png"
         input=(--cfg "$cfg" --weights "$weights" --image "$work/image.png")
@@ -113,7 +117,7 @@ for model in "$@"; do
         for part in 1 2 3; do
             cut=$((layers * part / 4))
             # The nearest legal cut before it.
-            until bazel-bin/device/agent "${input[@]}" --cut "$cut:$layers" --repeat 1 >/dev/null 2>&1; do
+            until bazel-bin/device/agent "${input[@]}" --no-profile --cut "$cut:$layers" --repeat 1 >/dev/null 2>&1; do
                 cut=$((cut - 1))
             done
             third+=("$cut")

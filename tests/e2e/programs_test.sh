@@ -92,6 +92,22 @@ cmp local.f32 edge.f32 || fail "the answer with a cut is another one"
 [ "$(grep -c '"first":5,"end":13' run.json)" = 3 ] || fail "the cut was not kept"
 passed "a fixed cut"
 
+# The test image's values are bytes: a quarter of the floats', and the same answer. Halves are not.
+grep -q '"up_bytes":784,' run.json && fail "tensors within the network are no bytes"
+"$agent" --edge "127.0.0.1:$port" "${input[@]}" --cut 0:18 --repeat 2 --json run.json --output-f32 edge.f32 \
+    >agent.log 2>&1 || fail "the agent ended with status $?"
+cmp local.f32 edge.f32 || fail "the answer from bytes is another one"
+[ "$(grep -c '"up_bytes":784,"down_bytes":40,' run.json)" = 2 ] || fail "the input did not go as bytes"
+"$agent" --edge "127.0.0.1:$port" "${input[@]}" --cut 0:18 --repeat 1 --input-encoding f32 --json run.json \
+    >agent.log 2>&1 || fail "the agent ended with status $?"
+grep -q '"up_bytes":3136,' run.json || fail "the input did not go as floats"
+"$agent" --edge "127.0.0.1:$port" "${input[@]}" --cut 5:13 --repeat 1 --cut-encoding f16 --json half.json \
+    --output-f32 edge.f32 >agent.log 2>&1 || fail "the agent ended with status $?"
+cmp -s local.f32 edge.f32 && fail "halves changed nothing"
+grep -q '"cut_encoding":"f16"' half.json || fail "halves are not said"
+grep -q '(in f16)' agent.log || fail "halves are not said to a person"
+passed "encodings of tensors"
+
 # Boxes in what the edge computed: two detectors, of which the first is an early output.
 cat >boxes.cfg <<'CFG'
 [net]

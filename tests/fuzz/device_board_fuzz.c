@@ -32,6 +32,8 @@ struct game {
     struct device_model model;
     struct device_board *board;
     struct device_tensors tensors;
+    /* The network's input as bytes. */
+    struct ll_buf *input_bytes;
     struct device_remote remote;
     bool is_posted;
 };
@@ -108,11 +110,15 @@ static void ask(struct game *game, uint8_t how)
     if (first > end) {
         return;
     }
+    ll_dtype cut_dtype = how & 32 ? LL_F16 : LL_F32;
     game->remote = (struct device_remote){
         .first = cuts[first],
         .end = cuts[end],
         .least_prefix = how & 16 ? cuts[end] : 0,
         .tensors = &game->tensors,
+        .input_dtype = how & 64 ? LL_U8 : cut_dtype,
+        .input_bytes = game->input_bytes,
+        .cut_dtype = cut_dtype,
     };
     game->is_posted = device_board_post(game->board, &game->remote) == LL_OK;
 }
@@ -165,6 +171,8 @@ static void fill(struct game *game)
         device_tensors_put(&game->tensors, name, buf);
         ll_buf_unref(buf);
     }
+    must(ll_buf_create((size_t)game->model.table->in_floats, &game->input_bytes) == LL_OK);
+    memset(ll_buf_writable(game->input_bytes), 1, (size_t)game->model.table->in_floats);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
@@ -183,6 +191,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     withdraw(&game);
     device_board_destroy(game.board);
     device_tensors_finish(&game.tensors);
+    ll_buf_unref(game.input_bytes);
     ll_network_unref(network);
     ll_engine_destroy(engine);
     return 0;

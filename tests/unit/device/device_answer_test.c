@@ -4,6 +4,7 @@
 
 #include <CUnit/CUnit.h>
 
+#include "core/ll_half.h"
 #include "tests/support/fake_model.h"
 #include "tests/support/ll_test.h"
 
@@ -28,7 +29,7 @@ static struct ll_error err;
 static void begin(void)
 {
     fake_model_init(&model, cfg, 1);
-    device_answer_init(&answer, &model.network->table, 0, 4, 0);
+    device_answer_init(&answer, &model.network->table, 0, 4, 0, LL_F32);
     shape[0][0] = 6;
     shape[1][0] = 8;
     for (int i = 0; i < 2; i++) {
@@ -90,6 +91,30 @@ static void test_answer_complete_gives_its_tensors(void)
     end();
 }
 
+static void test_halves_that_were_asked_for_become_floats(void)
+{
+    begin();
+    answer.dtype = LL_F16;
+    tensors[0].dtype = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16;
+    CU_ASSERT_EQUAL(device_answer_head(&answer, &message, &err), LL_OK);
+    CU_ASSERT_EQUAL(device_answer_bytes(&answer), 12 + 32);
+    CU_ASSERT_TRUE(device_answer_is_encoded(&answer));
+    CU_ASSERT_EQUAL(chunk(0, 0, 5), LL_OK);
+    CU_ASSERT_EQUAL(chunk(0, 5, 8), LL_E_INVALID);
+    CU_ASSERT_EQUAL(chunk(0, 5, 7), LL_OK);
+    CU_ASSERT_EQUAL(chunk(1, 0, 32), LL_OK);
+    CU_ASSERT_TRUE_FATAL(device_answer_is_complete(&answer));
+    struct device_tensors set;
+    CU_ASSERT_EQUAL_FATAL(device_tensors_init(&set, &model.network->table), LL_OK);
+    device_answer_take(&answer, &set);
+    const float *values = ll_buf_data(device_tensors_get(&set, 0));
+    for (int i = 0; i < 6; i++) {
+        CU_ASSERT_EQUAL(values[i], ll_half_to_float((uint16_t)((2 * i + 1) << 8 | 2 * i)));
+    }
+    device_tensors_finish(&set);
+    end();
+}
+
 static void test_answer_that_reached_nothing_is_complete(void)
 {
     begin();
@@ -109,6 +134,26 @@ static void refuse_head(void)
     end();
 }
 
+static void test_types_that_were_not_asked_for_are_refused(void)
+{
+    begin();
+    tensors[0].dtype = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16;
+    refuse_head();
+    begin();
+    answer.dtype = LL_F16;
+    tensors[0].dtype = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8;
+    refuse_head();
+    /* The network's outputs are floats. */
+    begin();
+    answer.dtype = LL_F16;
+    message.reached = 4;
+    message.n_tensors = 1;
+    tensors[0].name = 3;
+    shape[0][0] = 12;
+    tensors[0].dtype = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16;
+    refuse_head();
+}
+
 static void test_head_with_illegal_reached_is_refused(void)
 {
     begin();
@@ -125,11 +170,11 @@ static void test_head_with_illegal_reached_is_refused(void)
 static void test_head_outside_the_query_is_refused(void)
 {
     begin();
-    device_answer_init(&answer, &model.network->table, 1, 2, 0);
+    device_answer_init(&answer, &model.network->table, 1, 2, 0, LL_F32);
     message.reached = 4;
     refuse_head();
     begin();
-    device_answer_init(&answer, &model.network->table, 2, 4, 0);
+    device_answer_init(&answer, &model.network->table, 2, 4, 0, LL_F32);
     message.reached = 1;
     refuse_head();
 }
@@ -137,7 +182,7 @@ static void test_head_outside_the_query_is_refused(void)
 static void test_head_short_of_what_was_asked_is_refused(void)
 {
     begin();
-    device_answer_init(&answer, &model.network->table, 0, 4, 4);
+    device_answer_init(&answer, &model.network->table, 0, 4, 4, LL_F32);
     refuse_head();
 }
 
@@ -223,6 +268,8 @@ static void test_times_beyond_the_range_are_clamped(void)
 
 const struct ll_test ll_tests[] = {
     LL_TEST(test_answer_complete_gives_its_tensors),
+    LL_TEST(test_halves_that_were_asked_for_become_floats),
+    LL_TEST(test_types_that_were_not_asked_for_are_refused),
     LL_TEST(test_answer_that_reached_nothing_is_complete),
     LL_TEST(test_head_with_illegal_reached_is_refused),
     LL_TEST(test_head_outside_the_query_is_refused),

@@ -402,10 +402,17 @@ static void test_the_view_follows_the_edge(void)
     CU_ASSERT_EQUAL(view.prefix, 1);
     CU_ASSERT_EQUAL(view.rtt_ns, 5000);
     CU_ASSERT_EQUAL(view.bytes_per_s, 7e6);
+    CU_ASSERT_FALSE(view.takes_u8 || view.takes_f16);
+    Layerlift__V1__DataType dtypes[] = {LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16,
+                                        (Layerlift__V1__DataType)1000};
+    device_board_set_dtypes(board, 2, dtypes);
+    device_board_look(board, &view);
+    CU_ASSERT_TRUE(view.takes_f16 && !view.takes_u8);
     device_board_set_state(board, DEVICE_EDGE_DOWN, 0);
     device_board_set_prefix(board, 2);
     device_board_look(board, &view);
     CU_ASSERT_EQUAL(view.state, DEVICE_EDGE_DOWN);
+    CU_ASSERT_FALSE(view.takes_f16);
     CU_ASSERT_EQUAL(view.prefix, 0);
     CU_ASSERT_FALSE(device_board_is_silent(board));
     end();

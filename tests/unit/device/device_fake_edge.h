@@ -68,6 +68,8 @@ struct fake_edge_script {
     uint64_t break_after_bytes;
     /* The edge has this layer's blob already; -1: none. */
     int available_layer;
+    /* It takes bytes and halves. */
+    bool takes_encodings;
     /* What it tells every layer to take, some that do not exist too; 0: it tells nothing. */
     uint64_t layer_ns;
 };
@@ -94,6 +96,8 @@ struct fake_edge_counts {
     /* The offset of the first chunk after the last open; -1 before. */
     int64_t first_offset;
     int first_layer;
+    /* Payload of the last query's tensors. */
+    uint64_t input_bytes;
 };
 
 void fake_edge_get_counts(struct fake_edge *edge, struct fake_edge_counts *out_counts);

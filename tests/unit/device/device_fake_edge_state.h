@@ -4,6 +4,7 @@
 #ifndef DEVICE_FAKE_EDGE_STATE_H
 #define DEVICE_FAKE_EDGE_STATE_H
 
+#include "core/ll_dtype.h"
 #include "core/ll_sync.h"
 #include "device/device_local.h"
 #include "device/device_wire.h"
@@ -18,7 +19,10 @@ struct fake_query {
     struct rpc_stream *stream;
     Layerlift__V1__OffloadRequest *request;
     struct device_tensors tensors;
+    /* By tensor of the request: what of it has come, how it is written, and all of that. */
     size_t received[EDGE_TENSORS];
+    ll_dtype dtypes[EDGE_TENSORS];
+    size_t whole[EDGE_TENSORS];
 };
 
 struct fake_edge {

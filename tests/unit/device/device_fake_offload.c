@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "device/device_encode.h"
 #include "tests/unit/device/device_fake_edge_state.h"
 
 static void free_query(struct fake_edge *edge, struct fake_query *query)
@@ -62,9 +63,22 @@ static void send_answer(struct rpc_stream *stream, Layerlift__V1__Answer *answer
     fake_edge_send(stream, &response.base);
 }
 
+/* A reference to a tensor as it goes back: as halves where the device wants them. */
+static struct ll_buf *encode_output(struct fake_edge *edge, const struct fake_query *query,
+                                    int name, ll_dtype *out_dtype)
+{
+    struct ll_buf *floats = device_tensors_get(&query->tensors, name);
+    struct ll_buf *encoded = NULL;
+    bool is_f16 = query->request->query->answer_dtype == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16 &&
+                  !fake_edge_table(edge)->layers[name].is_output;
+    ll_status status = device_encode(floats, is_f16 ? LL_F16 : LL_F32, &encoded, out_dtype);
+    return fake_edge_must(edge, status == LL_OK) ? encoded : ll_buf_ref(floats);
+}
+
 /* The head, bent as the script wants it; `names` are outputs(first, reached). */
 static void send_head(struct fake_edge *edge, struct rpc_stream *stream, fake_answer how,
-                      Layerlift__V1__Answer *answer, const struct ll_names *names)
+                      Layerlift__V1__Answer *answer, const struct ll_names *names,
+                      const ll_dtype *dtypes)
 {
     Layerlift__V1__Tensor tensors[EDGE_TENSORS];
     Layerlift__V1__Tensor *list[EDGE_TENSORS];
@@ -76,6 +90,8 @@ static void send_head(struct fake_edge *edge, struct rpc_stream *stream, fake_an
         int at = i < names->count ? i : 0;
         layerlift__v1__tensor__init(&tensors[i]);
         tensors[i].name = names->names[at];
+        tensors[i].dtype = dtypes[at] == LL_F16 ? LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16
+                                                : LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32;
         shapes[i] = (uint32_t)ll_table_tensor_floats(fake_edge_table(edge), names->names[at]) +
                     (how == FAKE_ANSWER_WRONG_SIZE ? 1 : 0);
         tensors[i].n_shape = 1;
@@ -122,10 +138,15 @@ static void answer_query(struct fake_edge *edge, struct rpc_stream *stream,
         send_answer(stream, &stray);
         send_chunk(stream, asked->id + 1000, 0, 0, 4, edge->model->blobs[0]);
     }
-    send_head(edge, stream, how, &answer, &names);
-    for (int i = 0; i < names.count; i++) {
-        send_tensor(stream, how, asked->id, names.names[i],
-                    device_tensors_get(&query->tensors, names.names[i]));
+    struct ll_buf *outputs[EDGE_TENSORS];
+    ll_dtype dtypes[EDGE_TENSORS] = {LL_F32};
+    for (int i = 0; i < names.count && i < EDGE_TENSORS; i++) {
+        outputs[i] = encode_output(edge, query, names.names[i], &dtypes[i]);
+    }
+    send_head(edge, stream, how, &answer, &names, dtypes);
+    for (int i = 0; i < names.count && i < EDGE_TENSORS; i++) {
+        send_tensor(stream, how, asked->id, names.names[i], outputs[i]);
+        ll_buf_unref(outputs[i]);
     }
     if (how == FAKE_ANSWER_DIE) {
         rpc_stream_finish(stream, LL_E_UNAVAILABLE, "died on purpose");
@@ -160,8 +181,7 @@ static bool has_inputs(const struct fake_query *query)
 {
     const Layerlift__V1__Query *asked = query->request->query;
     for (size_t i = 0; i < asked->n_tensors; i++) {
-        struct ll_buf *buf = device_tensors_get(&query->tensors, asked->tensors[i]->name);
-        if (query->received[i] < ll_buf_bytes(buf)) {
+        if (query->received[i] < query->whole[i]) {
             return false;
         }
     }
@@ -182,12 +202,19 @@ static struct fake_query *new_query(struct fake_edge *edge, Layerlift__V1__Offlo
     }
     for (size_t i = 0; i < asked->n_tensors; i++) {
         struct ll_buf *buf = NULL;
+        Layerlift__V1__DataType dtype = asked->tensors[i]->dtype;
+        bool is_u8 = dtype == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8;
+        bool is_f16 = dtype == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16;
+        fake_edge_must(edge, (!is_u8 && !is_f16) || fake_edge_script(edge).takes_encodings);
+        fake_edge_must(edge, !is_u8 || asked->tensors[i]->name == LL_TENSOR_INPUT);
+        query->dtypes[i] = is_u8 ? LL_U8 : is_f16 ? LL_F16 : LL_F32;
         int64_t floats = ll_table_tensor_floats(fake_edge_table(edge), asked->tensors[i]->name);
         if (ll_buf_create((size_t)floats * sizeof(float), &buf) != LL_OK) {
             device_tensors_finish(&query->tensors);
             free(query);
             return NULL;
         }
+        query->whole[i] = (size_t)floats * (size_t)ll_dtype_bytes(query->dtypes[i]);
         device_tensors_put(&query->tensors, asked->tensors[i]->name, buf);
         ll_buf_unref(buf);
     }
@@ -246,12 +273,17 @@ static void take_input(struct fake_edge *edge, const Layerlift__V1__TensorChunk 
         if (asked->tensors[i]->name == chunk->name) {
             struct ll_buf *buf = device_tensors_get(&query->tensors, chunk->name);
             bool fits = chunk->offset == query->received[i] &&
-                        chunk->data.len <= ll_buf_bytes(buf) - query->received[i];
+                        chunk->data.len <= query->whole[i] - query->received[i];
             if (!fake_edge_must(edge, fits)) {
                 return;
             }
-            memcpy((char *)ll_buf_writable(buf) + chunk->offset, chunk->data.data, chunk->data.len);
+            char *end = (char *)ll_buf_writable(buf) + ll_buf_bytes(buf);
+            memcpy(end - query->whole[i] + chunk->offset, chunk->data.data, chunk->data.len);
             query->received[i] += chunk->data.len;
+            if (query->received[i] == query->whole[i]) {
+                ll_dtype_expand(query->dtypes[i], ll_buf_writable(buf),
+                                (int64_t)(ll_buf_bytes(buf) / sizeof(float)));
+            }
         }
     }
     fake_edge_serve(edge);

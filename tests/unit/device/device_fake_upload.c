@@ -83,6 +83,13 @@ static void send_accepted(struct fake_edge *edge, const struct fake_edge_script 
         list[0] = &offsets[0];
         accepted.n_partial = 1;
     }
+    Layerlift__V1__DataType data_types[] = {LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16,
+                                            (Layerlift__V1__DataType)77,
+                                            LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8};
+    if (script->takes_encodings) {
+        accepted.n_data_types = sizeof(data_types) / sizeof(data_types[0]);
+        accepted.data_types = data_types;
+    }
     accepted.model_id = (char *)edge->model->id_text;
     if (script->upload == FAKE_UPLOAD_OTHER_MODEL) {
         accepted.model_id = (char *)"sha256:00";

@@ -417,6 +417,107 @@ static void test_an_edge_that_never_answers_right_is_left_alone(void)
     end();
 }
 
+/* An input that bytes hold, or not quite. */
+static struct ll_buf *picture(bool is_exact)
+{
+    struct ll_buf *input = NULL;
+    CU_ASSERT_EQUAL_FATAL(ll_buf_create(2000 * sizeof(float), &input), LL_OK);
+    float *values = ll_buf_writable(input);
+    for (int i = 0; i < 2000; i++) {
+        values[i] = (float)(i * 7 % 256) / 255.0F;
+    }
+    values[1999] = is_exact ? values[1999] : 0.3F;
+    return input;
+}
+
+static void run_cut(struct ll_buf *input, int first, int range_end,
+                    struct device_query_result *out_result)
+{
+    struct ll_error err = {{0}};
+    device.querier.cut_first = first;
+    device.querier.cut_end = range_end;
+    CU_ASSERT_EQUAL_FATAL(device_query_run(&device.querier, input, out_result, &err), LL_OK);
+    CU_ASSERT_EQUAL(out_result->end, range_end);
+    CU_ASSERT_STRING_EQUAL(out_result->fallback.text, "");
+}
+
+/* Whether the edge's part changed nothing, and what it took. */
+static bool is_same_as_here(struct ll_buf *input, int first, int range_end, int64_t up_bytes,
+                            int64_t down_bytes)
+{
+    struct device_query_result here;
+    struct device_query_result there;
+    run_cut(input, 0, 0, &here);
+    run_cut(input, first, range_end, &there);
+    CU_ASSERT_EQUAL(there.up_bytes, up_bytes);
+    CU_ASSERT_EQUAL(there.down_bytes, down_bytes);
+    size_t bytes = (size_t)here.output_floats * sizeof(float);
+    bool is_same = memcmp((void *)here.outputs, (void *)there.outputs, bytes) == 0;
+    CU_ASSERT_EQUAL(there.is_rounded, !is_same);
+    device_query_result_finish(&here);
+    device_query_result_finish(&there);
+    return is_same;
+}
+
+static void begin_encoding(bool takes_encodings)
+{
+    begin();
+    script.takes_encodings = takes_encodings;
+    start();
+    device_fixture_await_uploaded(&device);
+}
+
+static void test_a_picture_goes_as_bytes(void)
+{
+    struct ll_buf *input = picture(true);
+    begin_encoding(true);
+    CU_ASSERT_TRUE(is_same_as_here(input, 0, 6, 2000, 840));
+    CU_ASSERT_TRUE(is_same_as_here(input, 0, 2, 2000, 2000));
+    CU_ASSERT_TRUE(is_same_as_here(input, 4, 5, 5200, 480));
+    device.querier.is_input_f32 = true;
+    CU_ASSERT_TRUE(is_same_as_here(input, 0, 6, 8000, 840));
+    ll_buf_unref(input);
+    end();
+}
+
+static void test_an_input_that_bytes_do_not_hold_goes_as_floats(void)
+{
+    struct ll_buf *input = picture(false);
+    begin_encoding(true);
+    CU_ASSERT_TRUE(is_same_as_here(input, 0, 6, 8000, 840));
+    ll_buf_unref(input);
+    end();
+}
+
+static void test_an_edge_that_takes_floats_alone_gets_them(void)
+{
+    struct ll_buf *input = picture(true);
+    begin_encoding(false);
+    device.querier.cut_dtype = LL_F16;
+    CU_ASSERT_TRUE(is_same_as_here(input, 0, 6, 8000, 840));
+    CU_ASSERT_TRUE(is_same_as_here(input, 4, 5, 11200, 480));
+    ll_buf_unref(input);
+    end();
+}
+
+static void test_cut_tensors_go_as_halves_where_that_is_wanted(void)
+{
+    struct ll_buf *exact = picture(true);
+    struct ll_buf *input = picture(false);
+    begin_encoding(true);
+    device.querier.cut_dtype = LL_F16;
+    /* Outputs of the network stay as they are. */
+    CU_ASSERT_TRUE(is_same_as_here(exact, 0, 6, 2000, 840));
+    CU_ASSERT_FALSE(is_same_as_here(input, 0, 6, 4000, 840));
+    CU_ASSERT_FALSE(is_same_as_here(exact, 0, 2, 2000, 1400));
+    CU_ASSERT_FALSE(is_same_as_here(exact, 4, 5, 3600, 240));
+    device.querier.is_input_f32 = true;
+    CU_ASSERT_FALSE(is_same_as_here(exact, 4, 5, 9600, 240));
+    ll_buf_unref(exact);
+    ll_buf_unref(input);
+    end();
+}
+
 const struct ll_test ll_tests[] = {
     LL_TEST(test_every_cut_gives_the_right_answer),
     LL_TEST(test_a_fixed_cut_waits_for_the_edge),
@@ -432,6 +533,10 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_model_that_is_gone_is_uploaded_again),
     LL_TEST(test_impossible_times_do_no_harm),
     LL_TEST(test_answers_to_other_queries_are_dropped),
+    LL_TEST(test_a_picture_goes_as_bytes),
+    LL_TEST(test_an_input_that_bytes_do_not_hold_goes_as_floats),
+    LL_TEST(test_an_edge_that_takes_floats_alone_gets_them),
+    LL_TEST(test_cut_tensors_go_as_halves_where_that_is_wanted),
     LL_TEST(test_the_fastest_range_is_chosen),
     LL_TEST(test_a_fast_device_needs_no_edge),
     LL_TEST(test_what_the_edge_tells_of_its_layers_counts),

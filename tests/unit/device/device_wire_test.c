@@ -113,9 +113,35 @@ static void test_open_has_manifest_and_plan(void)
     fake_model_finish(&fake);
 }
 
+static void test_a_query_tells_how_its_tensors_are_written(void)
+{
+    struct fake_model fake;
+    fake_model_init(&fake, "fake\ninput 4\nlayer 8 64\nlayer 4 0 reads 0 -1\n", 3);
+    struct device_model model = {.table = &fake.network->table, .id = "sha256:1"};
+    int name_list[] = {-1, 0};
+    struct ll_names names = {2, name_list};
+    ll_dtype dtypes[] = {LL_U8, LL_F16};
+    struct device_wire_query query = {
+        .id = 5, .first = 1, .end = 2, .answer_dtype = LL_F16, .inputs = &names, .dtypes = dtypes};
+    uint8_t *data = NULL;
+    size_t bytes = 0;
+    CU_ASSERT_EQUAL_FATAL(device_wire_query(&model, &query, &data, &bytes), LL_OK);
+    Layerlift__V1__OffloadRequest *request =
+        layerlift__v1__offload_request__unpack(NULL, bytes, data);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(request);
+    CU_ASSERT_EQUAL_FATAL(request->query->n_tensors, 2);
+    CU_ASSERT_EQUAL(request->query->tensors[0]->dtype, LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8);
+    CU_ASSERT_EQUAL(request->query->tensors[1]->dtype, LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16);
+    CU_ASSERT_EQUAL(request->query->answer_dtype, LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16);
+    layerlift__v1__offload_request__free_unpacked(request, NULL);
+    free(data);
+    fake_model_finish(&fake);
+}
+
 const struct ll_test ll_tests[] = {
     LL_TEST(test_upload_chunk_is_what_protobuf_reads),
     LL_TEST(test_tensor_chunk_is_what_protobuf_reads),
     LL_TEST(test_open_has_manifest_and_plan),
+    LL_TEST(test_a_query_tells_how_its_tensors_are_written),
     {NULL, NULL},
 };

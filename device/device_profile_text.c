@@ -1,0 +1,87 @@
+#include "device/device_profile_text.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/ll_options.h"
+
+enum { TEXT_LINE_BYTES = 64 };
+
+/* What is not read yet. */
+struct text_reader {
+    const char *at;
+    const char *end;
+};
+
+struct text_time {
+    int64_t ns;
+    int64_t samples;
+};
+
+/* The next line without its end; false where there is none, or one that is too long. */
+static bool next_line(struct text_reader *reader, char out_line[TEXT_LINE_BYTES])
+{
+    const char *end = memchr(reader->at, '\n', (size_t)(reader->end - reader->at));
+    if (!end || end - reader->at >= TEXT_LINE_BYTES) {
+        return false;
+    }
+    size_t bytes = (size_t)(end - reader->at);
+    memcpy(out_line, reader->at, bytes);
+    out_line[bytes] = '\0';
+    reader->at = end + 1;
+    return true;
+}
+
+static bool read_time(struct text_reader *reader, struct text_time *out_time)
+{
+    char line[TEXT_LINE_BYTES];
+    char *space = next_line(reader, line) ? strchr(line, ' ') : NULL;
+    if (!space) {
+        return false;
+    }
+    *space = '\0';
+    return ll_parse_int(line, 0, DEVICE_PROFILE_MOST_NS, &out_time->ns, NULL) == LL_OK &&
+           ll_parse_int(space + 1, 0, DEVICE_PROFILE_SAMPLES, &out_time->samples, NULL) == LL_OK;
+}
+
+static bool read_times(struct text_reader *reader, int layers, struct text_time *times)
+{
+    char line[TEXT_LINE_BYTES];
+    char expected[TEXT_LINE_BYTES];
+    snprintf(expected, sizeof(expected), "layers %d", layers);
+    if (!next_line(reader, line) || strcmp(line, expected) != 0) {
+        return false;
+    }
+    for (int i = 0; i < layers; i++) {
+        if (!read_time(reader, &times[i])) {
+            return false;
+        }
+    }
+    return next_line(reader, line) && strcmp(line, "end") == 0 && reader->at == reader->end;
+}
+
+bool device_profile_read(struct device_profile *profile, const char *text, size_t bytes)
+{
+    int layers = device_profile_table(profile)->layer_count;
+    struct text_reader reader = {.at = text, .end = text + bytes};
+    struct text_time *times = calloc((size_t)layers, sizeof(*times));
+    bool is_good = times && read_times(&reader, layers, times);
+    for (int i = 0; is_good && i < layers; i++) {
+        is_good = device_profile_set(profile, i, times[i].ns, times[i].samples) == LL_OK;
+    }
+    free(times);
+    return is_good;
+}
+
+bool device_profile_write(const struct device_profile *profile, FILE *file)
+{
+    int layers = device_profile_table(profile)->layer_count;
+    bool is_written = fprintf(file, "layers %d\n", layers) > 0;
+    for (int i = 0; is_written && i < layers; i++) {
+        int samples = 0;
+        int64_t ns = device_profile_ns(profile, i, &samples);
+        is_written = fprintf(file, "%" PRId64 " %d\n", ns, samples) > 0;
+    }
+    return is_written && fputs("end\n", file) >= 0;
+}
