@@ -70,10 +70,10 @@ static ll_status make_chain(const struct device_profile *profile,
 
 /* ---- The plan ---- */
 
-/* The pieces of a partition: each takes as many groups as fit, one at least. Returns how many there
- * are and, where `out_pieces` is not NULL, fills them in. */
+/* The pieces of a partition: each takes as many groups as fit into `most_bytes`, one with weights
+ * at least. Returns how many there are and, where `out_pieces` is not NULL, fills them in. */
 static int divide(const struct ll_table *table, const struct ll_partition *whole,
-                  struct ll_partition *out_pieces)
+                  int64_t most_bytes, struct ll_partition *out_pieces)
 {
     int count = 0;
     struct ll_partition piece = {whole->first, whole->first};
@@ -81,10 +81,10 @@ static int divide(const struct ll_table *table, const struct ll_partition *whole
         if (!ll_table_is_legal_cut(table, cut)) {
             continue;
         }
-        struct ll_partition longer = {piece.first, cut};
-        bool is_full = piece.end > piece.first &&
-                       ll_plan_partition_bytes(table, &longer) > DEVICE_PLAN_MOST_BYTES;
-        if (is_full) {
+        struct ll_partition group = {piece.end, cut};
+        int64_t bytes = ll_plan_partition_bytes(table, &piece);
+        int64_t more = ll_plan_partition_bytes(table, &group);
+        if (bytes > 0 && more > 0 && bytes + more > most_bytes) {
             if (out_pieces) {
                 out_pieces[count] = piece;
             }
@@ -99,33 +99,48 @@ static int divide(const struct ll_table *table, const struct ll_partition *whole
     return count + 1;
 }
 
-static ll_status divide_all(const struct ll_table *table, struct ll_plan *plan)
+/* How large a partition's pieces may be: where no query is predicted to gain from it, the
+ * prediction says nothing about where to cut it. */
+static int64_t most_bytes_of(const struct ll_chain *chain, const struct ll_link *link,
+                             const struct ll_partition *partition)
+{
+    int before = 0;
+    int after = 0;
+    for (int i = 0; i < chain->count; i++) {
+        before += chain->elements[i].end <= partition->first ? 1 : 0;
+        after += chain->elements[i].end <= partition->end ? 1 : 0;
+    }
+    bool gains = ll_predict_best_cut(chain, link, after).query_ns <
+                 ll_predict_best_cut(chain, link, before).query_ns;
+    return gains ? DEVICE_PLAN_MOST_BYTES : 0;
+}
+
+static ll_status divide_all(const struct ll_table *table, const struct ll_chain *chain,
+                            const struct ll_link *link, struct ll_plan *plan)
 {
     int count = 0;
     for (int i = 0; i < plan->count; i++) {
-        count += divide(table, &plan->partitions[i], NULL);
+        count += divide(table, &plan->partitions[i],
+                        most_bytes_of(chain, link, &plan->partitions[i]), NULL);
     }
     struct ll_plan divided = {0, calloc((size_t)count + 1, sizeof(*divided.partitions))};
     if (!divided.partitions) {
         return LL_E_NO_MEMORY;
     }
     for (int i = 0; i < plan->count; i++) {
-        divided.count += divide(table, &plan->partitions[i], divided.partitions + divided.count);
+        divided.count +=
+            divide(table, &plan->partitions[i], most_bytes_of(chain, link, &plan->partitions[i]),
+                   divided.partitions + divided.count);
     }
     ll_plan_finish(plan);
     *plan = divided;
     return LL_OK;
 }
 
-static ll_status plan_by_times(const struct device_profile *profile,
-                               const struct device_plan_terms *terms, struct ll_plan *out_plan,
-                               struct ll_error *err)
+static ll_status plan_chain(const struct ll_table *table, const struct ll_chain *chain,
+                            const struct device_plan_terms *terms, struct ll_plan *out_plan,
+                            struct ll_error *err)
 {
-    struct ll_chain chain = {0};
-    ll_status status = make_chain(profile, terms, &chain, err);
-    if (status != LL_OK) {
-        return status;
-    }
     double bytes_per_s =
         terms->limit_bytes_per_s > 0 ? terms->limit_bytes_per_s : DEVICE_ESTIMATE_BYTES_PER_S;
     bytes_per_s =
@@ -133,17 +148,14 @@ static ll_status plan_by_times(const struct device_profile *profile,
     struct ll_plan_terms how = {.link = {.bytes_per_s = bytes_per_s}, .penalty = LL_IONN_PENALTY};
     struct ll_plan plan = {0};
     bool was_sorted = false;
-    status = ll_plan_from_chain(&chain, terms->partitioner, &how, &plan, &was_sorted, err);
-    ll_chain_finish(&chain);
-    if (status == LL_OK) {
-        status = divide_all(device_profile_table(profile), &plan);
-        if (status != LL_OK) {
-            (void)ll_fail(err, status, "out of memory");
-        }
+    ll_status status = ll_plan_from_chain(chain, terms->partitioner, &how, &plan, &was_sorted, err);
+    if (status != LL_OK) {
+        return status;
     }
+    status = divide_all(table, chain, &how.link, &plan);
     if (status != LL_OK) {
         ll_plan_finish(&plan);
-        return status;
+        return ll_fail(err, status, "out of memory");
     }
     *out_plan = plan;
     return LL_OK;
@@ -157,5 +169,14 @@ ll_status device_plan_make(const struct device_profile *profile,
     if (ll_plan_check_name(terms->partitioner, false, NULL) == LL_OK) {
         return ll_plan_make(device_profile_table(profile), terms->partitioner, out_plan, err);
     }
-    return plan_by_times(profile, terms, out_plan, err);
+    struct ll_chain chain = {0};
+    const struct ll_table *table = device_profile_table(profile);
+    ll_status status = make_chain(profile, terms, &chain, err);
+    if (status == LL_OK) {
+        status = chain.count <= DEVICE_PLAN_ELEMENTS
+                     ? plan_chain(table, &chain, terms, out_plan, err)
+                     : ll_plan_make(table, "layer", out_plan, err);
+    }
+    ll_chain_finish(&chain);
+    return status;
 }

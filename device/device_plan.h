@@ -10,8 +10,14 @@
 #include "device/device_profile.h"
 
 /* A partition that is larger is divided where groups of layers allow: while it uploads no query
- * gains, and the edge would create it after the last byte instead of meanwhile. */
+ * gains, and the edge would create it after the last byte instead of meanwhile. One that no query
+ * is predicted to gain from at all, as on a fast device, is divided into all its groups: should the
+ * prediction be wrong, queries get faster step by step. */
 #define DEVICE_PLAN_MOST_BYTES ((int64_t)32000000)
+
+/* Planning takes about the square of the chain's length, the cube at worst: a network with a longer
+ * chain is cut by layers. */
+enum { DEVICE_PLAN_ELEMENTS = 512 };
 
 struct device_plan_terms {
     /* A name that ll_plan_check_name takes with times. */
