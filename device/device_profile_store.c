@@ -108,7 +108,7 @@ ll_status device_profile_store_create(const struct device_profile_key *key, cons
     if (!store) {
         return LL_E_NO_MEMORY;
     }
-    char machine[2 * STORE_NAME_BYTES];
+    char machine[2 * STORE_NAME_BYTES + 8];
     name_machine(machine, sizeof(machine));
     snprintf(store->head, sizeof(store->head),
              "layerlift-profile-1\nmodel %.80s\nengine %.40s\ninstruction_set %.40s\nthreads %d\n"
