@@ -4,6 +4,7 @@
 #include "device/device_advisor.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "core/ll_clock.h"
@@ -11,7 +12,7 @@
 /* What it tells is believed within this factor of the device's. */
 #define ADVISOR_MOST_FACTOR 1e3
 /* A try is for an edge and a link that have become this much better than they are taken for. */
-#define ADVISOR_HOPE 8.0
+#define ADVISOR_HOPE 100.0
 #define ADVISOR_DEVICE_HOPE 2.0
 
 struct device_advisor {
@@ -19,8 +20,11 @@ struct device_advisor {
     const struct ll_table *table;
     struct device_choice *choice;
     struct device_estimate estimate;
-    /* By what is tried. */
-    struct device_explore explore[DEVICE_TRY_DEVICE + 1];
+    /* When to try the device, and the edge. */
+    struct device_explore explore;
+    struct device_pause pause;
+    /* That of the last choice. */
+    struct device_outlook outlook;
     int64_t *edge_times_ns;
     /* Sums, without the estimate's factors. */
     double *device_sums_ns;
@@ -56,9 +60,8 @@ ll_status device_advisor_create(const struct device_advisor_config *config,
         return LL_E_NO_MEMORY;
     }
     device_estimate_init(&advisor->estimate, config->limit_bytes_per_s);
-    for (int i = 0; i <= DEVICE_TRY_DEVICE; i++) {
-        device_explore_init(&advisor->explore[i]);
-    }
+    device_explore_init(&advisor->explore);
+    device_pause_init(&advisor->pause);
     *out_advisor = advisor;
     return LL_OK;
 }
@@ -82,7 +85,7 @@ void device_advisor_destroy(struct device_advisor *advisor)
 void device_advisor_connected(struct device_advisor *advisor)
 {
     device_estimate_connected(&advisor->estimate);
-    device_explore_init(&advisor->explore[DEVICE_TRY_EDGE]);
+    device_pause_init(&advisor->pause);
     for (int i = 0; i < advisor->table->layer_count; i++) {
         advisor->edge_times_ns[i] = 0;
     }
@@ -174,8 +177,8 @@ static void fill_costs(struct device_advisor *advisor, const struct device_outlo
 /* What would be worth a try: the best range if link and edge were as much better as anybody may
  * hope for, with what it is predicted to take as they are. Empty where even that would not be
  * faster. */
-static void choose_try(struct device_advisor *advisor, const struct device_outlook *outlook,
-                       const struct device_costs *costs, struct device_range *out_range)
+static void choose_asked(struct device_advisor *advisor, const struct device_outlook *outlook,
+                         const struct device_costs *costs, struct device_range *out_range)
 {
     struct device_costs hoped = {.device_ns = costs->device_ns, .edge_ns = advisor->hoped_ns};
     struct device_range range;
@@ -188,36 +191,41 @@ static void choose_try(struct device_advisor *advisor, const struct device_outlo
     *out_range = range;
 }
 
-/* The device's own times may be too long: its first runs are cold, or something else ran as well.
- */
-static bool is_worth_a_try(const struct device_advice *advice)
+static void add_try(struct device_advisor *advisor, const struct device_costs *costs,
+                    int64_t now_ns, struct device_advice *advice)
 {
-    return advice->alone_ns < ADVISOR_DEVICE_HOPE * advice->best_ns;
+    if (advice->range.first == advice->range.end) {
+        if (advisor->outlook.prefix > 0 && device_pause_is_over(&advisor->pause, now_ns)) {
+            choose_asked(advisor, &advisor->outlook, costs, &advice->asked);
+        }
+        if (advice->asked.first < advice->asked.end) {
+            advice->tries = DEVICE_TRY_EDGE;
+            device_pause_begin(&advisor->pause, now_ns);
+        }
+        return;
+    }
+    /* The device's own times may be too long: its first runs are cold, or something else ran as
+     * well. */
+    advice->could_try = advice->alone_ns < ADVISOR_DEVICE_HOPE * advice->best_ns;
+    if (advice->could_try &&
+        device_explore_wants(&advisor->explore, advice->best_ns, advice->alone_ns)) {
+        advice->could_try = false;
+        advice->tries = DEVICE_TRY_DEVICE;
+        advice->range = (struct device_range){.latency_ns = advice->alone_ns};
+    }
 }
 
 void device_advisor_choose(struct device_advisor *advisor, const struct device_outlook *outlook,
-                           struct device_advice *out_advice)
+                           int64_t now_ns, struct device_advice *out_advice)
 {
     struct device_costs costs;
     struct device_advice advice = {0};
-    struct device_range other = {0};
     fill_costs(advisor, outlook, &costs);
+    advisor->outlook = *outlook;
     device_choice_best(advisor->choice, &costs, outlook->prefix, &advice.range);
     advice.best_ns = advice.range.latency_ns;
     advice.alone_ns = costs.device_ns[advisor->table->layer_count];
-    other.latency_ns = advice.alone_ns;
-    if (advice.range.first < advice.range.end) {
-        advice.kind = is_worth_a_try(&advice) ? DEVICE_TRY_DEVICE : DEVICE_TRY_NOTHING;
-    } else if (outlook->prefix > 0) {
-        choose_try(advisor, outlook, &costs, &other);
-        advice.kind = other.first < other.end ? DEVICE_TRY_EDGE : DEVICE_TRY_NOTHING;
-    }
-    advice.is_try =
-        advice.kind != DEVICE_TRY_NOTHING &&
-        device_explore_wants(&advisor->explore[advice.kind], advice.best_ns, other.latency_ns);
-    if (advice.is_try) {
-        advice.range = other;
-    }
+    add_try(advisor, &costs, now_ns, &advice);
     *out_advice = advice;
 }
 
@@ -272,7 +280,9 @@ void device_advisor_missed(struct device_advisor *advisor, const struct device_a
                            const struct device_miss *miss, int64_t now_ns)
 {
     struct device_miss whole = *miss;
-    double late_ns = (double)miss->waited_ns - advice->range.remote_ns;
+    bool is_try = advice->tries == DEVICE_TRY_EDGE;
+    double late_ns =
+        (double)miss->waited_ns - (is_try ? advice->asked.remote_ns : advice->range.remote_ns);
     whole.late_ns = late_ns > 0 ? (int64_t)late_ns : 0;
     device_estimate_missed(&advisor->estimate, &whole, now_ns);
 }
@@ -282,16 +292,24 @@ void device_advisor_failed(struct device_advisor *advisor, const struct device_a
     device_estimate_failed(&advisor->estimate, (int64_t)advice->alone_ns);
 }
 
+/* Whether what was asked for only to time it would be faster than the device alone now. */
+static bool has_helped(struct device_advisor *advisor, const struct device_advice *advice)
+{
+    struct device_advice again;
+    return device_advisor_predict(advisor, &advisor->outlook, advice->asked.first,
+                                  advice->asked.end, &again) == LL_OK &&
+           again.range.latency_ns < again.alone_ns;
+}
+
 void device_advisor_ended(struct device_advisor *advisor, const struct device_advice *advice,
                           int64_t latency_ns)
 {
-    if (advice->kind == DEVICE_TRY_NOTHING) {
-        return;
-    }
-    struct device_explore *explore = &advisor->explore[advice->kind];
-    if (advice->is_try) {
-        device_explore_tried(explore, advice->best_ns, (double)latency_ns);
-    } else {
-        device_explore_stayed(explore, (double)latency_ns);
+    if (advice->could_try) {
+        device_explore_stayed(&advisor->explore, (double)latency_ns);
+    } else if (advice->tries == DEVICE_TRY_DEVICE) {
+        device_explore_tried(&advisor->explore, advice->best_ns, advice->alone_ns,
+                             (double)latency_ns);
+    } else if (advice->tries == DEVICE_TRY_EDGE && has_helped(advisor, advice)) {
+        device_pause_shorten(&advisor->pause);
     }
 }

@@ -57,27 +57,31 @@ struct device_outlook {
     int down_width;
 };
 
-/* What is tried although it is predicted to be slower. */
+/* What is tried beside what is predicted to be fastest. */
 typedef enum {
     DEVICE_TRY_NOTHING,
+    /* The edge is asked as well, and its answer only timed. */
     DEVICE_TRY_EDGE,
+    /* The device alone, although the edge is predicted to be faster. */
     DEVICE_TRY_DEVICE,
 } device_try;
 
 struct device_advice {
-    /* Empty: on the device alone. */
+    /* What the query is to do. Empty: on the device alone. */
     struct device_range range;
-    /* What a try would be for, if there were one, and whether this is one. */
-    device_try kind;
-    bool is_try;
-    /* What the query is predicted to take without the try, and on the device alone. */
+    device_try tries;
+    /* DEVICE_TRY_EDGE: what to ask the edge for. */
+    struct device_range asked;
+    /* The device alone could be tried, and is not. */
+    bool could_try;
+    /* What the query is predicted to take without a try, and on the device alone. */
     double best_ns;
     double alone_ns;
 };
 
-/* The best range with end <= prefix, or a try. */
+/* The best range with end <= prefix, perhaps with a try. */
 void device_advisor_choose(struct device_advisor *advisor, const struct device_outlook *outlook,
-                           struct device_advice *out_advice);
+                           int64_t now_ns, struct device_advice *out_advice);
 /* The same for a given range of legal cuts. Errors: LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status device_advisor_predict(struct device_advisor *advisor,
                                              const struct device_outlook *outlook, int first,
@@ -100,7 +104,8 @@ void device_advisor_answered(struct device_advisor *advisor, const struct device
                              const struct device_spent *spent, const struct device_link_state *link,
                              int64_t now_ns);
 /* Its deadline passed (`miss->late_ns` is filled in here); or the edge did not do its part although
- * it is there, and only a try will tell when it does again. */
+ * it is there, and only a try will tell when it does again. `range`: what the edge was asked for.
+ */
 void device_advisor_missed(struct device_advisor *advisor, const struct device_advice *advice,
                            const struct device_miss *miss, int64_t now_ns);
 void device_advisor_failed(struct device_advisor *advisor, const struct device_advice *advice);

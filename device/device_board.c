@@ -221,7 +221,7 @@ static void wait_locked(struct device_board *board, struct device_remote *remote
             allowed_until_ns < patience->deadline_ns ? allowed_until_ns : patience->deadline_ns;
         if (now_ns >= until_ns) {
             remote->status = ll_fail(&remote->error, LL_E_DEADLINE, "deadline");
-            if (board->heard_ns < remote->posted_ns) {
+            if (board->heard_ns < remote->posted_ns && !patience->is_idle) {
                 board->silent_misses++;
             }
             return;

@@ -117,6 +117,8 @@ LL_MUST_USE ll_status device_board_post(struct device_board *board, struct devic
 struct device_patience {
     int64_t deadline_ns;
     int64_t allowance_ns;
+    /* Nobody needs the answer: that it has not come says nothing of the edge. */
+    bool is_idle;
 };
 
 /* Waits for the answer and takes the query back: `remote->status` tells how it ended

@@ -9,7 +9,7 @@
 #define ESTIMATE_LEAST_NS (200 * LL_NS_PER_MS)
 #define ESTIMATE_LONGEST_NS (600 * LL_NS_PER_S)
 #define ESTIMATE_TIMES 3.0
-#define ESTIMATE_MOST_CAUTION 16.0
+#define ESTIMATE_LATENESS 2.0
 
 /* What is left of the mean when a sample comes right after the last one. */
 #define ESTIMATE_KEEP 0.75
@@ -63,7 +63,6 @@ void device_estimate_init(struct device_estimate *estimate, double limit_bytes_p
         .down_ns_per_byte = {.value = ns_per_byte},
         .edge_factor = {.value = 1},
         .device_factor = {.value = 1},
-        .caution = 1,
     };
     if (limit_bytes_per_s > 0) {
         estimate->up_ns_per_byte.value = (double)LL_NS_PER_S / limit_bytes_per_s;
@@ -80,7 +79,6 @@ void device_estimate_connected(struct device_estimate *estimate)
     estimate->least_up_ns = 0;
     estimate->answers = 0;
     estimate->late_ns = 0;
-    estimate->caution = 1;
 }
 
 /* ---- Learning ---- */
@@ -162,7 +160,6 @@ void device_estimate_answered(struct device_estimate *estimate, const struct dev
     add_time(&estimate->queue_ns, clamp((double)spent->queued_ns, 0, (double)ESTIMATE_LONGEST_NS),
              1, now_ns);
     estimate->late_ns = 0;
-    estimate->caution = fmax(1, estimate->caution / 2);
     estimate->answers += estimate->answers < INT32_MAX ? 1 : 0;
 }
 
@@ -181,7 +178,6 @@ void device_estimate_missed(struct device_estimate *estimate, const struct devic
         add_ratio(&estimate->up_ns_per_byte,
                   clamp(ns_per_byte, ESTIMATE_LEAST_RATE, ESTIMATE_MOST_RATE), 1, now_ns);
     }
-    estimate->caution = fmin(2 * estimate->caution, ESTIMATE_MOST_CAUTION);
 }
 
 void device_estimate_computed(struct device_estimate *estimate, double known_ns, int64_t took_ns,
@@ -214,15 +210,16 @@ double device_estimate_fixed_ns(const struct device_estimate *estimate,
                                 const struct device_link_state *link)
 {
     return round_trip_ns(estimate, link) + estimate->extra_ns.value + estimate->queue_ns.value +
-           estimate->late_ns;
+           ESTIMATE_LATENESS * estimate->late_ns;
 }
 
 int64_t device_estimate_allowance_ns(const struct device_estimate *estimate, double remote_ns,
                                      double alone_ns)
 {
-    double allowance = fmax(ESTIMATE_TIMES * remote_ns, (double)ESTIMATE_LEAST_NS);
+    double likely_ns = remote_ns - (ESTIMATE_LATENESS - 1) * estimate->late_ns;
+    double allowance = fmax(ESTIMATE_TIMES * likely_ns, (double)ESTIMATE_LEAST_NS);
     if (estimate->answers == 0) {
         allowance = fmax(fmax(allowance, alone_ns), (double)ESTIMATE_UNKNOWN_NS);
     }
-    return (int64_t)fmin(allowance * estimate->caution, (double)ESTIMATE_LONGEST_NS);
+    return (int64_t)fmin(allowance, (double)ESTIMATE_LONGEST_NS);
 }

@@ -102,7 +102,7 @@ void device_estimate_answered(struct device_estimate *estimate, const struct dev
 /* A deadline passed. */
 void device_estimate_missed(struct device_estimate *estimate, const struct device_miss *miss,
                             int64_t now_ns);
-/* The edge failed otherwise: the same, but deadlines stay as they are. */
+/* The edge failed otherwise: answers are taken to be that late. */
 void device_estimate_failed(struct device_estimate *estimate, int64_t late_ns);
 /* A part on the device took `took_ns`; its layers' times say `known_ns`. */
 void device_estimate_computed(struct device_estimate *estimate, double known_ns, int64_t took_ns,

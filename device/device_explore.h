@@ -1,17 +1,25 @@
-/* When to try what is predicted to be slower: an edge or a link that was slow once may be fast by
- * now, and so may the device, and only a query tells.
+/* When to try what is predicted to be slower, because only a query tells whether that is so.
  *
- * Each query that does not try although it could pays a twentieth of its latency into a budget. A
- * try is made once the budget covers what it is predicted to lose, times a price; what it lost
- * indeed is paid from the budget. The price begins at 1, doubles with every try that lost, up to
- * 16, and is 1 again after one that gained. So trying costs a twentieth of the time at most, and
- * near a three-hundredth where it never helps.
+ * Whether the device alone is faster by now costs the query that finds out. Each query that could
+ * try and does not pays a twentieth of its latency into a budget. A try is made once the budget
+ * covers what it is predicted to lose, times a price; what it lost indeed is paid from the budget.
+ * The price begins at 1, doubles with every try that lost what was predicted, up to 16, stays with
+ * one that lost clearly less, and is 1 again after one that gained. So trying costs a twentieth of
+ * the time at most, and near a three-hundredth where it never helps.
  *
- * Threads: one at a time. */
+ * Whether an edge or a link has become faster is found out for nothing: the edge is asked as well
+ * while the query runs on the device, and its answer is only timed. What that takes of the link is
+ * bounded by a pause between two tries: a second at first, twice as long after each that did not
+ * help, up to a minute. So a change is noticed after about as long as things were bad before.
+ *
+ * Threads: one at a time; the time is given, never read. */
 #ifndef DEVICE_EXPLORE_H
 #define DEVICE_EXPLORE_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
+/* ---- The device alone ---- */
 
 struct device_explore {
     double budget_ns;
@@ -26,7 +34,23 @@ bool device_explore_wants(const struct device_explore *explore, double best_ns, 
 
 /* A query did not try and took `latency_ns`. */
 void device_explore_stayed(struct device_explore *explore, double latency_ns);
-/* A try took `latency_ns`; without, the query was predicted to take `best_ns`. */
-void device_explore_tried(struct device_explore *explore, double best_ns, double latency_ns);
+/* A try took `latency_ns` and was predicted to take `try_ns`; without it, the query was predicted
+ * to take `best_ns`. */
+void device_explore_tried(struct device_explore *explore, double best_ns, double try_ns,
+                          double latency_ns);
+
+/* ---- The edge ---- */
+
+struct device_pause {
+    int64_t until_ns;
+    int64_t length_ns;
+};
+
+void device_pause_init(struct device_pause *pause);
+bool device_pause_is_over(const struct device_pause *pause, int64_t now_ns);
+/* A try begins: the next one is not before a pause. */
+void device_pause_begin(struct device_pause *pause, int64_t now_ns);
+/* A try helped: the next pause is short again. */
+void device_pause_shorten(struct device_pause *pause);
 
 #endif

@@ -165,8 +165,9 @@ ll_status device_json_query(const struct device_json *json, int64_t id,
     if (result->is_rounded) {
         line_add(&line, "cut_encoding", json_object_new_string("f16"));
     }
-    if (result->is_try) {
-        line_add(&line, "try", json_object_new_boolean(1));
+    if (result->tries != DEVICE_TRY_NOTHING) {
+        line_add(&line, "try",
+                 json_object_new_string(result->tries == DEVICE_TRY_EDGE ? "edge" : "device"));
     }
     if (view->has_boxes) {
         line_add(&line, "boxes", new_boxes(view->boxes, view->box_count));

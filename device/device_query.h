@@ -79,8 +79,8 @@ struct device_query_result {
     int prefix;
     /* Tensors went or came as half floats. */
     bool is_rounded;
-    /* Another range than the one predicted to be fastest was tried. */
-    bool is_try;
+    /* What was tried beside what is predicted to be fastest (device_advisor.h). */
+    device_try tries;
     /* Empty, or why the edge did not do its part. */
     struct ll_error fallback;
     /* The run was stopped meanwhile: waiting was cut short, and times tell nothing. */

@@ -340,11 +340,15 @@ void device_report_query(struct device_report *report, int64_t id,
         }
         report->last_latency_ns = result->latency_ns;
         keep_view_locked(report, view);
-        print_locked(report, "query %-4lld %9.1f ms  %s %.1f ms%s  network %.1f ms%s%s%s%s%s",
+        const char *tries = result->tries == DEVICE_TRY_EDGE ? "  (the edge was asked as well)"
+                            : result->tries == DEVICE_TRY_DEVICE
+                                ? "  (to see how fast the device is)"
+                                : "";
+        print_locked(report, "query %-4lld %9.1f ms  %s %.1f ms%s  network %.1f ms%s%s%s%s%s%s",
                      (long long)id, ll_clock_ms(result->latency_ns), device,
                      ll_clock_ms(result->device_ns), edge, ll_clock_ms(result->network_ns),
                      boxes_text(view, boxes, sizeof(boxes)),
-                     fell_back ? "  on the device alone: " : "", result->fallback.text,
+                     fell_back ? "  on the device alone: " : "", result->fallback.text, tries,
                      result->is_interrupted ? "  (interrupted)" : "", terms);
         if (report->config.json) {
             note_json_locked(report, device_json_query(&report->json, id, result, view));

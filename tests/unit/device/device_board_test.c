@@ -296,7 +296,8 @@ static void test_a_stopped_board_takes_no_queries(void)
     struct device_remote one;
     post(&one);
     device_board_stop(board);
-    struct device_patience patience = {LL_CLOCK_NEVER, LL_CLOCK_NEVER};
+    struct device_patience patience = {.deadline_ns = LL_CLOCK_NEVER,
+                                       .allowance_ns = LL_CLOCK_NEVER};
     device_board_withdraw(board, &one, &patience);
     CU_ASSERT_EQUAL(one.status, LL_E_STOPPED);
     device_remote_finish(&one);

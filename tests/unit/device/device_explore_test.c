@@ -2,6 +2,7 @@
 
 #include <CUnit/CUnit.h>
 
+#include "core/ll_clock.h"
 #include "tests/support/ll_test.h"
 
 const char *const ll_test_suite = "device_explore";
@@ -15,7 +16,7 @@ static int play(struct device_explore *explore, int queries, double try_ns, doub
         if (device_explore_wants(explore, 100, try_ns)) {
             tries++;
             *out_lost_ns += try_ns - 100;
-            device_explore_tried(explore, 100, try_ns);
+            device_explore_tried(explore, 100, try_ns, try_ns);
         } else {
             device_explore_stayed(explore, 100);
         }
@@ -55,7 +56,7 @@ static void test_what_a_try_cost_is_what_counts(void)
     }
     CU_ASSERT_TRUE(device_explore_wants(&explore, 100, 101));
     /* A deadline passed: 100 times as bad. */
-    device_explore_tried(&explore, 100, 10000);
+    device_explore_tried(&explore, 100, 101, 10000);
     CU_ASSERT_EQUAL(play(&explore, 1900, 101, &lost_ns), 0);
 }
 
@@ -66,10 +67,39 @@ static void test_a_try_that_gains_makes_the_next_ones_cheap(void)
     device_explore_init(&explore);
     play(&explore, 2000, 200, &lost_ns);
     CU_ASSERT_EQUAL(explore.price, 16);
-    device_explore_tried(&explore, 100, 50);
+    device_explore_tried(&explore, 100, 200, 50);
     CU_ASSERT_EQUAL(explore.price, 1);
     /* But nothing was saved up meanwhile. */
     CU_ASSERT_FALSE(device_explore_wants(&explore, 100, 101));
+}
+
+static void test_a_try_that_lost_less_than_expected_costs_no_more(void)
+{
+    struct device_explore explore;
+    device_explore_init(&explore);
+    device_explore_tried(&explore, 100, 200, 150);
+    CU_ASSERT_EQUAL(explore.price, 1);
+    device_explore_tried(&explore, 100, 200, 190);
+    CU_ASSERT_EQUAL(explore.price, 2);
+}
+
+static void test_pauses_grow_until_a_try_helps(void)
+{
+    struct device_pause pause;
+    int64_t now_ns = 1000 * LL_NS_PER_S;
+    device_pause_init(&pause);
+    CU_ASSERT_TRUE(device_pause_is_over(&pause, now_ns));
+    const int seconds[] = {1, 2, 4, 8, 16, 32, 60, 60};
+    for (int i = 0; i < 8; i++) {
+        device_pause_begin(&pause, now_ns);
+        now_ns += seconds[i] * LL_NS_PER_S - 1;
+        CU_ASSERT_FALSE(device_pause_is_over(&pause, now_ns));
+        now_ns++;
+        CU_ASSERT_TRUE(device_pause_is_over(&pause, now_ns));
+    }
+    device_pause_shorten(&pause);
+    device_pause_begin(&pause, now_ns);
+    CU_ASSERT_TRUE(device_pause_is_over(&pause, now_ns + LL_NS_PER_S));
 }
 
 const struct ll_test ll_tests[] = {
@@ -77,5 +107,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_tries_that_lose_cost_little),
     LL_TEST(test_what_a_try_cost_is_what_counts),
     LL_TEST(test_a_try_that_gains_makes_the_next_ones_cheap),
+    LL_TEST(test_a_try_that_lost_less_than_expected_costs_no_more),
+    LL_TEST(test_pauses_grow_until_a_try_helps),
     {NULL, NULL},
 };

@@ -360,7 +360,7 @@ static void test_the_fastest_range_is_chosen(void)
     CU_ASSERT_EQUAL(result.up_bytes, 8000);
     CU_ASSERT_EQUAL(result.down_bytes, 840);
     CU_ASSERT_TRUE(result.predicted_ns > 0 && result.predicted_ns < 6 * LL_NS_PER_S);
-    CU_ASSERT_FALSE(result.is_try);
+    CU_ASSERT_EQUAL(result.tries, DEVICE_TRY_NOTHING);
     device_query_result_finish(&result);
     end();
 }
@@ -378,7 +378,28 @@ static void test_a_fast_device_needs_no_edge(void)
     device_fixture_query(&device, 5, &result);
     CU_ASSERT_EQUAL(result.end, 0);
     CU_ASSERT_STRING_EQUAL(result.fallback.text, "");
+    CU_ASSERT_EQUAL(result.tries, DEVICE_TRY_NOTHING);
     CU_ASSERT_EQUAL(result.up_bytes + result.down_bytes, 0);
+    device_query_result_finish(&result);
+    end();
+}
+
+static void test_a_slow_edge_is_asked_as_well_at_times(void)
+{
+    begin_slow();
+    /* It says that it is as slow as the device, nearly. */
+    script.layer_ns = (uint64_t)(2 * LL_NS_PER_S);
+    start();
+    device_fixture_await_uploaded(&device);
+    struct device_query_result result;
+    device_fixture_query(&device, 5, &result);
+    CU_ASSERT_EQUAL(result.end, 0);
+    CU_ASSERT_EQUAL(result.tries, DEVICE_TRY_EDGE);
+    CU_ASSERT_STRING_EQUAL(result.fallback.text, "");
+    device_query_result_finish(&result);
+    /* Not the next query again. */
+    device_fixture_query(&device, 6, &result);
+    CU_ASSERT_EQUAL(result.tries, DEVICE_TRY_NOTHING);
     device_query_result_finish(&result);
     end();
 }
@@ -539,6 +560,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_cut_tensors_go_as_halves_where_that_is_wanted),
     LL_TEST(test_the_fastest_range_is_chosen),
     LL_TEST(test_a_fast_device_needs_no_edge),
+    LL_TEST(test_a_slow_edge_is_asked_as_well_at_times),
     LL_TEST(test_what_the_edge_tells_of_its_layers_counts),
     LL_TEST(test_the_prefix_bounds_the_choice),
     LL_TEST(test_an_edge_that_never_answers_right_is_left_alone),
