@@ -124,8 +124,8 @@ static ll_status fill(struct device_choice *choice)
     size_t count = (size_t)choice->count;
     choice->up = calloc(count * count + 1, sizeof(*choice->up));
     choice->down = calloc(count * count + 1, sizeof(*choice->down));
-    choice->input_end = calloc(count, sizeof(*choice->input_end));
-    choice->outputs = calloc(count, sizeof(*choice->outputs));
+    choice->input_end = calloc(count + 1, sizeof(*choice->input_end));
+    choice->outputs = calloc(count + 1, sizeof(*choice->outputs));
     int *seen = calloc((size_t)choice->table->layer_count + 1, sizeof(*seen));
     if (!choice->up || !choice->down || !choice->input_end || !choice->outputs || !seen) {
         free(seen);
