@@ -163,27 +163,31 @@ static ll_status create_next(struct dkb_onednn_creation *creation, int index, in
     return status;
 }
 
+/* What was packed of layers [first, end) is not read again. */
+static void let_blobs_go(const struct dkb_onednn_creation *creation, int first, int end)
+{
+    for (int i = first; i < end; i++) {
+        struct ll_buf *blob = creation->blobs[i - creation->first];
+        if (blob && !creation->model->steps[i].blob) {
+            ll_buf_let_pages_go(blob);
+        }
+    }
+}
+
 static ll_status create_steps(struct dkb_onednn_creation *creation, int end)
 {
     const struct ll_table *table = &creation->model->base.network->table;
     dkb_onednn_memory_expect(&creation->model->memory, bytes_to_pack(creation, end));
     ll_status status = LL_OK;
     for (int next = creation->first; next < end && status == LL_OK;) {
-        status = create_next(creation, next, dkb_onednn_group_last(table, next), &next);
+        int first = next;
+        status = create_next(creation, first, dkb_onednn_group_last(table, first), &next);
+        if (status == LL_OK) {
+            let_blobs_go(creation, first, next);
+        }
     }
     dkb_onednn_memory_trim(&creation->model->memory);
     return status;
-}
-
-/* What was packed is not read again. */
-static void let_blobs_go(const struct dkb_onednn_creation *creation, int end)
-{
-    for (int i = creation->first; i < end; i++) {
-        struct ll_buf *blob = creation->blobs[i - creation->first];
-        if (blob && !creation->model->steps[i].blob) {
-            ll_buf_let_pages_go(blob);
-        }
-    }
 }
 
 static ll_status model_extend(struct ll_engine_model *base_model, int end,
@@ -214,7 +218,6 @@ static ll_status model_extend(struct ll_engine_model *base_model, int end,
         }
         return status;
     }
-    let_blobs_go(&creation, end);
     __atomic_store_n(&model->base.prefix, end, __ATOMIC_RELEASE);
     return LL_OK;
 }
