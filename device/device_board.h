@@ -163,7 +163,7 @@ int64_t device_board_next_bytes(struct device_board *board, int64_t chunk_bytes)
 LL_MUST_USE ll_status device_board_next(struct device_board *board, int64_t chunk_bytes,
                                         struct device_outgoing *out_message);
 void device_outgoing_finish(struct device_outgoing *message);
-/* The query's bytes end at `mark` of the link (device_window.h). */
+/* The query's bytes end at `mark` of the link (ll_window.h). */
 void device_board_set_mark(struct device_board *board, uint64_t id, uint64_t mark);
 
 /* What came from the edge. `out_mark` is the mark up to which the edge has everything, 0 where the

@@ -55,7 +55,7 @@ struct device_estimate {
     double caution;
 };
 
-/* What the upload's acknowledgements tell of the link (device_window.h); 0 where they do not yet.
+/* What the upload's acknowledgements tell of the link (ll_window.h); 0 where they do not yet.
  * The rate stands in until a query has shown its own. */
 struct device_link_state {
     int64_t rtt_ns;

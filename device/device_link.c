@@ -16,7 +16,7 @@ struct device_link {
     double limit_bytes_per_s;
     struct device_pacer pacer;
     struct device_turns turns;
-    struct device_window window;
+    struct ll_window window;
     struct device_link_source sources[DEVICE_LINK_CLASSES];
     bool is_pumping;
     bool is_asked_again;
@@ -63,10 +63,10 @@ void device_link_destroy(struct device_link *link)
 void device_link_reset(struct device_link *link)
 {
     device_turns_init(&link->turns, link->limit_bytes_per_s);
-    device_window_init(&link->window, link->limit_bytes_per_s);
+    ll_window_init(&link->window, link->limit_bytes_per_s);
 }
 
-struct device_window *device_link_window(struct device_link *link)
+struct ll_window *device_link_window(struct device_link *link)
 {
     return &link->window;
 }
@@ -90,7 +90,7 @@ static bool pump_once(struct device_link *link)
     int64_t upload = next_of(link, DEVICE_LINK_UPLOAD);
     int64_t now_ns = ll_clock_now_ns();
     if (query == 0 && upload == 0) {
-        int64_t stall_ns = device_window_stall_ns(&link->window);
+        int64_t stall_ns = ll_window_stall_ns(&link->window);
         if (link->sources[DEVICE_LINK_UPLOAD].next && stall_ns != LL_CLOCK_NEVER) {
             rpc_timer_set(link->timer, stall_ns);
         }
@@ -122,7 +122,7 @@ void device_link_pump(struct device_link *link)
         return;
     }
     link->is_pumping = true;
-    device_window_stall(&link->window, ll_clock_now_ns());
+    ll_window_stall(&link->window, ll_clock_now_ns());
     while (link->is_asked_again) {
         link->is_asked_again = false;
         while (pump_once(link)) {

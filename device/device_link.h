@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "core/ll_status.h"
-#include "device/device_window.h"
+#include "core/ll_window.h"
 #include "rpc/rpc_loop.h"
 
 struct device_link;
@@ -49,7 +49,7 @@ void device_link_set_source(struct device_link *link, enum device_link_class lin
 void device_link_pump(struct device_link *link);
 
 /* What is known of the link. A new connection resets it. */
-struct device_window *device_link_window(struct device_link *link);
+struct ll_window *device_link_window(struct device_link *link);
 void device_link_reset(struct device_link *link);
 
 #endif

@@ -32,7 +32,7 @@ static void end(struct device_offload *offload, ll_status status, const char *re
 
 static int64_t chunk_bytes(const struct device_offload *offload)
 {
-    return device_window_chunk(device_link_window(offload->config.link));
+    return ll_window_chunk(device_link_window(offload->config.link));
 }
 
 static bool may_send(const struct device_offload *offload)
@@ -60,8 +60,8 @@ static void offload_send(void *owner)
         rpc_stream_send(offload->stream, message.head, message.head_bytes, message.payload);
     if (status == LL_OK) {
         size_t bytes = message.payload ? ll_buf_bytes(message.payload) : message.head_bytes;
-        uint64_t mark = device_window_send_query(device_link_window(offload->config.link),
-                                                 (int64_t)bytes, ll_clock_now_ns());
+        uint64_t mark = ll_window_send_beside(device_link_window(offload->config.link),
+                                              (int64_t)bytes, ll_clock_now_ns());
         if (message.is_last) {
             device_board_set_mark(offload->config.board, message.id, mark);
         }
@@ -100,7 +100,7 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
     ll_status status = device_board_take(offload->config.board, response, &mark);
     layerlift__v1__offload_response__free_unpacked(response, NULL);
     if (mark > 0) {
-        device_window_ack_mark(device_link_window(offload->config.link), mark, ll_clock_now_ns());
+        ll_window_ack_mark(device_link_window(offload->config.link), mark, ll_clock_now_ns());
     }
     if (status == LL_E_NOT_FOUND) {
         end(offload, status, "the edge does not have the model any more");

@@ -164,10 +164,10 @@ static void settle(struct device_session *session)
 
 static void tell_progress(struct device_session *session)
 {
-    struct device_window *window = device_link_window(session->link);
+    struct ll_window *window = device_link_window(session->link);
     struct device_progress progress = {
         .model_bytes = session->config.model->table->blob_bytes,
-        .bytes_per_s = device_window_bytes_per_s(window),
+        .bytes_per_s = ll_window_bytes_per_s(window),
         .prefix = session->prefix,
     };
     int64_t left = session->left_bytes - session->acked_now;
@@ -226,10 +226,10 @@ static void on_progress(void *owner, int64_t bytes)
     session->acked_now += bytes;
     session->acked_ns = ll_clock_now_ns();
     device_board_heard(session->board);
-    const struct device_window *window = device_link_window(session->link);
-    int64_t rtt_ns = device_window_rtt_ns(window);
+    const struct ll_window *window = device_link_window(session->link);
+    int64_t rtt_ns = ll_window_rtt_ns(window);
     if (rtt_ns > 0) {
-        device_board_set_link(session->board, rtt_ns, device_window_bytes_per_s(window));
+        device_board_set_link(session->board, rtt_ns, ll_window_bytes_per_s(window));
     }
     tell_progress(session);
 }

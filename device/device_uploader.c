@@ -61,17 +61,17 @@ static bool next_piece(struct device_uploader *uploader, struct device_piece *ou
         rpc_stream_queued(uploader->stream) >= UPLOAD_QUEUED) {
         return false;
     }
-    struct device_window *window = device_link_window(uploader->config.link);
-    int64_t most = device_window_chunk(window);
+    struct ll_window *window = device_link_window(uploader->config.link);
+    int64_t most = ll_window_chunk(window);
     uint64_t credit = uploader->credit_bytes - uploader->sent_bytes;
     if (credit < (uint64_t)most) {
         most = (int64_t)credit;
     }
     if (most == 0 || !device_cursor_next(&uploader->cursor, most, out_piece)) {
-        device_window_starve(window);
+        ll_window_starve(window);
         return false;
     }
-    return device_window_admits(window, out_piece->bytes);
+    return ll_window_admits(window, out_piece->bytes);
 }
 
 static int64_t upload_next(void *owner)
@@ -110,8 +110,7 @@ static void upload_send(void *owner)
     if (status == LL_OK) {
         device_cursor_advance(&uploader->cursor, &piece);
         uploader->sent_bytes += (uint64_t)piece.bytes;
-        device_window_send_upload(device_link_window(uploader->config.link), piece.bytes,
-                                  ll_clock_now_ns());
+        ll_window_send(device_link_window(uploader->config.link), piece.bytes, ll_clock_now_ns());
         return;
     }
     /* The stream is ending, and `closed` follows; or there is no memory: the connection is given up
@@ -185,8 +184,8 @@ static void take_credit(struct device_uploader *uploader, const Layerlift__V1__C
     if (credit->received_bytes > uploader->received_bytes) {
         int64_t more = (int64_t)(credit->received_bytes - uploader->received_bytes);
         uploader->received_bytes = credit->received_bytes;
-        device_window_ack_upload(device_link_window(uploader->config.link), credit->received_bytes,
-                                 ll_clock_now_ns());
+        ll_window_ack(device_link_window(uploader->config.link), credit->received_bytes,
+                      ll_clock_now_ns());
         uploader->config.events->progress(uploader->config.owner, more);
     }
 }

@@ -1,4 +1,4 @@
-#include "device/device_window.h"
+#include "core/ll_window.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -9,12 +9,12 @@
 #include "core/ll_clock.h"
 #include "tests/support/ll_test.h"
 
-const char *const ll_test_suite = "device_window";
+const char *const ll_test_suite = "ll_window";
 
 /* A link of a fixed rate and round trip with a queue in front of it, and an edge that acknowledges
  * every chunk. Time is simulated. */
 struct sim {
-    struct device_window window;
+    struct ll_window window;
     double bytes_per_s;
     int64_t rtt_ns;
     /* Acknowledgements come at multiples of this time, as from a busy edge; 0: at once. */
@@ -44,7 +44,7 @@ static void sim_init(double mbps, double rtt_ms)
     sim.bytes_per_s = mbps * 1e6 / 8;
     sim.rtt_ns = (int64_t)(rtt_ms * 1e6);
     sim.now_ns = LL_NS_PER_S;
-    device_window_init(&sim.window, 0);
+    ll_window_init(&sim.window, 0);
 }
 
 /* Puts bytes into the link's queue; returns when they are acknowledged. */
@@ -61,10 +61,10 @@ static int64_t sim_carry(int64_t bytes)
 
 static void sim_send(void)
 {
-    int64_t chunk = device_window_chunk(&sim.window);
-    while (device_window_admits(&sim.window, chunk)) {
+    int64_t chunk = ll_window_chunk(&sim.window);
+    while (ll_window_admits(&sim.window, chunk)) {
         sim.sent += (uint64_t)chunk;
-        device_window_send_upload(&sim.window, chunk, sim.now_ns);
+        ll_window_send(&sim.window, chunk, sim.now_ns);
         unsigned at = sim.tail++ % 65536;
         sim.acks[at].upto = sim.sent;
         sim.acks[at].mark = 0;
@@ -80,22 +80,22 @@ static void sim_run(int64_t until_ns)
         sim_send();
         CU_ASSERT_FATAL(sim.head != sim.tail);
         unsigned at = sim.head++ % 65536;
-        uint64_t before = sim.window.upload_acked;
+        uint64_t before = sim.window.acked_bytes;
         sim.now_ns = sim.acks[at].ack_ns > sim.now_ns ? sim.acks[at].ack_ns : sim.now_ns;
         if (sim.acks[at].mark) {
-            device_window_ack_mark(&sim.window, sim.acks[at].mark, sim.now_ns);
+            ll_window_ack_mark(&sim.window, sim.acks[at].mark, sim.now_ns);
             continue;
         }
-        device_window_ack_upload(&sim.window, sim.acks[at].upto, sim.now_ns);
+        ll_window_ack(&sim.window, sim.acks[at].upto, sim.now_ns);
         if (sim.now_ns >= sim.from_ns) {
-            sim.acked_bytes += sim.window.upload_acked - before;
+            sim.acked_bytes += sim.window.acked_bytes - before;
         }
     }
 }
 
 static double chunk_ms(void)
 {
-    return (double)device_window_chunk(&sim.window) / sim.bytes_per_s * 1e3;
+    return (double)ll_window_chunk(&sim.window) / sim.bytes_per_s * 1e3;
 }
 
 static void check_link(double mbps, double rtt_ms)
@@ -149,14 +149,14 @@ static void test_irregular_acknowledgements_keep_the_link_full(void)
 
 static void test_chunk_takes_1_7_ms_at_most(void)
 {
-    struct device_window window;
+    struct ll_window window;
     const struct {
         double mbps;
         int64_t chunk;
     } cases[] = {{1, 8192}, {20, 8192}, {80, 16384}, {200, 32768}, {400, 65536}, {4000, 65536}};
     for (int i = 0; i < 6; i++) {
-        device_window_init(&window, cases[i].mbps * 1e6 / 8);
-        CU_ASSERT_EQUAL(device_window_chunk(&window), cases[i].chunk);
+        ll_window_init(&window, cases[i].mbps * 1e6 / 8);
+        CU_ASSERT_EQUAL(ll_window_chunk(&window), cases[i].chunk);
     }
 }
 
@@ -190,19 +190,19 @@ static void test_pause_without_credit_keeps_the_bandwidth(void)
 {
     sim_init(80, 20);
     sim_run(3 * LL_NS_PER_S);
-    double before = device_window_bytes_per_s(&sim.window);
+    double before = ll_window_bytes_per_s(&sim.window);
     /* Everything that is under way arrives, then nothing is sent for ten seconds. */
-    device_window_starve(&sim.window);
+    ll_window_starve(&sim.window);
     while (sim.head != sim.tail) {
         unsigned at = sim.head++ % 65536;
         sim.now_ns = sim.acks[at].ack_ns;
-        device_window_ack_upload(&sim.window, sim.acks[at].upto, sim.now_ns);
+        ll_window_ack(&sim.window, sim.acks[at].upto, sim.now_ns);
     }
     sim.now_ns += 10 * LL_NS_PER_S;
     sim.from_ns = sim.now_ns;
     sim.acked_bytes = 0;
     sim_run(sim.from_ns + LL_NS_PER_S);
-    CU_ASSERT_TRUE(device_window_bytes_per_s(&sim.window) >= 0.9 * before);
+    CU_ASSERT_TRUE(ll_window_bytes_per_s(&sim.window) >= 0.9 * before);
     CU_ASSERT_TRUE((double)sim.acked_bytes / sim.bytes_per_s >= 0.95);
 }
 
@@ -210,48 +210,48 @@ static void test_query_bytes_count_for_the_bandwidth(void)
 {
     sim_init(80, 20);
     sim_run(3 * LL_NS_PER_S);
-    double before = device_window_bytes_per_s(&sim.window);
+    double before = ll_window_bytes_per_s(&sim.window);
     /* Queries take half of the link for three seconds. */
     while (sim.now_ns < 6 * LL_NS_PER_S) {
         unsigned at = sim.tail++ % 65536;
-        sim.acks[at].mark = device_window_send_query(&sim.window, 500000, sim.now_ns);
+        sim.acks[at].mark = ll_window_send_beside(&sim.window, 500000, sim.now_ns);
         sim.acks[at].ack_ns = sim_carry(500000);
         sim_run(sim.now_ns + 100 * LL_NS_PER_MS);
     }
-    CU_ASSERT_TRUE(device_window_bytes_per_s(&sim.window) >= 0.9 * before);
-    CU_ASSERT_TRUE(device_window_bytes_per_s(&sim.window) <= 1.1 * before);
+    CU_ASSERT_TRUE(ll_window_bytes_per_s(&sim.window) >= 0.9 * before);
+    CU_ASSERT_TRUE(ll_window_bytes_per_s(&sim.window) <= 1.1 * before);
 }
 
 static void test_ack_of_nonsense_is_ignored(void)
 {
-    struct device_window window;
-    device_window_init(&window, 0);
-    device_window_send_upload(&window, 1000, 1);
-    device_window_ack_upload(&window, 5000, 2);
-    CU_ASSERT_EQUAL(window.upload_acked, 0);
-    device_window_ack_upload(&window, 600, 3);
-    device_window_ack_upload(&window, 500, 4);
-    CU_ASSERT_EQUAL(window.upload_acked, 600);
-    device_window_ack_mark(&window, 70000, 5);
+    struct ll_window window;
+    ll_window_init(&window, 0);
+    ll_window_send(&window, 1000, 1);
+    ll_window_ack(&window, 5000, 2);
+    CU_ASSERT_EQUAL(window.acked_bytes, 0);
+    ll_window_ack(&window, 600, 3);
+    ll_window_ack(&window, 500, 4);
+    CU_ASSERT_EQUAL(window.acked_bytes, 600);
+    ll_window_ack_mark(&window, 70000, 5);
     CU_ASSERT_EQUAL(window.acked_mark, 0);
-    CU_ASSERT_EQUAL(device_window_rtt_ns(&window), 0);
+    CU_ASSERT_EQUAL(ll_window_rtt_ns(&window), 0);
 }
 
 static void test_stall_grows_the_bound_of_a_full_window_only(void)
 {
-    struct device_window window;
-    device_window_init(&window, 0);
-    CU_ASSERT_EQUAL(device_window_stall_ns(&window), LL_CLOCK_NEVER);
+    struct ll_window window;
+    ll_window_init(&window, 0);
+    CU_ASSERT_EQUAL(ll_window_stall_ns(&window), LL_CLOCK_NEVER);
     int64_t now_ns = LL_NS_PER_S;
-    while (device_window_admits(&window, 8192)) {
-        device_window_send_upload(&window, 8192, now_ns);
+    while (ll_window_admits(&window, 8192)) {
+        ll_window_send(&window, 8192, now_ns);
     }
-    int64_t stall_ns = device_window_stall_ns(&window);
+    int64_t stall_ns = ll_window_stall_ns(&window);
     CU_ASSERT_TRUE(stall_ns > now_ns && stall_ns < now_ns + LL_NS_PER_S);
-    device_window_stall(&window, stall_ns - 1);
-    CU_ASSERT_FALSE(device_window_admits(&window, 8192));
-    device_window_stall(&window, stall_ns);
-    CU_ASSERT_TRUE(device_window_admits(&window, 8192));
+    ll_window_stall(&window, stall_ns - 1);
+    CU_ASSERT_FALSE(ll_window_admits(&window, 8192));
+    ll_window_stall(&window, stall_ns);
+    CU_ASSERT_TRUE(ll_window_admits(&window, 8192));
 }
 
 const struct ll_test ll_tests[] = {

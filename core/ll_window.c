@@ -1,4 +1,4 @@
-#include "device/device_window.h"
+#include "core/ll_window.h"
 
 #include <math.h>
 
@@ -28,9 +28,9 @@ enum { WINDOW_FLAT_ROUNDS = 3 };
 #define WINDOW_SLACK_DOWN 0.98
 #define WINDOW_SLACK_MOST 2.0
 
-void device_window_init(struct device_window *window, double limit_bytes_per_s)
+void ll_window_init(struct ll_window *window, double limit_bytes_per_s)
 {
-    *window = (struct device_window){
+    *window = (struct ll_window){
         .limit_bytes_per_s = limit_bytes_per_s,
         .bound_bytes = WINDOW_FIRST_BOUND,
         .slack_factor = 1,
@@ -39,7 +39,7 @@ void device_window_init(struct device_window *window, double limit_bytes_per_s)
     };
 }
 
-int64_t device_window_chunk(const struct device_window *window)
+int64_t ll_window_chunk(const struct ll_window *window)
 {
     double rate = window->bytes_per_s;
     double limit = window->limit_bytes_per_s;
@@ -47,28 +47,28 @@ int64_t device_window_chunk(const struct device_window *window)
         rate = limit;
     }
     if (rate <= 0) {
-        return (int64_t)2 * DEVICE_WINDOW_LEAST_CHUNK;
+        return (int64_t)2 * LL_WINDOW_LEAST_CHUNK;
     }
-    int64_t chunk = DEVICE_WINDOW_LARGEST_CHUNK;
-    while (chunk > DEVICE_WINDOW_LEAST_CHUNK && (double)chunk > rate * WINDOW_CHUNK_S) {
+    int64_t chunk = LL_WINDOW_LARGEST_CHUNK;
+    while (chunk > LL_WINDOW_LEAST_CHUNK && (double)chunk > rate * WINDOW_CHUNK_S) {
         chunk /= 2;
     }
     return chunk;
 }
 
-bool device_window_admits(struct device_window *window, int64_t bytes)
+bool ll_window_admits(struct ll_window *window, int64_t bytes)
 {
-    int64_t under_way = (int64_t)(window->upload_sent - window->upload_acked);
+    int64_t under_way = (int64_t)(window->sent_bytes - window->acked_bytes);
     window->is_full = under_way > 0 && under_way + bytes > window->bound_bytes;
     return !window->is_full;
 }
 
-void device_window_starve(struct device_window *window)
+void ll_window_starve(struct ll_window *window)
 {
     window->is_starved = true;
 }
 
-static void begin_round(struct device_window *window, int64_t now_ns)
+static void begin_round(struct ll_window *window, int64_t now_ns)
 {
     window->since_ns = now_ns;
     window->since_mark = window->acked_mark;
@@ -76,7 +76,7 @@ static void begin_round(struct device_window *window, int64_t now_ns)
     window->is_starved = false;
 }
 
-static void advance_mark(struct device_window *window, int64_t bytes, int64_t now_ns)
+static void advance_mark(struct ll_window *window, int64_t bytes, int64_t now_ns)
 {
     if (window->sent_mark == window->acked_mark && now_ns - window->last_ack_ns > WINDOW_LULL_NS) {
         /* Time without anything to do is not measured: the first acknowledgement begins anew. */
@@ -86,27 +86,27 @@ static void advance_mark(struct device_window *window, int64_t bytes, int64_t no
     window->sent_mark += (uint64_t)bytes;
 }
 
-void device_window_send_upload(struct device_window *window, int64_t bytes, int64_t now_ns)
+void ll_window_send(struct ll_window *window, int64_t bytes, int64_t now_ns)
 {
     advance_mark(window, bytes, now_ns);
-    window->upload_sent += (uint64_t)bytes;
-    if (window->sent_count < DEVICE_WINDOW_SENT) {
-        unsigned at = (window->sent_head + window->sent_count++) % DEVICE_WINDOW_SENT;
-        window->sent[at] = (struct device_window_sent){
-            .upload_bytes = window->upload_sent, .mark = window->sent_mark, .at_ns = now_ns};
+    window->sent_bytes += (uint64_t)bytes;
+    if (window->sent_count < LL_WINDOW_SENT) {
+        unsigned at = (window->sent_head + window->sent_count++) % LL_WINDOW_SENT;
+        window->sent[at] = (struct ll_window_sent){
+            .flow_bytes = window->sent_bytes, .mark = window->sent_mark, .at_ns = now_ns};
     }
 }
 
-uint64_t device_window_send_query(struct device_window *window, int64_t bytes, int64_t now_ns)
+uint64_t ll_window_send_beside(struct ll_window *window, int64_t bytes, int64_t now_ns)
 {
     advance_mark(window, bytes, now_ns);
     return window->sent_mark;
 }
 
-static void set_bound(struct device_window *window)
+static void set_bound(struct ll_window *window)
 {
     double rate = window->bytes_per_s;
-    double slack = fmax(2 * (double)device_window_chunk(window), 2 * WINDOW_CHUNK_S * rate);
+    double slack = fmax(2 * (double)ll_window_chunk(window), 2 * WINDOW_CHUNK_S * rate);
     double bound =
         rate * (double)window->least_rtt_ns / (double)LL_NS_PER_S + slack * window->slack_factor;
     window->bound_bytes =
@@ -116,7 +116,7 @@ static void set_bound(struct device_window *window)
 /* Where acknowledgements come irregularly (an edge or a device whose processors are busy), two
  * chunks do not bridge the gaps and the link idles at times: its mean rate then stays behind its
  * largest, and the slack grows, slowly and within bounds, until it does not. */
-static void adapt_slack(struct device_window *window, double rate)
+static void adapt_slack(struct ll_window *window, double rate)
 {
     if (rate > WINDOW_LEAP * window->bytes_per_s || window->mean_rate <= 0) {
         /* Still finding out what the link can do. */
@@ -130,13 +130,13 @@ static void adapt_slack(struct device_window *window, double rate)
 }
 
 /* The largest rate of the last second becomes the bandwidth. */
-static void note_rate(struct device_window *window, double rate, int64_t now_ns)
+static void note_rate(struct ll_window *window, double rate, int64_t now_ns)
 {
-    window->rates[window->next_rate++ % DEVICE_WINDOW_RATES] =
-        (struct device_window_rate){.bytes_per_s = rate, .at_ns = now_ns};
+    window->rates[window->next_rate++ % LL_WINDOW_RATES] =
+        (struct ll_window_rate){.bytes_per_s = rate, .at_ns = now_ns};
     double largest = rate;
-    for (int i = 0; i < DEVICE_WINDOW_RATES; i++) {
-        const struct device_window_rate *old = &window->rates[i];
+    for (int i = 0; i < LL_WINDOW_RATES; i++) {
+        const struct ll_window_rate *old = &window->rates[i];
         if (old->bytes_per_s > largest && now_ns - old->at_ns <= WINDOW_MEMORY_NS) {
             largest = old->bytes_per_s;
         }
@@ -147,7 +147,7 @@ static void note_rate(struct device_window *window, double rate, int64_t now_ns)
 /* The bound doubles while that makes the link faster. It no longer does where the rate stays; at
  * once where round trips have become longer as well, after some rounds where they have not (TCP and
  * HTTP/2 open their own windows step by step meanwhile). */
-static void end_start_round(struct device_window *window, double rate, int64_t now_ns)
+static void end_start_round(struct ll_window *window, double rate, int64_t now_ns)
 {
     if (!window->is_starved) {
         bool has_grown = rate > WINDOW_GROWTH * window->start_rate;
@@ -161,8 +161,8 @@ static void end_start_round(struct device_window *window, double rate, int64_t n
     }
     window->start_rate = fmax(window->start_rate, rate);
     window->bytes_per_s = window->start_rate;
-    if (window->bound_bytes < 2 * device_window_chunk(window)) {
-        window->bound_bytes = 2 * device_window_chunk(window);
+    if (window->bound_bytes < 2 * ll_window_chunk(window)) {
+        window->bound_bytes = 2 * ll_window_chunk(window);
     }
     if (window->flat_rounds >= WINDOW_FLAT_ROUNDS) {
         window->is_starting = false;
@@ -172,7 +172,7 @@ static void end_start_round(struct device_window *window, double rate, int64_t n
 }
 
 /* Ends the measurement under way if it has lasted long enough. */
-static void measure(struct device_window *window, int64_t now_ns)
+static void measure(struct ll_window *window, int64_t now_ns)
 {
     if (window->is_fresh) {
         window->is_fresh = false;
@@ -203,7 +203,7 @@ static void measure(struct device_window *window, int64_t now_ns)
     begin_round(window, now_ns);
 }
 
-void device_window_ack_mark(struct device_window *window, uint64_t mark, int64_t now_ns)
+void ll_window_ack_mark(struct ll_window *window, uint64_t mark, int64_t now_ns)
 {
     if (mark <= window->acked_mark || mark > window->sent_mark) {
         return;
@@ -213,19 +213,19 @@ void device_window_ack_mark(struct device_window *window, uint64_t mark, int64_t
     measure(window, now_ns);
 }
 
-void device_window_ack_upload(struct device_window *window, uint64_t upload_bytes, int64_t now_ns)
+void ll_window_ack(struct ll_window *window, uint64_t bytes, int64_t now_ns)
 {
-    if (upload_bytes <= window->upload_acked || upload_bytes > window->upload_sent) {
+    if (bytes <= window->acked_bytes || bytes > window->sent_bytes) {
         return;
     }
-    window->upload_acked = upload_bytes;
+    window->acked_bytes = bytes;
     window->last_ack_ns = now_ns;
     uint64_t mark = 0;
     int64_t sent_ns = 0;
-    while (window->sent_count > 0 && window->sent[window->sent_head].upload_bytes <= upload_bytes) {
+    while (window->sent_count > 0 && window->sent[window->sent_head].flow_bytes <= bytes) {
         mark = window->sent[window->sent_head].mark;
         sent_ns = window->sent[window->sent_head].at_ns;
-        window->sent_head = (window->sent_head + 1) % DEVICE_WINDOW_SENT;
+        window->sent_head = (window->sent_head + 1) % LL_WINDOW_SENT;
         window->sent_count--;
     }
     if (mark == 0) {
@@ -236,10 +236,10 @@ void device_window_ack_upload(struct device_window *window, uint64_t upload_byte
     if (rtt_ns > 0 && (window->least_rtt_ns == 0 || rtt_ns < window->least_rtt_ns)) {
         window->least_rtt_ns = rtt_ns;
     }
-    device_window_ack_mark(window, mark, now_ns);
+    ll_window_ack_mark(window, mark, now_ns);
 }
 
-int64_t device_window_stall_ns(const struct device_window *window)
+int64_t ll_window_stall_ns(const struct ll_window *window)
 {
     if (!window->is_full) {
         return LL_CLOCK_NEVER;
@@ -249,9 +249,9 @@ int64_t device_window_stall_ns(const struct device_window *window)
                              wait_ns > WINDOW_STALL_NS ? wait_ns : WINDOW_STALL_NS);
 }
 
-void device_window_stall(struct device_window *window, int64_t now_ns)
+void ll_window_stall(struct ll_window *window, int64_t now_ns)
 {
-    if (device_window_stall_ns(window) > now_ns) {
+    if (ll_window_stall_ns(window) > now_ns) {
         return;
     }
     if (window->bound_bytes < WINDOW_LARGEST_BOUND / 2) {
@@ -260,12 +260,12 @@ void device_window_stall(struct device_window *window, int64_t now_ns)
     window->last_ack_ns = now_ns;
 }
 
-double device_window_bytes_per_s(const struct device_window *window)
+double ll_window_bytes_per_s(const struct ll_window *window)
 {
     return window->bytes_per_s;
 }
 
-int64_t device_window_rtt_ns(const struct device_window *window)
+int64_t ll_window_rtt_ns(const struct ll_window *window)
 {
     return window->least_rtt_ns;
 }
