@@ -11,6 +11,8 @@
 #define WINDOW_ROUND_NS (50 * LL_NS_PER_MS)
 #define WINDOW_MEMORY_NS LL_NS_PER_S
 #define WINDOW_CHUNK_S 0.0017
+/* How far predictions run ahead of acknowledgements. */
+#define WINDOW_AHEAD_NS (250 * LL_NS_PER_MS)
 /* Nothing under way for longer than this is a pause. */
 #define WINDOW_LULL_NS (10 * LL_NS_PER_MS)
 #define WINDOW_STALL_NS (100 * LL_NS_PER_MS)
@@ -19,21 +21,11 @@
 enum { WINDOW_FLAT_ROUNDS = 3 };
 #define WINDOW_GROWTH 1.25
 
-/* The mean is over about ten measurements; a link that carries this part of its largest rate is
- * full. */
-#define WINDOW_MEAN_PART 0.1
-#define WINDOW_FULL_PART 0.96
-#define WINDOW_LEAP 1.05
-#define WINDOW_SLACK_UP 1.05
-#define WINDOW_SLACK_DOWN 0.98
-#define WINDOW_SLACK_MOST 2.0
-
 void ll_window_init(struct ll_window *window, double limit_bytes_per_s)
 {
     *window = (struct ll_window){
         .limit_bytes_per_s = limit_bytes_per_s,
         .bound_bytes = WINDOW_FIRST_BOUND,
-        .slack_factor = 1,
         .is_starting = true,
         .is_fresh = true,
     };
@@ -56,16 +48,50 @@ int64_t ll_window_chunk(const struct ll_window *window)
     return chunk;
 }
 
-bool ll_window_admits(struct ll_window *window, int64_t bytes)
+/* What the link carries in that time. */
+static double carried(const struct ll_window *window, int64_t ns)
 {
-    int64_t under_way = (int64_t)(window->sent_bytes - window->acked_bytes);
-    window->is_full = under_way > 0 && under_way + bytes > window->bound_bytes;
+    return window->bytes_per_s * (double)ns / (double)LL_NS_PER_S;
+}
+
+static int64_t carrying_ns(const struct ll_window *window, double bytes)
+{
+    return (int64_t)(bytes / window->bytes_per_s * (double)LL_NS_PER_S);
+}
+
+static double under_way_bytes(const struct ll_window *window)
+{
+    return (double)(window->sent_bytes - window->acked_bytes);
+}
+
+/* What the peer cannot have got yet. */
+static double missing_bytes(const struct ll_window *window, int64_t now_ns)
+{
+    if (window->bytes_per_s <= 0) {
+        return under_way_bytes(window);
+    }
+    double predicted = fmax(0, carried(window, window->due_ns - now_ns));
+    return fmin(predicted, under_way_bytes(window));
+}
+
+bool ll_window_admits(struct ll_window *window, int64_t bytes, int64_t now_ns)
+{
+    double under_way = under_way_bytes(window);
+    double bound = (double)window->bound_bytes;
+    double most = bound + carried(window, WINDOW_AHEAD_NS);
+    window->is_full = under_way > 0 && (missing_bytes(window, now_ns) + (double)bytes > bound ||
+                                        under_way + (double)bytes > most);
+    window->room_ns = LL_CLOCK_NEVER;
+    if (window->is_full && window->bytes_per_s > 0 && under_way + (double)bytes <= most) {
+        window->room_ns = window->due_ns - carrying_ns(window, fmax(0, bound - (double)bytes));
+    }
     return !window->is_full;
 }
 
 void ll_window_starve(struct ll_window *window)
 {
     window->is_starved = true;
+    window->is_full = false;
 }
 
 static void begin_round(struct ll_window *window, int64_t now_ns)
@@ -76,6 +102,34 @@ static void begin_round(struct ll_window *window, int64_t now_ns)
     window->is_starved = false;
 }
 
+/* When `bytes` that leave at `at_ns` behind others are going to be acknowledged; `due_ns`: when
+ * those are. */
+static int64_t next_due_ns(const struct ll_window *window, int64_t due_ns, double bytes,
+                           int64_t at_ns)
+{
+    int64_t behind_ns = due_ns + carrying_ns(window, bytes);
+    int64_t alone_ns = at_ns + window->least_rtt_ns;
+    return behind_ns > alone_ns ? behind_ns : alone_ns;
+}
+
+/* From what is known to have arrived to the last byte sent. */
+static void predict(struct ll_window *window)
+{
+    if (window->bytes_per_s <= 0) {
+        return;
+    }
+    int64_t due_ns = window->acked_ns;
+    uint64_t mark = window->acked_mark;
+    for (unsigned i = 0; i < window->sent_count; i++) {
+        const struct ll_window_sent *sent = &window->sent[(window->sent_head + i) % LL_WINDOW_SENT];
+        if (sent->mark > mark) {
+            due_ns = next_due_ns(window, due_ns, (double)(sent->mark - mark), sent->at_ns);
+            mark = sent->mark;
+        }
+    }
+    window->due_ns = due_ns + carrying_ns(window, (double)(window->sent_mark - mark));
+}
+
 static void advance_mark(struct ll_window *window, int64_t bytes, int64_t now_ns)
 {
     if (window->sent_mark == window->acked_mark && now_ns - window->last_ack_ns > WINDOW_LULL_NS) {
@@ -84,6 +138,9 @@ static void advance_mark(struct ll_window *window, int64_t bytes, int64_t now_ns
         window->last_ack_ns = now_ns;
     }
     window->sent_mark += (uint64_t)bytes;
+    if (window->bytes_per_s > 0) {
+        window->due_ns = next_due_ns(window, window->due_ns, (double)bytes, now_ns);
+    }
 }
 
 void ll_window_send(struct ll_window *window, int64_t bytes, int64_t now_ns)
@@ -105,28 +162,11 @@ uint64_t ll_window_send_beside(struct ll_window *window, int64_t bytes, int64_t 
 
 static void set_bound(struct ll_window *window)
 {
-    double rate = window->bytes_per_s;
-    double slack = fmax(2 * (double)ll_window_chunk(window), 2 * WINDOW_CHUNK_S * rate);
-    double bound =
-        rate * (double)window->least_rtt_ns / (double)LL_NS_PER_S + slack * window->slack_factor;
+    double slack =
+        fmax(2 * (double)ll_window_chunk(window), 2 * WINDOW_CHUNK_S * window->bytes_per_s);
+    double bound = carried(window, window->least_rtt_ns) + slack;
     window->bound_bytes =
         bound < (double)WINDOW_LARGEST_BOUND ? (int64_t)bound : WINDOW_LARGEST_BOUND;
-}
-
-/* Where acknowledgements come irregularly (an edge or a device whose processors are busy), two
- * chunks do not bridge the gaps and the link idles at times: its mean rate then stays behind its
- * largest, and the slack grows, slowly and within bounds, until it does not. */
-static void adapt_slack(struct ll_window *window, double rate)
-{
-    if (rate > WINDOW_LEAP * window->bytes_per_s || window->mean_rate <= 0) {
-        /* Still finding out what the link can do. */
-        window->mean_rate = rate;
-    }
-    window->mean_rate += WINDOW_MEAN_PART * (rate - window->mean_rate);
-    window->slack_factor *= window->mean_rate < WINDOW_FULL_PART * window->bytes_per_s
-                                ? WINDOW_SLACK_UP
-                                : WINDOW_SLACK_DOWN;
-    window->slack_factor = fmin(fmax(window->slack_factor, 1), WINDOW_SLACK_MOST);
 }
 
 /* The largest rate of the last second becomes the bandwidth. */
@@ -191,33 +231,36 @@ static void measure(struct ll_window *window, int64_t now_ns)
         (double)(window->acked_mark - window->since_mark) * (double)LL_NS_PER_S / (double)took_ns;
     if (window->is_starting) {
         end_start_round(window, rate, now_ns);
-    } else {
-        if (window->is_starved && rate < window->bytes_per_s) {
-            rate = window->bytes_per_s;
-        } else {
-            adapt_slack(window, rate);
-        }
+    } else if (!window->is_starved || rate > window->bytes_per_s) {
         note_rate(window, rate, now_ns);
         set_bound(window);
     }
     begin_round(window, now_ns);
 }
 
-void ll_window_ack_mark(struct ll_window *window, uint64_t mark, int64_t now_ns)
+/* Everything up to `mark` arrived; undelayed, that would have been heard of at `then_ns`. */
+static void take_mark(struct ll_window *window, uint64_t mark, int64_t then_ns)
 {
-    if (mark <= window->acked_mark || mark > window->sent_mark) {
-        return;
-    }
     window->acked_mark = mark;
-    window->last_ack_ns = now_ns;
-    measure(window, now_ns);
+    window->acked_ns = then_ns > window->acked_ns ? then_ns : window->acked_ns;
+    measure(window, window->acked_ns);
+    predict(window);
 }
 
-void ll_window_ack(struct ll_window *window, uint64_t bytes, int64_t now_ns)
+void ll_window_ack_mark(struct ll_window *window, uint64_t mark, int64_t now_ns)
+{
+    if (mark > window->acked_mark && mark <= window->sent_mark) {
+        window->last_ack_ns = now_ns;
+        take_mark(window, mark, now_ns);
+    }
+}
+
+void ll_window_ack(struct ll_window *window, uint64_t bytes, uint64_t peer_ns, int64_t now_ns)
 {
     if (bytes <= window->acked_bytes || bytes > window->sent_bytes) {
         return;
     }
+    int64_t then_ns = now_ns - ll_way_late_ns(&window->way, peer_ns, now_ns);
     window->acked_bytes = bytes;
     window->last_ack_ns = now_ns;
     uint64_t mark = 0;
@@ -231,33 +274,51 @@ void ll_window_ack(struct ll_window *window, uint64_t bytes, int64_t now_ns)
     if (mark == 0) {
         return;
     }
-    int64_t rtt_ns = now_ns - sent_ns;
+    int64_t rtt_ns = then_ns - sent_ns;
     window->last_rtt_ns = rtt_ns;
     if (rtt_ns > 0 && (window->least_rtt_ns == 0 || rtt_ns < window->least_rtt_ns)) {
         window->least_rtt_ns = rtt_ns;
     }
-    ll_window_ack_mark(window, mark, now_ns);
+    if (mark > window->acked_mark) {
+        take_mark(window, mark, then_ns);
+    }
 }
 
-int64_t ll_window_stall_ns(const struct ll_window *window)
+static int64_t stall_ns(const struct ll_window *window)
+{
+    int64_t wait_ns = 4 * window->least_rtt_ns;
+    wait_ns = wait_ns > WINDOW_STALL_NS ? wait_ns : WINDOW_STALL_NS;
+    return ll_clock_deadline(window->last_ack_ns,
+                             window->bytes_per_s > 0 ? wait_ns + WINDOW_AHEAD_NS : wait_ns);
+}
+
+int64_t ll_window_wake_ns(const struct ll_window *window)
 {
     if (!window->is_full) {
         return LL_CLOCK_NEVER;
     }
-    int64_t wait_ns = 4 * window->least_rtt_ns;
-    return ll_clock_deadline(window->last_ack_ns,
-                             wait_ns > WINDOW_STALL_NS ? wait_ns : WINDOW_STALL_NS);
+    return window->room_ns < stall_ns(window) ? window->room_ns : stall_ns(window);
 }
 
-void ll_window_stall(struct ll_window *window, int64_t now_ns)
+void ll_window_wake(struct ll_window *window, int64_t now_ns)
 {
-    if (ll_window_stall_ns(window) > now_ns) {
+    if (!window->is_full || stall_ns(window) > now_ns) {
         return;
     }
     if (window->bound_bytes < WINDOW_LARGEST_BOUND / 2) {
         window->bound_bytes *= 2;
     }
     window->last_ack_ns = now_ns;
+}
+
+void ll_window_look(const struct ll_window *window, int64_t now_ns, struct ll_window_view *out_view)
+{
+    *out_view = (struct ll_window_view){
+        .bound_bytes = window->bound_bytes,
+        .under_way_bytes = (int64_t)under_way_bytes(window),
+        .missing_bytes = (int64_t)missing_bytes(window, now_ns),
+        .silent_ns = now_ns - window->last_ack_ns,
+    };
 }
 
 double ll_window_bytes_per_s(const struct ll_window *window)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_log.h"
 #include "device/device_pacer.h"
 #include "device/device_turns.h"
 
@@ -20,7 +21,11 @@ struct device_link {
     struct device_link_source sources[DEVICE_LINK_CLASSES];
     bool is_pumping;
     bool is_asked_again;
+    int64_t logged_ns;
 };
+
+/* A line of debugging in this time. */
+#define LINK_LOG_NS (100 * LL_NS_PER_MS)
 
 static void on_timer(void *arg)
 {
@@ -66,6 +71,11 @@ void device_link_reset(struct device_link *link)
     ll_window_init(&link->window, link->limit_bytes_per_s);
 }
 
+void device_link_spend(struct device_link *link, int64_t bytes)
+{
+    device_pacer_spend(&link->pacer, bytes);
+}
+
 struct ll_window *device_link_window(struct device_link *link)
 {
     return &link->window;
@@ -90,9 +100,9 @@ static bool pump_once(struct device_link *link)
     int64_t upload = next_of(link, DEVICE_LINK_UPLOAD);
     int64_t now_ns = ll_clock_now_ns();
     if (query == 0 && upload == 0) {
-        int64_t stall_ns = ll_window_stall_ns(&link->window);
-        if (link->sources[DEVICE_LINK_UPLOAD].next && stall_ns != LL_CLOCK_NEVER) {
-            rpc_timer_set(link->timer, stall_ns);
+        int64_t wake_ns = ll_window_wake_ns(&link->window);
+        if (link->sources[DEVICE_LINK_UPLOAD].next && wake_ns != LL_CLOCK_NEVER) {
+            rpc_timer_set(link->timer, wake_ns);
         }
         return false;
     }
@@ -115,6 +125,23 @@ static bool pump_once(struct device_link *link)
     return true;
 }
 
+/* What the upload waits for, should a link be slower than it could be. */
+static void log_window(struct device_link *link, int64_t now_ns)
+{
+    if (!link->sources[DEVICE_LINK_UPLOAD].next || now_ns - link->logged_ns < LINK_LOG_NS) {
+        return;
+    }
+    struct ll_window_view view;
+    ll_window_look(&link->window, now_ns, &view);
+    link->logged_ns = now_ns;
+    ll_log(LL_LOG_DEBUG, "link",
+           "%.2f Mbit/s, round trip %.2f ms; %lld bytes under way, %lld of them missing, of at "
+           "most %lld; last heard %.1f ms ago",
+           ll_window_bytes_per_s(&link->window) * 8e-6,
+           ll_clock_ms(ll_window_rtt_ns(&link->window)), (long long)view.under_way_bytes,
+           (long long)view.missing_bytes, (long long)view.bound_bytes, ll_clock_ms(view.silent_ns));
+}
+
 void device_link_pump(struct device_link *link)
 {
     link->is_asked_again = true;
@@ -122,7 +149,9 @@ void device_link_pump(struct device_link *link)
         return;
     }
     link->is_pumping = true;
-    ll_window_stall(&link->window, ll_clock_now_ns());
+    int64_t now_ns = ll_clock_now_ns();
+    ll_window_wake(&link->window, now_ns);
+    log_window(link, now_ns);
     while (link->is_asked_again) {
         link->is_asked_again = false;
         while (pump_once(link)) {

@@ -48,6 +48,9 @@ void device_link_set_source(struct device_link *link, enum device_link_class lin
 /* Lets the sources send what may be sent now; the rest follows by itself. */
 void device_link_pump(struct device_link *link);
 
+/* `bytes` left without being asked for: a message too small and too urgent to wait for its turn. */
+void device_link_spend(struct device_link *link, int64_t bytes);
+
 /* What is known of the link. A new connection resets it. */
 struct ll_window *device_link_window(struct device_link *link);
 void device_link_reset(struct device_link *link);

@@ -71,7 +71,7 @@ static bool next_piece(struct device_uploader *uploader, struct device_piece *ou
         ll_window_starve(window);
         return false;
     }
-    return ll_window_admits(window, out_piece->bytes);
+    return ll_window_admits(window, out_piece->bytes, ll_clock_now_ns());
 }
 
 static int64_t upload_next(void *owner)
@@ -185,7 +185,7 @@ static void take_credit(struct device_uploader *uploader, const Layerlift__V1__C
         int64_t more = (int64_t)(credit->received_bytes - uploader->received_bytes);
         uploader->received_bytes = credit->received_bytes;
         ll_window_ack(device_link_window(uploader->config.link), credit->received_bytes,
-                      ll_clock_now_ns());
+                      credit->received_at_ns, ll_clock_now_ns());
         uploader->config.events->progress(uploader->config.owner, more);
     }
 }

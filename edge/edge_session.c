@@ -136,6 +136,7 @@ void edge_session_send_credit(struct edge_session *session)
     Layerlift__V1__Credit credit = LAYERLIFT__V1__CREDIT__INIT;
     credit.credit_bytes = grant(session);
     credit.received_bytes = session->received_bytes;
+    credit.received_at_ns = (uint64_t)session->received_at_ns;
     Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
     event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_CREDIT;
     event.credit = &credit;

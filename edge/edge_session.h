@@ -54,6 +54,8 @@ struct edge_session {
 
     /* Payload that was dealt with. */
     uint64_t received_bytes;
+    /* When the last of it arrived. */
+    int64_t received_at_ns;
     bool is_over;
     bool has_half_closed;
     /* A Credit event, or others, wait until the stream takes them. */
@@ -77,7 +79,9 @@ void edge_session_init(struct edge_session *session, struct edge_sessions *sessi
 void edge_session_finish(struct edge_session *session);
 
 void edge_session_open(struct edge_session *session, const Layerlift__V1__UploadOpen *open);
-void edge_session_chunk(struct edge_session *session, const Layerlift__V1__Chunk *chunk);
+/* `arrived_ns`: when the loop got it. */
+void edge_session_chunk(struct edge_session *session, const Layerlift__V1__Chunk *chunk,
+                        int64_t arrived_ns);
 void edge_session_half_close(struct edge_session *session);
 /* Tells the device what has changed: blobs, partitions, creations, the end. */
 void edge_session_update(struct edge_session *session);

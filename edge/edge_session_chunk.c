@@ -136,7 +136,8 @@ static void deal_with_outcome(struct edge_session *session, int layer, struct ed
     }
 }
 
-void edge_session_chunk(struct edge_session *session, const Layerlift__V1__Chunk *chunk)
+void edge_session_chunk(struct edge_session *session, const Layerlift__V1__Chunk *chunk,
+                        int64_t arrived_ns)
 {
     struct ll_error err = {""};
     struct edge_blob *blob = NULL;
@@ -153,6 +154,7 @@ void edge_session_chunk(struct edge_session *session, const Layerlift__V1__Chunk
         return;
     }
     session->received_bytes += chunk->data.len;
+    session->received_at_ns = arrived_ns;
     edge_session_send_credit(session);
     if (blob) {
         deal_with_outcome(session, (int)chunk->layer, blob, outcome);

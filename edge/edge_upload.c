@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "core/ll_clock.h"
 #include "core/ll_limits.h"
 #include "core/ll_log.h"
 #include "edge/edge_session.h"
@@ -64,6 +65,7 @@ struct item {
     struct edge_work work;
     struct upload *upload;
     Layerlift__V1__UploadRequest *request;
+    int64_t arrived_ns;
 };
 
 #define OWNER(work, type, member) ((type *)(void *)((char *)(work)-offsetof(type, member)))
@@ -85,7 +87,7 @@ static void receive_item(struct edge_work *work)
     if (request->kind_case == LAYERLIFT__V1__UPLOAD_REQUEST__KIND_OPEN) {
         edge_session_open(&upload->session, request->open);
     } else {
-        edge_session_chunk(&upload->session, request->chunk);
+        edge_session_chunk(&upload->session, request->chunk, item->arrived_ns);
     }
     atomic_fetch_sub(&upload->queued_chunks, 1);
     layerlift__v1__upload_request__free_unpacked(item->request, NULL);
@@ -228,7 +230,10 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
         refuse(upload, status, &err);
         return;
     }
-    *item = (struct item){.work.run = receive_item, .upload = upload, .request = request};
+    *item = (struct item){.work.run = receive_item,
+                          .upload = upload,
+                          .request = request,
+                          .arrived_ns = ll_clock_now_ns()};
     atomic_fetch_add(&upload->queued_chunks, 1);
     edge_worker_post(upload->uploads->receiver, &item->work);
 }

@@ -244,7 +244,7 @@ static void give_chunk(struct device *device, Layerlift__V1__Chunk *chunk)
     bool is_let =
         chunk->data.len > 0 && chunk->data.len <= granted_bytes - device->session.received_bytes;
     if (is_let && !device->stream.is_finished) {
-        edge_session_chunk(&device->session, chunk);
+        edge_session_chunk(&device->session, chunk, 1);
     }
 }
 

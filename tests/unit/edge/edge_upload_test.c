@@ -48,6 +48,7 @@ static void test_upload_creates_and_completes(void)
     unsigned prefix = 0;
     unsigned taken = 0;
     uint64_t received = 0;
+    uint64_t received_at_ns = 0;
     event = edge_call_event(upload);
     while (event && event->kind_case != (unsigned)EVENT_COMPLETE) {
         if (event->kind_case == (unsigned)EVENT_RECEIVED) {
@@ -58,7 +59,10 @@ static void test_upload_creates_and_completes(void)
             taken += event->prefix_ready->partitions;
         } else if (event->kind_case == (unsigned)EVENT_CREDIT) {
             CU_ASSERT(event->credit->received_bytes >= received);
+            CU_ASSERT(event->credit->received_at_ns >= received_at_ns);
+            CU_ASSERT_EQUAL(event->credit->received_bytes > 0, event->credit->received_at_ns > 0);
             received = event->credit->received_bytes;
+            received_at_ns = event->credit->received_at_ns;
         }
         layerlift__v1__upload_event__free_unpacked(event, NULL);
         event = edge_call_event(upload);
