@@ -4,18 +4,27 @@
 #include <stdlib.h>
 
 #include "core/ll_clock.h"
+#include "device/device_wire.h"
 #include "layerlift/v1/offload.pb-c.h"
 
 #define OFFLOAD_PATH "/layerlift.v1.EdgeOffload/Offload"
 
 /* Messages in the stream's queue: some more than one, since a query waits for its last byte. */
 enum { OFFLOAD_QUEUED = 4 };
+/* Receipts leave while the stream's queue is no longer than this. */
+enum { OFFLOAD_RECEIPT_QUEUED = OFFLOAD_QUEUED + 1 };
 
 struct device_offload {
     struct device_offload_config config;
     struct rpc_stream *stream;
     /* The stream takes nothing more. */
     bool is_ending;
+    /* Bytes of answers that have come, and when the last did; whether the edge wants to know, and
+     * does not know the latest. */
+    uint64_t received_bytes;
+    int64_t received_at_ns;
+    bool sends_receipts;
+    bool owes_receipt;
     /* Why this side ended the stream; LL_OK while it has not. */
     ll_status ended;
     const char *reason;
@@ -75,10 +84,44 @@ static void offload_send(void *owner)
     device_outgoing_finish(&message);
 }
 
+/* ---- Receipts ---- */
+
+/* The edge waits for receipts, so they do not wait for their turn on the link. */
+static void send_receipt(struct device_offload *offload)
+{
+    if (!offload->owes_receipt || offload->is_ending || offload->ended != LL_OK ||
+        rpc_stream_queued(offload->stream) > OFFLOAD_RECEIPT_QUEUED) {
+        return;
+    }
+    uint8_t message[DEVICE_WIRE_HEAD_BYTES];
+    size_t bytes = device_wire_receipt(message, offload->received_bytes, offload->received_at_ns);
+    ll_status status = rpc_stream_send(offload->stream, message, bytes, NULL);
+    if (status == LL_OK) {
+        offload->owes_receipt = false;
+        device_link_spend(offload->config.link, (int64_t)bytes + DEVICE_WIRE_FRAME_BYTES);
+    } else if (status != LL_E_STOPPED) {
+        end(offload, status, "a receipt could not be sent");
+    }
+}
+
+static void count_received(struct device_offload *offload,
+                           const Layerlift__V1__OffloadResponse *response)
+{
+    if (response->kind_case == LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_ANSWER) {
+        offload->sends_receipts = offload->sends_receipts || response->answer->takes_receipts;
+    } else if (response->kind_case == LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_CHUNK) {
+        offload->received_bytes += response->chunk->data.len;
+        offload->received_at_ns = ll_clock_now_ns();
+        offload->owes_receipt = offload->sends_receipts;
+    }
+    send_receipt(offload);
+}
+
 static void on_writable(void *owner, struct rpc_stream *stream)
 {
     (void)stream;
     struct device_offload *offload = owner;
+    send_receipt(offload);
     device_link_pump(offload->config.link);
 }
 
@@ -96,6 +139,7 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
         end(offload, LL_E_INVALID, "the edge sent an answer that cannot be read");
         return;
     }
+    count_received(offload, response);
     uint64_t mark = 0;
     ll_status status = device_board_take(offload->config.board, response, &mark);
     layerlift__v1__offload_response__free_unpacked(response, NULL);

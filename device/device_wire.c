@@ -65,6 +65,20 @@ size_t device_wire_tensor_chunk(uint8_t out_head[DEVICE_WIRE_HEAD_BYTES], uint64
     return put_chunk(out_head, inner, used, data_bytes);
 }
 
+size_t device_wire_receipt(uint8_t out_message[DEVICE_WIRE_HEAD_BYTES], uint64_t received_bytes,
+                           int64_t received_at_ns)
+{
+    uint8_t inner[DEVICE_WIRE_HEAD_BYTES];
+    size_t inner_bytes = put_number(inner, 1, received_bytes);
+    inner_bytes += put_number(inner + inner_bytes, 2, (uint64_t)received_at_ns);
+    size_t used = put_tag(out_message, 4, WIRE_LENGTH);
+    used += put_varint(out_message + used, inner_bytes);
+    for (size_t i = 0; i < inner_bytes; i++) {
+        out_message[used++] = inner[i];
+    }
+    return used;
+}
+
 ll_status device_wire_pack(const ProtobufCMessage *message, uint8_t **out_data, size_t *out_bytes)
 {
     size_t bytes = protobuf_c_message_get_packed_size(message);
@@ -218,6 +232,7 @@ ll_status device_wire_query(const struct device_model *model, const struct devic
     message.answer_dtype = query->answer_dtype == LL_F32
                                ? LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_UNSPECIFIED
                                : wire_dtype(query->answer_dtype);
+    message.sends_receipts = true;
     message.n_tensors = count;
     message.tensors = list;
     Layerlift__V1__OffloadRequest request = LAYERLIFT__V1__OFFLOAD_REQUEST__INIT;

@@ -29,6 +29,11 @@ size_t device_wire_upload_chunk(uint8_t out_head[DEVICE_WIRE_HEAD_BYTES], uint32
 size_t device_wire_tensor_chunk(uint8_t out_head[DEVICE_WIRE_HEAD_BYTES], uint64_t id, int32_t name,
                                 uint64_t offset, size_t data_bytes);
 
+/* The whole message that acknowledges `received_bytes` of answers, the last of them at
+ * `received_at_ns`. Returns its length. */
+size_t device_wire_receipt(uint8_t out_message[DEVICE_WIRE_HEAD_BYTES], uint64_t received_bytes,
+                           int64_t received_at_ns);
+
 /* Packed messages; the caller frees `*out_data` with free(). Errors: LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status device_wire_pack(const ProtobufCMessage *message, uint8_t **out_data,
                                        size_t *out_bytes);

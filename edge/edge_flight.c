@@ -5,22 +5,51 @@
  * no chunks); a job that runs already is abandoned and freed when it comes back
  *
  * Answers are sent in turns, a chunk of each, and never more than two messages ahead of the stream:
- * a small answer waits for one chunk of a large one, not for all. */
+ * a small answer waits for one chunk of a large one, not for all. What the stream has taken may
+ * still lie in the kernel and the network for long, and the device's upload waits for receipts that
+ * lie behind it; so a device that sends receipts of answers gets no more than a window's worth
+ * ahead of them (ll_window.h). */
 #include "edge/edge_flight.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "core/ll_clock.h"
 #include "core/ll_log.h"
 
 enum {
+    /* Where the link is not measured. */
     ANSWER_CHUNK_BYTES = 64 << 10,
     QUEUED_MESSAGES = 2,
 };
 
+/* The window may admit more although no receipt came. */
+static void on_wake(void *arg)
+{
+    struct edge_offload *offload = arg;
+    ll_window_wake(&offload->window, ll_clock_now_ns());
+    edge_offload_pump(offload);
+}
+
+struct edge_offload *edge_offload_create(struct edge_offloads *service, struct rpc_stream *stream)
+{
+    struct edge_offload *offload = calloc(1, sizeof(*offload));
+    if (!offload || rpc_timer_create(service->loop, on_wake, offload, &offload->timer) != LL_OK) {
+        free(offload);
+        return NULL;
+    }
+    offload->service = service;
+    offload->stream = rpc_stream_ref(stream);
+    offload->refs = 1;
+    offload->answering_last = &offload->answering;
+    ll_window_init(&offload->window, 0);
+    return offload;
+}
+
 void edge_offload_unref(struct edge_offload *offload)
 {
     if (--offload->refs == 0) {
+        rpc_timer_destroy(offload->timer);
         rpc_stream_unref(offload->stream);
         free(offload);
     }
@@ -84,13 +113,55 @@ static void last_answer(struct edge_offload *offload, struct edge_query *query)
     offload->answering_last = &query->next;
 }
 
+static int64_t chunk_bytes(const struct edge_offload *offload)
+{
+    return offload->has_receipts ? ll_window_chunk(&offload->window) : ANSWER_CHUNK_BYTES;
+}
+
+/* Whether the next message of the answer whose turn it is may leave now. */
+static bool may_send(struct edge_offload *offload)
+{
+    if (offload->is_over || !offload->answering ||
+        rpc_stream_queued(offload->stream) >= QUEUED_MESSAGES) {
+        return false;
+    }
+    int64_t bytes = edge_query_next_bytes(offload->answering, chunk_bytes(offload));
+    return !offload->has_receipts || bytes == 0 ||
+           ll_window_admits(&offload->window, bytes, ll_clock_now_ns());
+}
+
+static void count_sent(struct edge_offload *offload, int64_t bytes)
+{
+    offload->sent_bytes += (uint64_t)bytes;
+    if (bytes > 0) {
+        ll_window_send(&offload->window, bytes, ll_clock_now_ns());
+    }
+}
+
+/* There is nothing to send, or a time to ask the window again. */
+static void watch_window(struct edge_offload *offload)
+{
+    if (!offload->answering) {
+        ll_window_starve(&offload->window);
+    }
+    int64_t wake_ns = ll_window_wake_ns(&offload->window);
+    if (offload->has_receipts && !offload->is_over && wake_ns != LL_CLOCK_NEVER) {
+        rpc_timer_set(offload->timer, wake_ns);
+    } else {
+        rpc_timer_cancel(offload->timer);
+    }
+}
+
 void edge_offload_pump(struct edge_offload *offload)
 {
-    while (!offload->is_over && offload->answering &&
-           rpc_stream_queued(offload->stream) < QUEUED_MESSAGES) {
+    while (may_send(offload)) {
         struct edge_query *query = first_answer(offload);
         bool is_last = false;
-        ll_status status = edge_query_send(query, offload->stream, ANSWER_CHUNK_BYTES, &is_last);
+        int64_t bytes = edge_query_next_bytes(query, chunk_bytes(offload));
+        ll_status status = edge_query_send(query, offload->stream, bytes, &is_last);
+        if (status == LL_OK) {
+            count_sent(offload, bytes);
+        }
         if (status == LL_OK && !is_last) {
             last_answer(offload, query);
             continue;
@@ -101,7 +172,19 @@ void edge_offload_pump(struct edge_offload *offload)
             edge_offload_end(offload, status, "out of memory for an answer");
         }
     }
+    watch_window(offload);
     edge_offload_end_if_done(offload);
+}
+
+void edge_offload_receipt(struct edge_offload *offload, const Layerlift__V1__Receipt *receipt)
+{
+    if (receipt->received_bytes > offload->sent_bytes) {
+        edge_offload_end(offload, LL_E_INVALID, "a receipt for more than was sent");
+        return;
+    }
+    ll_window_ack(&offload->window, receipt->received_bytes, receipt->received_at_ns,
+                  ll_clock_now_ns());
+    edge_offload_pump(offload);
 }
 
 static void take_out(struct edge_query *query)

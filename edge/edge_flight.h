@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/ll_window.h"
 #include "edge/edge_executor.h"
 #include "edge/edge_models.h"
 #include "edge/edge_query.h"
@@ -52,10 +53,18 @@ struct edge_offload {
     struct edge_query *open;
     struct edge_query *answering;
     struct edge_query **answering_last;
+    /* Bytes of answers sent so far. Where the device sends receipts, no more of them are under way
+     * than the window admits, and the timer watches over receipts that do not come. */
+    uint64_t sent_bytes;
+    bool has_receipts;
+    struct ll_window window;
+    struct rpc_timer *timer;
     uint64_t answered[EDGE_OFFLOAD_REMEMBERED_IDS];
     unsigned answered_count;
 };
 
+/* A stream with one reference, not in the service's list. NULL without memory. */
+struct edge_offload *edge_offload_create(struct edge_offloads *service, struct rpc_stream *stream);
 void edge_offload_unref(struct edge_offload *offload);
 /* Bytes of tensors that the stream's queries take (or give back). */
 void edge_offload_account(struct edge_offload *offload, int64_t bytes);
@@ -72,6 +81,8 @@ void edge_offload_submit(struct edge_query *query);
 void edge_offload_give_up(struct edge_query *query, ll_status status, const char *text);
 /* Sends of the answers what the stream takes, one message of each in turn. */
 void edge_offload_pump(struct edge_offload *offload);
+/* The device has `receipt` of the answers. */
+void edge_offload_receipt(struct edge_offload *offload, const Layerlift__V1__Receipt *receipt);
 /* Stops answering a query. */
 void edge_offload_stop_answer(struct edge_query *query);
 /* Drops all queries: the stream is closed. */

@@ -102,6 +102,8 @@ static void on_query(struct edge_offload *offload, const Layerlift__V1__Query *h
     query->next = offload->open;
     offload->open = query;
     offload->query_count++;
+    query->takes_receipts = head->sends_receipts;
+    offload->has_receipts = offload->has_receipts || head->sends_receipts;
     ll_status status = admit(query, head, &err);
     if (status != LL_OK) {
         edge_offload_give_up(query, status, err.text);
@@ -171,9 +173,12 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
     case LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_CANCEL:
         on_cancel(offload, request->cancel);
         break;
+    case LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_RECEIPT:
+        edge_offload_receipt(offload, request->receipt);
+        break;
     default:
         edge_offload_end(offload, LL_E_INVALID,
-                         "a message that is neither query, chunk nor cancel");
+                         "a message that is neither query, chunk, cancel nor receipt");
         break;
     }
     protobuf_c_message_free_unpacked(message, NULL);
@@ -212,6 +217,7 @@ static void on_closed(void *owner, struct rpc_stream *stream, ll_status status, 
                rpc_stream_peer(stream), offload->query_count);
     }
     offload->is_over = true;
+    rpc_timer_cancel(offload->timer);
     edge_offload_drop_all(offload);
     struct edge_offload **link = &offload->service->first;
     while (*link != offload) {
@@ -230,17 +236,15 @@ static void open_stream(void *arg, struct rpc_stream *stream)
         .on_closed = on_closed,
     };
     struct edge_offloads *service = arg;
-    struct edge_offload *offload = calloc(1, sizeof(*offload));
-    if (service->is_draining || !offload) {
-        rpc_stream_finish(stream, offload ? LL_E_UNAVAILABLE : LL_E_NO_MEMORY,
-                          offload ? "the server is shutting down" : "out of memory");
-        free(offload);
+    if (service->is_draining) {
+        rpc_stream_finish(stream, LL_E_UNAVAILABLE, "the server is shutting down");
         return;
     }
-    offload->service = service;
-    offload->stream = rpc_stream_ref(stream);
-    offload->refs = 1;
-    offload->answering_last = &offload->answering;
+    struct edge_offload *offload = edge_offload_create(service, stream);
+    if (!offload) {
+        rpc_stream_finish(stream, LL_E_NO_MEMORY, "out of memory");
+        return;
+    }
     offload->next = service->first;
     service->first = offload;
     rpc_server_accept(stream, &handler, offload);

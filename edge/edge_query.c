@@ -352,6 +352,7 @@ ll_status edge_query_answer(struct edge_query *query)
     answer.status = (uint32_t)ll_status_to_grpc(job->status);
     answer.message = query->job.err.text;
     answer.prefix = (uint32_t)job->prefix;
+    answer.takes_receipts = query->takes_receipts;
     if (status == LL_OK && job->status == LL_OK) {
         answer.message = "";
         fill_result(query, &answer, tensors);
@@ -382,7 +383,16 @@ static ll_status send_chunk(const struct edge_query *query, struct rpc_stream *s
     return status;
 }
 
-ll_status edge_query_send(struct edge_query *query, struct rpc_stream *stream, int64_t chunk_bytes,
+int64_t edge_query_next_bytes(const struct edge_query *query, int64_t chunk_bytes)
+{
+    if (!query->has_sent_head) {
+        return 0;
+    }
+    int64_t left = (int64_t)ll_buf_bytes(query->job.outputs[query->sending]) - query->sent_bytes;
+    return left < chunk_bytes ? left : chunk_bytes;
+}
+
+ll_status edge_query_send(struct edge_query *query, struct rpc_stream *stream, int64_t bytes,
                           bool *out_is_last)
 {
     int count = query->job.status == LL_OK ? query->job.names.count : 0;
@@ -392,8 +402,6 @@ ll_status edge_query_send(struct edge_query *query, struct rpc_stream *stream, i
         query->has_sent_head = true;
     } else {
         int64_t whole_bytes = (int64_t)ll_buf_bytes(query->job.outputs[query->sending]);
-        int64_t bytes = whole_bytes - query->sent_bytes;
-        bytes = bytes < chunk_bytes ? bytes : chunk_bytes;
         status = send_chunk(query, stream, (size_t)query->sent_bytes, (size_t)bytes);
         query->sent_bytes += bytes;
         if (query->sent_bytes == whole_bytes) {

@@ -37,6 +37,8 @@ struct edge_query {
     bool is_abandoned;
     struct edge_offload *offload;
     struct rpc_task done;
+    /* The device acknowledges the answer's bytes. */
+    bool takes_receipts;
     /* NULL without a deadline. */
     struct rpc_timer *timer;
     struct edge_query *next;
@@ -97,9 +99,12 @@ void edge_query_fail(struct edge_query *query, ll_status status, const char *tex
  * answer. Errors: LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status edge_query_answer(struct edge_query *query);
 
-/* Sends the answer's head, or the next chunk of at most `chunk_bytes`. `out_is_last` says whether
- * that was all. Errors: those of rpc_stream_send; LL_E_NO_MEMORY. */
+/* Payload bytes of the answer's next message with chunks of `chunk_bytes`; 0 for its head. */
+int64_t edge_query_next_bytes(const struct edge_query *query, int64_t chunk_bytes);
+
+/* Sends the answer's head, or the next chunk of `bytes`, as edge_query_next_bytes said.
+ * `out_is_last` says whether that was all. Errors: those of rpc_stream_send; LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status edge_query_send(struct edge_query *query, struct rpc_stream *stream,
-                                      int64_t chunk_bytes, bool *out_is_last);
+                                      int64_t bytes, bool *out_is_last);
 
 #endif

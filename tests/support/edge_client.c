@@ -388,6 +388,7 @@ void edge_call_send_query(struct edge_call *offload, const struct fake_model *mo
     query.least_prefix = (uint32_t)ask->least_prefix;
     query.deadline_ms = (uint32_t)ask->deadline_ms;
     query.answer_dtype = ask->answer_dtype;
+    query.sends_receipts = ask->sends_receipts;
     query.tensors = list;
     query.n_tensors = (size_t)names.count;
     Layerlift__V1__OffloadRequest request = LAYERLIFT__V1__OFFLOAD_REQUEST__INIT;
@@ -447,6 +448,16 @@ void edge_call_send_cancel(struct edge_call *offload, uint64_t id)
     Layerlift__V1__OffloadRequest request = LAYERLIFT__V1__OFFLOAD_REQUEST__INIT;
     request.kind_case = LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_CANCEL;
     request.cancel = &cancel;
+    edge_call_send(offload, &request.base);
+}
+
+void edge_call_send_receipt(struct edge_call *offload, uint64_t received_bytes)
+{
+    Layerlift__V1__Receipt receipt = LAYERLIFT__V1__RECEIPT__INIT;
+    receipt.received_bytes = received_bytes;
+    Layerlift__V1__OffloadRequest request = LAYERLIFT__V1__OFFLOAD_REQUEST__INIT;
+    request.kind_case = LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_RECEIPT;
+    request.receipt = &receipt;
     edge_call_send(offload, &request.base);
 }
 

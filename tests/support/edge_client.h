@@ -91,6 +91,7 @@ struct edge_ask {
     /* How the tensors are written, and the answer's are to be; 0: as floats. */
     Layerlift__V1__DataType dtype;
     Layerlift__V1__DataType answer_dtype;
+    bool sends_receipts;
 };
 
 /* Sends a query's head. */
@@ -106,6 +107,7 @@ void edge_call_send_tensor_chunk(struct edge_call *offload, uint64_t id, int nam
 void edge_call_ask(struct edge_call *offload, const struct fake_model *model,
                    const struct edge_ask *ask, unsigned input_seed);
 void edge_call_send_cancel(struct edge_call *offload, uint64_t id);
+void edge_call_send_receipt(struct edge_call *offload, uint64_t received_bytes);
 
 enum { EDGE_ANSWER_DTYPES = 8 };
 

@@ -171,3 +171,15 @@ bool fake_edge_await_cancels(struct fake_edge *edge, int count)
 {
     return await_count(edge, &edge->counts.cancels, count);
 }
+
+bool fake_edge_await_receipts(struct fake_edge *edge)
+{
+    int64_t deadline_ns = ll_clock_now_ns() + EDGE_PATIENCE_NS;
+    ll_mutex_lock(&edge->lock);
+    while (edge->counts.receipt_bytes < edge->counts.answer_bytes &&
+           ll_cond_wait(&edge->changed, &edge->lock, deadline_ns)) {
+    }
+    bool has_come = edge->counts.receipt_bytes == edge->counts.answer_bytes;
+    ll_mutex_unlock(&edge->lock);
+    return has_come;
+}

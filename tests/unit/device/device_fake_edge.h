@@ -72,6 +72,7 @@ struct fake_edge_script {
     bool takes_encodings;
     /* What it tells every layer to take, some that do not exist too; 0: it tells nothing. */
     uint64_t layer_ns;
+    bool takes_receipts;
 };
 
 struct fake_edge;
@@ -88,6 +89,9 @@ struct fake_edge_counts {
     int opens;
     int queries;
     int cancels;
+    /* Bytes of answers that were sent, and that the last receipt told of. */
+    uint64_t answer_bytes;
+    uint64_t receipt_bytes;
     /* Payload of upload chunks, and of those bytes that the edge had already. */
     uint64_t chunk_bytes;
     uint64_t repeated_bytes;
@@ -104,5 +108,7 @@ void fake_edge_get_counts(struct fake_edge *edge, struct fake_edge_counts *out_c
 /* Wait until as many have come; false after 30 s. */
 bool fake_edge_await_queries(struct fake_edge *edge, int count);
 bool fake_edge_await_cancels(struct fake_edge *edge, int count);
+/* Waits until a receipt tells of everything that was sent. */
+bool fake_edge_await_receipts(struct fake_edge *edge);
 
 #endif

@@ -18,8 +18,8 @@ static void free_query(struct fake_edge *edge, struct fake_query *query)
     free(query);
 }
 
-static void send_chunk(struct rpc_stream *stream, uint64_t id, int name, size_t offset,
-                       size_t bytes, struct ll_buf *tensor)
+static void send_chunk(struct fake_edge *edge, struct rpc_stream *stream, uint64_t id, int name,
+                       size_t offset, size_t bytes, struct ll_buf *tensor)
 {
     Layerlift__V1__TensorChunk chunk = LAYERLIFT__V1__TENSOR_CHUNK__INIT;
     chunk.id = id;
@@ -30,29 +30,32 @@ static void send_chunk(struct rpc_stream *stream, uint64_t id, int name, size_t 
     Layerlift__V1__OffloadResponse response = LAYERLIFT__V1__OFFLOAD_RESPONSE__INIT;
     response.kind_case = LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_CHUNK;
     response.chunk = &chunk;
+    ll_mutex_lock(&edge->lock);
+    edge->counts.answer_bytes += bytes;
+    ll_mutex_unlock(&edge->lock);
     fake_edge_send(stream, &response.base);
 }
 
 /* The tensor in two halves, or as the script wants it. */
-static void send_tensor(struct rpc_stream *stream, fake_answer how, uint64_t id, int name,
-                        struct ll_buf *tensor)
+static void send_tensor(struct fake_edge *edge, struct rpc_stream *stream, fake_answer how,
+                        uint64_t id, int name, struct ll_buf *tensor)
 {
     size_t whole = ll_buf_bytes(tensor);
     size_t half = whole / 2;
     if (how == FAKE_ANSWER_DISORDER) {
-        send_chunk(stream, id, name, half, whole - half, tensor);
-        send_chunk(stream, id, name, 0, half, tensor);
+        send_chunk(edge, stream, id, name, half, whole - half, tensor);
+        send_chunk(edge, stream, id, name, 0, half, tensor);
         return;
     }
-    send_chunk(stream, id, name, 0, half, tensor);
+    send_chunk(edge, stream, id, name, 0, half, tensor);
     if (how == FAKE_ANSWER_DIE) {
         return;
     }
     if (how == FAKE_ANSWER_OVERLONG) {
-        send_chunk(stream, id, name, half - 4, whole - half + 4, tensor);
+        send_chunk(edge, stream, id, name, half - 4, whole - half + 4, tensor);
         return;
     }
-    send_chunk(stream, id, name, half, whole - half, tensor);
+    send_chunk(edge, stream, id, name, half, whole - half, tensor);
 }
 
 static void send_answer(struct rpc_stream *stream, Layerlift__V1__Answer *answer)
@@ -126,6 +129,7 @@ static void answer_query(struct fake_edge *edge, struct rpc_stream *stream,
     answer.id = asked->id;
     answer.reached = (uint32_t)reached;
     answer.prefix = (uint32_t)prefix;
+    answer.takes_receipts = fake_edge_script(edge).takes_receipts;
     bool is_run =
         device_local_run(edge->local, first, reached, &query->tensors, &time_ns, &err) == LL_OK &&
         ll_table_outputs(fake_edge_table(edge), first, reached, &names) == LL_OK;
@@ -136,7 +140,7 @@ static void answer_query(struct fake_edge *edge, struct rpc_stream *stream,
         Layerlift__V1__Answer stray = LAYERLIFT__V1__ANSWER__INIT;
         stray.id = asked->id + 1000;
         send_answer(stream, &stray);
-        send_chunk(stream, asked->id + 1000, 0, 0, 4, edge->model->blobs[0]);
+        send_chunk(edge, stream, asked->id + 1000, 0, 0, 4, edge->model->blobs[0]);
     }
     struct ll_buf *outputs[EDGE_TENSORS];
     ll_dtype dtypes[EDGE_TENSORS] = {LL_F32};
@@ -145,7 +149,7 @@ static void answer_query(struct fake_edge *edge, struct rpc_stream *stream,
     }
     send_head(edge, stream, how, &answer, &names, dtypes);
     for (int i = 0; i < names.count && i < EDGE_TENSORS; i++) {
-        send_tensor(stream, how, asked->id, names.names[i], outputs[i]);
+        send_tensor(edge, stream, how, asked->id, names.names[i], outputs[i]);
         ll_buf_unref(outputs[i]);
     }
     if (how == FAKE_ANSWER_DIE) {
@@ -231,6 +235,7 @@ static void take_query(struct fake_edge *edge, struct rpc_stream *stream,
         layerlift__v1__offload_request__free_unpacked(request, NULL);
         return;
     }
+    fake_edge_must(edge, request->query->sends_receipts);
     query->stream = stream;
     query->next = edge->queries;
     edge->queries = query;
@@ -289,6 +294,18 @@ static void take_input(struct fake_edge *edge, const Layerlift__V1__TensorChunk 
     fake_edge_serve(edge);
 }
 
+static void take_receipt(struct fake_edge *edge, const Layerlift__V1__Receipt *receipt)
+{
+    fake_edge_must(edge, fake_edge_script(edge).takes_receipts && receipt->received_at_ns > 0);
+    ll_mutex_lock(&edge->lock);
+    bool is_so = receipt->received_bytes > edge->counts.receipt_bytes &&
+                 receipt->received_bytes <= edge->counts.answer_bytes;
+    edge->counts.receipt_bytes = receipt->received_bytes;
+    ll_cond_broadcast(&edge->changed);
+    ll_mutex_unlock(&edge->lock);
+    fake_edge_must(edge, is_so);
+}
+
 void fake_edge_offload_message(void *owner, struct rpc_stream *stream, const uint8_t *data,
                                size_t bytes)
 {
@@ -305,6 +322,8 @@ void fake_edge_offload_message(void *owner, struct rpc_stream *stream, const uin
     }
     if (request->kind_case == LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_CHUNK) {
         take_input(edge, request->chunk);
+    } else if (request->kind_case == LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_RECEIPT) {
+        take_receipt(edge, request->receipt);
     } else {
         ll_mutex_lock(&edge->lock);
         edge->counts.cancels++;

@@ -279,6 +279,20 @@ static void test_answers_to_other_queries_are_dropped(void)
     end();
 }
 
+static void test_answers_are_acknowledged_where_the_edge_wants_it(void)
+{
+    begin();
+    script.takes_receipts = true;
+    /* What nobody waits for counts, too. */
+    script.answer = FAKE_ANSWER_STRAY;
+    start();
+    device_fixture_await_uploaded(&device);
+    expect(1, 0, LAYERS, "");
+    expect(2, 0, LAYERS, "");
+    CU_ASSERT_TRUE(fake_edge_await_receipts(edge));
+    end();
+}
+
 /* Destroys the edge once the query is there. */
 static void destroy_edge(void *arg)
 {
@@ -564,6 +578,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_what_the_edge_tells_of_its_layers_counts),
     LL_TEST(test_the_prefix_bounds_the_choice),
     LL_TEST(test_an_edge_that_never_answers_right_is_left_alone),
+    LL_TEST(test_answers_are_acknowledged_where_the_edge_wants_it),
     LL_TEST(test_an_edge_that_vanishes_while_a_query_waits),
     LL_TEST(test_a_stop_ends_a_query_that_waits),
     LL_TEST(test_a_failing_engine_loses_the_query_and_says_why),

@@ -84,6 +84,27 @@ static void test_tensor_chunk_is_what_protobuf_reads(void)
     check_tensor_chunk(5, INT32_MAX, 1, 1);
 }
 
+static void check_receipt(uint64_t received_bytes, int64_t received_at_ns)
+{
+    uint8_t message[DEVICE_WIRE_HEAD_BYTES];
+    size_t bytes = device_wire_receipt(message, received_bytes, received_at_ns);
+    CU_ASSERT_TRUE(bytes <= DEVICE_WIRE_HEAD_BYTES);
+    Layerlift__V1__OffloadRequest *request =
+        layerlift__v1__offload_request__unpack(NULL, bytes, message);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(request);
+    CU_ASSERT_EQUAL_FATAL(request->kind_case, LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_RECEIPT);
+    CU_ASSERT_EQUAL(request->receipt->received_bytes, received_bytes);
+    CU_ASSERT_EQUAL(request->receipt->received_at_ns, (uint64_t)received_at_ns);
+    layerlift__v1__offload_request__free_unpacked(request, NULL);
+}
+
+static void test_receipt_is_what_protobuf_reads(void)
+{
+    check_receipt(1, 1);
+    check_receipt(128, 1000000000);
+    check_receipt(UINT64_MAX, INT64_MAX);
+}
+
 static void test_open_has_manifest_and_plan(void)
 {
     struct fake_model fake;
@@ -141,6 +162,7 @@ static void test_a_query_tells_how_its_tensors_are_written(void)
 const struct ll_test ll_tests[] = {
     LL_TEST(test_upload_chunk_is_what_protobuf_reads),
     LL_TEST(test_tensor_chunk_is_what_protobuf_reads),
+    LL_TEST(test_receipt_is_what_protobuf_reads),
     LL_TEST(test_open_has_manifest_and_plan),
     LL_TEST(test_a_query_tells_how_its_tensors_are_written),
     {NULL, NULL},

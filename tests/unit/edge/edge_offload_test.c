@@ -239,6 +239,58 @@ static void test_small_answers_pass_a_large_one(void)
 
 /* ---- Refusals ---- */
 
+/* Takes the answer of layer 4 (400 KB), and sends a receipt of each chunk. Returns the largest
+ * chunk. */
+static size_t take_with_receipts(struct edge_call *call, bool *out_takes_receipts,
+                                 bool acknowledges)
+{
+    size_t received = 0;
+    size_t largest = 0;
+    while (received < 400000) {
+        Layerlift__V1__OffloadResponse *response = (Layerlift__V1__OffloadResponse *)edge_call_next(
+            call, &layerlift__v1__offload_response__descriptor);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(response);
+        if (response->kind_case == LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_ANSWER) {
+            *out_takes_receipts = response->answer->takes_receipts;
+        } else {
+            received += response->chunk->data.len;
+            largest = response->chunk->data.len > largest ? response->chunk->data.len : largest;
+            if (acknowledges) {
+                edge_call_send_receipt(call, received);
+            }
+        }
+        layerlift__v1__offload_response__free_unpacked(response, NULL);
+    }
+    CU_ASSERT_EQUAL(received, 400000);
+    return largest;
+}
+
+static void test_answers_go_with_receipts_without_them_and_where_they_do_not_come(void)
+{
+    struct edge_fixture fixture = {0};
+    struct fake_model model;
+    set_up(&fixture, &model, LAYERS);
+    bool takes_receipts = true;
+    struct edge_call *call = edge_call_open(fixture.client, "Offload");
+    edge_call_ask(call, &model, &(struct edge_ask){.id = 1, .first = 4, .end = 5}, 1);
+    /* The device does not know of them. */
+    CU_ASSERT_EQUAL(take_with_receipts(call, &takes_receipts, false), 64 << 10);
+    CU_ASSERT_FALSE(takes_receipts);
+    edge_call_close(call);
+    const struct edge_ask ask = {.id = 1, .first = 4, .end = 5, .sends_receipts = true};
+    call = edge_call_open(fixture.client, "Offload");
+    edge_call_ask(call, &model, &ask, 1);
+    take_with_receipts(call, &takes_receipts, true);
+    CU_ASSERT_TRUE(takes_receipts);
+    edge_call_close(call);
+    /* It promises them, and breaks its promise. */
+    call = edge_call_open(fixture.client, "Offload");
+    edge_call_ask(call, &model, &ask, 1);
+    CU_ASSERT_EQUAL(take_with_receipts(call, &takes_receipts, false), 16 << 10);
+    edge_call_close(call);
+    tear_down(&fixture, &model);
+}
+
 static void test_unknown_model_is_not_found_in_the_answer(void)
 {
     struct edge_fixture fixture = {0};
@@ -439,7 +491,10 @@ static void test_broken_rules_end_the_stream(void)
     check_stream_refused(&fixture, &model, call, "query 77: there is no such query");
     call = edge_call_open(fixture.client, "Offload");
     edge_call_send_bytes(call, "", 0);
-    check_stream_refused(&fixture, &model, call, "neither query, chunk nor cancel");
+    check_stream_refused(&fixture, &model, call, "neither query, chunk, cancel nor receipt");
+    call = edge_call_open(fixture.client, "Offload");
+    edge_call_send_receipt(call, 1);
+    check_stream_refused(&fixture, &model, call, "a receipt for more than was sent");
     fake_engine_hold(fixture.engine, FAKE_RUN);
     call = edge_call_open(fixture.client, "Offload");
     edge_call_ask(call, &model, &ask, 1);
@@ -649,6 +704,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_wait_ends_when_a_creation_fails),
     LL_TEST(test_chunks_of_queries_may_interleave),
     LL_TEST(test_small_answers_pass_a_large_one),
+    LL_TEST(test_answers_go_with_receipts_without_them_and_where_they_do_not_come),
     LL_TEST(test_unknown_model_is_not_found_in_the_answer),
     LL_TEST(test_illegal_cuts_are_refused_in_the_answer),
     LL_TEST(test_wrong_tensors_are_refused_in_the_answer),
