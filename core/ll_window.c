@@ -274,8 +274,9 @@ void ll_window_ack(struct ll_window *window, uint64_t bytes, uint64_t peer_ns, i
     if (mark == 0) {
         return;
     }
-    int64_t rtt_ns = then_ns - sent_ns;
-    window->last_rtt_ns = rtt_ns;
+    window->last_rtt_ns = then_ns - sent_ns;
+    /* The least is not corrected: should the clocks drift, it would be too small for ever. */
+    int64_t rtt_ns = now_ns - sent_ns;
     if (rtt_ns > 0 && (window->least_rtt_ns == 0 || rtt_ns < window->least_rtt_ns)) {
         window->least_rtt_ns = rtt_ns;
     }

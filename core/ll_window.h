@@ -90,7 +90,8 @@ bool ll_window_admits(struct ll_window *window, int64_t bytes, int64_t now_ns);
 /* The flow has nothing to send although there is room (no credit, or all is sent). */
 void ll_window_starve(struct ll_window *window);
 
-/* Bytes of the flow leave. */
+/* Bytes of the flow leave, not before `now_ns`: a time that is taken after they have left makes
+ * round trips too short where the processor is busy. */
 void ll_window_send(struct ll_window *window, int64_t bytes, int64_t now_ns);
 /* Bytes beside the flow leave; returns the mark at their end. */
 uint64_t ll_window_send_beside(struct ll_window *window, int64_t bytes, int64_t now_ns);

@@ -65,12 +65,13 @@ static void offload_send(void *owner)
         device_board_next(offload->config.board, chunk_bytes(offload), &message) != LL_OK) {
         return;
     }
+    int64_t now_ns = ll_clock_now_ns();
     ll_status status =
         rpc_stream_send(offload->stream, message.head, message.head_bytes, message.payload);
     if (status == LL_OK) {
         size_t bytes = message.payload ? ll_buf_bytes(message.payload) : message.head_bytes;
-        uint64_t mark = ll_window_send_beside(device_link_window(offload->config.link),
-                                              (int64_t)bytes, ll_clock_now_ns());
+        uint64_t mark =
+            ll_window_send_beside(device_link_window(offload->config.link), (int64_t)bytes, now_ns);
         if (message.is_last) {
             device_board_set_mark(offload->config.board, message.id, mark);
         }

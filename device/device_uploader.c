@@ -106,11 +106,12 @@ static void upload_send(void *owner)
     if (!next_piece(uploader, &piece)) {
         return;
     }
+    int64_t now_ns = ll_clock_now_ns();
     ll_status status = send_piece(uploader, &piece);
     if (status == LL_OK) {
         device_cursor_advance(&uploader->cursor, &piece);
         uploader->sent_bytes += (uint64_t)piece.bytes;
-        ll_window_send(device_link_window(uploader->config.link), piece.bytes, ll_clock_now_ns());
+        ll_window_send(device_link_window(uploader->config.link), piece.bytes, now_ns);
         return;
     }
     /* The stream is ending, and `closed` follows; or there is no memory: the connection is given up

@@ -130,11 +130,11 @@ static bool may_send(struct edge_offload *offload)
            ll_window_admits(&offload->window, bytes, ll_clock_now_ns());
 }
 
-static void count_sent(struct edge_offload *offload, int64_t bytes)
+static void count_sent(struct edge_offload *offload, int64_t bytes, int64_t now_ns)
 {
     offload->sent_bytes += (uint64_t)bytes;
     if (bytes > 0) {
-        ll_window_send(&offload->window, bytes, ll_clock_now_ns());
+        ll_window_send(&offload->window, bytes, now_ns);
     }
 }
 
@@ -158,9 +158,10 @@ void edge_offload_pump(struct edge_offload *offload)
         struct edge_query *query = first_answer(offload);
         bool is_last = false;
         int64_t bytes = edge_query_next_bytes(query, chunk_bytes(offload));
+        int64_t now_ns = ll_clock_now_ns();
         ll_status status = edge_query_send(query, offload->stream, bytes, &is_last);
         if (status == LL_OK) {
-            count_sent(offload, bytes);
+            count_sent(offload, bytes, now_ns);
         }
         if (status == LL_OK && !is_last) {
             last_answer(offload, query);
