@@ -13,28 +13,34 @@
 #   --engine E            of server and agent (default: theirs)
 #   --partitioner P       the agent's (default: its own default)
 #   --slowdown X          of the device (default: 5)
-#   --extra N             queries after the upload (default: 5)
+#   --cut FIRST:END       all queries run these layers on the edge, and the first waits until it can: compares their
+#                         times during the upload with those after it
+#   --extra N             queries after the upload (default: 5; with --cut 40)
 #   --timeout SECONDS     for one run (default: 300)
+#   --capture             tells from each run's packets where the link's time went (link_use.py), at the price of
+#                         tcpdump's processor time
 #   --out FOLDER          for results.csv and each run's JSON (default: the cache folder's bench/)
 #
 # Prints the wire bound (the model's bytes at the rate that iperf3 gets over the same link in the same
-# run), the time until the last byte was acknowledged, until the whole model was ready, the sum of creation
-# times, and the queries' times.
+# run), the bound of all bytes sent (those of queries, too), the time until the last byte was acknowledged, also over the
+# latter bound, and how much later the whole model was ready, the sum of creation times, and the queries' times.
 set -euo pipefail
 # shellcheck source=tools/common.sh
 . "$(dirname "$0")/../common.sh"
 # shellcheck source=tools/bench/link.sh
 . "$(dirname "$0")/link.sh"
 
-cfg=resnet152 weights='' fit=letterbox rate=80 modes="threaded inline" repeat=3 engine='' partitioner='' slowdown=5 extra=5
-limit=300 out=$CACHE/bench
+cfg=resnet152 weights='' fit=letterbox rate=80 modes="threaded inline" repeat=3 engine='' partitioner='' slowdown=5 extra=''
+cut='' captures='' limit=300 out=$CACHE/bench
 while [ $# -gt 0 ]; do
     case $1 in
     -h | --help)
         print_help
         exit 0
         ;;
-    --cfg | --weights | --fit | --rate | --creation | --repeat | --engine | --partitioner | --slowdown | --extra | --timeout | --out)
+    --capture) captures=1 ;;
+    --cfg | --weights | --fit | --rate | --creation | --repeat | --engine | --partitioner | --slowdown | --cut | --extra | \
+        --timeout | --out)
         [ $# -ge 2 ] || die_usage "$1 wants a value"
         case $1 in
         --cfg) cfg=$2 ;;
@@ -46,6 +52,7 @@ while [ $# -gt 0 ]; do
         --engine) engine=$2 ;;
         --partitioner) partitioner=$2 ;;
         --slowdown) slowdown=$2 ;;
+        --cut) cut=$2 ;;
         --extra) extra=$2 ;;
         --timeout) limit=$2 ;;
         --out) out=$(realpath -m "$2") ;;
@@ -57,6 +64,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 [[ $repeat =~ ^[1-9][0-9]*$ ]] || die_usage "bad --repeat '$repeat'"
+[ -n "$extra" ] || extra=$([ -n "$cut" ] && echo 40 || echo 5)
 require_root
 [ ! -f "$cfg" ] || cfg=$(realpath "$cfg")
 
@@ -86,9 +94,14 @@ measure_link "$out/iperf.json" 10
 run_once() {
     local name=$out/$1-$2
     start_edge "$name.server.log" --creation "$1" ${engine:+--engine "$engine"}
+    [ -z "$captures" ] || start_capture "$name.pcap"
     run_agent "$limit" "$name.agent.log" --cfg "$cfg" --weights "$weights" --image "$darknet/data/dog.jpg" \
         --fit "$fit" ${partitioner:+--partitioner "$partitioner"} ${engine:+--engine "$engine"} \
-        --slowdown "$slowdown" --until-uploaded "$extra" --json "$name.jsonl"
+        --slowdown "$slowdown" ${cut:+--cut "$cut"} --until-uploaded "$extra" --json "$name.jsonl"
+    if [ -n "$captures" ]; then
+        stop_capture
+        python3 tools/bench/link_use.py --rate "$rate" --json "$name.jsonl" "$name.pcap" | tee "$name.use.txt"
+    fi
     stop_edge "$name.server.log"
 }
 
@@ -101,6 +114,7 @@ for ((number = 1; number <= repeat; number++)); do
     done
 done
 say "$(basename "$cfg" .cfg)$seeded, ${engine:-default} engine, device slowed down $slowdown times, both on $(nproc) cores: $(uname -m)"
-python3 tools/bench/bench_table.py --iperf "$out/iperf.json" --rate "$rate" --csv "$out/results.csv" "${runs[@]}" |
+python3 tools/bench/bench_table.py --iperf "$out/iperf.json" --rate "$rate" ${cut:+--cut} --csv "$out/results.csv" \
+    "${runs[@]}" |
     tee "$out/results.txt"
 say "results: $out/results.csv"

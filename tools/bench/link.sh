@@ -4,7 +4,7 @@
 
 link_edge=ll-edge-$$ link_device=ll-device-$$
 link_edge_ip=10.77.0.1 link_device_ip=10.77.0.2
-link_work='' server='' agent='' listener=''
+link_work='' server='' agent='' listener='' capturer=''
 
 require_root() {
     [ "$(id -u)" -eq 0 ] || die "network namespaces need root"
@@ -60,6 +60,20 @@ measure_link() {
     listener=
 }
 
+# start_capture FILE: the heads of the packets that pass on the device's side, until stop_capture.
+start_capture() {
+    ip netns exec "$link_device" tcpdump -i ll-d -s 96 -B 16384 -U -w "$1" tcp 2>"$1.log" &
+    capturer=$!
+    wait_for 10 grep -q 'listening on' "$1.log" || die "tcpdump does not run; see $1.log"
+}
+
+stop_capture() {
+    # It writes what it has.
+    kill -INT "$capturer"
+    wait "$capturer" || true
+    capturer=
+}
+
 # start_edge LOG OPTION...: a server on a port of its own, into `edge_address`.
 start_edge() {
     local log=$1
@@ -93,7 +107,7 @@ run_agent() {
 
 close_link() {
     local child
-    for child in $agent $server $listener; do
+    for child in $agent $server $listener $capturer; do
         if kill "$child" 2>/dev/null; then
             wait "$child" 2>/dev/null || true
         fi
