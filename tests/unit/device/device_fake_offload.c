@@ -18,8 +18,8 @@ static void free_query(struct fake_edge *edge, struct fake_query *query)
     free(query);
 }
 
-static void send_chunk(struct fake_edge *edge, struct rpc_stream *stream, uint64_t id, int name,
-                       size_t offset, size_t bytes, struct ll_buf *tensor)
+static Layerlift__V1__TensorChunk chunk_of(uint64_t id, int name, size_t offset, size_t bytes,
+                                           struct ll_buf *tensor)
 {
     Layerlift__V1__TensorChunk chunk = LAYERLIFT__V1__TENSOR_CHUNK__INIT;
     chunk.id = id;
@@ -27,11 +27,17 @@ static void send_chunk(struct fake_edge *edge, struct rpc_stream *stream, uint64
     chunk.offset = offset;
     chunk.data.data = (uint8_t *)ll_buf_data(tensor) + offset;
     chunk.data.len = bytes;
+    return chunk;
+}
+
+static void send_chunk(struct fake_edge *edge, struct rpc_stream *stream,
+                       Layerlift__V1__TensorChunk chunk)
+{
     Layerlift__V1__OffloadResponse response = LAYERLIFT__V1__OFFLOAD_RESPONSE__INIT;
     response.kind_case = LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_CHUNK;
     response.chunk = &chunk;
     ll_mutex_lock(&edge->lock);
-    edge->counts.answer_bytes += bytes;
+    edge->counts.answer_bytes += chunk.data.len;
     ll_mutex_unlock(&edge->lock);
     fake_edge_send(stream, &response.base);
 }
@@ -43,19 +49,19 @@ static void send_tensor(struct fake_edge *edge, struct rpc_stream *stream, fake_
     size_t whole = ll_buf_bytes(tensor);
     size_t half = whole / 2;
     if (how == FAKE_ANSWER_DISORDER) {
-        send_chunk(edge, stream, id, name, half, whole - half, tensor);
-        send_chunk(edge, stream, id, name, 0, half, tensor);
+        send_chunk(edge, stream, chunk_of(id, name, half, whole - half, tensor));
+        send_chunk(edge, stream, chunk_of(id, name, 0, half, tensor));
         return;
     }
-    send_chunk(edge, stream, id, name, 0, half, tensor);
+    send_chunk(edge, stream, chunk_of(id, name, 0, half, tensor));
     if (how == FAKE_ANSWER_DIE) {
         return;
     }
     if (how == FAKE_ANSWER_OVERLONG) {
-        send_chunk(edge, stream, id, name, half - 4, whole - half + 4, tensor);
+        send_chunk(edge, stream, chunk_of(id, name, half - 4, whole - half + 4, tensor));
         return;
     }
-    send_chunk(edge, stream, id, name, half, whole - half, tensor);
+    send_chunk(edge, stream, chunk_of(id, name, half, whole - half, tensor));
 }
 
 static void send_answer(struct rpc_stream *stream, Layerlift__V1__Answer *answer)
@@ -140,7 +146,7 @@ static void answer_query(struct fake_edge *edge, struct rpc_stream *stream,
         Layerlift__V1__Answer stray = LAYERLIFT__V1__ANSWER__INIT;
         stray.id = asked->id + 1000;
         send_answer(stream, &stray);
-        send_chunk(edge, stream, asked->id + 1000, 0, 0, 4, edge->model->blobs[0]);
+        send_chunk(edge, stream, chunk_of(asked->id + 1000, 0, 0, 4, edge->model->blobs[0]));
     }
     struct ll_buf *outputs[EDGE_TENSORS];
     ll_dtype dtypes[EDGE_TENSORS] = {LL_F32};
