@@ -11,6 +11,8 @@
 #define WINDOW_ROUND_NS (50 * LL_NS_PER_MS)
 #define WINDOW_MEMORY_NS LL_NS_PER_S
 #define WINDOW_CHUNK_S 0.0017
+/* Whatever the rate: no chunk is expected to take longer. */
+#define WINDOW_LONGEST_NS (3600 * LL_NS_PER_S)
 /* How far predictions run ahead of acknowledgements. */
 #define WINDOW_AHEAD_NS (250 * LL_NS_PER_MS)
 /* Nothing under way for longer than this is a pause. */
@@ -56,7 +58,8 @@ static double carried(const struct ll_window *window, int64_t ns)
 
 static int64_t carrying_ns(const struct ll_window *window, double bytes)
 {
-    return (int64_t)(bytes / window->bytes_per_s * (double)LL_NS_PER_S);
+    double ns = bytes / window->bytes_per_s * (double)LL_NS_PER_S;
+    return ns < (double)WINDOW_LONGEST_NS ? (int64_t)ns : WINDOW_LONGEST_NS;
 }
 
 static double under_way_bytes(const struct ll_window *window)

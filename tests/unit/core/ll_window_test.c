@@ -400,6 +400,24 @@ static void test_clock_of_nonsense_leaves_a_bound(void)
     CU_ASSERT_TRUE(window->bytes_per_s < 20e6);
 }
 
+static void test_a_link_that_hardly_moves_is_no_trouble(void)
+{
+    struct ll_window window;
+    ll_window_init(&window, 0);
+    int64_t now_ns = LL_NS_PER_S;
+    for (int i = 0; i < 50; i++) {
+        for (int n = 0; n < 100 && ll_window_admits(&window, 4, now_ns); n++) {
+            ll_window_send(&window, 4, now_ns);
+        }
+        ll_window_send_beside(&window, (int64_t)1 << 30, now_ns);
+        now_ns += 100000 * LL_NS_PER_S;
+        ll_window_wake(&window, now_ns);
+        ll_window_ack(&window, window.acked_bytes + 4, 0, now_ns);
+        CU_ASSERT_TRUE(ll_window_bytes_per_s(&window) >= 0);
+        CU_ASSERT_TRUE(ll_window_wake_ns(&window) > 0);
+    }
+}
+
 static void test_wake_grows_the_bound_of_a_full_window_only(void)
 {
     struct ll_window window;
@@ -431,6 +449,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_bytes_beside_count_for_the_bandwidth),
     LL_TEST(test_ack_of_nonsense_is_ignored),
     LL_TEST(test_clock_of_nonsense_leaves_a_bound),
+    LL_TEST(test_a_link_that_hardly_moves_is_no_trouble),
     LL_TEST(test_wake_grows_the_bound_of_a_full_window_only),
     {NULL, NULL},
 };
