@@ -17,6 +17,15 @@ ll_status dkb_compute_parse(const char *text, dkb_compute *out_compute, struct l
     return LL_OK;
 }
 
+ll_status dkb_engine_check_name(const char *name, struct ll_error *err)
+{
+    if (strcmp(name, "darknet") == 0 || strcmp(name, "onednn") == 0) {
+        return LL_OK;
+    }
+    return ll_fail(err, LL_E_UNSUPPORTED, "no engine is called '%s'; there are: darknet, onednn",
+                   name);
+}
+
 ll_status dkb_engine_create(const struct dkb_engine_config *config, struct ll_engine **out_engine,
                             struct ll_error *err)
 {
@@ -34,6 +43,5 @@ ll_status dkb_engine_create(const struct dkb_engine_config *config, struct ll_en
     if (strcmp(config->name, "onednn") == 0) {
         return dkb_onednn_engine_create(config, out_engine, err);
     }
-    return ll_fail(err, LL_E_UNSUPPORTED, "no engine is called '%s'; there are: darknet, onednn",
-                   config->name);
+    return dkb_engine_check_name(config->name, err);
 }

@@ -21,6 +21,9 @@ typedef enum {
 LL_MUST_USE ll_status dkb_compute_parse(const char *text, dkb_compute *out_compute,
                                         struct ll_error *err);
 
+/* Whether an engine has that name. Errors: LL_E_UNSUPPORTED naming those that exist. */
+LL_MUST_USE ll_status dkb_engine_check_name(const char *name, struct ll_error *err);
+
 struct dkb_engine_config {
     /* "darknet" or "onednn". */
     const char *name;

@@ -157,7 +157,8 @@ static void check(struct argp_state *state, const struct dkb_options *options)
     if (dkb_engine_create(&options->engine, &engine, &err) == LL_OK) {
         ll_engine_destroy(engine);
     } else {
-        bool is_compute = options->engine.compute != DKB_COMPUTE_F32;
+        bool is_compute = options->engine.compute != DKB_COMPUTE_F32 &&
+                          dkb_engine_check_name(options->engine.name, NULL) == LL_OK;
         argp_error(state, "--%s: %s", is_compute ? "compute" : "engine", err.text);
     }
 }

@@ -14,6 +14,8 @@
 /* A try is for an edge and a link that have become this much better than they are taken for. */
 #define ADVISOR_HOPE 100.0
 #define ADVISOR_DEVICE_HOPE 2.0
+/* As an int64_t has it. */
+#define ADVISOR_MOST_NS 9e18
 
 struct device_advisor {
     struct device_advisor_config config;
@@ -175,8 +177,9 @@ static void fill_costs(struct device_advisor *advisor, const struct device_outlo
 }
 
 /* What would be worth a try: the best range if link and edge were as much better as anybody may
- * hope for, with what it is predicted to take as they are. Empty where even that would not be
- * faster. */
+ * hope for, with what it is predicted to take as they are. Where even that would not be faster,
+ * nothing, but after the longest pause everything that the edge can run: an estimate may be so
+ * wrong that no hope reaches beyond it, and only an answer mends it. */
 static void choose_asked(struct device_advisor *advisor, const struct device_outlook *outlook,
                          const struct device_costs *costs, struct device_range *out_range)
 {
@@ -184,6 +187,9 @@ static void choose_asked(struct device_advisor *advisor, const struct device_out
     struct device_range range;
     fill_link_costs(advisor, outlook, ADVISOR_HOPE, &hoped);
     device_choice_best(advisor->choice, &hoped, outlook->prefix, &range);
+    if (range.first == range.end && device_pause_is_longest(&advisor->pause)) {
+        range = (struct device_range){.end = outlook->prefix};
+    }
     if (range.first == range.end ||
         device_choice_predict(advisor->choice, costs, range.first, range.end, &range) != LL_OK) {
         range = (struct device_range){0};
@@ -197,10 +203,10 @@ static void add_try(struct device_advisor *advisor, const struct device_costs *c
     if (advice->range.first == advice->range.end) {
         if (advisor->outlook.prefix > 0 && device_pause_is_over(&advisor->pause, now_ns)) {
             choose_asked(advisor, &advisor->outlook, costs, &advice->asked);
+            device_pause_begin(&advisor->pause, now_ns);
         }
         if (advice->asked.first < advice->asked.end) {
             advice->tries = DEVICE_TRY_EDGE;
-            device_pause_begin(&advisor->pause, now_ns);
         }
         return;
     }
@@ -281,15 +287,18 @@ void device_advisor_missed(struct device_advisor *advisor, const struct device_a
 {
     struct device_miss whole = *miss;
     bool is_try = advice->tries == DEVICE_TRY_EDGE;
-    double late_ns =
-        (double)miss->waited_ns - (is_try ? advice->asked.remote_ns : advice->range.remote_ns);
-    whole.late_ns = late_ns > 0 ? (int64_t)late_ns : 0;
+    /* Against what the part itself was predicted to take: with earlier lateness counted in, misses
+     * one after the other would hardly add up. */
+    double remote_ns = (is_try ? advice->asked.remote_ns : advice->range.remote_ns) -
+                       device_estimate_lateness_ns(&advisor->estimate);
+    double late_ns = (double)miss->waited_ns - remote_ns;
+    whole.late_ns = late_ns > 0 ? (int64_t)fmin(late_ns, ADVISOR_MOST_NS) : 0;
     device_estimate_missed(&advisor->estimate, &whole, now_ns);
 }
 
 void device_advisor_failed(struct device_advisor *advisor, const struct device_advice *advice)
 {
-    device_estimate_failed(&advisor->estimate, (int64_t)advice->alone_ns);
+    device_estimate_failed(&advisor->estimate, (int64_t)fmin(advice->alone_ns, ADVISOR_MOST_NS));
 }
 
 /* Whether what was asked for only to time it would be faster than the device alone now. */

@@ -104,8 +104,7 @@ void device_advisor_answered(struct device_advisor *advisor, const struct device
                              const struct device_spent *spent, const struct device_link_state *link,
                              int64_t now_ns);
 /* Its deadline passed (`miss->late_ns` is filled in here); or the edge did not do its part although
- * it is there, and only a try will tell when it does again. `range`: what the edge was asked for.
- */
+ * it is there, and only a try will tell when it does again. */
 void device_advisor_missed(struct device_advisor *advisor, const struct device_advice *advice,
                            const struct device_miss *miss, int64_t now_ns);
 void device_advisor_failed(struct device_advisor *advisor, const struct device_advice *advice);

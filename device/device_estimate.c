@@ -25,6 +25,9 @@
 #define ESTIMATE_LEAST_RATE 1e-3
 #define ESTIMATE_MOST_RATE 1e6
 #define ESTIMATE_MOST_FACTOR 1e3
+/* How many times slower than it was taken to be one missed deadline may make a link look, unless
+ * much was sent by then. */
+#define ESTIMATE_MISS_TIMES 10.0
 
 static double clamp(double value, double least, double most)
 {
@@ -171,12 +174,17 @@ void device_estimate_failed(struct device_estimate *estimate, int64_t late_ns)
 void device_estimate_missed(struct device_estimate *estimate, const struct device_miss *miss,
                             int64_t now_ns)
 {
+    double known = estimate->up_ns_per_byte.value;
     double ns_per_byte = (double)miss->waited_ns / fmax((double)miss->sent_bytes, 1);
     if (miss->is_sent) {
         device_estimate_failed(estimate, miss->late_ns);
-    } else if (ns_per_byte > estimate->up_ns_per_byte.value) {
-        add_ratio(&estimate->up_ns_per_byte,
-                  clamp(ns_per_byte, ESTIMATE_LEAST_RATE, ESTIMATE_MOST_RATE), 1, now_ns);
+    } else if (ns_per_byte > known) {
+        /* Where hardly anything left, this is a link that stalls, not a rate. */
+        double most = (double)miss->sent_bytes < ESTIMATE_EVEN_BYTES
+                          ? fmin(ESTIMATE_MISS_TIMES * known, ESTIMATE_MOST_RATE)
+                          : ESTIMATE_MOST_RATE;
+        add_ratio(&estimate->up_ns_per_byte, clamp(ns_per_byte, ESTIMATE_LEAST_RATE, most), 1,
+                  now_ns);
     }
 }
 
@@ -206,11 +214,16 @@ double device_estimate_down(const struct device_estimate *estimate)
     return estimate->down_ns_per_byte.value;
 }
 
+double device_estimate_lateness_ns(const struct device_estimate *estimate)
+{
+    return ESTIMATE_LATENESS * estimate->late_ns;
+}
+
 double device_estimate_fixed_ns(const struct device_estimate *estimate,
                                 const struct device_link_state *link)
 {
     return round_trip_ns(estimate, link) + estimate->extra_ns.value + estimate->queue_ns.value +
-           ESTIMATE_LATENESS * estimate->late_ns;
+           device_estimate_lateness_ns(estimate);
 }
 
 int64_t device_estimate_allowance_ns(const struct device_estimate *estimate, double remote_ns,

@@ -49,10 +49,8 @@ struct device_estimate {
     int64_t least_up_ns;
     /* Answers on this connection. */
     int answers;
-    /* Since deadlines have passed: how late the worst answer was, and by what the next deadlines
-     * are longer. */
+    /* Since deadlines have passed: how late the worst answer was. */
     double late_ns;
-    double caution;
 };
 
 /* What the upload's acknowledgements tell of the link (ll_window.h); 0 where they do not yet.
@@ -115,6 +113,9 @@ double device_estimate_down(const struct device_estimate *estimate);
 /* Of every remote part. */
 double device_estimate_fixed_ns(const struct device_estimate *estimate,
                                 const struct device_link_state *link);
+
+/* What of the fixed time stands for late answers. */
+double device_estimate_lateness_ns(const struct device_estimate *estimate);
 
 /* The time that a remote part gets: three times what is predicted, 200 ms at least; while no answer
  * has come and the prediction is worth little, a second at least, and what the whole query takes on

@@ -48,6 +48,11 @@ bool device_pause_is_over(const struct device_pause *pause, int64_t now_ns)
     return now_ns >= pause->until_ns;
 }
 
+bool device_pause_is_longest(const struct device_pause *pause)
+{
+    return pause->length_ns >= EXPLORE_LONGEST_PAUSE_NS;
+}
+
 void device_pause_begin(struct device_pause *pause, int64_t now_ns)
 {
     pause->until_ns = ll_clock_deadline(now_ns, pause->length_ns);

@@ -48,7 +48,9 @@ struct device_pause {
 
 void device_pause_init(struct device_pause *pause);
 bool device_pause_is_over(const struct device_pause *pause, int64_t now_ns);
-/* A try begins: the next one is not before a pause. */
+/* Pauses do not become longer any more. */
+bool device_pause_is_longest(const struct device_pause *pause);
+/* A try begins, or there is nothing to try: the next one is not before a pause. */
 void device_pause_begin(struct device_pause *pause, int64_t now_ns);
 /* A try helped: the next pause is short again. */
 void device_pause_shorten(struct device_pause *pause);

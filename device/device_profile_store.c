@@ -93,6 +93,9 @@ static void find_places(struct device_profile_store *store, const char *weights,
 static void make_folders(const char *path)
 {
     char folder[PATH_MAX];
+    if (path[0] == '\0') {
+        return;
+    }
     snprintf(folder, sizeof(folder), "%s", path);
     for (char *slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
@@ -188,6 +191,7 @@ static bool save_to(const struct device_profile_store *store, const char *path,
     if (is_written && rename(scratch, path) == 0) {
         return true;
     }
+    error = is_written ? errno : error;
     ll_log(LL_LOG_DEBUG, "profile", "%s cannot be written: %s", path, strerrordesc_np(error));
     if (fd >= 0) {
         (void)unlink(scratch);

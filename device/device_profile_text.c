@@ -67,6 +67,12 @@ bool device_profile_read(struct device_profile *profile, const char *text, size_
     struct text_reader reader = {.at = text, .end = text + bytes};
     struct text_time *times = calloc((size_t)layers, sizeof(*times));
     bool is_good = times && read_times(&reader, layers, times);
+    /* A network that takes no time at all was not measured. */
+    int64_t longest_ns = 0;
+    for (int i = 0; is_good && i < layers; i++) {
+        longest_ns = times[i].ns > longest_ns ? times[i].ns : longest_ns;
+    }
+    is_good = is_good && longest_ns > 0;
     for (int i = 0; is_good && i < layers; i++) {
         is_good = device_profile_set(profile, i, times[i].ns, times[i].samples) == LL_OK;
     }

@@ -1,9 +1,13 @@
 #include "device/device_query.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "core/ll_clock.h"
 #include "device/device_decision.h"
+
+/* As an int64_t has it. */
+#define QUERY_MOST_NS 9e18
 
 ll_status device_querier_init(struct device_querier *querier)
 {
@@ -184,7 +188,7 @@ static ll_status run_beside(struct device_querier *querier, struct device_decisi
         device_board_withdraw(querier->board, &remote, &none);
         learn_outcome(querier, decision, &remote);
         result->up_bytes = remote.sent_bytes;
-        result->down_bytes = device_answer_bytes(&remote.answer);
+        result->down_bytes = remote.status == LL_OK ? device_answer_bytes(&remote.answer) : 0;
         device_remote_finish(&remote);
     }
     decision->end = decision->first;
@@ -200,7 +204,7 @@ static ll_status run_parts(struct device_querier *querier, struct device_tensors
     if (status != LL_OK) {
         return ll_fail(err, status, "out of memory");
     }
-    result->predicted_ns = (int64_t)decision.advice.range.latency_ns;
+    result->predicted_ns = (int64_t)fmin(decision.advice.range.latency_ns, QUERY_MOST_NS);
     result->tries = decision.advice.tries;
     status = decision.advice.tries == DEVICE_TRY_EDGE
                  ? run_beside(querier, &decision, tensors, result, err)

@@ -133,7 +133,7 @@ static bool may_send(struct edge_offload *offload)
 static void count_sent(struct edge_offload *offload, int64_t bytes, int64_t now_ns)
 {
     offload->sent_bytes += (uint64_t)bytes;
-    if (bytes > 0) {
+    if (bytes > 0 && offload->has_receipts) {
         ll_window_send(&offload->window, bytes, now_ns);
     }
 }
@@ -145,7 +145,10 @@ static void watch_window(struct edge_offload *offload)
         ll_window_starve(&offload->window);
     }
     int64_t wake_ns = ll_window_wake_ns(&offload->window);
-    if (offload->has_receipts && !offload->is_over && wake_ns != LL_CLOCK_NEVER) {
+    /* With messages queued it is the stream that tells when to go on. */
+    bool waits_for_window = offload->has_receipts && !offload->is_over &&
+                            rpc_stream_queued(offload->stream) < QUEUED_MESSAGES;
+    if (waits_for_window && wake_ns != LL_CLOCK_NEVER) {
         rpc_timer_set(offload->timer, wake_ns);
     } else {
         rpc_timer_cancel(offload->timer);
@@ -183,9 +186,19 @@ void edge_offload_receipt(struct edge_offload *offload, const Layerlift__V1__Rec
         edge_offload_end(offload, LL_E_INVALID, "a receipt for more than was sent");
         return;
     }
-    ll_window_ack(&offload->window, receipt->received_bytes, receipt->received_at_ns,
-                  ll_clock_now_ns());
+    if (offload->has_receipts && receipt->received_bytes > offload->unwatched_bytes) {
+        ll_window_ack(&offload->window, receipt->received_bytes - offload->unwatched_bytes,
+                      receipt->received_at_ns, ll_clock_now_ns());
+    }
     edge_offload_pump(offload);
+}
+
+void edge_offload_expect_receipts(struct edge_offload *offload)
+{
+    if (!offload->has_receipts && !offload->has_half_closed) {
+        offload->has_receipts = true;
+        offload->unwatched_bytes = offload->sent_bytes;
+    }
 }
 
 static void take_out(struct edge_query *query)
@@ -335,7 +348,8 @@ void edge_offload_stop_answer(struct edge_query *query)
     }
     forget(query);
     edge_query_destroy(query);
-    edge_offload_end_if_done(offload);
+    /* Those behind it may go. */
+    edge_offload_pump(offload);
 }
 
 void edge_offload_drop_all(struct edge_offload *offload)

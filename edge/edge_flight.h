@@ -57,6 +57,8 @@ struct edge_offload {
      * than the window admits, and the timer watches over receipts that do not come. */
     uint64_t sent_bytes;
     bool has_receipts;
+    /* Sent before that: nobody may have counted them. */
+    uint64_t unwatched_bytes;
     struct ll_window window;
     struct rpc_timer *timer;
     uint64_t answered[EDGE_OFFLOAD_REMEMBERED_IDS];
@@ -83,6 +85,8 @@ void edge_offload_give_up(struct edge_query *query, ll_status status, const char
 void edge_offload_pump(struct edge_offload *offload);
 /* The device has `receipt` of the answers. */
 void edge_offload_receipt(struct edge_offload *offload, const Layerlift__V1__Receipt *receipt);
+/* From now on the device sends receipts. */
+void edge_offload_expect_receipts(struct edge_offload *offload);
 /* Stops answering a query. */
 void edge_offload_stop_answer(struct edge_query *query);
 /* Drops all queries: the stream is closed. */

@@ -103,7 +103,9 @@ static void on_query(struct edge_offload *offload, const Layerlift__V1__Query *h
     offload->open = query;
     offload->query_count++;
     query->takes_receipts = head->sends_receipts;
-    offload->has_receipts = offload->has_receipts || head->sends_receipts;
+    if (head->sends_receipts) {
+        edge_offload_expect_receipts(offload);
+    }
     ll_status status = admit(query, head, &err);
     if (status != LL_OK) {
         edge_offload_give_up(query, status, err.text);
@@ -189,6 +191,8 @@ static void on_half_close(void *owner, struct rpc_stream *stream)
     struct edge_offload *offload = owner;
     (void)stream;
     offload->has_half_closed = true;
+    /* No more of them can come. */
+    offload->has_receipts = false;
     struct edge_query *query = offload->open;
     while (query) {
         if (query->state == EDGE_QUERY_RECEIVING) {
@@ -199,7 +203,7 @@ static void on_half_close(void *owner, struct rpc_stream *stream)
             query = query->next;
         }
     }
-    edge_offload_end_if_done(offload);
+    edge_offload_pump(offload);
 }
 
 static void on_writable(void *owner, struct rpc_stream *stream)

@@ -194,12 +194,17 @@ static ll_status create_engine(struct program *program, struct ll_error *err)
         .threads = options->threads,
         .creation_threads = options->creation_threads,
     };
-    ll_status status = dkb_compute_parse(options->compute, &config.compute, err);
+    const char *option = "--engine";
+    ll_status status = dkb_engine_check_name(options->engine, err);
+    if (status == LL_OK) {
+        option = strcmp(options->compute, "f32") == 0 ? "--engine" : "--compute";
+        status = dkb_compute_parse(options->compute, &config.compute, err);
+    }
     if (status == LL_OK) {
         status = dkb_engine_create(&config, &program->engine, err);
     }
     if (status != LL_OK) {
-        ll_error_prefix(err, strcmp(options->compute, "f32") == 0 ? "--engine" : "--compute");
+        ll_error_prefix(err, "%s", option);
     }
     return status;
 }

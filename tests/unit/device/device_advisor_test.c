@@ -260,6 +260,31 @@ static void test_a_link_that_becomes_good_is_found(void)
     end();
 }
 
+/* Not a byte leaves for half a minute: no estimate that comes of it may last for ever. */
+static void test_a_link_that_stalled_is_found_again(void)
+{
+    begin();
+    struct device_advice advice;
+    for (int i = 0; i < 20; i++) {
+        query(LAYERS, &advice);
+    }
+    CU_ASSERT_EQUAL(advice.range.end, LAYERS);
+    double rate = truth.up_ns_per_byte;
+    truth.up_ns_per_byte = 1e12;
+    int64_t until_ns = now_ns + 30 * LL_NS_PER_S;
+    while (now_ns < until_ns) {
+        query(LAYERS, &advice);
+    }
+    CU_ASSERT_EQUAL(advice.range.end, 0);
+    truth.up_ns_per_byte = rate;
+    until_ns = now_ns + 300 * LL_NS_PER_S;
+    do {
+        query(LAYERS, &advice);
+    } while (now_ns < until_ns && advice.range.end == 0);
+    CU_ASSERT_EQUAL(advice.range.end, LAYERS);
+    end();
+}
+
 static void test_a_device_that_was_measured_too_slow_is_found(void)
 {
     begin();
@@ -412,6 +437,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_slow_link_is_crossed_where_little_crosses),
     LL_TEST(test_a_hopeless_link_is_left_alone),
     LL_TEST(test_a_link_that_becomes_good_is_found),
+    LL_TEST(test_a_link_that_stalled_is_found_again),
     LL_TEST(test_a_device_that_was_measured_too_slow_is_found),
     LL_TEST(test_the_prefix_bounds_the_range),
     LL_TEST(test_edge_times_are_assumed_told_and_doubted),

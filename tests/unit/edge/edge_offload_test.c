@@ -239,14 +239,16 @@ static void test_small_answers_pass_a_large_one(void)
 
 /* ---- Refusals ---- */
 
-/* Takes the answer of layer 4 (400 KB), and sends a receipt of each chunk. Returns the largest
- * chunk. */
+enum { ANSWER_BYTES = 400000 };
+
+/* Takes the answer of layer 4, and with `acknowledges` sends a receipt of each chunk, `before`
+ * bytes having come on the stream already. Returns the largest chunk. */
 static size_t take_with_receipts(struct edge_call *call, bool *out_takes_receipts,
-                                 bool acknowledges)
+                                 bool acknowledges, size_t before)
 {
     size_t received = 0;
     size_t largest = 0;
-    while (received < 400000) {
+    while (received < ANSWER_BYTES) {
         Layerlift__V1__OffloadResponse *response = (Layerlift__V1__OffloadResponse *)edge_call_next(
             call, &layerlift__v1__offload_response__descriptor);
         CU_ASSERT_PTR_NOT_NULL_FATAL(response);
@@ -256,12 +258,12 @@ static size_t take_with_receipts(struct edge_call *call, bool *out_takes_receipt
             received += response->chunk->data.len;
             largest = response->chunk->data.len > largest ? response->chunk->data.len : largest;
             if (acknowledges) {
-                edge_call_send_receipt(call, received);
+                edge_call_send_receipt(call, before + received);
             }
         }
         layerlift__v1__offload_response__free_unpacked(response, NULL);
     }
-    CU_ASSERT_EQUAL(received, 400000);
+    CU_ASSERT_EQUAL(received, ANSWER_BYTES);
     return largest;
 }
 
@@ -274,19 +276,31 @@ static void test_answers_go_with_receipts_without_them_and_where_they_do_not_com
     struct edge_call *call = edge_call_open(fixture.client, "Offload");
     edge_call_ask(call, &model, &(struct edge_ask){.id = 1, .first = 4, .end = 5}, 1);
     /* The device does not know of them. */
-    CU_ASSERT_EQUAL(take_with_receipts(call, &takes_receipts, false), 64 << 10);
+    CU_ASSERT_EQUAL(take_with_receipts(call, &takes_receipts, false, 0), 64 << 10);
     CU_ASSERT_FALSE(takes_receipts);
+    /* From the second query on it does. */
+    struct edge_ask ask = {.id = 2, .first = 4, .end = 5, .sends_receipts = true};
+    edge_call_ask(call, &model, &ask, 1);
+    take_with_receipts(call, &takes_receipts, true, ANSWER_BYTES);
+    CU_ASSERT_TRUE(takes_receipts);
     edge_call_close(call);
-    const struct edge_ask ask = {.id = 1, .first = 4, .end = 5, .sends_receipts = true};
+    ask.id = 1;
     call = edge_call_open(fixture.client, "Offload");
     edge_call_ask(call, &model, &ask, 1);
-    take_with_receipts(call, &takes_receipts, true);
+    take_with_receipts(call, &takes_receipts, true, 0);
     CU_ASSERT_TRUE(takes_receipts);
     edge_call_close(call);
     /* It promises them, and breaks its promise. */
     call = edge_call_open(fixture.client, "Offload");
     edge_call_ask(call, &model, &ask, 1);
-    CU_ASSERT_EQUAL(take_with_receipts(call, &takes_receipts, false), 16 << 10);
+    CU_ASSERT_EQUAL(take_with_receipts(call, &takes_receipts, false, 0), 16 << 10);
+    edge_call_close(call);
+    /* It half-closes, after which none can come. */
+    call = edge_call_open(fixture.client, "Offload");
+    edge_call_ask(call, &model, &ask, 1);
+    edge_call_half_close(call);
+    take_with_receipts(call, &takes_receipts, false, 0);
+    CU_ASSERT_EQUAL(edge_call_end(call, NULL), LL_OK);
     edge_call_close(call);
     tear_down(&fixture, &model);
 }
