@@ -237,7 +237,7 @@ static void test_small_answers_pass_a_large_one(void)
     tear_down(&fixture, &model);
 }
 
-/* ---- Refusals ---- */
+/* ---- Receipts ---- */
 
 enum { ANSWER_BYTES = 400000 };
 
@@ -304,6 +304,8 @@ static void test_answers_go_with_receipts_without_them_and_where_they_do_not_com
     edge_call_close(call);
     tear_down(&fixture, &model);
 }
+
+/* ---- Refusals ---- */
 
 static void test_unknown_model_is_not_found_in_the_answer(void)
 {
