@@ -49,8 +49,26 @@ ll_status ll_fail(struct ll_error *err, ll_status status, const char *format, ..
         va_start(args, format);
         vsnprintf(err->text, sizeof(err->text), format, args);
         va_end(args);
+        err->limit[0] = '\0';
+        err->limit_value = 0;
+        err->retry_ms = 0;
     }
     return status;
+}
+
+ll_status ll_fail_limit(struct ll_error *err, const char *limit, int64_t value, int64_t retry_ms,
+                        const char *format, ...)
+{
+    if (err) {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(err->text, sizeof(err->text), format, args);
+        va_end(args);
+        snprintf(err->limit, sizeof(err->limit), "%s", limit);
+        err->limit_value = value;
+        err->retry_ms = retry_ms;
+    }
+    return LL_E_EXHAUSTED;
 }
 
 void ll_error_prefix(struct ll_error *err, const char *format, ...)

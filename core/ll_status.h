@@ -5,6 +5,7 @@
 #define LL_STATUS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define LL_MUST_USE __attribute__((warn_unused_result))
 #define LL_PRINTF(format_index, first_arg) __attribute__((format(printf, format_index, first_arg)))
@@ -31,10 +32,18 @@
 typedef enum { LL_STATUS_LIST(LL_STATUS_ENUM) LL_STATUS_COUNT } ll_status;
 #undef LL_STATUS_ENUM
 
-/* The sentence that a person reads: what is wrong, and where. Always terminated; cut, not
- * overflowed, when too long. */
+/* What a person reads and what a program acts on. */
 struct ll_error {
+    /* The sentence: what is wrong, and where. Always terminated; cut, not overflowed, when too
+     * long. */
     char text[512];
+    /* The name of the limit that was met, as GetServerInfo lists it, and its value; "" where it was
+     * no limit. */
+    char limit[32];
+    int64_t limit_value;
+    /* When the same may be asked again with hope, in ms from now; 0: nobody knows a time. Without a
+     * time, a limit's refusal is final. */
+    int64_t retry_ms;
 };
 
 /* "LL_E_INVALID" and "invalid argument"; "LL_E_?" and "unknown status" for anything else. */
@@ -49,6 +58,11 @@ ll_status ll_status_from_grpc(int code);
 /* Writes the sentence and returns `status`, so that a check reads
  * `return ll_fail(err, LL_E_INVALID, "...")`. `err` may be NULL. */
 ll_status ll_fail(struct ll_error *err, ll_status status, const char *format, ...) LL_PRINTF(3, 4);
+
+/* The same for a limit that was met: keeps its name, value and `retry_ms` (0: asking again is no
+ * use) and returns LL_E_EXHAUSTED. The sentence should have name and value, too. */
+ll_status ll_fail_limit(struct ll_error *err, const char *limit, int64_t value, int64_t retry_ms,
+                        const char *format, ...) LL_PRINTF(5, 6);
 
 /* Puts "context: " in front of the sentence that `err` holds. `err` may be NULL. */
 void ll_error_prefix(struct ll_error *err, const char *format, ...) LL_PRINTF(2, 3);

@@ -45,10 +45,27 @@ static void test_error_sentence_is_cut_where_it_is_too_long(void)
     CU_ASSERT_EQUAL(ll_fail(NULL, LL_E_IO, "nothing is written"), LL_E_IO);
 }
 
+static void test_limit_is_named_until_the_next_failure(void)
+{
+    struct ll_error err;
+    CU_ASSERT_EQUAL(ll_fail_limit(&err, "models", 64, 1500, "limit models is %d", 64),
+                    LL_E_EXHAUSTED);
+    ll_error_prefix(&err, "edge");
+    CU_ASSERT_STRING_EQUAL(err.text, "edge: limit models is 64");
+    CU_ASSERT_STRING_EQUAL(err.limit, "models");
+    CU_ASSERT_EQUAL(err.limit_value, 64);
+    CU_ASSERT_EQUAL(err.retry_ms, 1500);
+    CU_ASSERT_EQUAL(ll_fail(&err, LL_E_IO, "another"), LL_E_IO);
+    CU_ASSERT_STRING_EQUAL(err.limit, "");
+    CU_ASSERT_EQUAL(err.retry_ms, 0);
+    CU_ASSERT_EQUAL(ll_fail_limit(NULL, "models", 1, 0, "nothing is written"), LL_E_EXHAUSTED);
+}
+
 const char *const ll_test_suite = "ll_status";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_name_of_every_code_is_its_own),
     LL_TEST(test_grpc_code_survives_the_round_trip),
     LL_TEST(test_error_sentence_is_cut_where_it_is_too_long),
+    LL_TEST(test_limit_is_named_until_the_next_failure),
     {NULL, NULL},
 };
