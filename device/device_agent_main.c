@@ -355,7 +355,7 @@ static ll_status open_signals(struct agent_program *program, struct ll_error *er
 int main(int argc, char **argv)
 {
     static struct agent_program program;
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     ll_options_enter_caller_folder();
     device_options_parse(argc, argv, &program.options);
     ll_status status = open_signals(&program, &err);

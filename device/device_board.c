@@ -547,7 +547,7 @@ static ll_status take_answer_locked(struct device_board *board, const Layerlift_
         end_locked(board, remote, status);
         return status == LL_E_NOT_FOUND ? status : LL_OK;
     }
-    struct ll_error why = {{0}};
+    struct ll_error why = {.text = ""};
     /* An edge that runs nothing may say so at once. */
     if (has_bytes_left(remote) && answer->reached != (uint32_t)remote->first) {
         ll_status status =
@@ -576,7 +576,7 @@ static void take_chunk_locked(struct device_board *board, const Layerlift__V1__T
     if (!remote) {
         return;
     }
-    struct ll_error why = {{0}};
+    struct ll_error why = {.text = ""};
     ll_status status = device_answer_chunk(&remote->answer, chunk, &why);
     if (status != LL_OK) {
         status = ll_fail(&remote->error, status, "bad answer: %.200s", why.text);

@@ -329,7 +329,7 @@ static void connect_now(void *arg)
         /* The upload begins with the connection that takes it. */
         session->start_ns = session->opened_ns;
     }
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     ll_status status =
         rpc_channel_create(session->loop, address_of(session), &session->channel, &err);
     if (status == LL_OK) {

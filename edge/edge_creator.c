@@ -88,7 +88,7 @@ static bool create_once(struct edge_creator *creator, struct edge_model *model)
         return false;
     }
     struct edge_creation creation = {.first = first, .end = first};
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     ll_status status = create_layers(model, end, &creation, &err);
     if (status == LL_OK) {
         edge_model_end_creation(model, &creation);

@@ -82,7 +82,7 @@ static ll_status admit(struct edge_query *query, const Layerlift__V1__Query *hea
 
 static void on_query(struct edge_offload *offload, const Layerlift__V1__Query *head)
 {
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     if (find(offload->open, head->id) || find(offload->answering, head->id)) {
         ll_fail(&err, LL_E_INVALID, "query id %" PRIu64 " is in use", head->id);
         edge_offload_end(offload, LL_E_INVALID, err.text);
@@ -116,7 +116,7 @@ static void on_query(struct edge_offload *offload, const Layerlift__V1__Query *h
 
 static void on_chunk(struct edge_offload *offload, const Layerlift__V1__TensorChunk *chunk)
 {
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     struct edge_query *query = find(offload->open, chunk->id);
     if (!query && (find(offload->answering, chunk->id) || was_answered(offload, chunk->id))) {
         /* It was answered early: with an error, or because the device cancelled it. */
@@ -152,7 +152,7 @@ static void on_cancel(struct edge_offload *offload, const Layerlift__V1__Cancel 
 static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
 {
     struct edge_offload *offload = owner;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     ProtobufCMessage *message = NULL;
     (void)stream;
     if (offload->is_over) {

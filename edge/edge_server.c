@@ -190,7 +190,7 @@ ll_status edge_server_create(const struct edge_server_config *config,
                              struct edge_server **out_server, struct ll_error *err)
 {
     struct edge_server *server = calloc(1, sizeof(*server));
-    struct ll_error reason = {""};
+    struct ll_error reason = {.text = ""};
     ll_status status = server ? start(server, config, &reason) : LL_E_NO_MEMORY;
     if (status != LL_OK) {
         edge_server_destroy(server);

@@ -212,7 +212,7 @@ static ll_status create_engine(struct program *program, struct ll_error *err)
 int main(int argc, char **argv)
 {
     static struct program program;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     mallopt(M_MMAP_THRESHOLD, MAPPED_ALLOCATION_BYTES);
     ll_options_enter_caller_folder();
     edge_options_parse(argc, argv, &program.options);

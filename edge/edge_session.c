@@ -421,7 +421,7 @@ static ll_status send_accepted(struct edge_session *session)
 
 void edge_session_open(struct edge_session *session, const Layerlift__V1__UploadOpen *open)
 {
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     if (session->is_over) {
         return;
     }

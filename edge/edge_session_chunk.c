@@ -139,7 +139,7 @@ static void deal_with_outcome(struct edge_session *session, int layer, struct ed
 void edge_session_chunk(struct edge_session *session, const Layerlift__V1__Chunk *chunk,
                         int64_t arrived_ns)
 {
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     struct edge_blob *blob = NULL;
     if (session->is_over || !session->model) {
         return;

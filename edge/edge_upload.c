@@ -206,7 +206,7 @@ static ll_status check_request(struct upload *upload, const Layerlift__V1__Uploa
 static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
 {
     struct upload *upload = owner;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     ProtobufCMessage *message = NULL;
     (void)stream;
     if (upload->is_refused) {

@@ -265,7 +265,7 @@ int main(int argc, char **argv)
 
     ll_thread_flush_denormals();
     struct accuracy accuracy = {0};
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     double percent = 0;
     ll_status status = read_data(&accuracy, &options, &err);
     if (status == LL_OK) {

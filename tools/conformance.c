@@ -131,7 +131,7 @@ static bool check_one(const char *folder, const char *file, const struct conform
 {
     char path[8192];
     snprintf(path, sizeof(path), "%s/%s", folder, file);
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     struct conformance_result result;
     ll_status status = conformance_check(path, config, &result, &err);
     if (result.layers > 0) {

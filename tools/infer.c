@@ -367,7 +367,7 @@ int main(int argc, char **argv)
     ll_thread_flush_denormals();
 
     struct inference inference = {.options = &options};
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     ll_status status = infer(&inference, &err);
     inference_finish(&inference);
     if (status != LL_OK) {

@@ -291,7 +291,7 @@ int main(int argc, char **argv)
     ll_options_enter_caller_folder();
     ll_thread_flush_denormals();
 
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     ll_status status = plan(&options, &err);
     if (status != LL_OK) {
         fprintf(stderr, "plan: %s\n", err.text[0] ? err.text : ll_status_text(status));

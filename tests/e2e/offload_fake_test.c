@@ -40,7 +40,7 @@ struct edge {
 static void edge_begin(struct edge *edge, const char *listen, bool is_inline)
 {
     struct edge_server_config config;
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     edge->engine = fake_engine_create();
     CU_ASSERT_PTR_NOT_NULL_FATAL(edge->engine);
     edge_server_config_default(&config);

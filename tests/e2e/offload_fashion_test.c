@@ -92,7 +92,7 @@ static const struct device_session_events events = {.up = on_up,
 
 static void load(void)
 {
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL_FATAL(
         ll_buf_map_file(ll_test_file(MODEL_FOLDER "test200.u8"), 1 << 20, &test_set, &err), LL_OK);
     CU_ASSERT_EQUAL_FATAL(ll_buf_bytes(test_set), (size_t)IMAGES * (PIXELS + 1));
@@ -110,7 +110,7 @@ static void load(void)
 
 static void begin(const char *engine_name)
 {
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     struct dkb_engine_config engine = {.name = engine_name, .threads = 1};
     load();
     ll_mutex_init(&lock);
@@ -210,7 +210,7 @@ static bool is_same(const void *a, const void *b)
 static float *run(struct ll_buf *input, int first, int reached)
 {
     struct device_query_result result = {0};
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL_FATAL(device_query_run(&querier, input, &result, &err), LL_OK);
     CU_ASSERT_EQUAL_FATAL(result.output_floats, CLASSES);
     CU_ASSERT_EQUAL(result.first, first);
@@ -282,7 +282,7 @@ static void check_queries_during_the_upload_equal_the_device_alone(const char *e
 {
     begin(engine_name);
     struct ll_buf *input = image(3);
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     struct device_query_result first = {0};
     CU_ASSERT_EQUAL_FATAL(device_query_run(&querier, input, &first, &err), LL_OK);
     for (int reached = 0; reached < model.table->layer_count;) {

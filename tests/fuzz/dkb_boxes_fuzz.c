@@ -105,7 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     const char *cfg = cfgs[data[0] % CFGS];
     struct ll_network *network = NULL;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     REQUIRE(dkb_network_parse(cfg, strlen(cfg), &network, &err) == LL_OK);
     struct dkb_boxes_config config = {
         .thresh = (float)data[2] / 255,

@@ -215,7 +215,7 @@ static void check_network(const struct ll_network *base)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ll_network *network = NULL;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     ll_status status = dkb_network_parse((const char *)data, size, &network, &err);
     if (status != LL_OK) {
         REQUIRE(network == NULL);

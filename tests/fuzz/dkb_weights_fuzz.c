@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ll_network *network = NULL;
     struct ll_buf *file = NULL;
     struct ll_buf *blobs[LAYERS];
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     REQUIRE(dkb_network_parse(cfg, sizeof(cfg) - 1, &network, NULL) == LL_OK);
     REQUIRE(network->table.blob_bytes == MODEL_BYTES);
     REQUIRE(ll_buf_copy(data, size, &file) == LL_OK);

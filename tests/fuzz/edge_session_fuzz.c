@@ -285,7 +285,7 @@ static void send_bytes(struct world *world, struct device *device)
     size_t bytes = take(world);
     bytes = bytes < world->size ? bytes : world->size;
     ProtobufCMessage *message = NULL;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     ll_status status =
         edge_unpack(&layerlift__v1__upload_request__descriptor, world->data, bytes, &message, &err);
     world->data += bytes;

@@ -55,7 +55,7 @@ static void check_plan(const struct ll_chain *chain, const char *partitioner, do
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ll_chain chain = {0};
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     ll_status status = ll_profile_parse((const char *)data, size, &chain, &err);
     if (status != LL_OK) {
         REQUIRE(chain.elements == NULL);

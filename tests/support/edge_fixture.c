@@ -21,7 +21,7 @@ void edge_fixture_init(struct edge_fixture *fixture)
 
 void edge_fixture_start(struct edge_fixture *fixture)
 {
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     ll_status status = edge_server_create(&fixture->config, &fixture->server, &err);
     if (status != LL_OK) {
         ll_log(LL_LOG_ERROR, "test", "%s", err.text);

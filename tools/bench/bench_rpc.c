@@ -410,7 +410,7 @@ int main(int argc, char **argv)
     struct options options = {.megabytes = 4000, .chunk_kib = 256};
     argp_parse(&argp, argc, argv, 0, NULL, &options);
 
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     int port_pipe[2];
     int done_pipe[2];
     if (pipe(port_pipe) != 0 || pipe(done_pipe) != 0) {

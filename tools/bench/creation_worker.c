@@ -369,7 +369,7 @@ int main(int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     ll_options_enter_caller_folder();
     ll_thread_flush_denormals();
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     ll_status status = options.split ? split(&options, &err) : create_and_tell(&options, &err);
     if (status != LL_OK) {
         fprintf(stderr, "creation_worker: %s\n", err.text[0] ? err.text : ll_status_text(status));

@@ -171,7 +171,7 @@ int main(int argc, char **argv)
     ll_options_enter_caller_folder();
     ll_thread_flush_denormals();
     struct bench_subject *subject = NULL;
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     ll_status status = bench_subject_create(&options.subject, &subject, &err);
     if (status == LL_OK && options.output) {
         status = write_output(subject, options.output, &err);

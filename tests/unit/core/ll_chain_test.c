@@ -235,7 +235,7 @@ static void test_set_times_refuses_without_a_change(void)
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         const struct ll_layer_times times = {.edge_ns = wrong[i]};
-        struct ll_error err = {""};
+        struct ll_error err = {.text = ""};
         CU_ASSERT_NOT_EQUAL(ll_chain_set_times(&chain, &times, &err), LL_OK);
         CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "edge ns"));
         CU_ASSERT_EQUAL(chain.elements[0].edge_ns, 1000000);
@@ -253,7 +253,7 @@ static void refuse(struct ll_chain_element element, ll_status status, const char
 {
     struct ll_chain_element elements[] = {{.name = "good", .end = 1}, element};
     const struct ll_chain chain = {2, elements};
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(ll_chain_check(&chain, &err), status);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "element 1 (bad): "));
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, reason));

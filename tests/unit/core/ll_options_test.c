@@ -26,7 +26,7 @@ static void test_parse_int_refuses(void)
         "one", "101", "-1", "--1", "-",   "1\n", "9223372036854775808"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         int64_t value = 5;
-        struct ll_error err = {{0}};
+        struct ll_error err = {.text = ""};
         CU_ASSERT_EQUAL(ll_parse_int(wrong[i], 0, 100, &value, &err), LL_E_INVALID);
         CU_ASSERT_EQUAL(value, 5);
         CU_ASSERT_PTR_NOT_NULL(strstr(err.text, wrong[i]));
@@ -49,7 +49,7 @@ static void test_parse_double_refuses(void)
                                         "1,5", "1.5x", "10.1", "-.1", "e5",  "."};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         double value = 5;
-        struct ll_error err = {{0}};
+        struct ll_error err = {.text = ""};
         CU_ASSERT_EQUAL(ll_parse_double(wrong[i], 0, 10, &value, &err), LL_E_INVALID);
         CU_ASSERT_EQUAL(value, 5);
         CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "from 0 to 10"));

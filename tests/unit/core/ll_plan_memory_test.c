@@ -90,7 +90,7 @@ static ll_status plan_table(struct ll_error *err)
 static void survive(ll_status (*work)(struct ll_error *err), int least_allocations)
 {
     for (int count = 0; count < MOST_ALLOCATIONS; count++) {
-        struct ll_error err = {""};
+        struct ll_error err = {.text = ""};
         ll_fail_alloc_after(count);
         ll_status status = work(&err);
         if (!ll_fail_alloc_finish()) {

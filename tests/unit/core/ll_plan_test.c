@@ -108,7 +108,7 @@ static void refuse(const struct ll_chain *chain, const char *partitioner,
 {
     struct ll_plan plan;
     bool was_sorted = false;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(ll_plan_from_chain(chain, partitioner, wrong_terms, &plan, &was_sorted, &err),
                     LL_E_INVALID);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, reason));

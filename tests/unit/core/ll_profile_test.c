@@ -35,7 +35,7 @@ static void test_parse_keeps_every_column(void)
 static void refuse_bytes(const char *text, size_t bytes, const char *reason)
 {
     struct ll_chain chain = {0};
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_NOT_EQUAL(ll_profile_parse(text, bytes, &chain, &err), LL_OK);
     CU_ASSERT_PTR_NULL(chain.elements);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, reason));

@@ -24,7 +24,7 @@ enum { LAYERS = 8 };
 static struct ll_network *parse(const char *text)
 {
     struct ll_network *network = NULL;
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL_FATAL(dkb_network_parse(text, strlen(text), &network, &err), LL_OK);
     return network;
 }
@@ -35,7 +35,7 @@ static void check_times(int threads, bool winograd)
     const struct dkb_bare_config config = {.threads = threads, .winograd = winograd};
     struct ll_network *network = parse(cfg);
     struct dkb_bare *bare = NULL;
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     ll_thread_flush_denormals();
     CU_ASSERT_EQUAL_FATAL(network->table.layer_count, LAYERS);
     CU_ASSERT_EQUAL_FATAL(dkb_bare_create(network, &config, &bare, &err), LL_OK);
@@ -65,7 +65,7 @@ static void test_run_without_convolutions_does_nothing(void)
     struct ll_network *network = parse("[net]\nwidth=2\nheight=2\nchannels=1\n[avgpool]\n");
     const struct dkb_bare_config config = {.threads = 1};
     struct dkb_bare *bare = NULL;
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL_FATAL(dkb_bare_create(network, &config, &bare, &err), LL_OK);
     CU_ASSERT_EQUAL(dkb_bare_run(bare, NULL, &err), LL_OK);
     dkb_bare_destroy(bare);

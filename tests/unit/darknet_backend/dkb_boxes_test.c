@@ -57,7 +57,7 @@ static const char detection_plain_cfg[] = DETECTION_CFG("softmax=1\n");
 static struct ll_network *parse(const char *text)
 {
     struct ll_network *network = NULL;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     if (dkb_network_parse(text, strlen(text), &network, &err) != LL_OK) {
         fprintf(stderr, "%s\n-> %s\n", text, err.text);
         CU_FAIL_FATAL("the test's cfg was refused");
@@ -70,7 +70,7 @@ static struct dkb_boxes *new_boxes(struct ll_network *network, const struct dkb_
 {
     const struct dkb_boxes_config config = {.thresh = thresh, .nms = nms, .frame = *frame};
     struct dkb_boxes *boxes = NULL;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     if (dkb_boxes_create(network, &config, &boxes, &err) != LL_OK) {
         CU_FAIL_FATAL("no boxes");
     }
@@ -516,7 +516,7 @@ static void check_refused(const char *cfg, const char *word)
     const struct dkb_boxes_config config = {
         .frame = dkb_frame_whole(network->table.in_w, network->table.in_h)};
     struct dkb_boxes *boxes = NULL;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(dkb_boxes_create(network, &config, &boxes, &err), LL_E_UNSUPPORTED);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, word));
     CU_ASSERT_PTR_NULL(boxes);

@@ -11,7 +11,7 @@
 static struct dkb_cfg lex_bytes(const char *text, size_t bytes)
 {
     struct dkb_cfg cfg;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     if (dkb_cfg_init(&cfg, text, bytes, &err) != LL_OK) {
         fprintf(stderr, "%s\n", err.text);
         CU_FAIL_FATAL("the test's cfg was refused");
@@ -95,7 +95,7 @@ static void check_lex_refused(const char *text, size_t bytes, ll_status expected
                               const char *reason)
 {
     struct dkb_cfg cfg;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(dkb_cfg_init(&cfg, text, bytes, &err), expected);
     if (!strstr(err.text, reason)) {
         fprintf(stderr, "%s\n", err.text);
@@ -176,7 +176,7 @@ static int read_int(const char *value, ll_status expected, const char *reason)
     char text[256];
     snprintf(text, sizeof(text), "[net]\n%s%s\n", value[0] ? "n=" : "", value);
     struct dkb_cfg cfg = lex(text);
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     struct dkb_reader reader = {.section = &cfg.sections[0], .err = &err};
     int result = dkb_read_int(&reader, "n", 7, -100, 1000);
     CU_ASSERT_EQUAL(reader.status, expected);
@@ -285,7 +285,7 @@ static void test_read_lists(void)
 static void test_read_keeps_the_first_refusal(void)
 {
     struct dkb_cfg cfg = lex("[net]\na=x\nb=y\nactivation=mish\n");
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     struct dkb_reader reader = {.section = &cfg.sections[0], .err = &err};
     dkb_read_int(&reader, "a", 1, 0, 9);
     dkb_read_int(&reader, "b", 1, 0, 9);

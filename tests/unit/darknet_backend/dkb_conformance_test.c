@@ -31,7 +31,7 @@ static void check_file(const char *path, bool want_all_pairs)
         .folder = ll_test_folder(),
     };
     struct conformance_result result;
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     ll_status status = conformance_check(path, &config, &result, &err);
     if (status != LL_OK) {
         fprintf(stderr, "%s: %s: %s\n", path, ll_status_name(status), err.text);
@@ -268,7 +268,7 @@ static void test_shipped_recurrent_refused(void)
             .folder = ll_test_folder(),
         };
         struct conformance_result result;
-        struct ll_error err = {{0}};
+        struct ll_error err = {.text = ""};
         CU_ASSERT_EQUAL(conformance_check(ll_test_file(path), &config, &result, &err),
                         LL_E_UNSUPPORTED);
         CU_ASSERT(result.refused);

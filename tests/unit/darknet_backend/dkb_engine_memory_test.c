@@ -96,7 +96,7 @@ static void test_every_allocation_may_fail(void)
     int failures = 0;
     ll_status status = LL_E_NO_MEMORY;
     while (status != LL_OK && failures < 100) {
-        struct ll_error err = {{0}};
+        struct ll_error err = {.text = ""};
         passes = failures;
         status = work(&fixture, &answer, &err);
         bool used_up = passes < 0;

@@ -85,7 +85,7 @@ static void test_run_every_pair_of_cuts(void)
 static bool is_refused(struct ll_engine_context *context, struct ll_run run, ll_status status,
                        const char *word)
 {
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     ll_status got = ll_engine_run(context, &run, &err);
     return got == status && strstr(err.text, word) != NULL;
 }

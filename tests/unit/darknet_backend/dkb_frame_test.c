@@ -68,7 +68,7 @@ static void test_frames_refused(void)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct dkb_frame frame;
-        struct ll_error err = {""};
+        struct ll_error err = {.text = ""};
         char size[32];
         snprintf(size, sizeof(size), "%d x %d pixels", cases[i].sizes[0], cases[i].sizes[1]);
         CU_ASSERT_EQUAL(fit(cases[i].sizes, cases[i].how, &frame, &err), cases[i].status);

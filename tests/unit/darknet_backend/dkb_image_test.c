@@ -57,7 +57,7 @@ static ll_status load(const char *path, struct dkb_image_target target, float **
 static bool is_refused(const char *path, ll_status status, const char *word)
 {
     float *data = NULL;
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     ll_status got =
         load(path, (struct dkb_image_target){3, 32, 32, DKB_FIT_LETTERBOX}, &data, &err);
     bool same = got == status && strstr(err.text, path) && strstr(err.text, word) && !data;
@@ -106,7 +106,7 @@ static bool holds_pixels(const float *data, const unsigned char *rgb)
 static void check_lossless(const char *path, const unsigned char *rgb)
 {
     float *data = NULL;
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(load(path, (struct dkb_image_target){3, 4, 8, DKB_FIT_LETTERBOX}, &data, &err),
                     LL_OK);
     CU_ASSERT(holds_pixels(data, rgb));
@@ -160,7 +160,7 @@ static void test_write_where_it_cannot(void)
 {
     unsigned char rgb[96] = {0};
     const struct dkb_picture picture = {.w = 8, .h = 4, .channels = 3, .pixels = rgb};
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(dkb_picture_write(&picture, "/no/such/folder/out.png", &err), LL_E_IO);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/no/such/folder/out.png"));
     CU_ASSERT_EQUAL(dkb_picture_write(&picture, "/dev/full", &err), LL_E_IO);
@@ -307,7 +307,7 @@ static void test_load_garbage(void)
         float *data = NULL;
         for (size_t count = 1; count <= sizeof(bytes); count *= 2) {
             write_file(path, bytes, count);
-            struct ll_error err = {{0}};
+            struct ll_error err = {.text = ""};
             ll_status status =
                 load(path, (struct dkb_image_target){3, 32, 32, DKB_FIT_LETTERBOX}, &data, &err);
             CU_ASSERT(status == LL_E_INVALID || status == LL_E_EXHAUSTED);

@@ -51,7 +51,7 @@ static void test_load_raw_other_size(void)
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         const struct dkb_input_source source = {.input_f32 = new_file("in", values, sizes[i])};
         struct dkb_image image = {0};
-        struct ll_error err = {{0}};
+        struct ll_error err = {.text = ""};
         CU_ASSERT_EQUAL(dkb_input_load(&source, &table, &image, &err), LL_E_INVALID);
         CU_ASSERT_PTR_NOT_NULL(strstr(err.text, source.input_f32));
         CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "has 24 (6 floats)"));
@@ -64,7 +64,7 @@ static void test_load_missing(void)
     const struct ll_table table = {.in_floats = 6, .in_c = 3, .in_h = 1, .in_w = 2};
     struct dkb_input_source source = {.input_f32 = "/no/such/file"};
     struct dkb_image image = {0};
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(dkb_input_load(&source, &table, &image, &err), LL_E_NOT_FOUND);
     source = (struct dkb_input_source){.image = "/no/such/file"};
     CU_ASSERT_EQUAL(dkb_input_load(&source, &table, &image, &err), LL_E_NOT_FOUND);
@@ -96,7 +96,7 @@ static void test_write_and_load(void)
 static void test_write_where_it_cannot(void)
 {
     static const float values[4] = {0};
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(dkb_output_write("/no/such/folder/out", values, 4, &err), LL_E_IO);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/no/such/folder/out"));
     CU_ASSERT_EQUAL(dkb_output_write("/dev/full", values, 4, &err), LL_E_IO);
@@ -123,7 +123,7 @@ static void test_labels(void)
 static void test_labels_refused(void)
 {
     struct dkb_labels labels = {0};
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(dkb_labels_load(new_file("names", "", 0), &labels, &err), LL_E_INVALID);
     CU_ASSERT_EQUAL(dkb_labels_load(new_file("names", "a\0b\n", 4), &labels, &err), LL_E_INVALID);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "NUL"));

@@ -18,7 +18,7 @@ enum { MODEL_FLOATS = 14 + 196 + 1 + 112, MOST_ALLOCATIONS = 200 };
 
 static ll_status parse(struct ll_network **out_network)
 {
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     ll_status status = dkb_network_parse(cfg_text, sizeof(cfg_text) - 1, out_network, &err);
     CU_ASSERT_EQUAL(err.text[0] == '\0', status == LL_OK);
     return status;
@@ -63,7 +63,7 @@ static void test_load_survives_lack_of_memory(void)
     write_file(path, weights, sizeof(weights) - sizeof(float));
     for (int count = 0; count < MOST_ALLOCATIONS; count++) {
         struct dkb_model_file model = {0};
-        struct ll_error err = {""};
+        struct ll_error err = {.text = ""};
         ll_fail_alloc_after(count);
         ll_status status = dkb_model_file_load(cfg, path, &model, &err);
         if (!ll_fail_alloc_finish()) {
@@ -86,7 +86,7 @@ static void test_boxes_survive_lack_of_memory(void)
     const struct dkb_boxes_config config = {.frame = dkb_frame_whole(2, 2)};
     for (int count = 0; count < MOST_ALLOCATIONS; count++) {
         struct dkb_boxes *boxes = NULL;
-        struct ll_error err = {""};
+        struct ll_error err = {.text = ""};
         ll_fail_alloc_after(count);
         ll_status status = dkb_boxes_create(network, &config, &boxes, &err);
         if (!ll_fail_alloc_finish()) {

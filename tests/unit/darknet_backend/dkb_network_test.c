@@ -12,7 +12,7 @@
 static struct ll_network *parse(const char *text)
 {
     struct ll_network *network = NULL;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     if (dkb_network_parse(text, strlen(text), &network, &err) != LL_OK) {
         fprintf(stderr, "%s\n-> %s\n", text, err.text);
         CU_FAIL_FATAL("the test's cfg was refused");

@@ -47,7 +47,7 @@ static void create(struct engine_fixture *fixture, struct engine_values *values,
     ll_thread_flush_denormals();
     engine_fixture_init_as(fixture, engine, cfg);
     set_scale(fixture, scale);
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     if (engine_fixture_extend(fixture, fixture->table->layer_count, &err) != LL_OK) {
         fprintf(stderr, "%s\n", err.text);
         CU_FAIL_FATAL("the model could not be created");
@@ -74,7 +74,7 @@ static bool has_bf16(void)
     const struct dkb_engine_config config = {
         .name = "onednn", .threads = 1, .compute = DKB_COMPUTE_BF16};
     struct ll_engine *engine = NULL;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     ll_status status = dkb_engine_create(&config, &engine, &err);
     if (status != LL_OK) {
         CU_ASSERT_EQUAL(status, LL_E_UNSUPPORTED);
@@ -323,7 +323,7 @@ static void test_extend_in_pieces(void)
 static void test_bf16_is_the_fast_engines_own(void)
 {
     struct ll_engine *engine = NULL;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     const struct dkb_engine_config config = {
         .name = "darknet", .threads = 1, .compute = DKB_COMPUTE_BF16};
     CU_ASSERT_EQUAL(dkb_engine_create(&config, &engine, &err), LL_E_UNSUPPORTED);

@@ -23,7 +23,7 @@ static void check(const struct refusal *cases, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         struct ll_network *network = NULL;
-        struct ll_error err = {""};
+        struct ll_error err = {.text = ""};
         ll_status status = dkb_network_parse(cases[i].cfg, strlen(cases[i].cfg), &network, &err);
         if (status != cases[i].status || network || !strstr(err.text, cases[i].reason)) {
             fprintf(stderr, "%.200s\n-> %s: %s\nexpected %s: %s\n\n", cases[i].cfg,

@@ -87,7 +87,7 @@ static ll_status parse_shipped(const char *name, struct ll_network **out_network
 static struct ll_network *must_parse(const char *name)
 {
     struct ll_network *network = NULL;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     if (parse_shipped(name, &network, &err) != LL_OK) {
         fprintf(stderr, "%s: %s\n", name, err.text);
         CU_FAIL_FATAL("a shipped cfg was refused");
@@ -114,7 +114,7 @@ static void test_parse_refuses_recurrent_and_trees(void)
 {
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
         struct ll_network *network = NULL;
-        struct ll_error err = {""};
+        struct ll_error err = {.text = ""};
         CU_ASSERT_EQUAL(parse_shipped(refused[i].name, &network, &err), LL_E_UNSUPPORTED);
         CU_ASSERT_PTR_NULL(network);
         if (!strstr(err.text, refused[i].reason)) {

@@ -28,7 +28,7 @@ enum {
 static struct ll_network *parse(const char *text)
 {
     struct ll_network *network = NULL;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     if (dkb_network_parse(text, strlen(text), &network, &err) != LL_OK) {
         fprintf(stderr, "%s\n", err.text);
         CU_FAIL_FATAL("the test's cfg was refused");
@@ -62,7 +62,7 @@ static void check_version(int major, int minor, size_t header_bytes, bool is_tra
     struct ll_network *network = parse(cfg_text);
     struct ll_buf *file = make_file(major, minor, header_bytes, MODEL_FLOATS);
     struct ll_buf *blobs[3];
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     ll_status status = dkb_weights_slice(network, file, blobs, &err);
     if (status != LL_OK) {
         fprintf(stderr, "version %d.%d: %s\n", major, minor, err.text);
@@ -171,7 +171,7 @@ static void check_refused(size_t bytes, const char *reason)
     struct ll_buf *file = NULL;
     CU_ASSERT_EQUAL_FATAL(ll_buf_slice(whole, 0, bytes, &file), LL_OK);
     struct ll_buf *blobs[3];
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(dkb_weights_slice(network, file, blobs, &err), LL_E_INVALID);
     if (!strstr(err.text, reason)) {
         fprintf(stderr, "%zu bytes: %s\n", bytes, err.text);
@@ -226,7 +226,7 @@ static void test_load_names_blobs_and_model(void)
 {
     struct files files = write_model(0, ll_test_folder());
     struct dkb_model_file model;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL_FATAL(dkb_model_file_load(files.cfg, files.weights, &model, &err), LL_OK);
     CU_ASSERT_EQUAL(model.manifest.cfg_bytes, sizeof(cfg_text) - 1);
     CU_ASSERT_EQUAL_FATAL(model.manifest.blob_count, 3);
@@ -266,7 +266,7 @@ static void test_write_to_missing_folder_names_it(void)
     struct files files = write_model(0, ll_test_folder());
     struct dkb_model_file model;
     CU_ASSERT_EQUAL_FATAL(dkb_model_file_load(files.cfg, files.weights, &model, NULL), LL_OK);
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(dkb_weights_write(model.network, model.blobs, "/no/such/folder/w", &err),
                     LL_E_IO);
     CU_ASSERT_PTR_NOT_NULL(
@@ -277,7 +277,7 @@ static void test_write_to_missing_folder_names_it(void)
 static void check_load(const char *cfg, const char *weights, ll_status expected, const char *reason)
 {
     struct dkb_model_file model = {0};
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(dkb_model_file_load(cfg, weights, &model, &err), expected);
     CU_ASSERT_PTR_NULL(model.network);
     if (!strstr(err.text, reason)) {

@@ -38,7 +38,7 @@ void engine_fixture_init(struct engine_fixture *fixture, const char *cfg)
 
 void engine_fixture_init_as(struct engine_fixture *fixture, const char *engine, const char *cfg)
 {
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     *fixture = (struct engine_fixture){0};
     bool is_bf16 = strcmp(engine, "onednn-bf16") == 0;
     const struct dkb_engine_config config = {
@@ -92,7 +92,7 @@ struct fixture_run {
 static void run_init(struct fixture_run *run, const struct engine_values *values,
                      const struct ll_table *table, int first, int end)
 {
-    struct ll_error none = {"out of memory"};
+    struct ll_error none = {.text = "out of memory"};
     must(ll_table_inputs(table, first, end, &run->inputs), &none);
     must(ll_table_outputs(table, first, end, &run->outputs), &none);
     run->in = must_allocate((size_t)run->inputs.count, sizeof(*run->in));
@@ -142,7 +142,7 @@ static void keep(void *arg, int name, const float *data, int64_t floats)
 
 void engine_values_init(struct engine_values *values, struct engine_fixture *fixture)
 {
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     values->count = fixture->table->layer_count + 1;
     values->values = must_allocate((size_t)values->count, sizeof(float *));
     values->values[0] = must_allocate((size_t)fixture->table->in_floats, sizeof(float));
@@ -175,7 +175,7 @@ bool engine_values_hold(const struct engine_values *values, struct ll_engine_con
 {
     struct fixture_run run = {0};
     run_init(&run, values, &context->model->network->table, first, end);
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     bool same = ll_engine_run(context, &run.run, &err) == LL_OK;
     for (int i = 0; same && i < run.outputs.count; i++) {
         const struct ll_tensor_out *out = &run.out[i];

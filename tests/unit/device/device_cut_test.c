@@ -25,7 +25,7 @@ static void test_illegal_cuts_are_refused_with_those_nearby(void)
 {
     fake_model_init(&model, cfg, 5);
     const struct ll_table *table = &model.network->table;
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(device_cut_check(table, 0, 6, &err), LL_OK);
     CU_ASSERT_EQUAL(device_cut_check(table, 4, 4, &err), LL_OK);
     CU_ASSERT_EQUAL(device_cut_check(table, 3, 6, &err), LL_E_INVALID);

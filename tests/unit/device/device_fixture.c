@@ -220,7 +220,7 @@ void device_fixture_query(struct device_fixture *fixture, unsigned seed,
     struct fake_tensors input = {0};
     struct fake_tensors expected = {0};
     struct ll_buf *buf = NULL;
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     fake_model_inputs(fixture->fake, seed, 0, layers, &input);
     fake_model_outputs(fixture->fake, seed, 0, layers, &expected);
     CU_ASSERT_EQUAL_FATAL(ll_buf_copy(input.data, (size_t)input.floats * sizeof(float), &buf),

@@ -342,7 +342,7 @@ static void test_a_failing_engine_loses_the_query_and_says_why(void)
     begin();
     struct device_query_result result;
     struct ll_buf *input = NULL;
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL_FATAL(ll_buf_create(2000 * sizeof(float), &input), LL_OK);
     memset(ll_buf_writable(input), 0, 2000 * sizeof(float));
     fake_engine_fail(device.engine, FAKE_RUN, 1, LL_E_NO_MEMORY);
@@ -468,7 +468,7 @@ static struct ll_buf *picture(bool is_exact)
 static void run_cut(struct ll_buf *input, int first, int range_end,
                     struct device_query_result *out_result)
 {
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     device.querier.cut_first = first;
     device.querier.cut_end = range_end;
     CU_ASSERT_EQUAL_FATAL(device_query_run(&device.querier, input, out_result, &err), LL_OK);

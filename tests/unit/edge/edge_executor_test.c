@@ -269,7 +269,7 @@ static void test_failure_of_a_creation_ends_the_wait(void)
     create(&fixture, 1);
     struct test_job early = make_job(&fixture, 0, LAYERS, LAYERS);
     edge_executor_submit(fixture.executor, &early.job);
-    const struct ll_error err = {"made to fail"};
+    const struct ll_error err = {.text = "made to fail"};
     edge_model_fail_creation(fixture.model, LL_E_NO_MEMORY, &err);
     edge_executor_wake(fixture.executor, fixture.model);
     await_ended(&fixture, 1);

@@ -30,7 +30,7 @@ static void test_server_starts_or_says_why(void)
     int failures = 0;
     for (int n = 0; has_failed && n < MOST_ALLOCATIONS; n++) {
         struct edge_server *server = NULL;
-        struct ll_error err = {""};
+        struct ll_error err = {.text = ""};
         ll_fail_alloc_after(n);
         ll_status status = edge_server_create(&config, &server, &err);
         has_failed = ll_fail_alloc_finish();
@@ -60,7 +60,7 @@ static void test_model_opens_or_leaves_nothing(void)
     int failures = 0;
     for (int n = 0; !model && n < MOST_ALLOCATIONS; n++) {
         struct ll_manifest manifest;
-        struct ll_error err = {""};
+        struct ll_error err = {.text = ""};
         fake_model_copy_manifest(&fake, &manifest);
         ll_fail_alloc_after(n);
         ll_status status = edge_models_open(models, &manifest, &plan, &model, &err);
@@ -94,7 +94,7 @@ static void test_blob_is_written_or_its_frontier_stays(void)
     int failures = 0;
     for (int n = 0; !edge_blob_data(blob) && n < MOST_ALLOCATIONS; n++) {
         edge_write_outcome outcome;
-        struct ll_error err = {""};
+        struct ll_error err = {.text = ""};
         ll_fail_alloc_after(n);
         ll_status status = edge_blob_write(blob, 0, content, sizeof(content), &outcome, &err);
         bool has_failed = ll_fail_alloc_finish();

@@ -122,7 +122,7 @@ static void test_bad_manifest_is_refused_and_leaves_nothing(void)
 {
     struct fixture fixture;
     struct fake_model fake;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     set_up(&fixture, 1000, 4);
     fake_model_init(&fake, cfg, 1);
     fake.manifest.blobs[2].bytes++;
@@ -153,7 +153,7 @@ static void test_plan_with_hole_is_refused(void)
     struct ll_partition partitions[2] = {{0, 1}, {3, 5}};
     const struct ll_plan plan = {.count = 2, .partitions = partitions};
     struct ll_manifest manifest;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     struct edge_model *model = NULL;
     fake_model_copy_manifest(&fake, &manifest);
     CU_ASSERT_EQUAL(edge_models_open(fixture.models, &manifest, &plan, &model, &err), LL_E_INVALID);
@@ -205,7 +205,7 @@ static void test_creation_takes_at_most_its_bytes_but_one_partition(void)
     static const int64_t most[] = {0, 10, 29, 30, 39, 40};
     static const int ends[] = {1, 1, 1, 4, 4, 5};
     for (int i = 0; i < 6; i++) {
-        struct ll_error none = {""};
+        struct ll_error none = {.text = ""};
         CU_ASSERT_EQUAL(edge_model_begin_creation(model, most[i]), ends[i]);
         edge_model_fail_creation(model, LL_OK, &none);
     }
@@ -226,7 +226,7 @@ static void test_failure_lasts_until_the_next_session(void)
     fake_model_plan(&fake, &plan);
     CU_ASSERT_EQUAL(write_layer(model, &fake, 0), LL_OK);
     CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000), 1);
-    const struct ll_error err = {"no memory for layer 0"};
+    const struct ll_error err = {.text = "no memory for layer 0"};
     edge_model_fail_creation(model, LL_E_NO_MEMORY, &err);
     edge_model_get_info(model, &info);
     CU_ASSERT_EQUAL(info.state, EDGE_MODEL_FAILED);
@@ -249,7 +249,7 @@ static void test_model_in_use_is_not_removed(void)
 {
     struct fixture fixture;
     struct fake_model fake;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     set_up(&fixture, 1000, 4);
     fake_model_init(&fake, cfg, 1);
     struct edge_model *model = open_model(&fixture, &fake, LL_OK, NULL);
@@ -269,7 +269,7 @@ static void test_least_recently_used_is_evicted(void)
 {
     struct fixture fixture;
     struct fake_model fakes[3];
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     set_up(&fixture, 85, 2);
     for (unsigned i = 0; i < 3; i++) {
         fake_model_init(&fakes[i], cfg, i);
@@ -307,7 +307,7 @@ static void test_model_above_the_store_is_refused_at_once(void)
 {
     struct fixture fixture;
     struct fake_model fake;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     set_up(&fixture, 39, 2);
     fake_model_init(&fake, cfg, 1);
     CU_ASSERT_PTR_NULL(open_model(&fixture, &fake, LL_E_EXHAUSTED, &err));
@@ -320,7 +320,7 @@ static void test_engine_without_memory_leaves_nothing(void)
 {
     struct fixture fixture;
     struct fake_model fake;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     set_up(&fixture, 1000, 2);
     fake_model_init(&fake, cfg, 1);
     fake_engine_fail(fixture.engine, FAKE_MODEL, 1, LL_E_NO_MEMORY);

@@ -150,7 +150,7 @@ static void test_port_in_use_is_named(void)
 {
     struct edge_fixture fixture;
     struct edge_server *second = NULL;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     char address[64];
     edge_fixture_set_up(&fixture);
     snprintf(address, sizeof(address), "127.0.0.1:%d", edge_server_port(fixture.server));

@@ -52,7 +52,7 @@ static struct edge_blob *open_blob(struct edge_store *store, unsigned seed)
 static edge_write_outcome write_part(struct edge_blob *blob, int64_t offset, int64_t bytes)
 {
     edge_write_outcome outcome = EDGE_WRITE_BEYOND;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(edge_blob_write(blob, offset, content + offset, (size_t)bytes, &outcome, &err),
                     LL_OK);
     return outcome;
@@ -145,7 +145,7 @@ static void test_budget_is_kept_and_named(void)
     struct edge_blob *second = open_blob(store, 2);
     CU_ASSERT_EQUAL(write_part(second, 0, 500), EDGE_WRITE_KEPT);
     edge_write_outcome outcome;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(edge_blob_write(second, 500, content + 500, 1, &outcome, &err), LL_E_EXHAUSTED);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "store_bytes is 1500"));
     CU_ASSERT_EQUAL(edge_blob_written(second), 500);
@@ -168,7 +168,7 @@ static void test_full_disk_is_reported_and_survived(void)
     low.rlim_cur = 600;
     CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &low), 0);
     edge_write_outcome outcome;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     ll_status status = edge_blob_write(blob, 100, content + 100, 900, &outcome, &err);
     CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &before), 0);
     CU_ASSERT_EQUAL(status, LL_E_EXHAUSTED);
@@ -186,7 +186,7 @@ static void test_folder_belongs_to_one_store(void)
     struct edge_store *store = open_store(folder, 1 << 20);
     struct edge_store *second = NULL;
     const struct edge_store_config config = {.folder = folder, .budget_bytes = 1};
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(edge_store_create(&config, &second, &err), LL_E_PRECONDITION);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, folder));
     edge_store_destroy(store);
@@ -213,7 +213,7 @@ static void test_unusable_folder_is_named(void)
 {
     struct edge_store *store = NULL;
     const struct edge_store_config config = {.folder = "/proc/none/such", .budget_bytes = 1};
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(edge_store_create(&config, &store, &err), LL_E_IO);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/proc/none/such"));
 }

@@ -53,7 +53,7 @@ static void test_text_becomes_printable(void)
 
 static void test_unpacking_is_bounded(void)
 {
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     ProtobufCMessage *message = NULL;
     const ProtobufCMessageDescriptor *descriptor = &layerlift__v1__upload_open__descriptor;
     CU_ASSERT_EQUAL(edge_unpack(descriptor, (const uint8_t *)"", 0, &message, &err), LL_OK);
@@ -94,7 +94,7 @@ static void test_manifest_takes_nothing_with_or_without_its_digest(void)
 {
     struct ll_manifest manifest;
     struct ll_digest nothing;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     char text[LL_DIGEST_TEXT_BYTES];
     CU_ASSERT_EQUAL_FATAL(ll_digest_of("", 0, &nothing), LL_OK);
     ll_digest_format(&nothing, text);
@@ -115,7 +115,7 @@ static void test_manifest_counts_are_limited(void)
 {
     Layerlift__V1__Manifest message = LAYERLIFT__V1__MANIFEST__INIT;
     struct ll_manifest manifest;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     message.cfg.data = (uint8_t *)"x";
     message.cfg.len = 1;
     CU_ASSERT_EQUAL(edge_wire_manifest(&message, &manifest, &err), LL_E_INVALID);

@@ -22,7 +22,7 @@ static void test_create_with_a_bad_target(void)
     CU_ASSERT_EQUAL_FATAL(rpc_loop_create(&loop), LL_OK);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct rpc_channel *channel = NULL;
-        struct ll_error err = {""};
+        struct ll_error err = {.text = ""};
         CU_ASSERT_EQUAL(rpc_channel_create(loop, bad[i], &channel, &err), LL_E_INVALID);
         CU_ASSERT_PTR_NULL(channel);
         CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "HOST:PORT"));
@@ -148,7 +148,7 @@ static void restart_server(struct rpc_pair *pair)
     snprintf(listen, sizeof(listen), "127.0.0.1:%d", rpc_server_port(pair->server));
     rpc_server_destroy(pair->server);
     struct rpc_server_config config = {.listen = listen};
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL_FATAL(rpc_server_create(pair->server_loop, &config, &pair->server, &err),
                           LL_OK);
     CU_ASSERT_EQUAL(rpc_server_add(pair->server, "/t.T/Echo", rpc_echo_open, NULL), LL_OK);

@@ -208,7 +208,7 @@ static void test_start_on_a_port_in_use_names_it(void)
     rpc_pair_init(&pair, NULL, NULL);
     struct rpc_server_config config = {.listen = pair.target};
     struct rpc_server *second = NULL;
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL_FATAL(rpc_server_create(pair.server_loop, &config, &second, &err), LL_OK);
     CU_ASSERT_EQUAL(rpc_server_start(second, &err), LL_E_UNAVAILABLE);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, pair.target));
@@ -226,7 +226,7 @@ static void test_start_on_an_address_that_cannot_be_had(void)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct rpc_server_config config = {.listen = bad[i]};
         struct rpc_server *server = NULL;
-        struct ll_error err = {""};
+        struct ll_error err = {.text = ""};
         CU_ASSERT_EQUAL_FATAL(rpc_server_create(loop, &config, &server, &err), LL_OK);
         CU_ASSERT_EQUAL(rpc_server_start(server, &err), LL_E_UNAVAILABLE);
         CU_ASSERT_EQUAL(strncmp(err.text, bad[i], strlen(bad[i])), 0);
@@ -245,7 +245,7 @@ static void test_create_with_a_bad_address(void)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct rpc_server_config config = {.listen = bad[i]};
         struct rpc_server *server = NULL;
-        struct ll_error err = {""};
+        struct ll_error err = {.text = ""};
         CU_ASSERT_EQUAL(rpc_server_create(loop, &config, &server, &err), LL_E_INVALID);
         CU_ASSERT_PTR_NULL(server);
         CU_ASSERT_PTR_NOT_NULL(strstr(err.text, bad[i]));

@@ -221,7 +221,7 @@ void rpc_pair_init(struct rpc_pair *pair, void (*add)(struct rpc_server *server,
 {
     memset(pair, 0, sizeof(*pair));
     rpc_peer_init(&pair->peer);
-    struct ll_error err = {""};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL_FATAL(rpc_loop_create(&pair->server_loop), LL_OK);
     CU_ASSERT_EQUAL_FATAL(rpc_loop_create(&pair->client_loop), LL_OK);
     struct rpc_server_config config = {.listen = "127.0.0.1:0"};

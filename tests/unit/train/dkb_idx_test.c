@@ -27,7 +27,7 @@ static const char *write_file(const void *data, size_t bytes, bool gzipped)
 static void check_refused(const void *data, size_t bytes, ll_status expected)
 {
     struct dkb_idx idx = {0};
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(dkb_idx_read(write_file(data, bytes, true), &idx, &err), expected);
     CU_ASSERT_NOT_EQUAL(err.text[0], '\0');
     CU_ASSERT_PTR_NULL(idx.data);
@@ -87,7 +87,7 @@ static void test_other_formats_and_sizes_are_refused(void)
 static void test_missing_file_is_named(void)
 {
     struct dkb_idx idx = {0};
-    struct ll_error err = {{0}};
+    struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(dkb_idx_read("/nonexistent/file", &idx, &err), LL_E_IO);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/nonexistent/file"));
 }
