@@ -30,6 +30,7 @@ int64_t dkb_add(int64_t a, int64_t b)
 bool dkb_take_image(struct dkb_builder *builder)
 {
     if (builder->w == 0) {
+        dkb_refuse_unequal_route(builder);
         dkb_refuse(builder->reader, NULL, LL_E_INVALID,
                    "needs width x height x channels, but what comes before has no shape");
         return false;

@@ -36,6 +36,10 @@ int64_t dkb_add(int64_t a, int64_t b);
 /* Whether a tensor with a shape comes in; sets the layer's w, h and c to it. */
 bool dkb_take_image(struct dkb_builder *builder);
 
+/* Where a route before the layer joins tensors of unequal widths or heights: refuses that route,
+ * for this layer, which needs both. */
+void dkb_refuse_unequal_route(struct dkb_builder *builder);
+
 /* Output shapes; each dimension is checked by itself. */
 void dkb_give_image(struct dkb_builder *builder, int64_t w, int64_t h, int64_t c);
 /* `floats` floats without a shape. */

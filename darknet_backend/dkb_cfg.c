@@ -5,9 +5,12 @@
 #include <string.h>
 
 #include "core/ll_limits.h"
+#include "darknet_backend/dkb_sniff.h"
 
 /* The net section and a section for each layer. */
 enum { MAX_SECTIONS = LL_LIMIT_LAYERS + 1 };
+/* UTF-8's byte order mark. */
+enum { BOM_BYTES = 3 };
 
 struct lexer {
     struct dkb_cfg *cfg;
@@ -64,9 +67,6 @@ static ll_status add_option(struct lexer *lexer, char *text, size_t length)
                        lexer->line);
     }
     char *equals = memchr(text, '=', length);
-    if (equals == text + length - 1) {
-        return LL_OK;
-    }
     struct dkb_cfg_section *section = &cfg->sections[cfg->section_count - 1];
     if (section->option_count == LL_LIMIT_SECTION_OPTIONS) {
         return ll_fail(lexer->err, LL_E_EXHAUSTED,
@@ -99,8 +99,14 @@ static ll_status add_line(struct lexer *lexer, const char *line, size_t length)
     if (length > 0 && memchr(line, '\0', length)) {
         return ll_fail(lexer->err, LL_E_INVALID, "line %d: a NUL byte; a cfg is text", lexer->line);
     }
-    if (length > 0 && line[length - 1] == '\r') {
+    while (length > 0 && line[length - 1] == '\r') {
         length--;
+    }
+    if (length > 0 && memchr(line, '\r', length)) {
+        return ll_fail(lexer->err, LL_E_INVALID,
+                       "line %d: a carriage return (CR) inside the line; lines end in LF, CRLF or, "
+                       "in all of the file, CR",
+                       lexer->line);
     }
     char *text = lexer->next_text;
     size_t kept = 0;
@@ -119,9 +125,10 @@ static ll_status add_line(struct lexer *lexer, const char *line, size_t length)
 
 static ll_status add_all_lines(struct lexer *lexer, const char *text, size_t bytes)
 {
-    size_t at = 0;
+    bool has_lf = bytes > 0 && memchr(text, '\n', bytes);
+    size_t at = bytes >= BOM_BYTES && memcmp(text, "\xef\xbb\xbf", BOM_BYTES) == 0 ? BOM_BYTES : 0;
     while (at < bytes) {
-        const char *end = memchr(text + at, '\n', bytes - at);
+        const char *end = memchr(text + at, has_lf ? '\n' : '\r', bytes - at);
         size_t length = end ? (size_t)(end - text) - at : bytes - at;
         lexer->line++;
         ll_status status = add_line(lexer, text + at, length);
@@ -142,6 +149,10 @@ ll_status dkb_cfg_init(struct dkb_cfg *cfg, const char *text, size_t bytes, stru
     if (bytes > LL_LIMIT_CFG_BYTES) {
         return ll_fail(err, LL_E_EXHAUSTED, "a cfg of %zu bytes, the limit is %u", bytes,
                        LL_LIMIT_CFG_BYTES);
+    }
+    const char *kind = dkb_sniff(text, bytes);
+    if (kind) {
+        return ll_fail(err, LL_E_INVALID, "not a cfg but %s", kind);
     }
     /* A line's text and its NUL take no more than the line and its line end; the last line may
      * have none. */

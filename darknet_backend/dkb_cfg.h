@@ -3,12 +3,14 @@
  *   - Spaces and tabs are deleted everywhere, inside values too.
  *   - A line that then begins with '#' or ';' is a comment; one that begins with '[' opens a
  *     section, whose name is the whole line; anything else is an option.
- *   - "key=value" splits at the first '='. "key=" is dropped. "key" alone is an option without a
- *     value, which reads as the default. The first of two equal keys wins, with or without value.
+ *   - "key=value" splits at the first '='. "key" alone is an option without a value. The first of
+ *     two equal keys wins.
  *
- * Where Darknet would crash or misread, this differs: an option before any section and NUL bytes
- * are refused, and CRLF line ends are taken as LF (Darknet leaves the CR in the section's name and
- * fails), so that a file written on Windows works.
+ * Where Darknet would crash, misread or skip, this differs: an option before any section and NUL
+ * bytes are refused; "key=" is an option with an empty value, for its reader to refuse (Darknet
+ * drops it); and files of other systems work: CRLF line ends are taken as LF (Darknet leaves the CR
+ * in the section's name and fails), CR line ends too where the text has no LF at all, and a byte
+ * order mark of UTF-8 is skipped. A CR elsewhere inside a line is refused.
  *
  * Threads: any; a parsed cfg is immutable. */
 #ifndef DKB_CFG_H
@@ -20,7 +22,7 @@
 
 struct dkb_cfg_option {
     const char *key;
-    /* NULL for a key alone. */
+    /* NULL for a key alone, empty for "key=". */
     const char *value;
     /* From 1. */
     int line;
@@ -46,7 +48,8 @@ struct dkb_cfg {
  * and stops at the first limit that is passed.
  *
  * Errors: LL_E_EXHAUSTED above the limits on bytes, line length, sections and options; LL_E_INVALID
- * for NUL bytes, for an option before any section and for a text without sections;
+ * for NUL bytes, for a CR inside a line, for an option before any section, for a text without
+ * sections and for what is another kind of file (dkb_sniff.h);
  * LL_E_NO_MEMORY. `err` names the line. */
 LL_MUST_USE ll_status dkb_cfg_init(struct dkb_cfg *cfg, const char *text, size_t bytes,
                                    struct ll_error *err);

@@ -33,6 +33,10 @@ static void read_anchors(struct dkb_builder *builder)
         layer->anchors[i] = i < given_count ? given[i] : .5F;
     }
     free(given);
+    if (given_count % 2 != 0) {
+        dkb_refuse(builder->reader, "anchors", LL_E_INVALID,
+                   "has %d numbers, but anchors are pairs of width and height", given_count);
+    }
 }
 
 /* Which of the anchors are this layer's; by default the first `total`. */

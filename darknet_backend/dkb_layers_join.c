@@ -1,5 +1,6 @@
 /* The layer types that join tensors or make none. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/ll_limits.h"
 #include "darknet_backend/dkb_builder.h"
@@ -36,23 +37,63 @@ static bool resolve_sources(struct dkb_builder *builder, int64_t *out_floats)
     return true;
 }
 
+/* The first source whose width or height differs from that of the source before it; 0 where all
+ * have one shape. */
+static int find_unequal(const struct dkb_network *network, const struct dkb_layer *route)
+{
+    const struct dkb_layer *first = &network->layers[route->input_layers[0]];
+    for (int i = 1; i < route->n; i++) {
+        const struct dkb_layer *source = &network->layers[route->input_layers[i]];
+        if (source->out_w != first->out_w || source->out_h != first->out_h) {
+            return i;
+        }
+    }
+    return 0;
+}
+
 /* The route has a shape if all its sources have the same width and height. */
 static void give_routed(struct dkb_builder *builder, int64_t floats)
 {
     const struct dkb_layer *layer = builder->layer;
     const struct dkb_layer *first = &builder->network->layers[layer->input_layers[0]];
-    bool has_shape = first->out_w > 0;
+    if (first->out_w == 0 || find_unequal(builder->network, layer) > 0) {
+        dkb_give_flat(builder, floats);
+        return;
+    }
     int64_t channels = 0;
     for (int i = 0; i < layer->n; i++) {
-        const struct dkb_layer *source = &builder->network->layers[layer->input_layers[i]];
-        has_shape = has_shape && source->out_w == first->out_w && source->out_h == first->out_h;
-        channels += source->out_c;
+        channels += builder->network->layers[layer->input_layers[i]].out_c;
     }
-    if (has_shape) {
-        dkb_give_image(builder, first->out_w, first->out_h, channels);
-    } else {
-        dkb_give_flat(builder, floats);
+    dkb_give_image(builder, first->out_w, first->out_h, channels);
+}
+
+void dkb_refuse_unequal_route(struct dkb_builder *builder)
+{
+    const struct dkb_network *network = builder->network;
+    int index = builder->index - 1;
+    while (index > 0 && network->layers[index].type == DROPOUT) {
+        index--;
     }
+    if (index < 0 || network->layers[index].type != ROUTE) {
+        return;
+    }
+    const struct dkb_layer *route = &network->layers[index];
+    int other = find_unequal(network, route);
+    if (other == 0) {
+        return;
+    }
+    const struct dkb_layer *a = &network->layers[route->input_layers[0]];
+    const struct dkb_layer *b = &network->layers[route->input_layers[other]];
+    struct dkb_reader reader = *builder->reader;
+    /* Sections stand one behind the other, as layers do. */
+    reader.section -= builder->index - index;
+    dkb_refuse(&reader, "layers", LL_E_INVALID,
+               "joins %d x %d of layer %d and %d x %d of layer %d, so that %s in line %d gets no "
+               "width and height",
+               a->out_w, a->out_h, route->input_layers[0], b->out_w, b->out_h,
+               route->input_layers[other], builder->reader->section->name,
+               builder->reader->section->line);
+    builder->reader->status = reader.status;
 }
 
 void dkb_build_route(struct dkb_builder *builder)
@@ -111,6 +152,10 @@ void dkb_build_shortcut(struct dkb_builder *builder)
     int from = 0;
     if (!dkb_read_text(reader, "from", NULL)) {
         dkb_refuse(reader, "from", LL_E_INVALID, "a shortcut must name a layer");
+    } else if (strchr(dkb_read_text(reader, "from", ""), ',')) {
+        dkb_refuse(reader, "from", LL_E_UNSUPPORTED,
+                   "not supported: a sum of more than two layers");
+        return;
     } else {
         from = dkb_read_int(reader, "from", 0, -LL_LIMIT_LAYERS, LL_LIMIT_LAYERS);
     }

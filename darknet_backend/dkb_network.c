@@ -9,6 +9,8 @@
 #include "core/ll_limits.h"
 #include "darknet_backend/dkb_builder.h"
 #include "darknet_backend/dkb_groups.h"
+#include "darknet_backend/dkb_keys.h"
+#include "darknet_backend/dkb_near.h"
 
 struct layer_type {
     /* As the section says it: the canonical name first, then an alias or NULL. */
@@ -46,7 +48,51 @@ static const struct layer_type layer_types[] = {
      dkb_build_deconvolutional},
 };
 
-static const char *const recurrent_sections[] = {"[rnn]", "[gru]", "[lstm]", "[crnn]"};
+/* Types of Darknet and of the dialects that followed it. */
+static const struct {
+    const char *section;
+    const char *reason;
+} foreign_types[] = {
+    {"[rnn]", "recurrent layers are not supported"},
+    {"[gru]", "recurrent layers are not supported"},
+    {"[lstm]", "recurrent layers are not supported"},
+    {"[crnn]", "recurrent layers are not supported"},
+    {"[conv_lstm]", "recurrent layers are not supported"},
+    {"[history]", "recurrent layers are not supported"},
+    {"[iseg]", "instance segmentation is not supported"},
+    {"[Gaussian_yolo]", "boxes with uncertainties are not supported"},
+    {"[scale_channels]", "the product of a tensor with a number for each channel is not supported"},
+    {"[sam]", "the product of two tensors is not supported"},
+    {"[local_avgpool]", "averages over windows are not supported"},
+    {"[local_avg]", "averages over windows are not supported"},
+    {"[reorg3d]", "not supported; [reorg] is"},
+    {"[implicit]", "constant tensors are not supported"},
+    {"[contrastive]", "not supported: a layer of another dialect of Darknet"},
+    {"[empty]", "not supported: a layer of another dialect of Darknet"},
+    {"[silence]", "not supported: a layer of another dialect of Darknet"},
+};
+
+static void refuse_type(struct dkb_reader *reader)
+{
+    const char *section = reader->section->name;
+    struct dkb_near near;
+    dkb_near_init(&near, section);
+    for (size_t i = 0; i < sizeof(foreign_types) / sizeof(foreign_types[0]); i++) {
+        if (strcmp(section, foreign_types[i].section) == 0) {
+            dkb_refuse(reader, NULL, LL_E_UNSUPPORTED, "%s", foreign_types[i].reason);
+            return;
+        }
+    }
+    for (size_t i = 0; i < sizeof(layer_types) / sizeof(layer_types[0]); i++) {
+        dkb_near_try(&near, layer_types[i].section);
+        if (layer_types[i].alias) {
+            dkb_near_try(&near, layer_types[i].alias);
+        }
+    }
+    dkb_refuse(reader, NULL, LL_E_INVALID, "not a layer type%s%s%s",
+               near.best ? "; did you mean " : "", near.best ? near.best : "",
+               near.best ? "?" : "");
+}
 
 static const struct layer_type *find_type(struct dkb_reader *reader)
 {
@@ -58,15 +104,7 @@ static const struct layer_type *find_type(struct dkb_reader *reader)
             return type;
         }
     }
-    for (size_t i = 0; i < sizeof(recurrent_sections) / sizeof(recurrent_sections[0]); i++) {
-        if (strcmp(section, recurrent_sections[i]) == 0) {
-            dkb_refuse(reader, NULL, LL_E_UNSUPPORTED, "recurrent layers are not supported");
-        }
-    }
-    if (strcmp(section, "[iseg]") == 0) {
-        dkb_refuse(reader, NULL, LL_E_UNSUPPORTED, "instance segmentation is not supported");
-    }
-    dkb_refuse(reader, NULL, LL_E_INVALID, "not a layer type");
+    refuse_type(reader);
     return NULL;
 }
 
@@ -83,6 +121,7 @@ static void read_net(struct dkb_reader *reader, struct ll_table *table)
         dkb_refuse(reader, NULL, LL_E_INVALID, "the first section must be [net] or [network]");
         return;
     }
+    dkb_keys_check(reader, "net");
     dkb_read_int(reader, "batch", 1, 1, LL_LIMIT_DIM);
     dkb_read_int(reader, "subdivisions", 1, 1, LL_LIMIT_DIM);
     int64_t h = dkb_read_int(reader, "height", 0, 0, LL_LIMIT_DIM);
@@ -118,6 +157,8 @@ static void refuse_common(struct dkb_reader *reader)
             dkb_refuse(reader, keys[i], LL_E_UNSUPPORTED, "not supported");
         }
     }
+    /* Only some layers have scales to leave out; a number it must be everywhere. */
+    dkb_read_flag(reader, "dontloadscales");
 }
 
 /* Builds the layer that the reader's section describes, and fills its row of the table. */
@@ -133,7 +174,11 @@ static void build_layer(struct dkb_builder *builder)
     row->type = type->name;
     row->line = builder->reader->section->line;
     row->makes = builder->index;
+    dkb_keys_check(builder->reader, type->name);
     refuse_common(builder->reader);
+    if (builder->reader->status != LL_OK) {
+        return;
+    }
     type->build(builder);
     row->out_c = layer->out_c;
     row->out_h = layer->out_h;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/ll_limits.h"
+#include "darknet_backend/dkb_near.h"
 
 enum { SHOWN_CHARS = 40 };
 
@@ -27,8 +28,11 @@ static void make_printable(const char *text, char out_text[SHOWN_CHARS + 4])
     memcpy(out_text + shown, length > shown ? "..." : "", length > shown ? 4 : 1);
 }
 
-void dkb_refuse(struct dkb_reader *reader, const char *key, ll_status status, const char *format,
-                ...)
+/* "line N, [section] key=value: " and the reason. `key` NULL: the section itself is at fault;
+ * `value` NULL: the key has none. */
+LL_PRINTF(6, 0)
+static void note_refusal(struct dkb_reader *reader, int line, const char *key, const char *value,
+                         ll_status status, const char *format, va_list args)
 {
     if (reader->status != LL_OK) {
         return;
@@ -37,23 +41,37 @@ void dkb_refuse(struct dkb_reader *reader, const char *key, ll_status status, co
     if (!reader->err) {
         return;
     }
-    va_list args;
-    va_start(args, format);
     vsnprintf(reader->err->text, sizeof(reader->err->text), format, args);
-    va_end(args);
 
     char name[SHOWN_CHARS + 4];
+    char shown_key[SHOWN_CHARS + 4];
+    char shown_value[SHOWN_CHARS + 4];
     make_printable(reader->section->name, name);
+    make_printable(key ? key : "", shown_key);
+    make_printable(value ? value : "", shown_value);
+    ll_error_prefix(reader->err, "line %d, %s%s%s%s%s", line, name, key ? " " : "", shown_key,
+                    value ? "=" : "", shown_value);
+}
+
+void dkb_refuse(struct dkb_reader *reader, const char *key, ll_status status, const char *format,
+                ...)
+{
     const struct dkb_cfg_option *option = key ? dkb_cfg_find(reader->section, key) : NULL;
-    if (option && option->value) {
-        char value[SHOWN_CHARS + 4];
-        make_printable(option->value, value);
-        ll_error_prefix(reader->err, "line %d, %s %s=%s", option->line, name, key, value);
-    } else if (key) {
-        ll_error_prefix(reader->err, "line %d, %s %s", reader->section->line, name, key);
-    } else {
-        ll_error_prefix(reader->err, "line %d, %s", reader->section->line, name);
-    }
+    bool has_value = option && option->value;
+    va_list args;
+    va_start(args, format);
+    note_refusal(reader, has_value ? option->line : reader->section->line, key,
+                 has_value ? option->value : NULL, status, format, args);
+    va_end(args);
+}
+
+void dkb_refuse_option(struct dkb_reader *reader, const struct dkb_cfg_option *option,
+                       ll_status status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    note_refusal(reader, option->line, option->key, option->value, status, format, args);
+    va_end(args);
 }
 
 const char *dkb_read_text(struct dkb_reader *reader, const char *key, const char *fallback)
@@ -120,6 +138,19 @@ static bool scan_float(const char **text, double *out_value)
     return true;
 }
 
+bool dkb_same_value(const char *a, const char *b)
+{
+    const char *end_a = a;
+    const char *end_b = b;
+    double number_a = 0;
+    double number_b = 0;
+    if (scan_float(&end_a, &number_a) && is_end(*end_a) && scan_float(&end_b, &number_b) &&
+        is_end(*end_b)) {
+        return number_a == number_b;
+    }
+    return strcmp(a, b) == 0;
+}
+
 static void refuse_int_range(struct dkb_reader *reader, const char *key, int min, int max)
 {
     dkb_refuse(reader, key, LL_E_INVALID, "must be from %d to %d", min, max);
@@ -176,18 +207,59 @@ static const struct {
     {"tanh", TANH},         {"stair", STAIR},
 };
 
+/* Of the dialects that followed Darknet of 2018. */
+static const char *const foreign_activations[] = {
+    "mish",
+    "hard_mish",
+    "swish",
+    "hard_swish",
+    "h_swish",
+    "relu6",
+    "gelu",
+    "prelu",
+    "revleaky",
+    "normalize_channels",
+    "normalize_channels_softmax",
+    "normalize_channels_softmax_maxval",
+};
+
+enum {
+    ACTIVATION_COUNT = sizeof(activations) / sizeof(activations[0]),
+    FOREIGN_ACTIVATION_COUNT = sizeof(foreign_activations) / sizeof(foreign_activations[0]),
+};
+
+static void refuse_activation(struct dkb_reader *reader, const char *name)
+{
+    struct dkb_near near;
+    dkb_near_init(&near, name);
+    for (size_t i = 0; i < FOREIGN_ACTIVATION_COUNT; i++) {
+        if (strcmp(name, foreign_activations[i]) == 0) {
+            dkb_refuse(reader, "activation", LL_E_UNSUPPORTED,
+                       "an activation that Darknet does not have, but a dialect of it has");
+            return;
+        }
+        dkb_near_try(&near, foreign_activations[i]);
+    }
+    for (size_t i = 0; i < ACTIVATION_COUNT; i++) {
+        dkb_near_try(&near, activations[i].name);
+    }
+    dkb_refuse(reader, "activation", LL_E_INVALID, "not an activation%s%s%s",
+               near.best ? "; did you mean " : "", near.best ? near.best : "",
+               near.best ? "?" : "");
+}
+
 ACTIVATION dkb_read_activation(struct dkb_reader *reader, ACTIVATION fallback)
 {
     const char *name = dkb_read_text(reader, "activation", NULL);
     if (!name) {
         return fallback;
     }
-    for (size_t i = 0; i < sizeof(activations) / sizeof(activations[0]); i++) {
+    for (size_t i = 0; i < ACTIVATION_COUNT; i++) {
         if (strcmp(name, activations[i].name) == 0) {
             return activations[i].activation;
         }
     }
-    dkb_refuse(reader, "activation", LL_E_UNSUPPORTED, "an activation that Darknet does not have");
+    refuse_activation(reader, name);
     return fallback;
 }
 

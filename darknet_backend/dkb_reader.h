@@ -33,7 +33,8 @@ float dkb_read_float(struct dkb_reader *reader, const char *key, float fallback)
 /* The key's value as it stands, or `fallback`. */
 const char *dkb_read_text(struct dkb_reader *reader, const char *key, const char *fallback);
 /* `activation=`. Darknet makes an unknown name a relu with a warning that nobody sees; here it is
- * refused, since the network that its author meant would give other answers. */
+ * refused, since the network that its author meant would give other answers: LL_E_UNSUPPORTED for
+ * one that another dialect has, else LL_E_INVALID. */
 ACTIVATION dkb_read_activation(struct dkb_reader *reader, ACTIVATION fallback);
 
 /* Numbers separated by commas, at most `max_count`: their count, and memory for free(); 0 and NULL
@@ -45,5 +46,11 @@ int dkb_read_floats(struct dkb_reader *reader, const char *key, int max_count, f
  * the sentence "line N, [section] key=value: reason" unless something was refused before. */
 void dkb_refuse(struct dkb_reader *reader, const char *key, ll_status status, const char *format,
                 ...) LL_PRINTF(4, 5);
+/* The same because of `option`, one of the section's; its value may be absent or empty. */
+void dkb_refuse_option(struct dkb_reader *reader, const struct dkb_cfg_option *option,
+                       ll_status status, const char *format, ...) LL_PRINTF(4, 5);
+
+/* Whether two values say the same: as numbers if both are, else as texts. */
+bool dkb_same_value(const char *a, const char *b);
 
 #endif

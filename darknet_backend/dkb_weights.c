@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "darknet_backend/dkb_network.h"
+#include "darknet_backend/dkb_sniff.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "weights are used where the file has them, so the machine must be little-endian");
@@ -15,55 +16,118 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 enum {
     OLD_HEADER_BYTES = 16,
     HEADER_BYTES = 20,
-    FLOAT_BYTES = sizeof(float),
+    /* A file that begins with so many bytes of text is one. */
+    TEXT_BYTES = 64,
 };
 
 struct header {
+    int32_t major;
+    int32_t minor;
     size_t bytes;
     bool is_transposed;
 };
 
-static ll_status read_header(const struct ll_buf *file, struct header *out_header,
-                             struct ll_error *err)
+static void read_header(const struct ll_buf *file, struct header *out_header)
 {
-    if (ll_buf_bytes(file) < OLD_HEADER_BYTES) {
-        return ll_fail(err, LL_E_INVALID,
-                       "not a .weights file: %zu bytes, but the header alone has %d or %d",
-                       ll_buf_bytes(file), OLD_HEADER_BYTES, HEADER_BYTES);
-    }
     int32_t version[3];
     memcpy(version, ll_buf_data(file), sizeof(version));
     int64_t major = version[0];
     int64_t minor = version[1];
     bool is_new = major * 10 + minor >= 2 && major < 1000 && minor < 1000;
+    out_header->major = version[0];
+    out_header->minor = version[1];
     out_header->bytes = is_new ? HEADER_BYTES : OLD_HEADER_BYTES;
     out_header->is_transposed = major > 1000 || minor > 1000;
-    return LL_OK;
+}
+
+static bool is_text(const char *data, size_t bytes)
+{
+    size_t looked_at = bytes < TEXT_BYTES ? bytes : TEXT_BYTES;
+    for (size_t i = 0; i < looked_at; i++) {
+        bool is_blank = data[i] >= '\t' && data[i] <= '\r';
+        if (!is_blank && (data[i] < ' ' || data[i] > '~')) {
+            return false;
+        }
+    }
+    return looked_at > 0;
+}
+
+/* Of a file that does not fit: LL_OK unless it is no .weights file at all. */
+static ll_status check_kind(const struct ll_buf *file, struct ll_error *err)
+{
+    const char *kind = dkb_sniff(ll_buf_data(file), ll_buf_bytes(file));
+    if (!kind && is_text(ll_buf_data(file), ll_buf_bytes(file))) {
+        kind = "text";
+    }
+    return kind ? ll_fail(err, LL_E_INVALID, "not a .weights file but %s", kind) : LL_OK;
+}
+
+/* Some converters write the longer header with a version that has the shorter one, or the other way
+ * round; Darknet would take a part of the header for the first bias. */
+static ll_status refuse_other_header(const struct header *header, struct ll_error *err)
+{
+    size_t other = header->bytes == HEADER_BYTES ? OLD_HEADER_BYTES : HEADER_BYTES;
+    return ll_fail(
+        err, LL_E_INVALID,
+        "version %d.%d in its header means a header of %zu bytes, but its length fits one "
+        "of %zu (version 0.2 has %d bytes, 0.1 has %d), or %d bytes are %s",
+        header->major, header->minor, header->bytes, other, HEADER_BYTES, OLD_HEADER_BYTES,
+        HEADER_BYTES - OLD_HEADER_BYTES, other > header->bytes ? "too many" : "missing");
+}
+
+static ll_status refuse_short(const struct ll_table *table, const struct header *header,
+                              uint64_t actual, struct ll_error *err)
+{
+    uint64_t expected = header->bytes + (uint64_t)table->blob_bytes;
+    uint64_t at = header->bytes;
+    int layer = 0;
+    for (; layer < table->layer_count - 1; layer++) {
+        at += (uint64_t)table->layers[layer].blob_bytes;
+        if (actual < at) {
+            break;
+        }
+    }
+    return ll_fail(
+        err, LL_E_INVALID,
+        "truncated in layer %d (%s, cfg line %d): %llu bytes, but the cfg's layers and a "
+        "header of %zu make %llu; or it belongs to a smaller cfg",
+        layer, table->layers[layer].type, table->layers[layer].line, (unsigned long long)actual,
+        header->bytes, (unsigned long long)expected);
 }
 
 /* Compares the file's size with what the network needs, so that slicing cannot fail half-way. */
 static ll_status check_size(const struct ll_table *table, const struct ll_buf *file,
-                            const struct header *header, struct ll_error *err)
+                            struct header *out_header, struct ll_error *err)
 {
-    uint64_t expected = header->bytes + (uint64_t)table->blob_bytes;
     uint64_t actual = ll_buf_bytes(file);
-    if (actual > expected) {
-        return ll_fail(err, LL_E_INVALID,
-                       "too long: %llu bytes, but the cfg's layers and a header of %zu make %llu",
-                       (unsigned long long)actual, header->bytes, (unsigned long long)expected);
-    }
-    uint64_t at = header->bytes;
-    for (int i = 0; i < table->layer_count; i++) {
-        at += (uint64_t)table->layers[i].blob_bytes;
-        if (actual < at) {
-            return ll_fail(err, LL_E_INVALID,
-                           "truncated in layer %d (%s, cfg line %d): %llu bytes, but the cfg's "
-                           "layers and a header of %zu make %llu",
-                           i, table->layers[i].type, table->layers[i].line,
-                           (unsigned long long)actual, header->bytes, (unsigned long long)expected);
+    if (actual >= OLD_HEADER_BYTES) {
+        read_header(file, out_header);
+        if (actual == out_header->bytes + (uint64_t)table->blob_bytes) {
+            return LL_OK;
         }
     }
-    return LL_OK;
+    ll_status status = check_kind(file, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    if (actual < OLD_HEADER_BYTES) {
+        return ll_fail(err, LL_E_INVALID,
+                       "not a .weights file: %llu bytes, but the header alone has %d or %d",
+                       (unsigned long long)actual, OLD_HEADER_BYTES, HEADER_BYTES);
+    }
+    size_t other = out_header->bytes == HEADER_BYTES ? OLD_HEADER_BYTES : HEADER_BYTES;
+    if (actual == other + (uint64_t)table->blob_bytes) {
+        return refuse_other_header(out_header, err);
+    }
+    uint64_t expected = out_header->bytes + (uint64_t)table->blob_bytes;
+    if (actual < expected) {
+        return refuse_short(table, out_header, actual, err);
+    }
+    return ll_fail(err, LL_E_INVALID,
+                   "too long: %llu bytes, but the cfg's layers and a header of %zu make %llu; the "
+                   "%llu left over belong to a cfg with more or larger layers",
+                   (unsigned long long)actual, out_header->bytes, (unsigned long long)expected,
+                   (unsigned long long)(actual - expected));
 }
 
 /* to[column][row] = from[row][column] */
@@ -119,10 +183,7 @@ ll_status dkb_weights_slice(const struct ll_network *base, struct ll_buf *file,
     const struct dkb_network *network = dkb_network_of(base);
     const struct ll_table *table = &base->table;
     struct header header = {0};
-    ll_status status = read_header(file, &header, err);
-    if (status == LL_OK) {
-        status = check_size(table, file, &header, err);
-    }
+    ll_status status = check_size(table, file, &header, err);
     if (status != LL_OK) {
         return status;
     }

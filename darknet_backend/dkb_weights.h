@@ -19,7 +19,7 @@
  *
  * Ownership: `out_blobs` has room for layer_count pointers; release with dkb_weights_unref.
  * Errors:    LL_E_INVALID with expected and actual bytes where the file is too short or too long,
- *            LL_E_NO_MEMORY. */
+ *            and with the kind of file where it is another one; LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status dkb_weights_slice(const struct ll_network *network, struct ll_buf *file,
                                         struct ll_buf **out_blobs, struct ll_error *err);
 

@@ -60,12 +60,11 @@ static void test_lex_first_of_equal_keys_wins(void)
 {
     struct dkb_cfg cfg = lex("[net]\nempty=\nempty=1\nalone\nalone=2\ntwice=3\ntwice=4\n=\n=5\n"
                              "nested=a=b\n");
-    /* Dropped, so the second counts. */
-    CU_ASSERT_STRING_EQUAL(value_of(&cfg, "empty"), "1");
-    /* Unset, and hides the second. */
+    CU_ASSERT_STRING_EQUAL(value_of(&cfg, "empty"), "");
+    /* Without a value, and hides the second. */
     CU_ASSERT_PTR_NULL(value_of(&cfg, "alone"));
     CU_ASSERT_STRING_EQUAL(value_of(&cfg, "twice"), "3");
-    CU_ASSERT_STRING_EQUAL(value_of(&cfg, ""), "5");
+    CU_ASSERT_STRING_EQUAL(value_of(&cfg, ""), "");
     CU_ASSERT_STRING_EQUAL(value_of(&cfg, "nested"), "a=b");
     CU_ASSERT_STRING_EQUAL(value_of(&cfg, "none"), "(absent)");
     dkb_cfg_finish(&cfg);
@@ -82,12 +81,30 @@ static void test_lex_comments_only_at_line_start(void)
 
 static void test_lex_takes_crlf_as_lf(void)
 {
-    struct dkb_cfg cfg = lex("[net]\r\n\r\na=1\r\nb=x\ry\r\nc=3\r");
+    struct dkb_cfg cfg = lex("[net]\r\n\r\na=1\r\nb=xy\r\r\nc=3\r");
     CU_ASSERT_STRING_EQUAL(cfg.sections[0].name, "[net]");
     CU_ASSERT_STRING_EQUAL(value_of(&cfg, "a"), "1");
-    CU_ASSERT_STRING_EQUAL(value_of(&cfg, "b"), "x\ry");
+    CU_ASSERT_STRING_EQUAL(value_of(&cfg, "b"), "xy");
     CU_ASSERT_STRING_EQUAL(value_of(&cfg, "c"), "3");
     CU_ASSERT_EQUAL(cfg.sections[0].options[2].line, 5);
+    dkb_cfg_finish(&cfg);
+}
+
+static void test_lex_takes_cr_alone_as_lf(void)
+{
+    struct dkb_cfg cfg = lex("[net]\r# a=9\ra=1\r\rb=2");
+    CU_ASSERT_STRING_EQUAL(cfg.sections[0].name, "[net]");
+    CU_ASSERT_STRING_EQUAL(value_of(&cfg, "a"), "1");
+    CU_ASSERT_STRING_EQUAL(value_of(&cfg, "b"), "2");
+    CU_ASSERT_EQUAL(cfg.sections[0].options[1].line, 5);
+    dkb_cfg_finish(&cfg);
+}
+
+static void test_lex_skips_a_byte_order_mark(void)
+{
+    struct dkb_cfg cfg = lex("\xef\xbb\xbf[net]\r\na=1\n");
+    CU_ASSERT_STRING_EQUAL(cfg.sections[0].name, "[net]");
+    CU_ASSERT_EQUAL(cfg.sections[0].options[0].line, 2);
     dkb_cfg_finish(&cfg);
 }
 
@@ -109,7 +126,14 @@ static void test_lex_refuses_what_is_no_cfg(void)
     check_lex_refused("# only\n\n", 8, LL_E_INVALID, "no sections");
     check_lex_refused("\n\na=1\n[net]\n", 12, LL_E_INVALID, "line 3: an option before any section");
     check_lex_refused("alone", 5, LL_E_INVALID, "line 1: an option before any section");
-    check_lex_refused("\xef\xbb\xbf[net]\n", 9, LL_E_INVALID, "line 1: an option before any");
+    /* A mark in the middle is no blank. */
+    check_lex_refused("\n\xef\xbb\xbf[net]\n", 10, LL_E_INVALID, "line 2: an option before any");
+    check_lex_refused("\xef\xbb\xbf", 3, LL_E_INVALID, "no sections");
+    check_lex_refused("\xff\xfe[\0n\0", 6, LL_E_INVALID, "not a cfg but text in UTF-16");
+    check_lex_refused("<!DOCTYPE html>\n", 16, LL_E_INVALID, "not a cfg but a web page");
+    check_lex_refused("[net]\na=1\rb=2\n", 15, LL_E_INVALID,
+                      "line 2: a carriage return (CR) inside");
+    check_lex_refused("[net]\n#a=1\rb=2\n", 16, LL_E_INVALID, "line 2: a carriage return (CR)");
     check_lex_refused("[net]\nab\0c=1\n", 13, LL_E_INVALID, "line 2: a NUL byte");
     check_lex_refused("[net]\n\0", 7, LL_E_INVALID, "line 2: a NUL byte");
 }
@@ -302,6 +326,8 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_lex_first_of_equal_keys_wins),
     LL_TEST(test_lex_comments_only_at_line_start),
     LL_TEST(test_lex_takes_crlf_as_lf),
+    LL_TEST(test_lex_takes_cr_alone_as_lf),
+    LL_TEST(test_lex_skips_a_byte_order_mark),
     LL_TEST(test_lex_refuses_what_is_no_cfg),
     LL_TEST(test_lex_refuses_too_much),
     LL_TEST(test_lex_takes_up_to_the_limits),

@@ -194,6 +194,10 @@ static void test_slice_refuses_other_sizes(void)
                        "layers and a header of 20 make 292");
     check_refused(293, "too long: 293 bytes, but the cfg's layers and a header of 20 make 292");
     check_refused(324, "too long: 324 bytes");
+    check_refused(324, "make 292; the 32 left over belong to a cfg with more or larger layers");
+    check_refused(284, "layers and a header of 20 make 292; or it belongs to a smaller cfg");
+    check_refused(288, "version 0.2 in its header means a header of 20 bytes, but its length fits "
+                       "one of 16 (version 0.2 has 20 bytes, 0.1 has 16), or 4 bytes are missing");
 }
 
 /* A model on disk. */
@@ -286,6 +290,31 @@ static void check_load(const char *cfg, const char *weights, ll_status expected,
     }
 }
 
+/* Other files that people take for weights. */
+static void check_kinds(const char *folder, const char *cfg)
+{
+    static const struct {
+        const char *bytes;
+        size_t count;
+        const char *reason;
+    } cases[] = {
+        {"<!DOCTYPE html>\n<html>", 22, "other: not a .weights file but a web page"},
+        {"\n\n<html><head><title>Not found</title>", 39, "but a web page"},
+        {"version https://git-lfs.github.com/spec/v1\n", 43, "but a Git LFS pointer"},
+        {"\x1f\x8b\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 18, "but a gzip archive"},
+        {"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0", 18, "but a zip archive"},
+        {"hi\n", 3, "but text"},
+    };
+    char path[4200];
+    snprintf(path, sizeof(path), "%s/other", folder);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        write_text(path, cases[i].bytes, cases[i].count);
+        check_load(cfg, path, LL_E_INVALID, cases[i].reason);
+    }
+    write_text(path, "<!DOCTYPE html>", 15);
+    check_load(path, cfg, LL_E_INVALID, "other: not a cfg but a web page");
+}
+
 static void test_load_refuses_bad_files(void)
 {
     const char *folder = ll_test_folder();
@@ -296,7 +325,9 @@ static void test_load_refuses_bad_files(void)
     check_load(folder, files.weights, LL_E_IO, "not a regular file");
     check_load(files.cfg, folder, LL_E_IO, "not a regular file");
     check_load(files.weights, files.weights, LL_E_INVALID, "model.weights: line 1: a NUL byte");
-    check_load(files.cfg, files.cfg, LL_E_INVALID, "model.cfg: truncated in layer 0");
+    check_load(files.cfg, files.cfg, LL_E_INVALID, "model.cfg: not a .weights file but text");
+
+    check_kinds(folder, files.cfg);
 
     snprintf(path, sizeof(path), "%s/empty", folder);
     write_text(path, "", 0);
