@@ -1,5 +1,6 @@
 /* Any bytes as a cfg. The oracle: parsing refuses with a sentence, or gives a layer table that
- * keeps its promises, with sizes within the limits, legal plans and cuts that fit together. */
+ * keeps its promises, with sizes within the limits, legal plans and cuts that fit together; and
+ * what is taken would be refused with a key more that nobody knows. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,6 +213,21 @@ static void check_network(const struct ll_network *base)
     check_chain(table);
 }
 
+static void check_unknown_key(const uint8_t *data, size_t size)
+{
+    static const char line[] = "\nnobody_knows=1\n";
+    char *more = malloc(size + sizeof(line));
+    REQUIRE(more != NULL);
+    memcpy(more, data, size);
+    memcpy(more + size, line, sizeof(line) - 1);
+    struct ll_network *network = NULL;
+    struct ll_error err = {.text = ""};
+    ll_status status = dkb_network_parse(more, size + sizeof(line) - 1, &network, &err);
+    REQUIRE(status == LL_E_INVALID || status == LL_E_EXHAUSTED);
+    REQUIRE(network == NULL);
+    free(more);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ll_network *network = NULL;
@@ -224,5 +240,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     check_network(network);
     ll_network_unref(network);
+    check_unknown_key(data, size);
     return 0;
 }

@@ -38,8 +38,8 @@ static const char *const cfgs[] = {
     "anchors=1,2\nsoftmax=1\nbackground=1\n[reorg]\nextra=24\n[conn]\noutput=63\n"
     "[detection]\nside=3\nclasses=1\nnum=3\nsqrt=1\nsoftmax=1\n",
 
-    "[net]\ninputs=12\nwidth=3\n[conn]\noutput=4\n\n[ conn ]\n # note\nout put = 3\noutput=7\n"
-    "activation\nactivation=relu\n",
+    "[net]\ninputs=12\nwidth=3\n[conn]\noutput=4\n\n[ conn ]\n # note\nout put = 3\noutput=3\n"
+    "acti\tvation= relu\nlearning_rate=\nsmooth\n",
 };
 
 static struct ll_network *parse(const char *text)
