@@ -3,9 +3,13 @@
 #include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "darknet_backend/dkb_near.h"
+
+/* Enough for a few keys. */
+enum { OTHERS_CHARS = 128 };
 
 #define KEYS(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define FOREIGN(...) ((const struct dkb_keys_foreign[]){__VA_ARGS__, {NULL, NULL, NULL}})
@@ -187,16 +191,48 @@ static bool refuse_empty(struct dkb_reader *reader, const struct dkb_cfg_option 
     return is_empty;
 }
 
-static void check_foreign(struct dkb_reader *reader, const struct dkb_cfg_option *option,
+/* Whether the network is another one with the option. */
+static bool is_changing(const struct dkb_reader *reader, const struct dkb_cfg_option *option,
+                        const struct dkb_keys_foreign *foreign)
+{
+    bool is_stride = strcmp(foreign->neutral, DKB_KEYS_STRIDE) == 0;
+    const char *neutral = is_stride ? dkb_read_text(reader, "stride", "1") : foreign->neutral;
+    return option->value && !dkb_same_value(option->value, neutral);
+}
+
+/* The other foreign keys of the section, so that nobody has to meet them one by one: "" or
+ * "; nor new_coords (line 10)" and so on. */
+static void name_others(const struct dkb_reader *reader, const struct dkb_keys *own,
+                        const struct dkb_cfg_option *refused, char out_text[OTHERS_CHARS])
+{
+    out_text[0] = '\0';
+    size_t length = 0;
+    for (size_t i = 0; i < reader->section->option_count; i++) {
+        const struct dkb_cfg_option *option = &reader->section->options[i];
+        const struct dkb_keys_foreign *foreign = find_foreign(own, option->key);
+        if (option == refused || !foreign || !is_changing(reader, option, foreign)) {
+            continue;
+        }
+        int added = snprintf(out_text + length, OTHERS_CHARS - length, "; nor %s (line %d)",
+                             option->key, option->line);
+        if (length + (size_t)added >= OTHERS_CHARS) {
+            out_text[length] = '\0';
+            return;
+        }
+        length += (size_t)added;
+    }
+}
+
+static void check_foreign(struct dkb_reader *reader, const struct dkb_keys *own,
+                          const struct dkb_cfg_option *option,
                           const struct dkb_keys_foreign *foreign)
 {
-    if (refuse_empty(reader, option)) {
-        return;
-    }
-    bool is_stride = strcmp(foreign->neutral, DKB_KEYS_STRIDE) == 0;
-    const char *stride = dkb_read_text(reader, "stride", "1");
-    if (!dkb_same_value(option->value, is_stride ? stride : foreign->neutral)) {
-        dkb_refuse_option(reader, option, LL_E_UNSUPPORTED, "not supported: %s", foreign->meaning);
+    if (!refuse_empty(reader, option) && is_changing(reader, option, foreign)) {
+        char others[OTHERS_CHARS];
+        name_others(reader, own, option, others);
+        dkb_refuse_option(reader, option, LL_E_UNSUPPORTED,
+                          "not supported: %s, of another dialect of Darknet%s", foreign->meaning,
+                          others);
     }
 }
 
@@ -222,7 +258,7 @@ void dkb_keys_check(struct dkb_reader *reader, const char *section)
         const struct dkb_cfg_option *option = &reader->section->options[i];
         const struct dkb_keys_foreign *foreign = find_foreign(own, option->key);
         if (foreign) {
-            check_foreign(reader, option, foreign);
+            check_foreign(reader, own, option, foreign);
         } else if (has(own->read, option->key) || (common && has(common->read, option->key))) {
             check_read(reader, option);
         } else if (!has(own->without_effect, option->key) &&

@@ -31,6 +31,9 @@ static void read_anchors(struct dkb_builder *builder)
     int given_count = dkb_read_floats(builder->reader, "anchors", count, &given);
     for (int i = 0; i < count; i++) {
         layer->anchors[i] = i < given_count ? given[i] : .5F;
+        if (layer->anchors[i] < 0) {
+            dkb_refuse(builder->reader, "anchors", LL_E_INVALID, "item %d is below 0", i + 1);
+        }
     }
     free(given);
     if (given_count % 2 != 0) {

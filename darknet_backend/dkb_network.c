@@ -3,6 +3,7 @@
  * layer table derives. Nothing here calls a function of Darknet. */
 #include "darknet_backend/dkb_network.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,11 +73,16 @@ static const struct {
     {"[silence]", "not supported: a layer of another dialect of Darknet"},
 };
 
+enum { MAX_TYPE_CHARS = 40 };
+
 static void refuse_type(struct dkb_reader *reader)
 {
     const char *section = reader->section->name;
+    /* What follows the bracket belongs to the name, even a comment; it is not what is near. */
+    char bracketed[MAX_TYPE_CHARS + 1];
+    snprintf(bracketed, sizeof(bracketed), "%.*s", (int)strcspn(section, "]") + 1, section);
     struct dkb_near near;
-    dkb_near_init(&near, section);
+    dkb_near_init(&near, bracketed);
     for (size_t i = 0; i < sizeof(foreign_types) / sizeof(foreign_types[0]); i++) {
         if (strcmp(section, foreign_types[i].section) == 0) {
             dkb_refuse(reader, NULL, LL_E_UNSUPPORTED, "%s", foreign_types[i].reason);

@@ -74,7 +74,7 @@ void dkb_refuse_option(struct dkb_reader *reader, const struct dkb_cfg_option *o
     va_end(args);
 }
 
-const char *dkb_read_text(struct dkb_reader *reader, const char *key, const char *fallback)
+const char *dkb_read_text(const struct dkb_reader *reader, const char *key, const char *fallback)
 {
     const struct dkb_cfg_option *option = dkb_cfg_find(reader->section, key);
     return option && option->value ? option->value : fallback;
@@ -235,7 +235,7 @@ static void refuse_activation(struct dkb_reader *reader, const char *name)
     for (size_t i = 0; i < FOREIGN_ACTIVATION_COUNT; i++) {
         if (strcmp(name, foreign_activations[i]) == 0) {
             dkb_refuse(reader, "activation", LL_E_UNSUPPORTED,
-                       "an activation that Darknet does not have, but a dialect of it has");
+                       "not supported: an activation of another dialect of Darknet");
             return;
         }
         dkb_near_try(&near, foreign_activations[i]);
@@ -263,11 +263,17 @@ ACTIVATION dkb_read_activation(struct dkb_reader *reader, ACTIVATION fallback)
     return fallback;
 }
 
+/* Whether a list may end here. A ';' is no comment in one: it may stand for a comma. */
+static bool is_list_end(char character)
+{
+    return character == '\0' || character == '#';
+}
+
 /* How many items a comma-separated value has; 0 after a refusal. */
 static int count_items(struct dkb_reader *reader, const char *key, const char *text, int max_count)
 {
     int count = 1;
-    for (const char *next = text; *next; next++) {
+    for (const char *next = text; !is_list_end(*next); next++) {
         count += *next == ',';
     }
     if (count > max_count) {
@@ -281,7 +287,7 @@ static int count_items(struct dkb_reader *reader, const char *key, const char *t
 static bool skip_separator(const char **text, int index, int count)
 {
     if (index == count - 1) {
-        return is_end(**text);
+        return is_list_end(**text);
     }
     return *(*text)++ == ',';
 }

@@ -31,13 +31,13 @@ bool dkb_read_flag(struct dkb_reader *reader, const char *key);
 /* A finite number that a float can hold; `fallback` after a refusal. */
 float dkb_read_float(struct dkb_reader *reader, const char *key, float fallback);
 /* The key's value as it stands, or `fallback`. */
-const char *dkb_read_text(struct dkb_reader *reader, const char *key, const char *fallback);
+const char *dkb_read_text(const struct dkb_reader *reader, const char *key, const char *fallback);
 /* `activation=`. Darknet makes an unknown name a relu with a warning that nobody sees; here it is
  * refused, since the network that its author meant would give other answers: LL_E_UNSUPPORTED for
  * one that another dialect has, else LL_E_INVALID. */
 ACTIVATION dkb_read_activation(struct dkb_reader *reader, ACTIVATION fallback);
 
-/* Numbers separated by commas, at most `max_count`: their count, and memory for free(); 0 and NULL
+/* Numbers separated by commas, at most `max_count`, up to the value's end or a '#': their count, and memory for free(); 0 and NULL
  * where the key is absent or was refused. */
 int dkb_read_ints(struct dkb_reader *reader, const char *key, int max_count, int **out_values);
 int dkb_read_floats(struct dkb_reader *reader, const char *key, int max_count, float **out_values);

@@ -302,6 +302,9 @@ static void test_read_lists(void)
     check_ints("1,", 0, 0, 0);
     check_ints(",1", 0, 0, 0);
     check_ints("1;2,3", 0, 0, 0);
+    check_ints("-1;-2", 0, 0, 0);
+    check_ints("1,2 ###P6, and so on", 2, 1, 2);
+    check_ints("#1", 0, 0, 0);
     check_ints("1.5,2", 0, 0, 0);
     check_ints("2147483648", 0, 0, 0);
 }

@@ -296,11 +296,32 @@ static void test_equal_values_of_foreign_keys_are_numbers(void)
     }
 }
 
+static void test_other_foreign_keys_are_named_too(void)
+{
+    struct ll_error err = {.text = ""};
+    ll_status status = parse(
+        BEFORE "[yolo]\nclasses=2\nnum=2\nscale_x_y=2.0\nbeta_nms=0.6\nnew_coords=1\nnms_kind=x\n",
+        &err);
+    expect(
+        status, LL_E_UNSUPPORTED, &err,
+        "line 10, [yolo] scale_x_y=2.0: not supported: boxes whose centres reach beyond their "
+        "cells, of another dialect of Darknet; nor new_coords (line 12); nor nms_kind (line 13)");
+    /* As many as fit. */
+    char cfg[4096] = BEFORE "[conv]\n";
+    char *next = cfg + strlen(cfg);
+    for (int i = 0; i < 100; i++) {
+        next = stpcpy(next, "dilation=2\n");
+    }
+    expect(parse(cfg, &err), LL_E_UNSUPPORTED, &err, "; nor dilation (line 12)");
+    CU_ASSERT_EQUAL(err.text[strlen(err.text) - 1], ')');
+}
+
 const char *const ll_test_suite = "dkb_keys";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_every_key_of_every_layer),
     LL_TEST(test_every_key_of_net),
     LL_TEST(test_unknown_keys_are_refused),
     LL_TEST(test_equal_values_of_foreign_keys_are_numbers),
+    LL_TEST(test_other_foreign_keys_are_named_too),
     {NULL, NULL},
 };
