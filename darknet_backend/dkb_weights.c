@@ -18,6 +18,8 @@ enum {
     HEADER_BYTES = 20,
     /* A file that begins with so many bytes of text is one. */
     TEXT_BYTES = 64,
+    /* Darknet's own are 0.1 and 0.2; from 1000 on they say that weights are transposed. */
+    MAX_VERSION = 99999,
 };
 
 struct header {
@@ -52,14 +54,31 @@ static bool is_text(const char *data, size_t bytes)
     return looked_at > 0;
 }
 
-/* Of a file that does not fit: LL_OK unless it is no .weights file at all. */
-static ll_status check_kind(const struct ll_buf *file, struct ll_error *err)
+/* Of a file that does not fit: LL_OK unless it is no .weights file at all. `header` is that of a
+ * file that is long enough to have one, else NULL. */
+static ll_status check_kind(const struct ll_buf *file, const struct header *header,
+                            struct ll_error *err)
 {
     const char *kind = dkb_sniff(ll_buf_data(file), ll_buf_bytes(file));
     if (!kind && is_text(ll_buf_data(file), ll_buf_bytes(file))) {
         kind = "text";
     }
-    return kind ? ll_fail(err, LL_E_INVALID, "not a .weights file but %s", kind) : LL_OK;
+    if (kind) {
+        return ll_fail(err, LL_E_INVALID, "not a .weights file but %s", kind);
+    }
+    if (!header) {
+        return ll_fail(err, LL_E_INVALID,
+                       "not a .weights file: %zu bytes, but the header alone has %d or %d",
+                       ll_buf_bytes(file), OLD_HEADER_BYTES, HEADER_BYTES);
+    }
+    if (header->major < 0 || header->major > MAX_VERSION || header->minor < 0 ||
+        header->minor > MAX_VERSION) {
+        return ll_fail(err, LL_E_INVALID,
+                       "not a .weights file: it would begin with its version, but that would be "
+                       "%d.%d",
+                       header->major, header->minor);
+    }
+    return LL_OK;
 }
 
 /* Some converters write the longer header with a version that has the shorter one, or the other way
@@ -95,39 +114,44 @@ static ll_status refuse_short(const struct ll_table *table, const struct header 
         header->bytes, (unsigned long long)expected);
 }
 
+static ll_status refuse_long(const struct ll_table *table, const struct header *header,
+                             uint64_t actual, struct ll_error *err)
+{
+    uint64_t expected = header->bytes + (uint64_t)table->blob_bytes;
+    uint64_t left = actual - expected;
+    return ll_fail(err, LL_E_INVALID,
+                   "too long: %llu bytes, but the cfg's layers and a header of %zu make %llu; the "
+                   "%llu left over %s",
+                   (unsigned long long)actual, header->bytes, (unsigned long long)expected,
+                   (unsigned long long)left,
+                   left % sizeof(float) == 0 ? "belong to a cfg with more or larger layers"
+                                             : "are no whole number of weights: it is damaged");
+}
+
 /* Compares the file's size with what the network needs, so that slicing cannot fail half-way. */
 static ll_status check_size(const struct ll_table *table, const struct ll_buf *file,
                             struct header *out_header, struct ll_error *err)
 {
     uint64_t actual = ll_buf_bytes(file);
-    if (actual >= OLD_HEADER_BYTES) {
+    bool has_header = actual >= OLD_HEADER_BYTES;
+    if (has_header) {
         read_header(file, out_header);
         if (actual == out_header->bytes + (uint64_t)table->blob_bytes) {
             return LL_OK;
         }
     }
-    ll_status status = check_kind(file, err);
+    ll_status status = check_kind(file, has_header ? out_header : NULL, err);
     if (status != LL_OK) {
         return status;
-    }
-    if (actual < OLD_HEADER_BYTES) {
-        return ll_fail(err, LL_E_INVALID,
-                       "not a .weights file: %llu bytes, but the header alone has %d or %d",
-                       (unsigned long long)actual, OLD_HEADER_BYTES, HEADER_BYTES);
     }
     size_t other = out_header->bytes == HEADER_BYTES ? OLD_HEADER_BYTES : HEADER_BYTES;
     if (actual == other + (uint64_t)table->blob_bytes) {
         return refuse_other_header(out_header, err);
     }
-    uint64_t expected = out_header->bytes + (uint64_t)table->blob_bytes;
-    if (actual < expected) {
+    if (actual < out_header->bytes + (uint64_t)table->blob_bytes) {
         return refuse_short(table, out_header, actual, err);
     }
-    return ll_fail(err, LL_E_INVALID,
-                   "too long: %llu bytes, but the cfg's layers and a header of %zu make %llu; the "
-                   "%llu left over belong to a cfg with more or larger layers",
-                   (unsigned long long)actual, out_header->bytes, (unsigned long long)expected,
-                   (unsigned long long)(actual - expected));
+    return refuse_long(table, out_header, actual, err);
 }
 
 /* to[column][row] = from[row][column] */

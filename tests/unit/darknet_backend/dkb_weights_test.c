@@ -194,6 +194,7 @@ static void test_slice_refuses_other_sizes(void)
                        "layers and a header of 20 make 292");
     check_refused(293, "too long: 293 bytes, but the cfg's layers and a header of 20 make 292");
     check_refused(324, "too long: 324 bytes");
+    check_refused(294, "the 2 left over are no whole number of weights: it is damaged");
     check_refused(324, "make 292; the 32 left over belong to a cfg with more or larger layers");
     check_refused(284, "layers and a header of 20 make 292; or it belongs to a smaller cfg");
     check_refused(288, "version 0.2 in its header means a header of 20 bytes, but its length fits "
@@ -247,6 +248,30 @@ static void test_load_names_blobs_and_model(void)
     struct ll_digest id;
     CU_ASSERT_EQUAL(ll_manifest_model_id(&model.manifest, &id), LL_OK);
     CU_ASSERT(ll_digest_equal(&id, &model.model_id));
+    dkb_model_file_finish(&model);
+}
+
+/* The file's bytes name the model, whatever of them is skipped in reading. */
+static void test_load_keeps_the_cfgs_bytes(void)
+{
+    const char *folder = ll_test_folder();
+    struct files files = write_model(0, folder);
+    char marked[4200];
+    char text[sizeof(cfg_text) + 3];
+    snprintf(marked, sizeof(marked), "%s/marked.cfg", folder);
+    snprintf(text, sizeof(text), "\xef\xbb\xbf%s", cfg_text);
+    write_text(marked, text, strlen(text));
+    struct dkb_model_file plain;
+    struct dkb_model_file model;
+    struct ll_error err = {.text = ""};
+    CU_ASSERT_EQUAL_FATAL(dkb_model_file_load(files.cfg, files.weights, &plain, &err), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(dkb_model_file_load(marked, files.weights, &model, &err), LL_OK);
+    CU_ASSERT_EQUAL(model.manifest.cfg_bytes, strlen(text));
+    CU_ASSERT_EQUAL(memcmp(model.manifest.cfg, text, strlen(text)), 0);
+    CU_ASSERT_FALSE(ll_digest_equal(&plain.model_id, &model.model_id));
+    CU_ASSERT(ll_digest_equal(&plain.manifest.blobs[0].digest, &model.manifest.blobs[0].digest));
+    CU_ASSERT_EQUAL(plain.network->table.flops, model.network->table.flops);
+    dkb_model_file_finish(&plain);
     dkb_model_file_finish(&model);
 }
 
@@ -304,6 +329,9 @@ static void check_kinds(const char *folder, const char *cfg)
         {"\x1f\x8b\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 18, "but a gzip archive"},
         {"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0", 18, "but a zip archive"},
         {"hi\n", 3, "but text"},
+        {"\0\0\0\2\0\0\0\3\0\0\0\0\0\0\0\0\0\0\0\0", 20,
+         "it would begin with its version, but that would be 33554432.50331648"},
+        {"\xff\xff\xff\xff\2\0\0\0\0\0\0\0\0\0\0\0", 16, "that would be -1.2"},
     };
     char path[4200];
     snprintf(path, sizeof(path), "%s/other", folder);
@@ -334,6 +362,14 @@ static void test_load_refuses_bad_files(void)
     check_load(path, files.weights, LL_E_INVALID, "empty: no sections");
     check_load(files.cfg, path, LL_E_INVALID, "empty: not a .weights file: 0 bytes");
 
+    /* A converter that writes no version, but the header of a later one. */
+    snprintf(path, sizeof(path), "%s/zeros", folder);
+    write_text(path, "", 0);
+    CU_ASSERT_EQUAL_FATAL(truncate(path, 292), 0);
+    check_load(files.cfg, path, LL_E_INVALID,
+               "zeros: version 0.0 in its header means a header of 16 bytes, but its length fits "
+               "one of 20 (version 0.2 has 20 bytes, 0.1 has 16), or 4 bytes are too many");
+
     snprintf(path, sizeof(path), "%s/huge", folder);
     write_text(path, "", 0);
     CU_ASSERT_EQUAL_FATAL(truncate(path, (off_t)64 << 20), 0);
@@ -352,6 +388,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_dontloadscales_leaves_them_out),
     LL_TEST(test_slice_refuses_other_sizes),
     LL_TEST(test_load_names_blobs_and_model),
+    LL_TEST(test_load_keeps_the_cfgs_bytes),
     LL_TEST(test_write_gives_same_model),
     LL_TEST(test_write_to_missing_folder_names_it),
     LL_TEST(test_load_refuses_bad_files),
