@@ -11,9 +11,9 @@ static int least(int a, int b)
 }
 
 /* Without the application's locale. */
-static char lower(char character)
+static int lower(char character)
 {
-    return character >= 'A' && character <= 'Z' ? (char)(character - 'A' + 'a') : character;
+    return character >= 'A' && character <= 'Z' ? character - 'A' + 'a' : character;
 }
 
 /* The optimal string alignment distance, row by row: rows[i][j] is that of the first i characters
@@ -27,8 +27,8 @@ static int count_edits(const char *a, size_t a_length, const char *b, size_t b_l
                 rows[i][j] = (int)(i + j);
                 continue;
             }
-            char in_a = lower(a[i - 1]);
-            char in_b = lower(b[j - 1]);
+            int in_a = lower(a[i - 1]);
+            int in_b = lower(b[j - 1]);
             int edits = rows[i - 1][j - 1] + (in_a != in_b);
             edits = least(edits, rows[i - 1][j] + 1);
             edits = least(edits, rows[i][j - 1] + 1);

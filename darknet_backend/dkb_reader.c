@@ -28,21 +28,20 @@ static void make_printable(const char *text, char out_text[SHOWN_CHARS + 4])
     memcpy(out_text + shown, length > shown ? "..." : "", length > shown ? 4 : 1);
 }
 
-/* "line N, [section] key=value: " and the reason. `key` NULL: the section itself is at fault;
- * `value` NULL: the key has none. */
-LL_PRINTF(6, 0)
-static void note_refusal(struct dkb_reader *reader, int line, const char *key, const char *value,
-                         ll_status status, const char *format, va_list args)
+/* Notes `status`; whether a sentence is wanted. */
+static bool begin_refusal(struct dkb_reader *reader, ll_status status)
 {
     if (reader->status != LL_OK) {
-        return;
+        return false;
     }
     reader->status = status;
-    if (!reader->err) {
-        return;
-    }
-    vsnprintf(reader->err->text, sizeof(reader->err->text), format, args);
+    return reader->err != NULL;
+}
 
+/* Puts "line N, [section] key=value: " before the reason. `key` NULL: the section itself is at
+ * fault; `value` NULL: the key has none. */
+static void locate_refusal(struct dkb_reader *reader, int line, const char *key, const char *value)
+{
     char name[SHOWN_CHARS + 4];
     char shown_key[SHOWN_CHARS + 4];
     char shown_value[SHOWN_CHARS + 4];
@@ -56,22 +55,30 @@ static void note_refusal(struct dkb_reader *reader, int line, const char *key, c
 void dkb_refuse(struct dkb_reader *reader, const char *key, ll_status status, const char *format,
                 ...)
 {
-    const struct dkb_cfg_option *option = key ? dkb_cfg_find(reader->section, key) : NULL;
-    bool has_value = option && option->value;
+    if (!begin_refusal(reader, status)) {
+        return;
+    }
     va_list args;
     va_start(args, format);
-    note_refusal(reader, has_value ? option->line : reader->section->line, key,
-                 has_value ? option->value : NULL, status, format, args);
+    vsnprintf(reader->err->text, sizeof(reader->err->text), format, args);
     va_end(args);
+    const struct dkb_cfg_option *option = key ? dkb_cfg_find(reader->section, key) : NULL;
+    bool has_value = option && option->value;
+    locate_refusal(reader, has_value ? option->line : reader->section->line, key,
+                   has_value ? option->value : NULL);
 }
 
 void dkb_refuse_option(struct dkb_reader *reader, const struct dkb_cfg_option *option,
                        ll_status status, const char *format, ...)
 {
+    if (!begin_refusal(reader, status)) {
+        return;
+    }
     va_list args;
     va_start(args, format);
-    note_refusal(reader, option->line, option->key, option->value, status, format, args);
+    vsnprintf(reader->err->text, sizeof(reader->err->text), format, args);
     va_end(args);
+    locate_refusal(reader, option->line, option->key, option->value);
 }
 
 const char *dkb_read_text(const struct dkb_reader *reader, const char *key, const char *fallback)

@@ -37,8 +37,8 @@ const char *dkb_read_text(const struct dkb_reader *reader, const char *key, cons
  * one that another dialect has, else LL_E_INVALID. */
 ACTIVATION dkb_read_activation(struct dkb_reader *reader, ACTIVATION fallback);
 
-/* Numbers separated by commas, at most `max_count`, up to the value's end or a '#': their count, and memory for free(); 0 and NULL
- * where the key is absent or was refused. */
+/* Numbers separated by commas, at most `max_count`, up to the value's end or a '#': their count,
+ * and memory for free(); 0 and NULL where the key is absent or was refused. */
 int dkb_read_ints(struct dkb_reader *reader, const char *key, int max_count, int **out_values);
 int dkb_read_floats(struct dkb_reader *reader, const char *key, int max_count, float **out_values);
 
