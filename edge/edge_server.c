@@ -90,6 +90,7 @@ static ll_status create_inspect(struct edge_server *server, const struct edge_se
         {"server_query_bytes", config->server_query_bytes},
         {"message_bytes", LL_LIMIT_MESSAGE_BYTES},
         {"chunk_bytes", LL_LIMIT_CHUNK_BYTES},
+        {"queued_chunks", EDGE_UPLOAD_QUEUED_CHUNKS},
         {"cfg_bytes", LL_LIMIT_CFG_BYTES},
         {"layers", LL_LIMIT_LAYERS},
         {"blob_bytes", LL_LIMIT_BLOB_BYTES},

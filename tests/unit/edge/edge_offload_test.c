@@ -544,6 +544,92 @@ static void test_random_bytes_are_no_message(void)
     tear_down(&fixture, &model);
 }
 
+/* The next answer is a refusal by this limit. */
+static void check_limit(struct edge_call *call, uint64_t id, const char *limit, int64_t value,
+                        bool is_busy)
+{
+    struct edge_answer answer;
+    CU_ASSERT_FATAL(edge_call_answer(call, &answer));
+    CU_ASSERT_EQUAL(answer.id, id);
+    CU_ASSERT_EQUAL(answer.status, LL_E_EXHAUSTED);
+    CU_ASSERT_STRING_EQUAL(answer.refusal.limit, limit);
+    CU_ASSERT_EQUAL(answer.refusal.limit_value, value);
+    CU_ASSERT_EQUAL(answer.refusal.retry_ms, is_busy ? LL_RETRY_MS : 0);
+    edge_answer_finish(&answer);
+}
+
+static void test_limits_are_for_programs_too(void)
+{
+    struct edge_fixture fixture = {0};
+    struct fake_model model;
+    edge_fixture_init(&fixture);
+    fixture.config.queries = 2;
+    fixture.config.query_bytes = 30000;
+    fixture.config.server_query_bytes = 35000;
+    set_up(&fixture, &model, LAYERS);
+    struct edge_call *call = edge_call_open(fixture.client, "Offload");
+    struct edge_call *other = edge_call_open(fixture.client, "Offload");
+    /* 18,400 bytes each. */
+    const struct edge_ask asks[3] = {{.id = 1, .end = 1}, {.id = 2, .end = 1}, {.id = 3, .end = 1}};
+    edge_call_send_query(call, &model, &asks[0]);
+    edge_call_send_query(call, &model, &asks[1]);
+    check_limit(call, 2, "query_bytes", 30000, true);
+    edge_call_send_query(other, &model, &asks[1]);
+    check_limit(other, 2, "server_query_bytes", 35000, true);
+    const struct edge_ask small[2] = {{.id = 5, .first = 3, .end = 4},
+                                      {.id = 6, .first = 3, .end = 4}};
+    edge_call_send_query(call, &model, &small[0]);
+    edge_call_send_query(call, &model, &small[1]);
+    check_limit(call, 6, "queries", 2, true);
+    edge_call_close(other);
+    edge_call_close(call);
+    tear_down(&fixture, &model);
+}
+
+static void test_a_query_above_all_bytes_is_refused_for_good(void)
+{
+    struct edge_fixture fixture = {0};
+    struct fake_model model;
+    edge_fixture_init(&fixture);
+    fixture.config.query_bytes = 18000;
+    set_up(&fixture, &model, LAYERS);
+    struct edge_call *call = edge_call_open(fixture.client, "Offload");
+    const struct edge_ask ask = {.id = 1, .end = 1};
+    edge_call_send_query(call, &model, &ask);
+    check_limit(call, 1, "query_bytes", 18000, false);
+    edge_call_close(call);
+    tear_down(&fixture, &model);
+}
+
+static void test_chunks_of_refused_queries_are_dropped_however_many(void)
+{
+    enum { QUERIES = 400 };
+    struct edge_fixture fixture = {0};
+    struct fake_model model;
+    edge_fixture_init(&fixture);
+    fixture.config.queries = QUERIES;
+    /* Room for one query's tensors. */
+    fixture.config.query_bytes = 20000;
+    set_up(&fixture, &model, LAYERS);
+    struct edge_call *call = edge_call_open(fixture.client, "Offload");
+    const struct edge_ask first = {.id = 1000, .end = 1};
+    edge_call_send_query(call, &model, &first);
+    for (uint64_t id = 0; id < QUERIES; id++) {
+        const struct edge_ask ask = {.id = id, .end = 1};
+        edge_call_send_query(call, &model, &ask);
+    }
+    for (uint64_t id = 0; id < QUERIES; id++) {
+        check_limit(call, id, "query_bytes", 20000, true);
+    }
+    /* The device did not know yet: the oldest one's chunks still come. */
+    const struct edge_ask oldest = {.id = 0, .end = 1};
+    edge_call_send_tensors(call, &model, &oldest, 1, 1000);
+    edge_call_send_tensors(call, &model, &first, 1, 1000);
+    check_right(call, &model, first.id, 1, 0, 1);
+    edge_call_close(call);
+    tear_down(&fixture, &model);
+}
+
 static void test_limits_are_named(void)
 {
     struct edge_fixture fixture = {0};
@@ -563,7 +649,8 @@ static void test_limits_are_named(void)
     edge_call_send_tensors(call, &model, &asks[1], 1, 1000);
     check_right(call, &model, 2, 1, 3, 4);
     edge_call_send_query(call, &model, &asks[2]);
-    check_error(call, 3, LL_E_EXHAUSTED, "18400 bytes of tensors; 7980 of limit query_bytes");
+    check_error(call, 3, LL_E_EXHAUSTED,
+                "18400 bytes of tensors; 7980 of limit query_bytes (20000)");
     edge_call_send_tensors(call, &model, &asks[0], 1, 1000);
     check_right(call, &model, 1, 1, 0, LAYERS);
     /* What they took is free again. */
@@ -728,6 +815,9 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_broken_rules_end_the_stream),
     LL_TEST(test_random_bytes_are_no_message),
     LL_TEST(test_limits_are_named),
+    LL_TEST(test_limits_are_for_programs_too),
+    LL_TEST(test_a_query_above_all_bytes_is_refused_for_good),
+    LL_TEST(test_chunks_of_refused_queries_are_dropped_however_many),
     LL_TEST(test_cancel_at_every_stage),
     LL_TEST(test_deadline_answers_while_waiting_and_running),
     LL_TEST(test_device_that_vanishes_in_mid_query_leaves_nothing),
