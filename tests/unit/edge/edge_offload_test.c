@@ -692,6 +692,80 @@ static void test_cancel_at_every_stage(void)
     tear_down(&fixture, &model);
 }
 
+/* What the rest of a stream has of query `id`. */
+struct rest {
+    int answers;
+    ll_status status;
+    size_t bytes;
+    /* Chunks behind another query's answer. */
+    int late_chunks;
+};
+
+static void take_rest(struct edge_call *call, uint64_t id, struct rest *rest)
+{
+    bool has_other = false;
+    for (;;) {
+        Layerlift__V1__OffloadResponse *response = (Layerlift__V1__OffloadResponse *)edge_call_next(
+            call, &layerlift__v1__offload_response__descriptor);
+        if (!response) {
+            return;
+        }
+        if (response->kind_case == LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_ANSWER) {
+            bool is_ours = response->answer->id == id;
+            has_other = has_other || !is_ours;
+            rest->answers += is_ours ? 1 : 0;
+            rest->status =
+                is_ours ? ll_status_from_grpc((int)response->answer->status) : rest->status;
+        } else if (response->chunk->id == id) {
+            rest->bytes += response->chunk->data.len;
+            rest->late_chunks += has_other ? 1 : 0;
+        }
+        layerlift__v1__offload_response__free_unpacked(response, NULL);
+    }
+}
+
+static void test_a_cancelled_answer_is_one_answer_and_stops(void)
+{
+    struct edge_fixture fixture = {0};
+    struct fake_model model;
+    set_up(&fixture, &model, LAYERS);
+    struct edge_call *call = edge_call_open(fixture.client, "Offload");
+    const struct edge_ask large = {.id = 1, .first = 4, .end = 5, .sends_receipts = true};
+    const struct edge_ask next = {.id = 2, .first = 3, .end = 4};
+    struct rest rest = {0};
+    edge_call_ask(call, &model, &large, 1);
+    /* Its head has left, and without receipts not all of its chunks have. */
+    Layerlift__V1__OffloadResponse *head = (Layerlift__V1__OffloadResponse *)edge_call_next(
+        call, &layerlift__v1__offload_response__descriptor);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(head);
+    CU_ASSERT_EQUAL(head->kind_case, LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_ANSWER);
+    layerlift__v1__offload_response__free_unpacked(head, NULL);
+    edge_call_send_cancel(call, 1);
+    edge_call_send_cancel(call, 1);
+    edge_call_ask(call, &model, &next, 1);
+    edge_call_half_close(call);
+    take_rest(call, 1, &rest);
+    CU_ASSERT_EQUAL(rest.answers, 0);
+    CU_ASSERT_EQUAL(rest.late_chunks, 0);
+    CU_ASSERT_TRUE(rest.bytes <= ANSWER_BYTES);
+    CU_ASSERT_EQUAL(edge_call_end(call, NULL), LL_OK);
+    edge_call_close(call);
+    /* A query that is cancelled at once gets its one answer, too. */
+    for (int i = 0; i < 20; i++) {
+        call = edge_call_open(fixture.client, "Offload");
+        rest = (struct rest){0};
+        edge_call_ask(call, &model, &next, 1);
+        edge_call_send_cancel(call, next.id);
+        edge_call_half_close(call);
+        take_rest(call, next.id, &rest);
+        CU_ASSERT_EQUAL(rest.answers, 1);
+        CU_ASSERT(rest.status == LL_OK || rest.status == LL_E_CANCELLED);
+        CU_ASSERT_EQUAL(edge_call_end(call, NULL), LL_OK);
+        edge_call_close(call);
+    }
+    tear_down(&fixture, &model);
+}
+
 static void test_deadline_answers_while_waiting_and_running(void)
 {
     struct edge_fixture fixture = {0};
@@ -819,6 +893,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_query_above_all_bytes_is_refused_for_good),
     LL_TEST(test_chunks_of_refused_queries_are_dropped_however_many),
     LL_TEST(test_cancel_at_every_stage),
+    LL_TEST(test_a_cancelled_answer_is_one_answer_and_stops),
     LL_TEST(test_deadline_answers_while_waiting_and_running),
     LL_TEST(test_device_that_vanishes_in_mid_query_leaves_nothing),
     LL_TEST(test_half_close_answers_what_is_there),
