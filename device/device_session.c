@@ -7,8 +7,8 @@
  *
  * A busy edge refuses the upload, but says when to ask again:
  *
- *   Upload is refused --> WatchModel --the edge has of the model--> used: Offload stream, board is up,
- *                                    |                              and Upload again after a while
+ *   Upload is refused --> WatchModel --the edge has of the model--> used: Offload stream, board is
+ * up, |                              and Upload again after a while
  *                                    --> lose: the route comes back to it after a while
  *
  * What belongs to a connection is destroyed by the next connect, never inside its own callbacks. */
@@ -23,11 +23,11 @@
 #include "core/ll_clock.h"
 #include "core/ll_log.h"
 #include "core/ll_sync.h"
+#include "device/device_follow.h"
 #include "device/device_link.h"
 #include "device/device_offload.h"
 #include "device/device_route.h"
 #include "device/device_uploader.h"
-#include "device/device_watch.h"
 #include "rpc/rpc_channel.h"
 #include "rpc/rpc_loop.h"
 
@@ -60,10 +60,10 @@ struct device_session {
     struct rpc_channel *channel;
     struct device_uploader *uploader;
     struct device_offload *offload;
-    struct device_watch *watch;
+    struct device_follow *follow;
     bool is_upload_open;
     bool is_offload_open;
-    bool is_watch_open;
+    bool is_follow_open;
     bool is_up;
     bool is_losing;
     bool is_stopping;
@@ -126,8 +126,8 @@ static void cancel_streams(struct device_session *session)
     if (session->is_offload_open) {
         device_offload_cancel(session->offload);
     }
-    if (session->is_watch_open) {
-        device_watch_cancel(session->watch);
+    if (session->is_follow_open) {
+        device_follow_cancel(session->follow);
     }
 }
 
@@ -210,7 +210,7 @@ static void tell_loss(struct device_session *session, const char *address)
 /* Goes on once nothing of the lost connection is open any more. */
 static void settle(struct device_session *session)
 {
-    if (session->is_upload_open || session->is_offload_open || session->is_watch_open) {
+    if (session->is_upload_open || session->is_offload_open || session->is_follow_open) {
         return;
     }
     if (session->is_stopping) {
@@ -220,10 +220,10 @@ static void settle(struct device_session *session)
     }
     const char *address = address_of(session);
     int64_t now_ns = ll_clock_now_ns();
-    int64_t at_ns = session->loss_is_busy
-                        ? device_route_busy(&session->route, wait_ns(session), now_ns)
-                        : device_route_failed(&session->route, is_refusal(session->loss_status),
-                                              now_ns);
+    int64_t at_ns =
+        session->loss_is_busy
+            ? device_route_busy(&session->route, wait_ns(session), now_ns)
+            : device_route_failed(&session->route, is_refusal(session->loss_status), now_ns);
     if (session->route.failures >= session->route.edge_count) {
         device_board_set_state(session->board, DEVICE_EDGE_DOWN, 0);
     }
@@ -300,9 +300,9 @@ static void on_accepted(void *owner, const struct device_accepted *accepted)
     if (!open_offload(session)) {
         return;
     }
-    if (session->is_watch_open) {
+    if (session->is_follow_open) {
         /* There is a place now: the upload tells. */
-        device_watch_cancel(session->watch);
+        device_follow_cancel(session->follow);
     }
     session->was_accepted = true;
     session->busy_told = SESSION_TOLD_NOTHING;
@@ -403,7 +403,7 @@ static bool is_busy(ll_status status, struct ll_error *err)
 
 /* The edge has some of the model, or (where there is no other edge) may get it from somebody else:
  * its layers are used without a place for an upload. */
-static void on_watched(void *owner, const struct device_watched *watched)
+static void on_followed(void *owner, const struct device_followed *followed)
 {
     struct device_session *session = owner;
     int layers = session->config.model->table->layer_count;
@@ -414,7 +414,7 @@ static void on_watched(void *owner, const struct device_watched *watched)
         rpc_timer_cancel(session->accept_timer);
     }
     bool is_first = !session->is_up;
-    if (is_first && watched->prefix == 0 && session->config.edge_count > 1) {
+    if (is_first && followed->prefix == 0 && session->config.edge_count > 1) {
         lose_with(session, session->busy_status, &session->busy_reason, true);
         return;
     }
@@ -422,20 +422,20 @@ static void on_watched(void *owner, const struct device_watched *watched)
         return;
     }
     if (is_first) {
-        begin_use(session, watched->prefix,
-                  session->config.model->table->blob_bytes - watched->received_bytes);
+        begin_use(session, followed->prefix,
+                  session->config.model->table->blob_bytes - followed->received_bytes);
         device_board_set_link(session->board, session->acked_ns - session->opened_ns, 0);
-        device_board_set_state(session->board, DEVICE_EDGE_UP, watched->prefix);
+        device_board_set_state(session->board, DEVICE_EDGE_UP, followed->prefix);
         tell_busy(session, address_of(session));
         rpc_timer_set(session->place_timer, ll_clock_deadline(ll_clock_now_ns(), wait_ns(session)));
     }
-    if (watched->prefix < session->prefix) {
+    if (followed->prefix < session->prefix) {
         return;
     }
-    session->prefix = watched->prefix;
+    session->prefix = followed->prefix;
     device_board_heard(session->board);
-    device_board_set_prefix(session->board, watched->prefix);
-    if (watched->prefix == layers) {
+    device_board_set_prefix(session->board, followed->prefix);
+    if (followed->prefix == layers) {
         /* Others have brought all of it: there is nothing to upload. */
         rpc_timer_cancel(session->place_timer);
         on_complete(session, &(struct device_upload_done){0});
@@ -444,10 +444,10 @@ static void on_watched(void *owner, const struct device_watched *watched)
     }
 }
 
-static void on_watch_closed(void *owner, ll_status status, const char *message)
+static void on_follow_closed(void *owner, ll_status status, const char *message)
 {
     struct device_session *session = owner;
-    session->is_watch_open = false;
+    session->is_follow_open = false;
     if (session->is_losing) {
         settle(session);
     } else if (!session->is_up) {
@@ -467,25 +467,25 @@ static void wait_for_place(struct device_session *session, ll_status status,
     session->busy_status = status;
     session->busy_reason = *reason;
     rpc_timer_cancel(session->accept_timer);
-    if (session->is_watch_open) {
+    if (session->is_follow_open) {
         tell_busy(session, address_of(session));
         rpc_timer_set(session->place_timer, ll_clock_deadline(ll_clock_now_ns(), wait_ns(session)));
         return;
     }
-    struct device_watch_config config = {
+    struct device_follow_config config = {
         .model = session->config.model,
         .channel = session->channel,
-        .changed = on_watched,
-        .closed = on_watch_closed,
+        .changed = on_followed,
+        .closed = on_follow_closed,
         .owner = session,
     };
-    device_watch_destroy(session->watch);
-    session->watch = NULL;
-    if (device_watch_create(&config, &session->watch) != LL_OK) {
+    device_follow_destroy(session->follow);
+    session->follow = NULL;
+    if (device_follow_create(&config, &session->follow) != LL_OK) {
         lose_with(session, status, reason, true);
         return;
     }
-    session->is_watch_open = true;
+    session->is_follow_open = true;
     rpc_timer_set(session->accept_timer, ll_clock_deadline(ll_clock_now_ns(), SESSION_ACCEPT_NS));
     if (session->is_up) {
         /* Its place is lost in mid-upload. */
@@ -537,10 +537,10 @@ static void drop_connection(struct device_session *session)
 {
     drop_uploader(session);
     device_offload_destroy(session->offload);
-    device_watch_destroy(session->watch);
+    device_follow_destroy(session->follow);
     rpc_channel_destroy(session->channel);
     session->offload = NULL;
-    session->watch = NULL;
+    session->follow = NULL;
     session->channel = NULL;
 }
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "google/rpc/status.pb-c.h"
+#include "proto/google/rpc/status.pb-c.h"
 
 #define DETAILS_DOMAIN "layerlift"
 #define DETAILS_REASON "LIMIT_"

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "core/ll_status.h"
-#include "google/rpc/error_details.pb-c.h"
+#include "proto/google/rpc/error_details.pb-c.h"
 
 /* The key of a call's trailing metadata. */
 #define RPC_DETAILS_KEY "grpc-status-details-bin"

@@ -59,11 +59,15 @@ typedef enum {
 typedef enum {
     /* The edge does not know the model. */
     FAKE_WATCH_UNKNOWN,
+    /* What it has. */
+    FAKE_WATCH_RIGHT,
     /* It has all of it. */
     FAKE_WATCH_READY,
     FAKE_WATCH_OTHER_MODEL,
     FAKE_WATCH_ILLEGAL_PREFIX,
     FAKE_WATCH_GARBAGE,
+    /* A state with a very long sentence. */
+    FAKE_WATCH_LONG,
 } fake_watch;
 
 struct fake_edge_script {
@@ -79,7 +83,8 @@ struct fake_edge_script {
     uint64_t credit_bytes;
     /* The first blob that is complete is rejected this many times. */
     int rejections;
-    /* The upload's stream ends with UNAVAILABLE after so many bytes, once; 0: never. */
+    /* The upload's stream ends with UNAVAILABLE (or the script's refusal, if there is one) after so
+     * many bytes, once; 0: never. */
     uint64_t break_after_bytes;
     /* The edge has this layer's blob already; -1: none. */
     int available_layer;

@@ -287,6 +287,25 @@ static void test_a_busy_edge_that_has_some_layers_is_used_meanwhile(void)
     end();
 }
 
+static void test_an_upload_that_loses_its_place_goes_on_later(void)
+{
+    begin();
+    script.break_after_bytes = 100000;
+    script.watch = FAKE_WATCH_RIGHT;
+    (void)ll_fail_limit(&script.refusal, "store_bytes", 1, 1, "the store is full");
+    start();
+    device_fixture_await_uploaded(&device);
+    struct fake_edge_counts counts;
+    fake_edge_get_counts(edge, &counts);
+    CU_ASSERT_EQUAL(counts.opens, 2);
+    CU_ASSERT_EQUAL(counts.repeated_bytes, 0);
+    CU_ASSERT_EQUAL(device.new_busies, 1);
+    CU_ASSERT_TRUE(device.last_is_used);
+    CU_ASSERT_EQUAL(device.downs, 0);
+    expect_query(1, 0, LAYERS, "");
+    end();
+}
+
 static void test_a_busy_edge_that_lies_about_the_model_is_left(void)
 {
     static const fake_watch lies[] = {FAKE_WATCH_OTHER_MODEL, FAKE_WATCH_ILLEGAL_PREFIX,
@@ -434,6 +453,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_limit_without_a_time_is_final),
     LL_TEST(test_a_busy_edge_that_has_the_model_is_used),
     LL_TEST(test_a_busy_edge_that_has_some_layers_is_used_meanwhile),
+    LL_TEST(test_an_upload_that_loses_its_place_goes_on_later),
     LL_TEST(test_a_busy_edge_that_lies_about_the_model_is_left),
     LL_TEST(test_while_one_edge_is_busy_the_next_is_tried),
     LL_TEST(test_stop_while_an_edge_is_busy_ends_everything),

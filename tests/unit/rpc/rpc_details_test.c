@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/ll_clock.h"
-#include "google/rpc/status.pb-c.h"
+#include "proto/google/rpc/status.pb-c.h"
 #include "tests/support/ll_test.h"
 #include "tests/unit/rpc/rpc_test_peer.h"
 
