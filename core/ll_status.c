@@ -42,13 +42,10 @@ ll_status ll_status_from_grpc(int code)
     return LL_E_INTERNAL;
 }
 
-ll_status ll_fail(struct ll_error *err, ll_status status, const char *format, ...)
+ll_status ll_vfail(struct ll_error *err, ll_status status, const char *format, va_list args)
 {
     if (err) {
-        va_list args;
-        va_start(args, format);
         vsnprintf(err->text, sizeof(err->text), format, args);
-        va_end(args);
         err->limit[0] = '\0';
         err->limit_value = 0;
         err->retry_ms = 0;
@@ -56,18 +53,34 @@ ll_status ll_fail(struct ll_error *err, ll_status status, const char *format, ..
     return status;
 }
 
-ll_status ll_fail_limit(struct ll_error *err, const char *limit, int64_t value, int64_t retry_ms,
-                        const char *format, ...)
+ll_status ll_fail(struct ll_error *err, ll_status status, const char *format, ...)
 {
+    va_list args;
+    va_start(args, format);
+    (void)ll_vfail(err, status, format, args);
+    va_end(args);
+    return status;
+}
+
+ll_status ll_vfail_limit(struct ll_error *err, const char *limit, int64_t value, int64_t retry_ms,
+                         const char *format, va_list args)
+{
+    (void)ll_vfail(err, LL_E_EXHAUSTED, format, args);
     if (err) {
-        va_list args;
-        va_start(args, format);
-        vsnprintf(err->text, sizeof(err->text), format, args);
-        va_end(args);
         snprintf(err->limit, sizeof(err->limit), "%s", limit);
         err->limit_value = value;
         err->retry_ms = retry_ms;
     }
+    return LL_E_EXHAUSTED;
+}
+
+ll_status ll_fail_limit(struct ll_error *err, const char *limit, int64_t value, int64_t retry_ms,
+                        const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)ll_vfail_limit(err, limit, value, retry_ms, format, args);
+    va_end(args);
     return LL_E_EXHAUSTED;
 }
 

@@ -4,6 +4,7 @@
 #ifndef LL_STATUS_H
 #define LL_STATUS_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -58,11 +59,19 @@ ll_status ll_status_from_grpc(int code);
 /* Writes the sentence and returns `status`, so that a check reads
  * `return ll_fail(err, LL_E_INVALID, "...")`. `err` may be NULL. */
 ll_status ll_fail(struct ll_error *err, ll_status status, const char *format, ...) LL_PRINTF(3, 4);
+ll_status ll_vfail(struct ll_error *err, ll_status status, const char *format, va_list args)
+    LL_PRINTF(3, 0);
+
+/* A time to ask again for what others have and give back as they end (places, memory), where nobody
+ * knows a better one. */
+#define LL_RETRY_MS ((int64_t)1000)
 
 /* The same for a limit that was met: keeps its name, value and `retry_ms` (0: asking again is no
  * use) and returns LL_E_EXHAUSTED. The sentence should have name and value, too. */
 ll_status ll_fail_limit(struct ll_error *err, const char *limit, int64_t value, int64_t retry_ms,
                         const char *format, ...) LL_PRINTF(5, 6);
+ll_status ll_vfail_limit(struct ll_error *err, const char *limit, int64_t value, int64_t retry_ms,
+                         const char *format, va_list args) LL_PRINTF(5, 0);
 
 /* Puts "context: " in front of the sentence that `err` holds. `err` may be NULL. */
 void ll_error_prefix(struct ll_error *err, const char *format, ...) LL_PRINTF(2, 3);

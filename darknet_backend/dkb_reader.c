@@ -60,7 +60,7 @@ void dkb_refuse(struct dkb_reader *reader, const char *key, ll_status status, co
     }
     va_list args;
     va_start(args, format);
-    vsnprintf(reader->err->text, sizeof(reader->err->text), format, args);
+    (void)ll_vfail(reader->err, status, format, args);
     va_end(args);
     const struct dkb_cfg_option *option = key ? dkb_cfg_find(reader->section, key) : NULL;
     bool has_value = option && option->value;
@@ -76,9 +76,22 @@ void dkb_refuse_option(struct dkb_reader *reader, const struct dkb_cfg_option *o
     }
     va_list args;
     va_start(args, format);
-    vsnprintf(reader->err->text, sizeof(reader->err->text), format, args);
+    (void)ll_vfail(reader->err, status, format, args);
     va_end(args);
     locate_refusal(reader, option->line, option->key, option->value);
+}
+
+void dkb_refuse_limit(struct dkb_reader *reader, const char *limit, int64_t value,
+                      const char *format, ...)
+{
+    if (!begin_refusal(reader, LL_E_EXHAUSTED)) {
+        return;
+    }
+    va_list args;
+    va_start(args, format);
+    (void)ll_vfail_limit(reader->err, limit, value, 0, format, args);
+    va_end(args);
+    locate_refusal(reader, reader->section->line, NULL, NULL);
 }
 
 const char *dkb_read_text(const struct dkb_reader *reader, const char *key, const char *fallback)

@@ -53,4 +53,8 @@ void dkb_refuse_option(struct dkb_reader *reader, const struct dkb_cfg_option *o
 /* Whether two values say the same: as numbers if both are, else as texts. */
 bool dkb_same_value(const char *a, const char *b);
 
+/* The same for the section where a limit was met, which GetServerInfo lists by this name. */
+void dkb_refuse_limit(struct dkb_reader *reader, const char *limit, int64_t value,
+                      const char *format, ...) LL_PRINTF(4, 5);
+
 #endif

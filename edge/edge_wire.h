@@ -42,6 +42,10 @@ LL_MUST_USE ll_status edge_wire_manifest(const Layerlift__V1__Manifest *message,
 LL_MUST_USE ll_status edge_wire_plan(size_t count, Layerlift__V1__Partition *const *partitions,
                                      struct ll_plan *out_plan, struct ll_error *err);
 
+/* The data types that tensors of queries may have here. Returns how many. */
+enum { EDGE_WIRE_DATA_TYPES = 3 };
+size_t edge_wire_data_types(Layerlift__V1__DataType out_types[EDGE_WIRE_DATA_TYPES]);
+
 /* False for a data type that does not exist here. */
 bool edge_wire_dtype(Layerlift__V1__DataType wire, ll_dtype *out_dtype);
 
