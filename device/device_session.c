@@ -401,8 +401,18 @@ static bool is_busy(ll_status status, struct ll_error *err)
     return err->retry_ms > 0;
 }
 
-/* The edge has some of the model, or (where there is no other edge) may get it from somebody else:
- * its layers are used without a place for an upload. */
+/* Whether to use a busy edge's layers without a place for an upload: those of the whole model
+ * always; fewer of them where no other edge takes the model; none where there is no other edge, and
+ * somebody else may bring them. */
+static bool is_worth_using(const struct device_session *session, int prefix)
+{
+    if (session->config.edge_count == 1) {
+        return true;
+    }
+    bool has_tried_all = session->route.failures + 1 >= session->config.edge_count;
+    return prefix == session->config.model->table->layer_count || (prefix > 0 && has_tried_all);
+}
+
 static void on_followed(void *owner, const struct device_followed *followed)
 {
     struct device_session *session = owner;
@@ -414,7 +424,7 @@ static void on_followed(void *owner, const struct device_followed *followed)
         rpc_timer_cancel(session->accept_timer);
     }
     bool is_first = !session->is_up;
-    if (is_first && followed->prefix == 0 && session->config.edge_count > 1) {
+    if (is_first && !is_worth_using(session, followed->prefix)) {
         lose_with(session, session->busy_status, &session->busy_reason, true);
         return;
     }
