@@ -402,8 +402,8 @@ static bool is_busy(ll_status status, struct ll_error *err)
 }
 
 /* Whether to use a busy edge's layers without a place for an upload: those of the whole model
- * always; fewer of them where no other edge takes the model; none where there is no other edge, and
- * somebody else may bring them. */
+ * always; fewer of them where no other edge takes the model; even none of them where there is no
+ * other edge, since somebody else may bring some. */
 static bool is_worth_using(const struct device_session *session, int prefix)
 {
     if (session->config.edge_count == 1) {
@@ -411,6 +411,14 @@ static bool is_worth_using(const struct device_session *session, int prefix)
     }
     bool has_tried_all = session->route.failures + 1 >= session->config.edge_count;
     return prefix == session->config.model->table->layer_count || (prefix > 0 && has_tried_all);
+}
+
+/* Where nothing is left to bring, nothing is asked for. */
+static void ask_later(struct device_session *session)
+{
+    if (session->prefix < session->config.model->table->layer_count) {
+        rpc_timer_set(session->place_timer, ll_clock_deadline(ll_clock_now_ns(), wait_ns(session)));
+    }
 }
 
 static void on_followed(void *owner, const struct device_followed *followed)
@@ -437,7 +445,7 @@ static void on_followed(void *owner, const struct device_followed *followed)
         device_board_set_link(session->board, session->acked_ns - session->opened_ns, 0);
         device_board_set_state(session->board, DEVICE_EDGE_UP, followed->prefix);
         tell_busy(session, address_of(session));
-        rpc_timer_set(session->place_timer, ll_clock_deadline(ll_clock_now_ns(), wait_ns(session)));
+        ask_later(session);
     }
     if (followed->prefix < session->prefix) {
         return;
@@ -479,7 +487,7 @@ static void wait_for_place(struct device_session *session, ll_status status,
     rpc_timer_cancel(session->accept_timer);
     if (session->is_follow_open) {
         tell_busy(session, address_of(session));
-        rpc_timer_set(session->place_timer, ll_clock_deadline(ll_clock_now_ns(), wait_ns(session)));
+        ask_later(session);
         return;
     }
     struct device_follow_config config = {
@@ -500,7 +508,7 @@ static void wait_for_place(struct device_session *session, ll_status status,
     if (session->is_up) {
         /* Its place is lost in mid-upload. */
         tell_busy(session, address_of(session));
-        rpc_timer_set(session->place_timer, ll_clock_deadline(ll_clock_now_ns(), wait_ns(session)));
+        ask_later(session);
     }
 }
 
