@@ -401,8 +401,26 @@ static bool is_busy(ll_status status, struct ll_error *err)
     return err->retry_ms > 0;
 }
 
-/* The edge has some of the model, or (where there is no other edge) may get it from somebody else:
- * its layers are used without a place for an upload. */
+/* Whether to use a busy edge's layers without a place for an upload: those of the whole model
+ * always; fewer of them where no other edge takes the model; even none of them where there is no
+ * other edge, since somebody else may bring some. */
+static bool is_worth_using(const struct device_session *session, int prefix)
+{
+    if (session->config.edge_count == 1) {
+        return true;
+    }
+    bool has_tried_all = session->route.failures + 1 >= session->config.edge_count;
+    return prefix == session->config.model->table->layer_count || (prefix > 0 && has_tried_all);
+}
+
+/* Where nothing is left to bring, nothing is asked for. */
+static void ask_later(struct device_session *session)
+{
+    if (session->prefix < session->config.model->table->layer_count) {
+        rpc_timer_set(session->place_timer, ll_clock_deadline(ll_clock_now_ns(), wait_ns(session)));
+    }
+}
+
 static void on_followed(void *owner, const struct device_followed *followed)
 {
     struct device_session *session = owner;
@@ -414,7 +432,7 @@ static void on_followed(void *owner, const struct device_followed *followed)
         rpc_timer_cancel(session->accept_timer);
     }
     bool is_first = !session->is_up;
-    if (is_first && followed->prefix == 0 && session->config.edge_count > 1) {
+    if (is_first && !is_worth_using(session, followed->prefix)) {
         lose_with(session, session->busy_status, &session->busy_reason, true);
         return;
     }
@@ -427,7 +445,7 @@ static void on_followed(void *owner, const struct device_followed *followed)
         device_board_set_link(session->board, session->acked_ns - session->opened_ns, 0);
         device_board_set_state(session->board, DEVICE_EDGE_UP, followed->prefix);
         tell_busy(session, address_of(session));
-        rpc_timer_set(session->place_timer, ll_clock_deadline(ll_clock_now_ns(), wait_ns(session)));
+        ask_later(session);
     }
     if (followed->prefix < session->prefix) {
         return;
@@ -469,7 +487,7 @@ static void wait_for_place(struct device_session *session, ll_status status,
     rpc_timer_cancel(session->accept_timer);
     if (session->is_follow_open) {
         tell_busy(session, address_of(session));
-        rpc_timer_set(session->place_timer, ll_clock_deadline(ll_clock_now_ns(), wait_ns(session)));
+        ask_later(session);
         return;
     }
     struct device_follow_config config = {
@@ -490,7 +508,7 @@ static void wait_for_place(struct device_session *session, ll_status status,
     if (session->is_up) {
         /* Its place is lost in mid-upload. */
         tell_busy(session, address_of(session));
-        rpc_timer_set(session->place_timer, ll_clock_deadline(ll_clock_now_ns(), wait_ns(session)));
+        ask_later(session);
     }
 }
 

@@ -326,7 +326,11 @@ static void test_while_one_edge_is_busy_the_next_is_tried(void)
     struct fake_edge *second = fake_edge_create(&model);
     const char *addresses[] = {fake_edge_address(edge), fake_edge_address(second)};
     device_fixture_init(&device, &model, addresses, 2, 0);
-    script = (struct fake_edge_script){.available_layer = -1, .upload = FAKE_UPLOAD_BUSY};
+    /* Some layers are no reason to stay where another edge takes all. */
+    script = (struct fake_edge_script){.available_layer = -1,
+                                       .upload = FAKE_UPLOAD_BUSY,
+                                       .watch = FAKE_WATCH_READY,
+                                       .longest_prefix = 4};
     (void)ll_fail_limit(&script.refusal, "models", 1, 60000, "all models are in use");
     fake_edge_set_script(edge, &script);
     device_fixture_start(&device);
@@ -334,6 +338,20 @@ static void test_while_one_edge_is_busy_the_next_is_tried(void)
     CU_ASSERT_STRING_EQUAL(device.last_up, addresses[1]);
     CU_ASSERT_EQUAL(device.busies, 1);
     fake_edge_destroy(second);
+    end();
+}
+
+static void test_layers_of_a_busy_edge_are_used_where_no_other_takes_the_model(void)
+{
+    fake_model_init(&model, cfg, 5);
+    edge = fake_edge_create(&model);
+    const char *addresses[] = {fake_edge_address(edge), "127.0.0.1:1"};
+    device_fixture_init(&device, &model, addresses, 2, 0);
+    script = (struct fake_edge_script){.available_layer = -1, .longest_prefix = 4};
+    start_busy(FAKE_WATCH_READY);
+    device_fixture_await_prefix(&device, 4);
+    expect_query(1, 0, 4, "");
+    CU_ASSERT_TRUE(device.last_is_used);
     end();
 }
 
@@ -456,6 +474,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_an_upload_that_loses_its_place_goes_on_later),
     LL_TEST(test_a_busy_edge_that_lies_about_the_model_is_left),
     LL_TEST(test_while_one_edge_is_busy_the_next_is_tried),
+    LL_TEST(test_layers_of_a_busy_edge_are_used_where_no_other_takes_the_model),
     LL_TEST(test_stop_while_an_edge_is_busy_ends_everything),
     LL_TEST(test_an_edge_that_is_not_ready_is_tried_again),
     LL_TEST(test_the_next_edge_takes_over),
