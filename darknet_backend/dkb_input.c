@@ -1,6 +1,5 @@
 #include "darknet_backend/dkb_input.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
@@ -10,6 +9,7 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_limits.h"
+#include "core/ll_output.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files hold little-endian floats");
 
@@ -57,20 +57,13 @@ ll_status dkb_input_load(const struct dkb_input_source *source, const struct ll_
 ll_status dkb_output_write(const char *path, const float *data, int64_t floats,
                            struct ll_error *err)
 {
-    FILE *file = fopen(path, "wb");
-    if (!file) {
-        return ll_fail(err, LL_E_IO, "%s: %s", path, strerrordesc_np(errno));
+    struct ll_output output;
+    ll_status status = ll_output_open(path, LL_OUTPUT_DIRECT, &output, err);
+    if (status != LL_OK) {
+        return status;
     }
-    size_t written = fwrite(data, sizeof(float), (size_t)floats, file);
-    int error = errno;
-    if (fclose(file) != 0) {
-        error = errno;
-        written = 0;
-    }
-    if (written != (size_t)floats) {
-        return ll_fail(err, LL_E_IO, "%s: %s", path, strerrordesc_np(error));
-    }
-    return LL_OK;
+    ll_output_write(&output, data, (size_t)floats * sizeof(float));
+    return ll_output_finish(&output, err);
 }
 
 static int64_t count_lines(const char *text, size_t bytes)

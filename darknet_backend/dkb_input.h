@@ -29,7 +29,7 @@ LL_MUST_USE ll_status dkb_input_load(const struct dkb_input_source *source,
                                      const struct ll_table *table, struct dkb_image *out_image,
                                      struct ll_error *err);
 
-/* Writes `floats` little-endian f32 to the file `path`, replacing it.
+/* Writes `floats` little-endian f32 to `path`, as ll_output_open does ("-" is standard output).
  *
  * Errors: LL_E_IO; `err` names the file. */
 LL_MUST_USE ll_status dkb_output_write(const char *path, const float *data, int64_t floats,

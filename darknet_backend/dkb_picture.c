@@ -15,6 +15,7 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_limits.h"
+#include "core/ll_output.h"
 #include "darknet_backend/dkb_jpeg.h"
 #include "darknet_backend/dkb_png.h"
 
@@ -319,16 +320,17 @@ ll_status dkb_picture_luminance(const struct dkb_picture *picture,
 ll_status dkb_picture_write(const struct dkb_picture *picture, const char *path,
                             struct ll_error *err)
 {
-    FILE *file = fopen(path, "wbe");
-    if (!file) {
-        return ll_fail(err, LL_E_IO, "%s: %s", path, strerrordesc_np(errno));
-    }
-    ll_status status = dkb_png_write(picture, file, err);
-    if (fclose(file) != 0 && status == LL_OK) {
-        status = ll_fail(err, LL_E_IO, "%s", strerrordesc_np(errno));
-    }
+    struct ll_output output;
+    ll_status status = ll_output_open(path, LL_OUTPUT_WHOLE, &output, err);
     if (status != LL_OK) {
-        ll_error_prefix(err, "%s", path);
+        return status;
     }
-    return status;
+    status = dkb_png_write(picture, output.file, err);
+    if (status != LL_OK && ferror(output.file) == 0) {
+        ll_output_drop(&output);
+        ll_error_prefix(err, "%s", path);
+        return status;
+    }
+    output.error = status == LL_OK ? 0 : errno;
+    return ll_output_finish(&output, err);
 }
