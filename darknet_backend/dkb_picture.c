@@ -249,6 +249,11 @@ static ll_status read_stream(int descriptor, struct ll_buf **out_file, struct ll
     return status;
 }
 
+static const char *name_of(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
 /* Standard input and pipes are read to their end; opening a pipe waits for who writes it. */
 static ll_status read_file(const char *path, struct ll_buf **out_file, struct ll_error *err)
 {
@@ -266,7 +271,7 @@ static ll_status read_file(const char *path, struct ll_buf **out_file, struct ll
         close(descriptor);
     }
     if (status != LL_OK) {
-        ll_error_prefix(err, "%s", is_stdin ? "standard input" : path);
+        ll_error_prefix(err, "%s", name_of(path));
     }
     return status;
 }
@@ -287,7 +292,7 @@ ll_status dkb_picture_load(const char *path, struct dkb_picture *out_picture, st
     ll_buf_unref(file);
     if (status != LL_OK) {
         dkb_picture_finish(&picture);
-        ll_error_prefix(err, "%s", path);
+        ll_error_prefix(err, "%s", name_of(path));
         return status;
     }
     *out_picture = picture;
