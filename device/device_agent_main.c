@@ -16,6 +16,7 @@
 #include "core/ll_dtype.h"
 #include "core/ll_options.h"
 #include "core/ll_output.h"
+#include "core/ll_startup.h"
 #include "core/ll_sync.h"
 #include "core/ll_text.h"
 #include "darknet_backend/dkb_detect.h"
@@ -27,6 +28,9 @@
 
 /* After a signal, the query under way gets this long. */
 enum { MAIN_GRACE_MS = 4000 };
+
+/* Threads beside those that compute: the agent's own, and gRPC's where there is an edge. */
+enum { MAIN_THREADS = 4, MAIN_NETWORK_THREADS = 16 };
 
 struct agent_program {
     struct device_options options;
@@ -336,18 +340,14 @@ static ll_status write_output(struct agent_program *program, struct ll_error *er
     return data && status == LL_OK ? dkb_detect_draw(&program->detect, data, err) : status;
 }
 
-/* Signals wait for signalfd on all threads, since they inherit the mask. */
 static ll_status open_signals(struct agent_program *program, struct ll_error *err)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    program->signals = signalfd(-1, &set, SFD_CLOEXEC);
+    ll_status status = ll_startup_signals(&program->signals, err);
+    if (status != LL_OK) {
+        return status;
+    }
     program->ended = eventfd(0, EFD_CLOEXEC);
-    if (program->signals < 0 || program->ended < 0) {
+    if (program->ended < 0) {
         return ll_fail(err, LL_E_IO, "signals: %s", strerrordesc_np(errno));
     }
     return LL_OK;
@@ -371,9 +371,14 @@ int main(int argc, char **argv)
     device_options_parse(argc, argv, &program.options);
     ll_status status = open_signals(&program, &err);
     if (status == LL_OK) {
+        int own = program.options.edge_count > 0 ? MAIN_NETWORK_THREADS : MAIN_THREADS;
+        status = ll_startup_threads(own + program.options.model.engine.threads, &err);
+    }
+    if (status == LL_OK) {
         status = prepare(&program, &err);
     }
     if (status == LL_OK) {
+        ll_startup_done();
         status = ll_thread_start(&program.thread, "queries", run_agent, &program);
         if (status != LL_OK) {
             status = ll_fail(&err, status, "no thread");
