@@ -4,6 +4,7 @@
 #ifndef DKB_PICTURE_H
 #define DKB_PICTURE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/ll_status.h"
@@ -25,6 +26,9 @@ struct dkb_picture {
  * the limits on file size and pixels, LL_E_NO_MEMORY; `err` names the file. */
 LL_MUST_USE ll_status dkb_picture_load(const char *path, struct dkb_picture *out_picture,
                                        struct ll_error *err);
+/* The same of a file's bytes; `err` does not name it. */
+LL_MUST_USE ll_status dkb_picture_decode(const uint8_t *bytes, size_t count,
+                                         struct dkb_picture *out_picture, struct ll_error *err);
 /* For decoders: a new picture of that size with 3 channels, whose pixels are not set.
  *
  * Errors: LL_E_INVALID for an empty one, LL_E_EXHAUSTED above the limits, LL_E_NO_MEMORY; `err` has
