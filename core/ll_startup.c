@@ -18,6 +18,7 @@ static void spare_address_space(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no other threads yet. */
         mallopt(M_ARENA_MAX, 1);
     }
 }
@@ -73,6 +74,7 @@ ll_status ll_startup_signals(int *out_fd, struct ll_error *err)
      */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no other threads yet. */
     sigprocmask(SIG_UNBLOCK, &both, NULL);
     signal(SIGPIPE, SIG_IGN);
     *out_fd = ends[0];
