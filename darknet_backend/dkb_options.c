@@ -1,7 +1,11 @@
 #include "darknet_backend/dkb_options.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "core/ll_log.h"
 #include "core/ll_options.h"
+#include "core/ll_startup.h"
 #include "darknet_backend/dkb_boxes.h"
 
 /* Keys above those that a program's own options use as letters; a program starts its own at 1. */
@@ -29,12 +33,17 @@ enum { THREADS_MAX = 256, TOP_MAX = 1000 };
 static const struct argp_option option_list[] = {
     {"cfg", OPT_CFG, "C", 0, "The network, as a Darknet cfg file", 0},
     {"weights", OPT_WEIGHTS, "W", 0, "Its .weights file", 0},
-    {"image", OPT_IMAGE, "I", 0, "Input: a JPEG, PNG or BMP picture", 0},
+    {"image", OPT_IMAGE, "I", 0,
+     "Input: a JPEG, PNG or BMP picture, a folder of them, a pipe, or - for standard input; may be "
+     "given several times, and further names may follow it",
+     0},
     {"input-f32", OPT_INPUT_F32, "F", 0, "Input: raw little-endian f32, channels x height x width",
      0},
     {"fit", OPT_FIT, "HOW", 0,
-     "How a picture fits the network: letterbox (the whole, between grey bars) or crop (shorter "
-     "side to size / 0.875, then the middle); default letterbox",
+     "How a picture fits the network: letterbox (the whole, between grey bars), stretch (the "
+     "whole, "
+     "in the network's shape, as YOLO v1 and popular forks of Darknet) or crop (shorter side to "
+     "size / 0.875, then the middle); default letterbox",
      0},
     {"output-f32", OPT_OUTPUT_F32, "F", 0,
      "Write the network's outputs in layer order, raw little-endian f32", 0},
@@ -105,6 +114,16 @@ static void parse_log_level(struct argp_state *state, const char *text)
     ll_log_set_level(level);
 }
 
+static void add_image(struct argp_state *state, struct dkb_options *options, const char *name)
+{
+    if (options->image_count == DKB_OPTIONS_IMAGES) {
+        argp_error(state, "--image: more than %d names; a folder's pictures need only one",
+                   DKB_OPTIONS_IMAGES);
+    }
+    options->images[options->image_count++] = name;
+    options->input.image = options->images[0];
+}
+
 /* The values that stand for themselves; false for another key. */
 static bool take_text(int key, const char *arg, struct dkb_options *options)
 {
@@ -114,9 +133,6 @@ static bool take_text(int key, const char *arg, struct dkb_options *options)
         return true;
     case OPT_WEIGHTS:
         options->weights = arg;
-        return true;
-    case OPT_IMAGE:
-        options->input.image = arg;
         return true;
     case OPT_INPUT_F32:
         options->input.input_f32 = arg;
@@ -141,6 +157,39 @@ static bool take_text(int key, const char *arg, struct dkb_options *options)
     }
 }
 
+/* Compute threads and the ones that keep them, before a library ends the program for want of one.
+ */
+static void check_threads(struct argp_state *state, const struct dkb_options *options)
+{
+    struct ll_error err = {.text = ""};
+    int threads = options->engine.threads;
+    /* libgomp has a team of the processors besides. */
+    int team = (int)sysconf(_SC_NPROCESSORS_ONLN) + 2;
+    if (threads > 1 && ll_startup_threads(threads + team, &err) != LL_OK) {
+        argp_failure(state, EXIT_FAILURE, 0, "--threads: %s", err.text);
+    }
+}
+
+static void check_engine(struct argp_state *state, const struct dkb_options *options)
+{
+    struct ll_error err = {.text = ""};
+    struct ll_engine *engine = NULL;
+    ll_status status = dkb_engine_create(&options->engine, &engine, &err);
+    ll_engine_destroy(engine);
+    if (status == LL_OK) {
+        return;
+    }
+    bool is_compute = options->engine.compute != DKB_COMPUTE_F32 &&
+                      dkb_engine_check_name(options->engine.name, NULL) == LL_OK;
+    const char *option = is_compute ? "compute" : "engine";
+    if (status == LL_E_INVALID || status == LL_E_UNSUPPORTED) {
+        argp_error(state, "--%s: %s", option, err.text);
+    }
+    /* The option is right, the machine is not. */
+    argp_failure(state, EXIT_FAILURE, 0, "--%s: %s", option,
+                 err.text[0] ? err.text : ll_status_text(status));
+}
+
 static void check(struct argp_state *state, const struct dkb_options *options)
 {
     if (!options->cfg || !options->weights) {
@@ -152,15 +201,8 @@ static void check(struct argp_state *state, const struct dkb_options *options)
     if (options->draw && !options->input.image) {
         argp_error(state, "--draw: raw input is no picture to draw on: give --image");
     }
-    struct ll_error err;
-    struct ll_engine *engine = NULL;
-    if (dkb_engine_create(&options->engine, &engine, &err) == LL_OK) {
-        ll_engine_destroy(engine);
-    } else {
-        bool is_compute = options->engine.compute != DKB_COMPUTE_F32 &&
-                          dkb_engine_check_name(options->engine.name, NULL) == LL_OK;
-        argp_error(state, "--%s: %s", is_compute ? "compute" : "engine", err.text);
-    }
+    check_threads(state, options);
+    check_engine(state, options);
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -177,6 +219,16 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
             .thresh = DKB_BOXES_THRESH,
             .nms = DKB_BOXES_NMS,
         };
+        return 0;
+    case OPT_IMAGE:
+        add_image(state, options, arg);
+        return 0;
+    case ARGP_KEY_ARG:
+        /* `--image *.jpg`, as the shell hands it over. */
+        if (options->image_count == 0) {
+            return ARGP_ERR_UNKNOWN;
+        }
+        add_image(state, options, arg);
         return 0;
     case OPT_FIT:
         parse_fit(state, arg, &options->input.fit);

@@ -15,12 +15,18 @@
 #include "darknet_backend/dkb_engine.h"
 #include "darknet_backend/dkb_input.h"
 
+/* Names of pictures, folders and pipes on one command line. */
+enum { DKB_OPTIONS_IMAGES = 1024 };
+
 struct dkb_options {
     /* Set, or the parser has refused. */
     const char *cfg;
     const char *weights;
     /* Exactly one input is set, or the parser has refused. */
     struct dkb_input_source input;
+    /* What --image names, for dkb_pictures_add; input.image is the first of them. */
+    const char *images[DKB_OPTIONS_IMAGES];
+    int image_count;
     struct dkb_engine_config engine;
     /* NULL where not given; `json` may be "-". */
     const char *names;

@@ -15,7 +15,10 @@
 #include "core/ll_clock.h"
 #include "core/ll_dtype.h"
 #include "core/ll_options.h"
+#include "core/ll_output.h"
+#include "core/ll_startup.h"
 #include "core/ll_sync.h"
+#include "core/ll_text.h"
 #include "darknet_backend/dkb_detect.h"
 #include "darknet_backend/dkb_engine.h"
 #include "darknet_backend/dkb_model_file.h"
@@ -25,6 +28,9 @@
 
 /* After a signal, the query under way gets this long. */
 enum { MAIN_GRACE_MS = 4000 };
+
+/* Threads beside those that compute: the agent's own, and gRPC's where there is an edge. */
+enum { MAIN_THREADS = 4, MAIN_NETWORK_THREADS = 16 };
 
 struct agent_program {
     struct device_options options;
@@ -39,7 +45,7 @@ struct agent_program {
     char (*label_scratch)[DKB_LABEL_SCRATCH_BYTES];
     struct dkb_detect detect;
     struct device_box *boxes;
-    FILE *json;
+    struct ll_output json;
     struct device_report *report;
     struct device_profile_store *profile_store;
     struct device_agent *agent;
@@ -74,6 +80,7 @@ static void look(void *owner, const struct device_query_result *result,
 {
     struct agent_program *program = owner;
     look_at_top(program, result, out_view);
+    out_view->not_finite = dkb_count_not_finite(result->outputs, result->output_floats);
     out_view->has_boxes = program->detect.boxes != NULL;
     const struct dkb_box *found = NULL;
     int count = dkb_detect_find(&program->detect, result->outputs, &found);
@@ -151,11 +158,7 @@ static ll_status open_json(struct agent_program *program, struct ll_error *err)
     if (!path) {
         return LL_OK;
     }
-    program->json = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
-    if (!program->json) {
-        return ll_fail(err, LL_E_IO, "%s: cannot be written: %s", path, strerrordesc_np(errno));
-    }
-    return LL_OK;
+    return ll_output_open(path, LL_OUTPUT_DIRECT, &program->json, err);
 }
 
 static bool allocate_view(struct agent_program *program)
@@ -205,11 +208,11 @@ static ll_status create_profile_store(struct agent_program *program, struct ll_e
 static ll_status create_agent(struct agent_program *program, struct ll_error *err)
 {
     const struct device_options *options = &program->options;
-    FILE *text = program->json == stdout ? stderr : stdout;
+    FILE *text = program->json.is_stdout ? stderr : stdout;
     struct device_report_config report = {
         .text = text,
         .is_terminal = isatty(fileno(text)) == 1,
-        .json = program->json,
+        .json = program->json.file,
         .layer_count = program->model.table->layer_count,
         .terms = options->terms,
     };
@@ -255,6 +258,10 @@ static ll_status prepare(struct agent_program *program, struct ll_error *err)
     }
     if (status == LL_OK && program->options.model.names) {
         status = dkb_labels_load(program->options.model.names, &program->labels, err);
+        if (status == LL_OK) {
+            dkb_detect_check_names(&program->detect, program->model.table, &program->labels,
+                                   program->options.model.names);
+        }
     }
     if (status == LL_OK) {
         status = open_json(program, err);
@@ -270,9 +277,7 @@ static void finish(struct agent_program *program)
     device_agent_destroy(program->agent);
     device_profile_store_destroy(program->profile_store);
     device_report_destroy(program->report);
-    if (program->json && program->json != stdout) {
-        fclose(program->json);
-    }
+    ll_output_drop(&program->json);
     free(program->boxes);
     free(program->label_scratch);
     free(program->top);
@@ -335,34 +340,45 @@ static ll_status write_output(struct agent_program *program, struct ll_error *er
     return data && status == LL_OK ? dkb_detect_draw(&program->detect, data, err) : status;
 }
 
-/* Signals wait for signalfd on all threads, since they inherit the mask. */
 static ll_status open_signals(struct agent_program *program, struct ll_error *err)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    program->signals = signalfd(-1, &set, SFD_CLOEXEC);
+    ll_status status = ll_startup_signals(&program->signals, err);
+    if (status != LL_OK) {
+        return status;
+    }
     program->ended = eventfd(0, EFD_CLOEXEC);
-    if (program->signals < 0 || program->ended < 0) {
+    if (program->ended < 0) {
         return ll_fail(err, LL_E_IO, "signals: %s", strerrordesc_np(errno));
     }
     return LL_OK;
 }
 
+/* Also where --help ends the program. */
+static void check_stdout(void)
+{
+    if (!ll_output_end_stdout("agent")) {
+        _exit(EXIT_FAILURE);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    ll_output_keep_streams();
+    atexit(check_stdout);
     static struct agent_program program;
     struct ll_error err = {.text = ""};
     ll_options_enter_caller_folder();
     device_options_parse(argc, argv, &program.options);
     ll_status status = open_signals(&program, &err);
     if (status == LL_OK) {
+        int own = program.options.edge_count > 0 ? MAIN_NETWORK_THREADS : MAIN_THREADS;
+        status = ll_startup_threads(own + program.options.model.engine.threads, &err);
+    }
+    if (status == LL_OK) {
         status = prepare(&program, &err);
     }
     if (status == LL_OK) {
+        ll_startup_done();
         status = ll_thread_start(&program.thread, "queries", run_agent, &program);
         if (status != LL_OK) {
             status = ll_fail(&err, status, "no thread");
@@ -373,8 +389,9 @@ int main(int argc, char **argv)
             /* The query under way computes for longer than anybody waits: nothing is lost that
              * was finished, and the process goes without it. */
             status = device_report_end(program.report);
+            bool is_printed = ll_output_end_stdout("agent");
             fflush(NULL);
-            _exit(status == LL_OK ? 0 : 1);
+            _exit(status == LL_OK && is_printed ? 0 : 1);
         }
         status = program.status;
         err = program.err;
@@ -382,9 +399,12 @@ int main(int argc, char **argv)
     if (status == LL_OK) {
         status = write_output(&program, &err);
     }
+    if (status == LL_OK && program.json.file) {
+        status = ll_output_finish(&program.json, &err);
+    }
     finish(&program);
     if (status != LL_OK) {
-        fprintf(stderr, "agent: %s\n", err.text);
+        ll_text_complain("agent", err.text);
         return program.is_usage_error ? 2 : 1;
     }
     return 0;

@@ -15,7 +15,10 @@
 #include "core/ll_clock.h"
 #include "core/ll_log.h"
 #include "core/ll_options.h"
+#include "core/ll_output.h"
+#include "core/ll_startup.h"
 #include "core/ll_sync.h"
+#include "core/ll_text.h"
 #include "darknet_backend/dkb_engine.h"
 #include "edge/edge_options.h"
 #include "edge/edge_server.h"
@@ -26,6 +29,10 @@ enum {
     DRAIN_MS = 3000,
     END_MS = 4500,
 };
+
+/* Threads of a server without its executors and compute threads: gRPC's, the loop, the creator, the
+ * store's, the end's. */
+enum { OWN_THREADS = 12 };
 
 /* Tensors come and go with queries. Without a fixed threshold glibc keeps them after a busy time
  * instead of giving the memory back. */
@@ -45,47 +52,40 @@ struct program {
     struct ll_thread ender;
 };
 
-/* SIGTERM and SIGINT come through a descriptor; threads started later inherit the mask. */
+/* SIGTERM and SIGINT come through a descriptor once the server serves. */
 static ll_status open_signals(struct program *program, struct ll_error *err)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    /* A shell that starts programs in the background has SIGINT ignored. */
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    program->signals = signalfd(-1, &set, SFD_CLOEXEC);
+    ll_status status = ll_startup_signals(&program->signals, err);
+    if (status != LL_OK) {
+        return status;
+    }
     program->ended = eventfd(0, EFD_CLOEXEC);
-    if (program->signals < 0 || program->ended < 0) {
+    if (program->ended < 0) {
         return ll_fail(err, LL_E_IO, "signals: %s", strerrordesc_np(errno));
     }
     return LL_OK;
 }
 
-/* By rename, so that whoever waits for the file finds the whole of it. */
+/* Wholly, so that whoever waits for the file finds the whole of it. */
 static ll_status write_port_file(const char *path, int port, struct stat *out_stat,
                                  struct ll_error *err)
 {
-    char draft[4096];
-    if (snprintf(draft, sizeof(draft), "%s.tmp", path) >= (int)sizeof(draft)) {
-        return ll_fail(err, LL_E_INVALID, "port file: the name is too long");
+    struct ll_output output;
+    ll_status status = ll_output_open(path, LL_OUTPUT_WHOLE, &output, err);
+    if (status == LL_OK) {
+        char line[16];
+        int length = snprintf(line, sizeof(line), "%d\n", port);
+        ll_output_write(&output, line, (size_t)length);
+        status = ll_output_finish(&output, err);
     }
-    FILE *file = fopen(draft, "we");
-    if (!file) {
-        return ll_fail(err, LL_E_IO, "port file %s: %s", draft, strerrordesc_np(errno));
+    if (status != LL_OK) {
+        ll_error_prefix(err, "port file");
     }
-    int written = fprintf(file, "%d\n", port);
-    bool is_known = fstat(fileno(file), out_stat) == 0;
-    if (fclose(file) != 0 || written < 0 || !is_known || rename(draft, path) != 0) {
+    /* Only a file of our own goes with the server: no device, nobody else's file behind a link. */
+    if (status == LL_OK && (lstat(path, out_stat) != 0 || !S_ISREG(out_stat->st_mode))) {
         out_stat->st_ino = 0;
-        ll_status status = ll_fail(err, LL_E_IO, "port file %s: %s", path, strerrordesc_np(errno));
-        unlink(draft);
-        return status;
     }
-    return LL_OK;
+    return status;
 }
 
 /* A port where nobody serves helps nobody. The file may be another server's by now. */
@@ -93,7 +93,7 @@ static void remove_port_file(const struct program *program)
 {
     struct stat now;
     const char *path = program->options.port_file;
-    if (path && program->port_file.st_ino != 0 && stat(path, &now) == 0 &&
+    if (path && program->port_file.st_ino != 0 && lstat(path, &now) == 0 &&
         now.st_dev == program->port_file.st_dev && now.st_ino == program->port_file.st_ino) {
         unlink(path);
     }
@@ -122,10 +122,17 @@ static ll_status start(struct program *program, struct ll_error *err)
     struct edge_server_config *config = &options->server;
     config->engine = program->engine;
     config->executors = choose_executors(program->engine, config->executors);
-    ll_status status = edge_server_create(config, &program->server, err);
+    ll_status status = ll_startup_threads(
+        OWN_THREADS + config->executors * program->engine->threads + options->creation_threads,
+        err);
     if (status != LL_OK) {
         return status;
     }
+    status = edge_server_create(config, &program->server, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    ll_startup_done();
     program->store_folder = strdup(edge_server_store_folder(program->server));
     int port = edge_server_port(program->server);
     if (options->port_file) {
@@ -228,8 +235,18 @@ static ll_status create_engine(struct program *program, struct ll_error *err)
     return status;
 }
 
+/* Also where --help ends the program. */
+static void check_stdout(void)
+{
+    if (!ll_output_end_stdout("server")) {
+        _exit(EXIT_FAILURE);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    ll_output_keep_streams();
+    atexit(check_stdout);
     static struct program program;
     struct ll_error err = {.text = ""};
     mallopt(M_MMAP_THRESHOLD, MAPPED_ALLOCATION_BYTES);
@@ -237,7 +254,7 @@ int main(int argc, char **argv)
     edge_options_parse(argc, argv, &program.options);
     ll_status status = create_engine(&program, &err);
     if (status == LL_E_UNSUPPORTED || status == LL_E_INVALID) {
-        fprintf(stderr, "server: %s\n", err.text);
+        ll_text_complain("server", err.text);
         return 2;
     }
     if (status == LL_OK) {
@@ -249,7 +266,7 @@ int main(int argc, char **argv)
     if (status == LL_OK) {
         serve(&program);
     } else {
-        fprintf(stderr, "server: %s\n", err.text);
+        ll_text_complain("server", err.text);
         edge_server_destroy(program.server);
     }
     ll_engine_destroy(program.engine);
