@@ -327,7 +327,7 @@ ll_status dkb_onednn_run(struct ll_engine_context *base_context, const struct ll
 {
     struct dkb_onednn_context *context = context_of(base_context);
     dkb_onednn_use_threads(context->base.model->engine->threads);
-    int prefix = __atomic_load_n(&context->base.model->prefix, __ATOMIC_ACQUIRE);
+    int prefix = atomic_load_explicit(&context->base.model->prefix, memory_order_acquire);
     ll_status status = check(context, run, prefix, err);
     if (status == LL_OK) {
         status = dkb_onednn_place(context, run, err);
@@ -339,6 +339,9 @@ ll_status dkb_onednn_run(struct ll_engine_context *base_context, const struct ll
     load_inputs(context, run);
     for (int first = run->first; first < run->end && status == LL_OK;) {
         int last = dkb_onednn_group_last(table_of(context), first);
+        if (ll_engine_is_stopped(run->stop)) {
+            return ll_fail(err, LL_E_CANCELLED, "the run was stopped before layer %d", first);
+        }
         status = run_group(context, run, first, last, err);
         if (run->layer_ns) {
             int64_t now_ns = ll_clock_now_ns();

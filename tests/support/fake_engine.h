@@ -10,6 +10,9 @@
  *   layer 4 8 output              one of the network's outputs (the last layer always is)
  *   unsupported                   refused with LL_E_UNSUPPORTED
  *
+ * Of the engine's budget a model takes its blobs' bytes, and a context what the layers of its
+ * largest run make. What is told to stop ends when it has passed its gate.
+ *
  * Threads: any. */
 #ifndef FAKE_ENGINE_H
 #define FAKE_ENGINE_H
