@@ -39,6 +39,8 @@ struct edge_creator {
     struct ll_cond arrived;
     /* Guarded by lock. */
     bool is_stopping;
+    /* What the thread creates now, or NULL. */
+    struct edge_model *current;
     struct edge_turn *first;
     struct edge_turn **last_link;
 };
@@ -98,7 +100,8 @@ static bool create_once(struct edge_creator *creator, struct edge_model *model)
     } else {
         ll_error_prefix(&err, "creation of layers %d to %d failed", first, end - 1);
         edge_model_fail_creation(model, status, &err);
-        ll_log(LL_LOG_ERROR, "creator", "%s: %s", edge_model_short_id(model), err.text);
+        ll_log(status == LL_E_CANCELLED ? LL_LOG_INFO : LL_LOG_ERROR, "creator", "%s: %s",
+               edge_model_short_id(model), err.text);
     }
     edge_models_notify(creator->models, model, EDGE_CHANGE_CREATION);
     return true;
@@ -145,8 +148,17 @@ static struct edge_model *next_model(struct edge_creator *creator)
     if (!creator->is_stopping) {
         model = dequeue_locked(creator);
     }
+    creator->current = model;
     ll_mutex_unlock(&creator->lock);
     return model;
+}
+
+/* Nothing is created now. */
+static void leave(struct edge_creator *creator)
+{
+    ll_mutex_lock(&creator->lock);
+    creator->current = NULL;
+    ll_mutex_unlock(&creator->lock);
 }
 
 static void create_for_ever(void *arg)
@@ -159,6 +171,7 @@ static void create_for_ever(void *arg)
             /* More may have arrived meanwhile, or been left for the next turn. */
             enqueue(creator, model);
         }
+        leave(creator);
         edge_model_unref(model);
     }
 }
@@ -206,6 +219,9 @@ void edge_creator_stop(struct edge_creator *creator)
 {
     ll_mutex_lock(&creator->lock);
     creator->is_stopping = true;
+    if (creator->current) {
+        edge_model_stop_creation(creator->current);
+    }
     ll_cond_broadcast(&creator->arrived);
     ll_mutex_unlock(&creator->lock);
     ll_thread_join(&creator->thread);

@@ -1,5 +1,5 @@
-/* Two lists under one lock: jobs that are ready, in order of arrival (flows take turns), and jobs
- * that wait for a longer prefix. A creation publishes its prefix before it calls
+/* Three lists under one lock: jobs that are ready, in order of arrival (flows take turns), jobs
+ * that wait for a longer prefix, and jobs that run. A creation publishes its prefix before it calls
  * edge_executor_wake, and a job looks at the prefix under the lock that wake takes: whichever comes
  * second sees the other, so that no job waits for a prefix that is there. */
 #include "edge/edge_executor.h"
@@ -26,8 +26,17 @@ struct edge_executor {
     bool is_stopping;
     struct edge_job_list ready;
     struct edge_job_list waiting;
+    struct edge_job_list running;
     /* Counts the jobs that began. */
     uint64_t turn;
+    /* When the last job ended; whether `rest` was called since. */
+    int64_t idle_since_ns;
+    bool has_rested;
+
+    /* Constant once threads run. `rest` may be NULL. */
+    int64_t rest_after_ns;
+    void (*rest)(void *arg);
+    void *rest_arg;
 };
 
 static void append(struct edge_job_list *list, struct edge_job *job)
@@ -89,12 +98,14 @@ void edge_executor_wake(struct edge_executor *executor, const struct edge_model 
 bool edge_executor_cancel(struct edge_executor *executor, struct edge_job *job)
 {
     ll_mutex_lock(&executor->lock);
-    bool is_listed = job->list != NULL;
-    if (is_listed) {
+    bool has_begun = !job->list || job->list == &executor->running;
+    if (has_begun) {
+        atomic_store(&job->stop, true);
+    } else {
         take_out(job);
     }
     ll_mutex_unlock(&executor->lock);
-    return is_listed;
+    return !has_begun;
 }
 
 void edge_job_finish(struct edge_job *job)
@@ -154,7 +165,8 @@ static ll_status run_layers(struct edge_job *job, const struct ll_tensor_out *ou
                                    .input_count = job->input_count,
                                    .outputs = outputs,
                                    .output_count = job->names.count,
-                                   .layer_ns = layer_ns};
+                                   .layer_ns = layer_ns,
+                                   .stop = &job->stop};
         int64_t began_ns = ll_clock_now_ns();
         status = ll_engine_run(context, &run, &job->err);
         job->computed_ns = ll_clock_now_ns() - began_ns;
@@ -214,22 +226,52 @@ static struct edge_job *fairest_locked(struct edge_executor *executor) LL_REQUIR
             fairest = job;
         }
     }
-    if (fairest) {
-        take_out(fairest);
-        fairest->flow->last_turn = ++executor->turn;
-    }
+    take_out(fairest);
+    fairest->flow->last_turn = ++executor->turn;
     return fairest;
 }
 
+/* When to rest, if nothing happens until then. */
+static int64_t rest_ns_locked(const struct edge_executor *executor) LL_REQUIRES(executor->lock)
+{
+    bool may_rest = executor->rest && !executor->has_rested && !executor->running.first;
+    return may_rest ? ll_clock_deadline(executor->idle_since_ns, executor->rest_after_ns)
+                    : LL_CLOCK_NEVER;
+}
+
+/* Waits for a job, and rests meanwhile. NULL on stop. */
 static struct edge_job *next_job(struct edge_executor *executor)
 {
+    struct edge_job *job = NULL;
     ll_mutex_lock(&executor->lock);
     while (!executor->ready.first && !executor->is_stopping) {
-        ll_cond_wait(&executor->changed, &executor->lock, LL_CLOCK_NEVER);
+        int64_t rest_ns = rest_ns_locked(executor);
+        if (ll_clock_now_ns() < rest_ns) {
+            ll_cond_wait(&executor->changed, &executor->lock, rest_ns);
+            continue;
+        }
+        executor->has_rested = true;
+        ll_mutex_unlock(&executor->lock);
+        executor->rest(executor->rest_arg);
+        ll_mutex_lock(&executor->lock);
     }
-    struct edge_job *job = executor->is_stopping ? NULL : fairest_locked(executor);
+    if (!executor->is_stopping) {
+        job = fairest_locked(executor);
+        append(&executor->running, job);
+    }
     ll_mutex_unlock(&executor->lock);
     return job;
+}
+
+/* From now on the job is its submitter's. */
+static void end_job(struct edge_executor *executor, struct edge_job *job)
+{
+    ll_mutex_lock(&executor->lock);
+    take_out(job);
+    executor->idle_since_ns = ll_clock_now_ns();
+    executor->has_rested = false;
+    ll_mutex_unlock(&executor->lock);
+    job->done(job);
 }
 
 static void run_for_ever(void *arg)
@@ -239,7 +281,7 @@ static void run_for_ever(void *arg)
     struct edge_job *job = NULL;
     while ((job = next_job(executor)) != NULL) {
         run_job(job);
-        job->done(job);
+        end_job(executor, job);
     }
 }
 
@@ -260,6 +302,15 @@ ll_status edge_executor_create(int threads, struct edge_executor **out_executor)
     return LL_OK;
 }
 
+void edge_executor_on_idle(struct edge_executor *executor, int64_t after_ns,
+                           void (*rest)(void *arg), void *arg)
+{
+    executor->rest_after_ns = after_ns;
+    executor->rest = rest;
+    executor->rest_arg = arg;
+    executor->has_rested = true;
+}
+
 ll_status edge_executor_start(struct edge_executor *executor)
 {
     for (int i = 0; i < executor->thread_count; i++) {
@@ -277,6 +328,9 @@ void edge_executor_stop(struct edge_executor *executor)
 {
     ll_mutex_lock(&executor->lock);
     executor->is_stopping = true;
+    for (struct edge_job *job = executor->running.first; job; job = job->next) {
+        atomic_store(&job->stop, true);
+    }
     ll_cond_broadcast(&executor->changed);
     ll_mutex_unlock(&executor->lock);
     for (int i = 0; i < executor->thread_count; i++) {

@@ -4,6 +4,7 @@
 #ifndef EDGE_EXECUTOR_H
 #define EDGE_EXECUTOR_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -55,6 +56,7 @@ struct edge_job {
     int64_t computed_ns;
 
     /* Private. */
+    atomic_bool stop;
     int64_t submitted_ns;
     int64_t ready_ns;
     struct edge_job_list *list;
@@ -67,8 +69,15 @@ void edge_job_finish(struct edge_job *job);
 
 /* `threads` from 1. */
 LL_MUST_USE ll_status edge_executor_create(int threads, struct edge_executor **out_executor);
+
+/* Have `rest` called on an executor's thread whenever no thread has had a job for `after_ns`, once
+ * until the next job. Before edge_executor_start. */
+void edge_executor_on_idle(struct edge_executor *executor, int64_t after_ns,
+                           void (*rest)(void *arg), void *arg);
+
 LL_MUST_USE ll_status edge_executor_start(struct edge_executor *executor);
-/* Ends the runs under way, then the threads; jobs that have not begun never end. */
+/* Stops the runs under way, which end with LL_E_CANCELLED behind the group of layers that they
+ * compute, then the threads; jobs that have not begun never end. */
 void edge_executor_stop(struct edge_executor *executor);
 /* Stops if need be. NULL is allowed. */
 void edge_executor_destroy(struct edge_executor *executor);
@@ -77,7 +86,8 @@ void edge_executor_destroy(struct edge_executor *executor);
  * least_prefix first. A wait ends with LL_E_PRECONDITION when a creation of the model fails. */
 void edge_executor_submit(struct edge_executor *executor, struct edge_job *job);
 
-/* Takes a job back that has not begun. False when it runs or has ended: `done` comes, or came. */
+/* Takes a job back that has not begun. False when it runs or has ended: `done` comes, or came. What
+ * runs is told to stop: if it does not end by itself before, its status is LL_E_CANCELLED. */
 bool edge_executor_cancel(struct edge_executor *executor, struct edge_job *job);
 
 /* The model's prefix is longer now, or its creation has failed. */

@@ -3,6 +3,13 @@
  * an open costs microseconds beside a chunk's hash. The hash is taken of the bytes as they arrive,
  * so that completing a blob costs nothing beyond a rename and a mapping.
  *
+ * A blob has its place (a file; a mapping or memory for its bytes) from its first byte on until it
+ * is forgotten, so that nothing can be lacking when its last byte comes.
+ *
+ * Temporary folders. Whoever can lock a folder's lock file knows that its process is gone, however
+ * it went, and removes it. Between the making of a folder and its lock another server may do so:
+ * then the lock that was taken is not the file that stands there, and another folder is made.
+ *
  * Only the writing thread moves a frontier or completes a blob; others read both through atomics. A
  * blob's last reference removes its record and its file in one step under the store's lock, so that
  * a new record of the same name never meets the old file. */
@@ -27,12 +34,23 @@ enum {
     BUCKETS = 4096,
     /* 64 digits, '-', 20 digits, ".part", NUL */
     NAME_BYTES = 96,
+    TEMPORARY_DIGITS = 6,
+    /* How often another process may be faster than we are in a folder that we made. */
+    TEMPORARY_TRIES = 10,
+    /* Of the mappings that the system gives a process; libraries, stacks and packed weights want
+     * some, too. And Linux's default, where it cannot be read. */
+    MAPPING_PARTS = 4,
+    SYSTEM_MAPPINGS = 65530,
+    /* Sessions end, and models that nobody uses make room. */
+    RETRY_MS = 1000,
 };
 
 struct edge_blob {
     struct edge_store *store;
     struct ll_digest digest;
     int64_t bytes;
+    /* The writing thread's: it has a file, and a mapping or memory for its bytes. */
+    bool has_place;
     atomic_int_least64_t written;
     /* Set once, when the blob is verified. */
     _Atomic(struct ll_buf *) data;
@@ -43,6 +61,12 @@ struct edge_blob {
     struct edge_blob *next;
 };
 
+/* What blobs that have begun take of something. */
+struct quota {
+    int used;
+    int most;
+};
+
 struct edge_store {
     char folder[PATH_MAX];
     /* Relative paths below are the folder's. */
@@ -50,13 +74,18 @@ struct edge_store {
     int lock_fd;
     bool is_temporary;
     int64_t budget_bytes;
+    struct ll_memory *memory;
     struct ll_mutex lock;
     /* Guarded by lock. */
     int64_t used_bytes;
+    struct quota files;
+    struct quota mappings;
     struct edge_blob *buckets[BUCKETS];
 };
 
 static const char lock_name[] = "layerlift.lock";
+/* Followed by mkdtemp's digits. */
+static const char temporary_name[] = "layerlift-store-";
 
 static void blob_name(const struct edge_blob *blob, bool is_part, char out_name[NAME_BYTES])
 {
@@ -109,10 +138,78 @@ static void remove_leftovers(struct edge_store *store)
     }
 }
 
+static bool is_temporary_name(const char *name)
+{
+    size_t length = strlen(temporary_name);
+    return strncmp(name, temporary_name, length) == 0 && strlen(name) == length + TEMPORARY_DIGITS;
+}
+
+static int is_temporary_entry(const struct dirent *entry)
+{
+    return is_temporary_name(entry->d_name);
+}
+
+/* Removes the files of a folder that is locked by us, or that nobody uses; then the folder. */
+static bool remove_folder_at(int parent_fd, const char *name, int folder_fd)
+{
+    struct dirent **entries = NULL;
+    int count = scandirat(folder_fd, ".", &entries, is_blob_entry, NULL);
+    for (int i = 0; i < count; i++) {
+        unlinkat(folder_fd, entries[i]->d_name, 0);
+        free(entries[i]);
+    }
+    free(entries);
+    unlinkat(folder_fd, lock_name, 0);
+    return unlinkat(parent_fd, name, AT_REMOVEDIR) == 0;
+}
+
+/* Removes one temporary folder if it is this user's and its process is gone. No link is followed,
+ * so that what is removed lies in the folder whose owner was looked at. */
+static bool remove_if_stale(int parent_fd, const char *name)
+{
+    bool is_removed = false;
+    int lock_fd = -1;
+    struct stat info;
+    int folder_fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (folder_fd >= 0 && fstat(folder_fd, &info) == 0 && info.st_uid == geteuid()) {
+        /* Without a lock file it is not ours, or not yet. */
+        lock_fd = openat(folder_fd, lock_name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    }
+    if (lock_fd >= 0 && flock(lock_fd, LOCK_EX | LOCK_NB) == 0) {
+        is_removed = remove_folder_at(parent_fd, name, folder_fd);
+    }
+    if (lock_fd >= 0) {
+        close(lock_fd);
+    }
+    if (folder_fd >= 0) {
+        close(folder_fd);
+    }
+    return is_removed;
+}
+
+/* Processes that were killed could not remove their folders. */
+static void remove_stale_folders(const char *parent)
+{
+    struct dirent **entries = NULL;
+    int parent_fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int count = parent_fd >= 0 ? scandirat(parent_fd, ".", &entries, is_temporary_entry, NULL) : 0;
+    for (int i = 0; i < count; i++) {
+        if (remove_if_stale(parent_fd, entries[i]->d_name)) {
+            ll_log(LL_LOG_INFO, "store", "removed %s/%s, which a killed server left", parent,
+                   entries[i]->d_name);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    if (parent_fd >= 0) {
+        close(parent_fd);
+    }
+}
+
 static ll_status make_temporary(struct edge_store *store, const char *parent, struct ll_error *err)
 {
-    int length = snprintf(store->folder, sizeof(store->folder), "%s/layerlift-store-XXXXXX",
-                          parent ? parent : "/tmp");
+    int length =
+        snprintf(store->folder, sizeof(store->folder), "%s/%sXXXXXX", parent, temporary_name);
     if (length >= (int)sizeof(store->folder) || !mkdtemp(store->folder)) {
         return ll_fail(err, LL_E_IO, "store: a temporary folder %s cannot be made: %s",
                        store->folder, strerrordesc_np(errno));
@@ -134,6 +231,16 @@ static ll_status make_folder(struct edge_store *store, const char *folder, struc
     return LL_OK;
 }
 
+/* Whether the file that we have locked is the one that others would lock. */
+static bool has_real_lock(const struct edge_store *store)
+{
+    struct stat ours;
+    struct stat theirs;
+    return fstat(store->lock_fd, &ours) == 0 &&
+           fstatat(store->folder_fd, lock_name, &theirs, AT_SYMLINK_NOFOLLOW) == 0 &&
+           ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
 /* Opens the folder and takes it for this process. */
 static ll_status take_folder(struct edge_store *store, struct ll_error *err)
 {
@@ -147,12 +254,58 @@ static ll_status take_folder(struct edge_store *store, struct ll_error *err)
         return ll_fail(err, LL_E_IO, "store: %s/%s cannot be made: %s", store->folder, lock_name,
                        strerrordesc_np(errno));
     }
-    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0 || !has_real_lock(store)) {
         return ll_fail(err, LL_E_PRECONDITION, "store: another process uses folder %s",
                        store->folder);
     }
     remove_leftovers(store);
     return LL_OK;
+}
+
+static void leave_folder(struct edge_store *store)
+{
+    if (store->lock_fd >= 0) {
+        close(store->lock_fd);
+    }
+    if (store->folder_fd >= 0) {
+        close(store->folder_fd);
+    }
+    store->lock_fd = -1;
+    store->folder_fd = -1;
+}
+
+static ll_status take_temporary(struct edge_store *store, const char *parent, struct ll_error *err)
+{
+    remove_stale_folders(parent);
+    ll_status status = LL_E_PRECONDITION;
+    for (int i = 0; i < TEMPORARY_TRIES && status == LL_E_PRECONDITION; i++) {
+        leave_folder(store);
+        status = make_temporary(store, parent, err);
+        if (status == LL_OK) {
+            status = take_folder(store, err);
+        }
+    }
+    return status;
+}
+
+static ll_status take_given(struct edge_store *store, const char *folder, struct ll_error *err)
+{
+    ll_status status = make_folder(store, folder, err);
+    return status == LL_OK ? take_folder(store, err) : status;
+}
+
+/* Mappings that the system gives a process. */
+static int system_mappings(void)
+{
+    int mappings = 0;
+    FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
+    if (!file || fscanf(file, "%d", &mappings) != 1 || mappings < MAPPING_PARTS) {
+        mappings = SYSTEM_MAPPINGS;
+    }
+    if (file) {
+        fclose(file);
+    }
+    return mappings;
 }
 
 ll_status edge_store_create(const struct edge_store_config *config, struct edge_store **out_store,
@@ -166,11 +319,13 @@ ll_status edge_store_create(const struct edge_store_config *config, struct edge_
     store->lock_fd = -1;
     store->budget_bytes = config->budget_bytes;
     ll_mutex_init(&store->lock);
-    ll_status status = config->folder ? make_folder(store, config->folder, err)
-                                      : make_temporary(store, config->temporary_parent, err);
-    if (status == LL_OK) {
-        status = take_folder(store, err);
-    }
+    store->memory = config->memory;
+    store->files.most = config->most_files > 0 ? config->most_files : EDGE_STORE_FILES;
+    store->mappings.most =
+        config->most_mappings > 0 ? config->most_mappings : system_mappings() / MAPPING_PARTS;
+    const char *parent = config->temporary_parent ? config->temporary_parent : "/tmp";
+    ll_status status = config->folder ? take_given(store, config->folder, err)
+                                      : take_temporary(store, parent, err);
     if (status != LL_OK) {
         edge_store_destroy(store);
         return status;
@@ -184,15 +339,10 @@ void edge_store_destroy(struct edge_store *store)
     if (!store) {
         return;
     }
-    if (store->lock_fd >= 0) {
-        if (store->is_temporary) {
-            unlinkat(store->folder_fd, lock_name, 0);
-        }
-        close(store->lock_fd);
+    if (store->lock_fd >= 0 && store->is_temporary) {
+        unlinkat(store->folder_fd, lock_name, 0);
     }
-    if (store->folder_fd >= 0) {
-        close(store->folder_fd);
-    }
+    leave_folder(store);
     if (store->is_temporary && rmdir(store->folder) != 0) {
         ll_log(LL_LOG_WARN, "store", "folder %s cannot be removed: %s", store->folder,
                strerrordesc_np(errno));
@@ -273,10 +423,68 @@ struct edge_blob *edge_blob_ref(struct edge_blob *blob)
     return blob;
 }
 
+/* ---- Places ---- */
+
+static bool is_mapped(const struct edge_blob *blob)
+{
+    return blob->bytes >= EDGE_STORE_MAPPED_BYTES;
+}
+
+static ll_status take_quota(struct edge_store *store, struct quota *quota, const char *limit,
+                            struct ll_error *err)
+{
+    ll_mutex_lock(&store->lock);
+    bool fits = quota->used < quota->most;
+    quota->used += fits;
+    ll_mutex_unlock(&store->lock);
+    return fits ? LL_OK
+                : ll_fail_limit(err, limit, quota->most, RETRY_MS,
+                                "the store is full: limit %s is %d", limit, quota->most);
+}
+
+/* For a blob that begins. */
+static ll_status take_place(struct edge_blob *blob, struct ll_error *err)
+{
+    struct edge_store *store = blob->store;
+    ll_status status = is_mapped(blob)
+                           ? take_quota(store, &store->mappings, "store_mappings", err)
+                           : ll_memory_take(store->memory, blob->bytes, "a layer's weights", err);
+    if (status != LL_OK) {
+        return status;
+    }
+    status = take_quota(store, &store->files, "store_files", err);
+    if (status == LL_OK) {
+        blob->has_place = true;
+    } else if (is_mapped(blob)) {
+        ll_mutex_lock(&store->lock);
+        store->mappings.used--;
+        ll_mutex_unlock(&store->lock);
+    } else {
+        ll_memory_give(store->memory, blob->bytes);
+    }
+    return status;
+}
+
+static void give_place_locked(struct edge_store *store, struct edge_blob *blob)
+    LL_REQUIRES(store->lock)
+{
+    if (!blob->has_place) {
+        return;
+    }
+    blob->has_place = false;
+    store->files.used--;
+    if (is_mapped(blob)) {
+        store->mappings.used--;
+    } else {
+        ll_memory_give(store->memory, blob->bytes);
+    }
+}
+
 static void forget_files_locked(struct edge_store *store, struct edge_blob *blob)
     LL_REQUIRES(store->lock)
 {
     char name[NAME_BYTES];
+    give_place_locked(store, blob);
     for (int is_part = 0; is_part < 2 && atomic_load(&blob->written) > 0; is_part++) {
         blob_name(blob, is_part, name);
         unlinkat(store->folder_fd, name, 0);
@@ -372,8 +580,9 @@ static ll_status reserve(struct edge_store *store, int64_t bytes, struct ll_erro
     }
     ll_mutex_unlock(&store->lock);
     return fits ? LL_OK
-                : ll_fail(err, LL_E_EXHAUSTED, "the store is full: limit store_bytes is %lld",
-                          (long long)store->budget_bytes);
+                : ll_fail_limit(err, "store_bytes", store->budget_bytes, RETRY_MS,
+                                "the store is full: limit store_bytes is %lld",
+                                (long long)store->budget_bytes);
 }
 
 static void give_back(struct edge_store *store, int64_t bytes)
@@ -383,7 +592,54 @@ static void give_back(struct edge_store *store, int64_t bytes)
     ll_mutex_unlock(&store->lock);
 }
 
-/* All bytes are written: verifies and maps them, or forgets them. */
+/* The bytes of a whole blob in memory. */
+static ll_status read_blob(struct edge_blob *blob, const char *name, struct ll_buf **out_data,
+                           struct ll_error *err)
+{
+    struct ll_buf *data = NULL;
+    ll_status status = ll_buf_create((size_t)blob->bytes, &data);
+    if (status != LL_OK) {
+        return ll_fail(err, status, "out of memory for %lld bytes of weights",
+                       (long long)blob->bytes);
+    }
+    int fd = openat(blob->store->folder_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int64_t done = 0;
+    ssize_t bytes = fd >= 0 ? 1 : -1;
+    while (done < blob->bytes && bytes > 0) {
+        bytes = pread(fd, (char *)ll_buf_writable(data) + done, (size_t)(blob->bytes - done), done);
+        done += bytes > 0 ? bytes : 0;
+    }
+    if (done < blob->bytes) {
+        status = ll_fail(err, LL_E_IO, "%s/%s cannot be read: %s", blob->store->folder, name,
+                         bytes < 0 ? strerrordesc_np(errno) : "it is too short");
+        ll_buf_unref(data);
+        data = NULL;
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    *out_data = data;
+    return status;
+}
+
+static ll_status map_blob(struct edge_blob *blob, const char *name, struct ll_buf **out_data,
+                          struct ll_error *err)
+{
+    char path[PATH_MAX + NAME_BYTES];
+    struct ll_buf *data = NULL;
+    snprintf(path, sizeof(path), "%s/%s", blob->store->folder, name);
+    ll_status status = ll_buf_map_file(path, blob->bytes, &data, err);
+    if (status == LL_OK && (int64_t)ll_buf_bytes(data) != blob->bytes) {
+        status = ll_fail(err, LL_E_IO, "%s has %lld bytes instead of %lld", path,
+                         (long long)ll_buf_bytes(data), (long long)blob->bytes);
+        ll_buf_unref(data);
+        data = NULL;
+    }
+    *out_data = data;
+    return status;
+}
+
+/* All bytes are written: verifies and reads or maps them, or forgets them. */
 static ll_status complete(struct edge_blob *blob, edge_write_outcome *out_outcome,
                           struct ll_error *err)
 {
@@ -399,21 +655,15 @@ static ll_status complete(struct edge_blob *blob, edge_write_outcome *out_outcom
     }
     char part[NAME_BYTES];
     char name[NAME_BYTES];
-    char path[PATH_MAX + NAME_BYTES];
     blob_name(blob, true, part);
     blob_name(blob, false, name);
-    snprintf(path, sizeof(path), "%s/%s", store->folder, name);
     struct ll_buf *data = NULL;
     ll_status status = LL_OK;
     if (renameat(store->folder_fd, part, store->folder_fd, name) != 0) {
         status = ll_fail(err, LL_E_IO, "%s cannot be renamed: %s", part, strerrordesc_np(errno));
     } else {
-        status = ll_buf_map_file(path, blob->bytes, &data, err);
-    }
-    if (status == LL_OK && (int64_t)ll_buf_bytes(data) != blob->bytes) {
-        status = ll_fail(err, LL_E_IO, "%s has %lld bytes instead of %lld", path,
-                         (long long)ll_buf_bytes(data), (long long)blob->bytes);
-        ll_buf_unref(data);
+        status =
+            is_mapped(blob) ? map_blob(blob, name, &data, err) : read_blob(blob, name, &data, err);
     }
     if (status != LL_OK) {
         /* The hash is used up: whoever comes next begins anew. */
@@ -445,7 +695,10 @@ ll_status edge_blob_write(struct edge_blob *blob, int64_t offset, const void *da
     if (!blob->hasher && ll_hasher_create(&blob->hasher) != LL_OK) {
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
     }
-    ll_status status = reserve(blob->store, fresh_bytes, err);
+    ll_status status = blob->has_place ? LL_OK : take_place(blob, err);
+    if (status == LL_OK) {
+        status = reserve(blob->store, fresh_bytes, err);
+    }
     if (status != LL_OK) {
         return status;
     }

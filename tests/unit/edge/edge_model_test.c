@@ -37,7 +37,7 @@ static void set_up(struct fixture *fixture, int64_t budget_bytes, int most_model
     const struct edge_models_config config = {
         .engine = fixture->engine, .store = fixture->store, .most_models = most_models};
     CU_ASSERT_EQUAL_FATAL(edge_models_create(&config, &fixture->models), LL_OK);
-    edge_models_observe(fixture->models, count_change, fixture);
+    CU_ASSERT_EQUAL_FATAL(edge_models_observe(fixture->models, count_change, fixture), LL_OK);
 }
 
 /* Everything that was made must be gone at the end. */
