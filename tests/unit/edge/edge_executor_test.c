@@ -1,5 +1,6 @@
 #include "edge/edge_executor.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -307,6 +308,88 @@ static void test_jobs_run_at_once_on_several_threads(void)
     tear_down(&fixture);
 }
 
+static void test_cancel_stops_what_runs(void)
+{
+    struct fixture fixture;
+    set_up(&fixture, 1);
+    create(&fixture, LAYERS);
+    fake_engine_hold(fixture.engine, FAKE_RUN);
+    struct test_job stopped = make_job(&fixture, 0, LAYERS, 0);
+    struct test_job next = make_job(&fixture, 1, LAYERS, 0);
+    edge_executor_submit(fixture.executor, &stopped.job);
+    edge_executor_submit(fixture.executor, &next.job);
+    CU_ASSERT_FATAL(fake_engine_await_held(fixture.engine, FAKE_RUN, 1));
+    CU_ASSERT_FALSE(edge_executor_cancel(fixture.executor, &stopped.job));
+    fake_engine_release(fixture.engine, FAKE_RUN);
+    await_ended(&fixture, 2);
+    CU_ASSERT_EQUAL(stopped.job.status, LL_E_CANCELLED);
+    /* Neither its context nor the thread is the worse for it. */
+    CU_ASSERT(is_right(&fixture, &next.job));
+    edge_job_finish(&stopped.job);
+    edge_job_finish(&next.job);
+    tear_down(&fixture);
+}
+
+static void stop_executor(void *arg)
+{
+    edge_executor_stop(arg);
+}
+
+static void test_stop_stops_what_runs(void)
+{
+    struct fixture fixture;
+    struct ll_thread stopper = {.started = false};
+    set_up(&fixture, 1);
+    create(&fixture, LAYERS);
+    fake_engine_hold(fixture.engine, FAKE_RUN);
+    struct test_job job = make_job(&fixture, 0, LAYERS, 0);
+    edge_executor_submit(fixture.executor, &job.job);
+    CU_ASSERT_FATAL(fake_engine_await_held(fixture.engine, FAKE_RUN, 1));
+    CU_ASSERT_EQUAL_FATAL(ll_thread_start(&stopper, "stopper", stop_executor, fixture.executor),
+                          LL_OK);
+    while (!atomic_load(&job.job.stop)) {
+        sched_yield();
+    }
+    fake_engine_release(fixture.engine, FAKE_RUN);
+    ll_thread_join(&stopper);
+    CU_ASSERT_EQUAL(fixture.ended_count, 1);
+    CU_ASSERT_EQUAL(job.job.status, LL_E_CANCELLED);
+    edge_job_finish(&job.job);
+    tear_down(&fixture);
+}
+
+/* Counts as a job that has ended. */
+static void count_rest(void *arg)
+{
+    struct fixture *fixture = arg;
+    ll_mutex_lock(&fixture->lock);
+    fixture->ended[fixture->ended_count++] = -1;
+    ll_cond_broadcast(&fixture->changed);
+    ll_mutex_unlock(&fixture->lock);
+}
+
+static void test_rests_once_after_jobs(void)
+{
+    struct fixture fixture;
+    set_up(&fixture, 1);
+    edge_executor_destroy(fixture.executor);
+    CU_ASSERT_EQUAL_FATAL(edge_executor_create(1, &fixture.executor), LL_OK);
+    edge_executor_on_idle(fixture.executor, 0, count_rest, &fixture);
+    CU_ASSERT_EQUAL_FATAL(edge_executor_start(fixture.executor), LL_OK);
+    create(&fixture, LAYERS);
+    for (int i = 0; i < 2; i++) {
+        struct test_job job = make_job(&fixture, i, LAYERS, 0);
+        edge_executor_submit(fixture.executor, &job.job);
+        await_ended(&fixture, 2 * i + 2);
+        CU_ASSERT_EQUAL(fixture.ended[2 * i], i);
+        CU_ASSERT_EQUAL(fixture.ended[2 * i + 1], -1);
+        edge_job_finish(&job.job);
+    }
+    edge_executor_stop(fixture.executor);
+    CU_ASSERT_EQUAL(fixture.ended_count, 4);
+    tear_down(&fixture);
+}
+
 const char *const ll_test_suite = "edge_executor";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_job_runs_as_far_as_the_prefix),
@@ -316,5 +399,8 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_cancel_takes_back_what_has_not_begun),
     LL_TEST(test_failure_of_a_creation_ends_the_wait),
     LL_TEST(test_jobs_run_at_once_on_several_threads),
+    LL_TEST(test_cancel_stops_what_runs),
+    LL_TEST(test_stop_stops_what_runs),
+    LL_TEST(test_rests_once_after_jobs),
     {NULL, NULL},
 };
