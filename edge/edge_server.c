@@ -122,7 +122,7 @@ static ll_status create_inspect(struct edge_server *server, const struct edge_se
     const struct edge_limit limits[] = {
         {"models", config->models},
         {"store_bytes", config->store_bytes},
-        {"store_files", EDGE_STORE_FILES},
+        {"store_mappings", edge_store_most_mappings(server->store)},
         {"memory_bytes", ll_memory_limit(server->memory)},
         {"context_bytes", LL_LIMIT_CONTEXT_BYTES},
         {"upload_sessions", config->upload_sessions},

@@ -1,10 +1,10 @@
-/* A blob is one file, "HEX-SIZE.part" until it is verified and "HEX-SIZE" from then on, where HEX
- * is its SHA-256. Files are opened for each write: a session may interleave thousands of blobs, and
- * an open costs microseconds beside a chunk's hash. The hash is taken of the bytes as they arrive,
- * so that completing a blob costs nothing beyond a rename and a mapping.
+/* A large blob is one file, "HEX-SIZE.part" until it is verified and "HEX-SIZE" from then on, where
+ * HEX is its SHA-256. Files are opened for each write: a session may interleave thousands of blobs,
+ * and an open costs microseconds beside a chunk's hash. The hash is taken of the bytes as they
+ * arrive, so that completing a blob costs nothing beyond a rename and a mapping.
  *
- * A blob has its place (a file; a mapping or memory for its bytes) from its first byte on until it
- * is forgotten, so that nothing can be lacking when its last byte comes.
+ * A blob has its place (a file and its mapping counted, or memory for all of its bytes) from its
+ * first byte on until it is forgotten, so that nothing can be lacking when its last byte comes.
  *
  * Temporary folders. Whoever can lock a folder's lock file knows that its process is gone, however
  * it went, and removes it. Between the making of a folder and its lock another server may do so:
@@ -41,6 +41,8 @@ enum {
      * some, too. And Linux's default, where it cannot be read. */
     MAPPING_PARTS = 4,
     SYSTEM_MAPPINGS = 65530,
+    /* What a small blob takes besides its bytes: its record, its buffer's. */
+    SMALL_OVERHEAD_BYTES = 512,
     /* Sessions end, and models that nobody uses make room. */
     RETRY_MS = 1000,
 };
@@ -49,8 +51,10 @@ struct edge_blob {
     struct edge_store *store;
     struct ll_digest digest;
     int64_t bytes;
-    /* The writing thread's: it has a file, and a mapping or memory for its bytes. */
+    /* The writing thread's: whether it has its place; a small one's is here, until it is verified.
+     */
     bool has_place;
+    struct ll_buf *draft;
     atomic_int_least64_t written;
     /* Set once, when the blob is verified. */
     _Atomic(struct ll_buf *) data;
@@ -61,12 +65,6 @@ struct edge_blob {
     struct edge_blob *next;
 };
 
-/* What blobs that have begun take of something. */
-struct quota {
-    int used;
-    int most;
-};
-
 struct edge_store {
     char folder[PATH_MAX];
     /* Relative paths below are the folder's. */
@@ -74,12 +72,12 @@ struct edge_store {
     int lock_fd;
     bool is_temporary;
     int64_t budget_bytes;
+    int most_mappings;
     struct ll_memory *memory;
     struct ll_mutex lock;
     /* Guarded by lock. */
     int64_t used_bytes;
-    struct quota files;
-    struct quota mappings;
+    int mappings;
     struct edge_blob *buckets[BUCKETS];
 };
 
@@ -320,8 +318,7 @@ ll_status edge_store_create(const struct edge_store_config *config, struct edge_
     store->budget_bytes = config->budget_bytes;
     ll_mutex_init(&store->lock);
     store->memory = config->memory;
-    store->files.most = config->most_files > 0 ? config->most_files : EDGE_STORE_FILES;
-    store->mappings.most =
+    store->most_mappings =
         config->most_mappings > 0 ? config->most_mappings : system_mappings() / MAPPING_PARTS;
     const char *parent = config->temporary_parent ? config->temporary_parent : "/tmp";
     ll_status status = config->folder ? take_given(store, config->folder, err)
@@ -380,6 +377,11 @@ int64_t edge_store_budget_bytes(const struct edge_store *store)
     return store->budget_bytes;
 }
 
+int edge_store_most_mappings(const struct edge_store *store)
+{
+    return store->most_mappings;
+}
+
 static struct edge_blob **bucket_of(struct edge_store *store, const struct ll_digest *digest)
 {
     unsigned hash = digest->bytes[0] | ((unsigned)digest->bytes[1] << 8);
@@ -425,59 +427,58 @@ struct edge_blob *edge_blob_ref(struct edge_blob *blob)
 
 /* ---- Places ---- */
 
-static bool is_mapped(const struct edge_blob *blob)
+static bool is_large(const struct edge_blob *blob)
 {
     return blob->bytes >= EDGE_STORE_MAPPED_BYTES;
 }
 
-static ll_status take_quota(struct edge_store *store, struct quota *quota, const char *limit,
-                            struct ll_error *err)
+static ll_status take_mapping(struct edge_store *store, struct ll_error *err)
 {
     ll_mutex_lock(&store->lock);
-    bool fits = quota->used < quota->most;
-    quota->used += fits;
+    bool fits = store->mappings < store->most_mappings;
+    store->mappings += fits;
     ll_mutex_unlock(&store->lock);
     return fits ? LL_OK
-                : ll_fail_limit(err, limit, quota->most, RETRY_MS,
-                                "the store is full: limit %s is %d", limit, quota->most);
+                : ll_fail_limit(err, "store_mappings", store->most_mappings, RETRY_MS,
+                                "the store is full: limit store_mappings is %d",
+                                store->most_mappings);
+}
+
+static ll_status take_draft(struct edge_blob *blob, struct ll_error *err)
+{
+    struct ll_memory *memory = blob->store->memory;
+    ll_status status =
+        ll_memory_take(memory, blob->bytes + SMALL_OVERHEAD_BYTES, "a layer's weights", err);
+    if (status != LL_OK) {
+        return status;
+    }
+    status = ll_buf_create((size_t)blob->bytes, &blob->draft);
+    if (status != LL_OK) {
+        ll_memory_give(memory, blob->bytes + SMALL_OVERHEAD_BYTES);
+        return ll_fail(err, status, "out of memory for a layer's weights");
+    }
+    return LL_OK;
 }
 
 /* For a blob that begins. */
 static ll_status take_place(struct edge_blob *blob, struct ll_error *err)
 {
-    struct edge_store *store = blob->store;
-    ll_status status = is_mapped(blob)
-                           ? take_quota(store, &store->mappings, "store_mappings", err)
-                           : ll_memory_take(store->memory, blob->bytes, "a layer's weights", err);
-    if (status != LL_OK) {
-        return status;
-    }
-    status = take_quota(store, &store->files, "store_files", err);
-    if (status == LL_OK) {
-        blob->has_place = true;
-    } else if (is_mapped(blob)) {
-        ll_mutex_lock(&store->lock);
-        store->mappings.used--;
-        ll_mutex_unlock(&store->lock);
-    } else {
-        ll_memory_give(store->memory, blob->bytes);
-    }
+    ll_status status = is_large(blob) ? take_mapping(blob->store, err) : take_draft(blob, err);
+    blob->has_place = status == LL_OK;
     return status;
 }
 
 static void give_place_locked(struct edge_store *store, struct edge_blob *blob)
     LL_REQUIRES(store->lock)
 {
-    if (!blob->has_place) {
-        return;
+    if (blob->has_place && is_large(blob)) {
+        store->mappings--;
+    } else if (blob->has_place) {
+        ll_buf_unref(blob->draft);
+        blob->draft = NULL;
+        ll_memory_give(store->memory, blob->bytes + SMALL_OVERHEAD_BYTES);
     }
     blob->has_place = false;
-    store->files.used--;
-    if (is_mapped(blob)) {
-        store->mappings.used--;
-    } else {
-        ll_memory_give(store->memory, blob->bytes);
-    }
 }
 
 static void forget_files_locked(struct edge_store *store, struct edge_blob *blob)
@@ -485,9 +486,11 @@ static void forget_files_locked(struct edge_store *store, struct edge_blob *blob
 {
     char name[NAME_BYTES];
     give_place_locked(store, blob);
-    for (int is_part = 0; is_part < 2 && atomic_load(&blob->written) > 0; is_part++) {
-        blob_name(blob, is_part, name);
-        unlinkat(store->folder_fd, name, 0);
+    if (is_large(blob) && atomic_load(&blob->written) > 0) {
+        for (int is_part = 0; is_part < 2; is_part++) {
+            blob_name(blob, is_part, name);
+            unlinkat(store->folder_fd, name, 0);
+        }
     }
     store->used_bytes -= atomic_load(&blob->written);
     atomic_store(&blob->written, 0);
@@ -544,6 +547,10 @@ static ll_status write_at(struct edge_blob *blob, int64_t offset, const char *da
                           struct ll_error *err)
 {
     char name[NAME_BYTES];
+    if (!is_large(blob)) {
+        memcpy((char *)ll_buf_writable(blob->draft) + offset, data, bytes);
+        return LL_OK;
+    }
     blob_name(blob, true, name);
     /* O_TRUNC at the front: no byte of a rejected attempt survives. */
     int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (offset == 0 ? O_TRUNC : 0);
@@ -592,41 +599,23 @@ static void give_back(struct edge_store *store, int64_t bytes)
     ll_mutex_unlock(&store->lock);
 }
 
-/* The bytes of a whole blob in memory. */
-static ll_status read_blob(struct edge_blob *blob, const char *name, struct ll_buf **out_data,
-                           struct ll_error *err)
+/* A whole blob's bytes, to be read from now on. */
+static ll_status publish(struct edge_blob *blob, struct ll_buf **out_data, struct ll_error *err)
 {
-    struct ll_buf *data = NULL;
-    ll_status status = ll_buf_create((size_t)blob->bytes, &data);
-    if (status != LL_OK) {
-        return ll_fail(err, status, "out of memory for %lld bytes of weights",
-                       (long long)blob->bytes);
+    if (!is_large(blob)) {
+        *out_data = blob->draft;
+        blob->draft = NULL;
+        return LL_OK;
     }
-    int fd = openat(blob->store->folder_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    int64_t done = 0;
-    ssize_t bytes = fd >= 0 ? 1 : -1;
-    while (done < blob->bytes && bytes > 0) {
-        bytes = pread(fd, (char *)ll_buf_writable(data) + done, (size_t)(blob->bytes - done), done);
-        done += bytes > 0 ? bytes : 0;
-    }
-    if (done < blob->bytes) {
-        status = ll_fail(err, LL_E_IO, "%s/%s cannot be read: %s", blob->store->folder, name,
-                         bytes < 0 ? strerrordesc_np(errno) : "it is too short");
-        ll_buf_unref(data);
-        data = NULL;
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    *out_data = data;
-    return status;
-}
-
-static ll_status map_blob(struct edge_blob *blob, const char *name, struct ll_buf **out_data,
-                          struct ll_error *err)
-{
+    char part[NAME_BYTES];
+    char name[NAME_BYTES];
     char path[PATH_MAX + NAME_BYTES];
     struct ll_buf *data = NULL;
+    blob_name(blob, true, part);
+    blob_name(blob, false, name);
+    if (renameat(blob->store->folder_fd, part, blob->store->folder_fd, name) != 0) {
+        return ll_fail(err, LL_E_IO, "%s cannot be renamed: %s", part, strerrordesc_np(errno));
+    }
     snprintf(path, sizeof(path), "%s/%s", blob->store->folder, name);
     ll_status status = ll_buf_map_file(path, blob->bytes, &data, err);
     if (status == LL_OK && (int64_t)ll_buf_bytes(data) != blob->bytes) {
@@ -653,18 +642,8 @@ static ll_status complete(struct edge_blob *blob, edge_write_outcome *out_outcom
         *out_outcome = EDGE_WRITE_REJECTED;
         return LL_OK;
     }
-    char part[NAME_BYTES];
-    char name[NAME_BYTES];
-    blob_name(blob, true, part);
-    blob_name(blob, false, name);
     struct ll_buf *data = NULL;
-    ll_status status = LL_OK;
-    if (renameat(store->folder_fd, part, store->folder_fd, name) != 0) {
-        status = ll_fail(err, LL_E_IO, "%s cannot be renamed: %s", part, strerrordesc_np(errno));
-    } else {
-        status =
-            is_mapped(blob) ? map_blob(blob, name, &data, err) : read_blob(blob, name, &data, err);
-    }
+    ll_status status = publish(blob, &data, err);
     if (status != LL_OK) {
         /* The hash is used up: whoever comes next begins anew. */
         ll_mutex_lock(&store->lock);

@@ -51,6 +51,21 @@ static struct edge_blob *open_blob(struct edge_store *store, unsigned seed)
     return blob;
 }
 
+/* A record of `bytes` times `value`, which the caller frees with the blob. */
+static struct edge_blob *open_filled(struct edge_store *store, char value, size_t bytes,
+                                     char **out_data)
+{
+    struct ll_digest digest;
+    struct edge_blob *blob = NULL;
+    char *data = malloc(bytes);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(data);
+    memset(data, value, bytes);
+    CU_ASSERT_EQUAL_FATAL(ll_digest_of(data, bytes, &digest), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(edge_store_get(store, &digest, (int64_t)bytes, &blob), LL_OK);
+    *out_data = data;
+    return blob;
+}
+
 static edge_write_outcome write_part(struct edge_blob *blob, int64_t offset, int64_t bytes)
 {
     edge_write_outcome outcome = EDGE_WRITE_BEYOND;
@@ -159,9 +174,12 @@ static void test_budget_is_kept_and_named(void)
 
 static void test_full_disk_is_reported_and_survived(void)
 {
+    enum { LARGE = EDGE_STORE_MAPPED_BYTES };
     struct edge_store *store = open_store(NULL, 1 << 20);
-    struct edge_blob *blob = open_blob(store, 1);
-    CU_ASSERT_EQUAL(write_part(blob, 0, 100), EDGE_WRITE_KEPT);
+    char *data = NULL;
+    struct edge_blob *blob = open_filled(store, 'x', LARGE, &data);
+    edge_write_outcome outcome;
+    CU_ASSERT_EQUAL(edge_blob_write(blob, 0, data, 100, &outcome, NULL), LL_OK);
     /* A file-size limit stands for a disk without room. */
     signal(SIGXFSZ, SIG_IGN);
     struct rlimit before;
@@ -169,17 +187,18 @@ static void test_full_disk_is_reported_and_survived(void)
     struct rlimit low = before;
     low.rlim_cur = 600;
     CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &low), 0);
-    edge_write_outcome outcome;
     struct ll_error err = {.text = ""};
-    ll_status status = edge_blob_write(blob, 100, content + 100, 900, &outcome, &err);
+    ll_status status = edge_blob_write(blob, 100, data + 100, LARGE - 100, &outcome, &err);
     CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &before), 0);
     CU_ASSERT_EQUAL(status, LL_E_EXHAUSTED);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "disk is full"));
     CU_ASSERT_EQUAL(edge_blob_written(blob), 100);
     CU_ASSERT_EQUAL(edge_store_used_bytes(store), 100);
-    CU_ASSERT_EQUAL(write_part(blob, 100, 900), EDGE_WRITE_COMPLETED);
+    CU_ASSERT_EQUAL(edge_blob_write(blob, 100, data + 100, LARGE - 100, &outcome, NULL), LL_OK);
+    CU_ASSERT_EQUAL(outcome, EDGE_WRITE_COMPLETED);
     edge_blob_unref(blob);
     edge_store_destroy(store);
+    free(data);
 }
 
 static void test_folder_belongs_to_one_store(void)
@@ -236,21 +255,6 @@ static int count_mappings(const char *folder)
     return count;
 }
 
-/* A record of `bytes` times `value`, which the caller frees with the blob. */
-static struct edge_blob *open_filled(struct edge_store *store, char value, size_t bytes,
-                                     char **out_data)
-{
-    struct ll_digest digest;
-    struct edge_blob *blob = NULL;
-    char *data = malloc(bytes);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(data);
-    memset(data, value, bytes);
-    CU_ASSERT_EQUAL_FATAL(ll_digest_of(data, bytes, &digest), LL_OK);
-    CU_ASSERT_EQUAL_FATAL(edge_store_get(store, &digest, (int64_t)bytes, &blob), LL_OK);
-    *out_data = data;
-    return blob;
-}
-
 static void test_only_large_blobs_are_mappings(void)
 {
     const char *folder = ll_test_folder();
@@ -305,16 +309,13 @@ static void check_limit(const struct edge_store_config *config, size_t bytes, co
     free(data[1]);
 }
 
-static void test_files_mappings_and_memory_are_bounded(void)
+static void test_mappings_and_memory_are_bounded(void)
 {
     enum { SMALL = 100, LARGE = EDGE_STORE_MAPPED_BYTES };
-    struct edge_store_config config = {.budget_bytes = 1 << 20, .most_files = 1};
-    check_limit(&config, SMALL, "store_files");
-    check_limit(&config, LARGE, "store_files");
-    config = (struct edge_store_config){.budget_bytes = 1 << 20, .most_mappings = 1};
+    struct edge_store_config config = {.budget_bytes = 1 << 20, .most_mappings = 1};
     check_limit(&config, LARGE, "store_mappings");
     struct ll_memory *memory = NULL;
-    CU_ASSERT_EQUAL_FATAL(ll_memory_create(SMALL + 1, &memory), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(ll_memory_create(1000, &memory), LL_OK);
     config = (struct edge_store_config){.budget_bytes = 1 << 20, .memory = memory};
     check_limit(&config, SMALL, "memory_bytes");
     CU_ASSERT_EQUAL(ll_memory_used(memory), 0);
@@ -323,17 +324,31 @@ static void test_files_mappings_and_memory_are_bounded(void)
 
 static void test_rejected_blob_gives_its_place_back(void)
 {
-    const struct edge_store_config config = {.budget_bytes = 1 << 20, .most_files = 1};
-    struct edge_store *store = NULL;
-    CU_ASSERT_EQUAL_FATAL(edge_store_create(&config, &store, NULL), LL_OK);
-    struct edge_blob *blob = open_blob(store, 1);
-    content[0] ^= 1;
-    CU_ASSERT_EQUAL(write_part(blob, 0, BYTES), EDGE_WRITE_REJECTED);
-    struct edge_blob *other = open_blob(store, 2);
-    CU_ASSERT_EQUAL(write_part(other, 0, BYTES), EDGE_WRITE_COMPLETED);
-    edge_blob_unref(blob);
-    edge_blob_unref(other);
-    edge_store_destroy(store);
+    static const size_t sizes[] = {100, EDGE_STORE_MAPPED_BYTES};
+    struct ll_memory *memory = NULL;
+    CU_ASSERT_EQUAL_FATAL(ll_memory_create(1000, &memory), LL_OK);
+    const struct edge_store_config config = {
+        .budget_bytes = 1 << 20, .most_mappings = 1, .memory = memory};
+    for (int i = 0; i < 2; i++) {
+        struct edge_store *store = NULL;
+        char *data[2] = {NULL};
+        edge_write_outcome outcome;
+        CU_ASSERT_EQUAL_FATAL(edge_store_create(&config, &store, NULL), LL_OK);
+        struct edge_blob *wrong = open_filled(store, 'a', sizes[i], &data[0]);
+        struct edge_blob *right = open_filled(store, 'b', sizes[i], &data[1]);
+        CU_ASSERT_EQUAL(edge_blob_write(wrong, 0, data[1], sizes[i], &outcome, NULL), LL_OK);
+        CU_ASSERT_EQUAL(outcome, EDGE_WRITE_REJECTED);
+        CU_ASSERT_EQUAL(ll_memory_used(memory), 0);
+        CU_ASSERT_EQUAL(edge_blob_write(right, 0, data[1], sizes[i], &outcome, NULL), LL_OK);
+        CU_ASSERT_EQUAL(outcome, EDGE_WRITE_COMPLETED);
+        edge_blob_unref(wrong);
+        edge_blob_unref(right);
+        edge_store_destroy(store);
+        free(data[0]);
+        free(data[1]);
+    }
+    CU_ASSERT_EQUAL(ll_memory_used(memory), 0);
+    ll_memory_destroy(memory);
 }
 
 /* ---- Temporary folders ---- */
@@ -432,7 +447,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_leftovers_are_removed_and_other_files_stay),
     LL_TEST(test_unusable_folder_is_named),
     LL_TEST(test_only_large_blobs_are_mappings),
-    LL_TEST(test_files_mappings_and_memory_are_bounded),
+    LL_TEST(test_mappings_and_memory_are_bounded),
     LL_TEST(test_rejected_blob_gives_its_place_back),
     LL_TEST(test_folders_of_killed_servers_are_removed),
     LL_TEST(test_other_folders_stay),
