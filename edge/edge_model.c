@@ -38,6 +38,8 @@ struct edge_model {
     struct ll_network *network;
     struct ll_engine_model *engine_model;
     struct edge_blob **blobs;
+    /* The blobs of the creation under way; the creating thread's. */
+    struct ll_buf **stretch_blobs;
     atomic_int prefix;
     atomic_bool has_failed;
     /* Written under lock. */
@@ -72,6 +74,7 @@ static void destroy(struct edge_model *model)
         edge_blob_unref(model->blobs[i]);
     }
     free(model->blobs);
+    free(model->stretch_blobs);
     free(model->borders);
     free(model->creations);
     free(model->times);
@@ -112,11 +115,13 @@ ll_status edge_model_create(struct ll_engine *engine, struct edge_store *store,
     ll_mutex_init(&model->lock);
     model->network = ll_network_ref(network);
     model->blobs = calloc(count, sizeof(struct edge_blob *));
+    model->stretch_blobs = calloc(count, sizeof(struct ll_buf *));
     model->borders = calloc(count + 1, sizeof(int));
     model->creations = calloc(count, sizeof(struct edge_creation));
     model->times = calloc(count, sizeof(struct layer_times));
     ll_status status = ll_fail(err, LL_E_NO_MEMORY, "out of memory for a model");
-    if (model->blobs && model->borders && model->creations && model->times) {
+    if (model->blobs && model->stretch_blobs && model->borders && model->creations &&
+        model->times) {
         status = ll_manifest_model_id(manifest, &model->id);
     }
     if (status == LL_OK) {
@@ -332,14 +337,18 @@ static int next_border_locked(struct edge_model *model, int64_t most_bytes) LL_R
     return end;
 }
 
-int edge_model_begin_creation(struct edge_model *model, int64_t most_bytes)
+struct edge_stretch edge_model_begin_creation(struct edge_model *model, int64_t most_bytes)
 {
     ll_mutex_lock(&model->lock);
     assert(!atomic_load(&model->is_creating));
+    int first = atomic_load(&model->prefix);
     int end = next_border_locked(model, most_bytes);
-    atomic_store(&model->is_creating, end > atomic_load(&model->prefix));
+    atomic_store(&model->is_creating, end > first);
     ll_mutex_unlock(&model->lock);
-    return end;
+    for (int i = first; i < end; i++) {
+        model->stretch_blobs[i - first] = model->blobs[i] ? edge_blob_data(model->blobs[i]) : NULL;
+    }
+    return (struct edge_stretch){first, end, model->stretch_blobs};
 }
 
 struct ll_engine_model *edge_model_engine_model(struct edge_model *model)

@@ -92,13 +92,22 @@ bool edge_model_is_available(const struct edge_model *model, int layer);
 void edge_model_open_upload(struct edge_model *model, const struct ll_plan *plan);
 void edge_model_close_upload(struct edge_model *model, const struct ll_plan *plan);
 
-/* How far the next creation goes: from the prefix over available layers to a border of an open
- * session's plan (a legal cut, without sessions). The last such border with at most `most_bytes` of
- * weights before it, but at least one border. Equal to the prefix where there is nothing to create;
- * then no creation has begun.
+/* What one creation creates: the longest available stretch, within a bound. */
+struct edge_stretch {
+    /* Layers [first, end). */
+    int first;
+    int end;
+    /* Their blobs, NULL for layers without weights; the model's, until the creation ends. */
+    struct ll_buf *const *blobs;
+};
+
+/* Begins the next creation: from the prefix over available layers to a border of an open session's
+ * plan (a legal cut, without sessions). The last such border with at most `most_bytes` of weights
+ * before it, but at least one border. Where there is nothing to create, `end` is `first`, and no
+ * creation has begun.
  *
  * Threads: one creation at a time; begin, engine, end. */
-int edge_model_begin_creation(struct edge_model *model, int64_t most_bytes);
+struct edge_stretch edge_model_begin_creation(struct edge_model *model, int64_t most_bytes);
 /* What the creation between begin and end works on. */
 struct ll_engine_model *edge_model_engine_model(struct edge_model *model);
 /* Has the creation under way, and all later ones, end with LL_E_CANCELLED. */

@@ -74,7 +74,7 @@ static void create(struct fixture *fixture, int end)
                                         ll_buf_data(fixture->fake.blobs[i]), 10, &outcome, NULL),
                         LL_OK);
     }
-    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000), end);
+    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000).end, end);
     CU_ASSERT_EQUAL(ll_engine_model_extend(edge_model_engine_model(model), end,
                                            &fixture->fake.blobs[first], NULL),
                     LL_OK);

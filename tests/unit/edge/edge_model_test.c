@@ -176,12 +176,12 @@ static void test_creation_ends_on_borders_of_open_plans(void)
     const struct ll_plan plan = {.count = 2, .partitions = partitions};
     CU_ASSERT_EQUAL(write_layer(model, &fake, 0), LL_OK);
     edge_model_open_upload(model, &plan);
-    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000), 0);
+    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000).end, 0);
     edge_model_close_upload(model, &plan);
     /* Without a session every legal cut is a border. */
     CU_ASSERT(edge_model_is_busy(model));
     CU_ASSERT_EQUAL(write_layer(model, &fake, 1), LL_OK);
-    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000), 1);
+    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000).end, 1);
     const struct edge_creation creation = {.end = 1, .wall_ns = 5};
     edge_model_end_creation(model, &creation);
     CU_ASSERT_EQUAL(edge_model_prefix(model), 1);
@@ -207,7 +207,7 @@ static void test_creation_takes_at_most_its_bytes_but_one_partition(void)
     static const int ends[] = {1, 1, 1, 4, 4, 5};
     for (int i = 0; i < 6; i++) {
         struct ll_error none = {.text = ""};
-        CU_ASSERT_EQUAL(edge_model_begin_creation(model, most[i]), ends[i]);
+        CU_ASSERT_EQUAL(edge_model_begin_creation(model, most[i]).end, ends[i]);
         edge_model_fail_creation(model, LL_OK, &none);
     }
     close_model(model);
@@ -226,7 +226,7 @@ static void test_failure_lasts_until_the_next_session(void)
     struct ll_plan plan;
     fake_model_plan(&fake, &plan);
     CU_ASSERT_EQUAL(write_layer(model, &fake, 0), LL_OK);
-    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000), 1);
+    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000).end, 1);
     const struct ll_error err = {.text = "no memory for layer 0"};
     edge_model_fail_creation(model, LL_E_NO_MEMORY, &err);
     edge_model_get_info(model, &info);
@@ -393,7 +393,7 @@ static struct edge_model *open_created(struct fixture *fixture, const struct fak
     for (int i = 0; i < LAYERS; i++) {
         CU_ASSERT(!fake->blobs[i] || write_layer(model, fake, i) == LL_OK);
     }
-    CU_ASSERT_EQUAL_FATAL(edge_model_begin_creation(model, 1000), LAYERS);
+    CU_ASSERT_EQUAL_FATAL(edge_model_begin_creation(model, 1000).end, LAYERS);
     CU_ASSERT_EQUAL_FATAL(
         ll_engine_model_extend(edge_model_engine_model(model), LAYERS, fake->blobs, NULL), LL_OK);
     const struct edge_creation creation = {.first = 0, .end = LAYERS};
