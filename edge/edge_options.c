@@ -75,7 +75,8 @@ static const struct argp_option option_list[] = {
     {"memory", OPT_MEMORY, "SIZE", 0,
      "What created layers and running queries may take, in bytes or with K, M, G, Ki, Mi, Gi; "
      "models "
-     "unused for longest make room (default 80 % of the memory that the process may have)",
+     "unused for longest make room (default 80 % of the memory that the process may have, less the "
+     "buffers of uploads and queries)",
      0},
     {"max-models", OPT_MODELS, "N", 0, "Models at a time (default 64)", 0},
     {"max-uploads", OPT_UPLOADS, "N", 0, "Uploads at a time (default 64)", 0},

@@ -21,9 +21,9 @@
 
 enum {
     MB = 1000 * 1000,
-    /* The default budget; buffers of uploads and queries, the program and the system have the rest.
-     */
+    /* The default budget; program, system and page cache have the rest. */
     MEMORY_PERCENT = 80,
+    MEMORY_PARTS = 4,
     /* Without queries for so long, contexts that take more than so much are destroyed. */
     IDLE_S = 5,
     IDLE_BYTES = 64 * MB,
@@ -62,11 +62,18 @@ void edge_server_config_default(struct edge_server_config *config)
     };
 }
 
+/* The budget as configured, or of the memory that the process may have: most of what the buffers of
+ * uploads and queries leave, but at least a quarter. */
 static int64_t memory_bytes(const struct edge_server_config *config)
 {
-    return config->memory_bytes > 0
-               ? config->memory_bytes
-               : ll_machine_memory_bytes(&ll_machine_paths) / 100 * MEMORY_PERCENT;
+    if (config->memory_bytes > 0) {
+        return config->memory_bytes;
+    }
+    int64_t whole = ll_machine_memory_bytes(&ll_machine_paths);
+    int64_t buffers =
+        config->server_query_bytes + config->upload_sessions * config->upload_window_bytes;
+    int64_t left = (whole - buffers) / 100 * MEMORY_PERCENT;
+    return left > whole / MEMORY_PARTS ? left : whole / MEMORY_PARTS;
 }
 
 static ll_status create_memory(struct edge_server *server, const struct edge_server_config *config)

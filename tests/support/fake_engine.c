@@ -17,6 +17,7 @@ struct gate {
     int passes;
     int waiting;
     int done;
+    int stopped;
     int failures;
     ll_status failure;
 };
@@ -83,6 +84,9 @@ static ll_status enter_unless(struct fake_engine *fake, enum fake_step step,
     ll_status status = enter(fake, step, err);
     if (status == LL_OK && ll_engine_is_stopped(stop)) {
         status = ll_fail(err, LL_E_CANCELLED, "stopped");
+        ll_mutex_lock(&fake->mutex);
+        fake->gates[step].stopped++;
+        ll_mutex_unlock(&fake->mutex);
     }
     return status;
 }
@@ -563,6 +567,15 @@ int fake_engine_done(struct ll_engine *engine, enum fake_step step)
     int done = fake->gates[step].done;
     ll_mutex_unlock(&fake->mutex);
     return done;
+}
+
+int fake_engine_stopped(struct ll_engine *engine, enum fake_step step)
+{
+    struct fake_engine *fake = of(engine);
+    ll_mutex_lock(&fake->mutex);
+    int stopped = fake->gates[step].stopped;
+    ll_mutex_unlock(&fake->mutex);
+    return stopped;
 }
 
 bool fake_engine_creation(struct ll_engine *engine, int n, int *out_first, int *out_end)

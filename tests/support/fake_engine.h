@@ -54,6 +54,8 @@ void fake_engine_fail(struct ll_engine *engine, enum fake_step step, int count, 
 
 /* Steps that have ended, failed ones included. */
 int fake_engine_done(struct ll_engine *engine, enum fake_step step);
+/* Steps that were told to stop and did nothing. */
+int fake_engine_stopped(struct ll_engine *engine, enum fake_step step);
 /* The layers [first, end) of the n-th successful creation, from 0; false if there was none. */
 bool fake_engine_creation(struct ll_engine *engine, int n, int *out_first, int *out_end);
 /* Networks, models and contexts that exist. */

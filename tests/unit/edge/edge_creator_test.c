@@ -225,6 +225,7 @@ static void test_stop_ends_the_creation_under_way(void)
     }
     fake_engine_release(fixture.engine, FAKE_CREATION);
     ll_thread_join(&stopper);
+    CU_ASSERT_EQUAL(fake_engine_stopped(fixture.engine, FAKE_CREATION), 1);
     CU_ASSERT_EQUAL(edge_model_prefix(fixture.opened[0]), 0);
     CU_ASSERT_FALSE(edge_model_is_creating(fixture.opened[0]));
     tear_down(&fixture);
