@@ -28,6 +28,11 @@
 #define LL_LIMIT_CONTEXT_BYTES ((int64_t)4 << 30)
 #define LL_LIMIT_MODEL_FLOPS ((int64_t)16 << 40)
 
+/* One group's: a run ends only between groups, so that whoever stops one waits for so much at most,
+ * about 5 s; and what makes a query a heavy one, more than any network in use takes. */
+#define LL_LIMIT_GROUP_FLOPS ((int64_t)1 << 38)
+#define LL_LIMIT_HEAVY_FLOPS ((int64_t)1 << 39)
+
 /* Operations that one creation runs to warm its layers up: a third of a second at 60 x 10^9 a
  * second, which one core of today's servers computes. */
 #define LL_LIMIT_WARM_FLOPS ((int64_t)20 * 1000 * 1000 * 1000)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_limits.h"
 #include "core/ll_sync.h"
 
 /* Doubly linked, so that a cancel takes any job out at once. */
@@ -27,6 +28,7 @@ struct edge_executor {
     struct edge_job_list ready;
     struct edge_job_list waiting;
     struct edge_job_list running;
+    int heavy_running;
     /* Counts the jobs that began. */
     uint64_t turn;
     /* When the last job ended; whether `rest` was called since. */
@@ -69,8 +71,19 @@ static void make_ready_locked(struct edge_executor *executor, struct edge_job *j
     ll_cond_signal(&executor->changed);
 }
 
+static bool is_heavy(const struct edge_job *job)
+{
+    const struct ll_table *table = edge_model_table(job->model);
+    int64_t flops = 0;
+    for (int i = job->first; i < job->end; i++) {
+        flops += table->layers[i].flops;
+    }
+    return flops > LL_LIMIT_HEAVY_FLOPS;
+}
+
 void edge_executor_submit(struct edge_executor *executor, struct edge_job *job)
 {
+    job->is_heavy = is_heavy(job);
     ll_mutex_lock(&executor->lock);
     job->submitted_ns = ll_clock_now_ns();
     if (can_run(job)) {
@@ -217,17 +230,24 @@ static void run_job(struct edge_job *job)
 
 /* ---- The threads ---- */
 
-/* The first job of the flow that had its last turn longest ago. Limits keep the list short. */
+/* The first job of the flow that had its last turn longest ago begins to run; NULL if none may.
+ * Limits keep the list short. */
 static struct edge_job *fairest_locked(struct edge_executor *executor) LL_REQUIRES(executor->lock)
 {
-    struct edge_job *fairest = executor->ready.first;
-    for (struct edge_job *job = fairest; job; job = job->next) {
-        if (job->flow->last_turn < fairest->flow->last_turn) {
+    struct edge_job *fairest = NULL;
+    int most_heavy = executor->thread_count > 1 ? executor->thread_count - 1 : 1;
+    for (struct edge_job *job = executor->ready.first; job; job = job->next) {
+        bool may_run = !job->is_heavy || executor->heavy_running < most_heavy;
+        if (may_run && (!fairest || job->flow->last_turn < fairest->flow->last_turn)) {
             fairest = job;
         }
     }
-    take_out(fairest);
-    fairest->flow->last_turn = ++executor->turn;
+    if (fairest) {
+        take_out(fairest);
+        append(&executor->running, fairest);
+        executor->heavy_running += fairest->is_heavy;
+        fairest->flow->last_turn = ++executor->turn;
+    }
     return fairest;
 }
 
@@ -244,7 +264,7 @@ static struct edge_job *next_job(struct edge_executor *executor)
 {
     struct edge_job *job = NULL;
     ll_mutex_lock(&executor->lock);
-    while (!executor->ready.first && !executor->is_stopping) {
+    while (!executor->is_stopping && !(job = fairest_locked(executor))) {
         int64_t rest_ns = rest_ns_locked(executor);
         if (ll_clock_now_ns() < rest_ns) {
             ll_cond_wait(&executor->changed, &executor->lock, rest_ns);
@@ -255,10 +275,6 @@ static struct edge_job *next_job(struct edge_executor *executor)
         executor->rest(executor->rest_arg);
         ll_mutex_lock(&executor->lock);
     }
-    if (!executor->is_stopping) {
-        job = fairest_locked(executor);
-        append(&executor->running, job);
-    }
     ll_mutex_unlock(&executor->lock);
     return job;
 }
@@ -268,6 +284,7 @@ static void end_job(struct edge_executor *executor, struct edge_job *job)
 {
     ll_mutex_lock(&executor->lock);
     take_out(job);
+    executor->heavy_running -= job->is_heavy;
     executor->idle_since_ns = ll_clock_now_ns();
     executor->has_rested = false;
     ll_mutex_unlock(&executor->lock);

@@ -1,5 +1,8 @@
 /* The executors: threads that run queries, and the queries that wait for a longer prefix.
  *
+ * Heavy queries (LL_LIMIT_HEAVY_FLOPS) never have all threads: one is left for the others, where
+ * there is more than one.
+ *
  * Threads: any; start, stop and destroy on one. */
 #ifndef EDGE_EXECUTOR_H
 #define EDGE_EXECUTOR_H
@@ -57,6 +60,7 @@ struct edge_job {
 
     /* Private. */
     atomic_bool stop;
+    bool is_heavy;
     int64_t submitted_ns;
     int64_t ready_ns;
     struct edge_job_list *list;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/ll_limits.h"
 #include "core/ll_log.h"
 #include "core/ll_sync.h"
 
@@ -293,6 +294,27 @@ static ll_status check_blobs(const struct ll_manifest *manifest, const struct ll
     return LL_OK;
 }
 
+/* Whether a run can be stopped soon enough wherever it is. */
+static ll_status check_groups(const struct ll_table *table, struct ll_error *err)
+{
+    int first = 0;
+    int64_t flops = 0;
+    for (int i = 0; i < table->layer_count; i++) {
+        flops += table->layers[i].flops;
+        if (flops > LL_LIMIT_GROUP_FLOPS) {
+            return ll_fail_limit(err, "group_flops", LL_LIMIT_GROUP_FLOPS, 0,
+                                 "cfg: layers %d to %d, which run as one, take %lld operations: "
+                                 "limit group_flops is %lld",
+                                 first, i, (long long)flops, (long long)LL_LIMIT_GROUP_FLOPS);
+        }
+        if (table->layers[i].ends_group) {
+            first = i + 1;
+            flops = 0;
+        }
+    }
+    return LL_OK;
+}
+
 /* Puts a new model into the array; a full one evicts. Takes the caller's reference on LL_OK. */
 static ll_status insert(struct edge_models *models, struct edge_model *model, struct ll_error *err)
 {
@@ -323,6 +345,9 @@ static ll_status make_model(struct edge_models *models, struct ll_manifest *mani
         return status;
     }
     status = check_blobs(manifest, &network->table, err);
+    if (status == LL_OK) {
+        status = check_groups(&network->table, err);
+    }
     if (status == LL_OK) {
         status = ll_plan_check(&network->table, plan, err);
     }

@@ -144,6 +144,7 @@ static ll_status create_inspect(struct edge_server *server, const struct edge_se
         {"blob_bytes", LL_LIMIT_BLOB_BYTES},
         {"model_bytes", LL_LIMIT_MODEL_BYTES},
         {"tensor_bytes", LL_LIMIT_TENSOR_BYTES},
+        {"group_flops", LL_LIMIT_GROUP_FLOPS},
     };
     const struct edge_inspect_config inspect = {
         .models = server->models,

@@ -127,6 +127,8 @@ static ll_status parse_words(struct ll_layer *layer, char *words, int line, stru
             layer->read_count = 0;
         } else if (strcmp(word, "joined") == 0) {
             layer->ends_group = false;
+        } else if (strcmp(word, "heavy") == 0) {
+            layer->flops = FAKE_HEAVY_FLOPS;
         } else if (strcmp(word, "output") == 0) {
             layer->is_output = true;
         } else if (reads && *end == '\0' && layer->read_count < 8) {

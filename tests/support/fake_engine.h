@@ -7,6 +7,7 @@
  *   layer 16 64                   floats that it makes, bytes of its blob; reads the layer before
  *   layer 16 0 reads 0 -1         reads these tensors instead
  *   layer 16 32 joined            no legal cut behind it
+ *   layer 4 8 heavy               says that it takes FAKE_HEAVY_FLOPS operations
  *   layer 4 8 output              one of the network's outputs (the last layer always is)
  *   unsupported                   refused with LL_E_UNSUPPORTED
  *
@@ -30,6 +31,8 @@ enum fake_step {
     FAKE_RUN,
     FAKE_STEPS,
 };
+
+#define FAKE_HEAVY_FLOPS ((int64_t)1 << 38)
 
 /* What layer i says that its first run took: (i + 1) times this, in ns, where it ends a group. */
 enum { FAKE_WARM_NS = 1000 };

@@ -11,11 +11,11 @@
 #include "tests/support/fake_model.h"
 #include "tests/support/ll_test.h"
 
-static const char cfg[] = "fake\n"
-                          "input 4\n"
-                          "layer 6 10\n"
-                          "layer 5 10\n"
-                          "layer 4 10\n";
+static const char plain[] = "fake\n"
+                            "input 4\n"
+                            "layer 6 10\n"
+                            "layer 5 10\n"
+                            "layer 4 10\n";
 enum { LAYERS = 3, JOBS = 6, PATIENCE_S = 30 };
 
 struct fixture {
@@ -83,7 +83,7 @@ static void create(struct fixture *fixture, int end)
     edge_executor_wake(fixture->executor, model);
 }
 
-static void set_up(struct fixture *fixture, int threads)
+static void set_up_model(struct fixture *fixture, const char *cfg, int threads)
 {
     *fixture = (struct fixture){.engine = fake_engine_create()};
     const struct edge_store_config store = {.budget_bytes = 1000};
@@ -105,6 +105,11 @@ static void set_up(struct fixture *fixture, int threads)
     ll_cond_init(&fixture->changed);
     CU_ASSERT_EQUAL_FATAL(edge_executor_create(threads, &fixture->executor), LL_OK);
     CU_ASSERT_EQUAL_FATAL(edge_executor_start(fixture->executor), LL_OK);
+}
+
+static void set_up(struct fixture *fixture, int threads)
+{
+    set_up_model(fixture, plain, threads);
 }
 
 static void tear_down(struct fixture *fixture)
@@ -330,6 +335,54 @@ static void test_cancel_stops_what_runs(void)
     tear_down(&fixture);
 }
 
+/* Three operations of FAKE_HEAVY_FLOPS make a heavy query. */
+static const char heavy[] = "fake\n"
+                            "input 4\n"
+                            "layer 6 10 heavy\n"
+                            "layer 5 10 heavy\n"
+                            "layer 4 10 heavy\n";
+
+static void test_heavy_jobs_leave_a_thread(void)
+{
+    struct fixture fixture;
+    set_up_model(&fixture, heavy, 2);
+    create(&fixture, LAYERS);
+    fake_engine_hold(fixture.engine, FAKE_RUN);
+    struct test_job first = make_job(&fixture, 0, LAYERS, 0);
+    struct test_job second = make_job(&fixture, 1, LAYERS, 0);
+    struct test_job light = make_job(&fixture, 2, 1, 0);
+    edge_executor_submit(fixture.executor, &first.job);
+    edge_executor_submit(fixture.executor, &second.job);
+    edge_executor_submit(fixture.executor, &light.job);
+    CU_ASSERT_FATAL(fake_engine_await_held(fixture.engine, FAKE_RUN, 2));
+    /* The light one runs already, although it came last. */
+    CU_ASSERT(edge_executor_cancel(fixture.executor, &second.job));
+    CU_ASSERT_FALSE(edge_executor_cancel(fixture.executor, &light.job));
+    edge_executor_submit(fixture.executor, &second.job);
+    fake_engine_release(fixture.engine, FAKE_RUN);
+    await_ended(&fixture, 3);
+    CU_ASSERT_EQUAL(first.job.status, LL_OK);
+    CU_ASSERT_EQUAL(second.job.status, LL_OK);
+    CU_ASSERT_EQUAL(light.job.status, LL_E_CANCELLED);
+    edge_job_finish(&first.job);
+    edge_job_finish(&second.job);
+    edge_job_finish(&light.job);
+    tear_down(&fixture);
+}
+
+static void test_heavy_jobs_have_the_only_thread(void)
+{
+    struct fixture fixture;
+    set_up_model(&fixture, heavy, 1);
+    create(&fixture, LAYERS);
+    struct test_job job = make_job(&fixture, 0, LAYERS, 0);
+    edge_executor_submit(fixture.executor, &job.job);
+    await_ended(&fixture, 1);
+    CU_ASSERT_EQUAL(job.job.status, LL_OK);
+    edge_job_finish(&job.job);
+    tear_down(&fixture);
+}
+
 static void stop_executor(void *arg)
 {
     edge_executor_stop(arg);
@@ -399,6 +452,8 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_cancel_takes_back_what_has_not_begun),
     LL_TEST(test_failure_of_a_creation_ends_the_wait),
     LL_TEST(test_jobs_run_at_once_on_several_threads),
+    LL_TEST(test_heavy_jobs_leave_a_thread),
+    LL_TEST(test_heavy_jobs_have_the_only_thread),
     LL_TEST(test_cancel_stops_what_runs),
     LL_TEST(test_stop_stops_what_runs),
     LL_TEST(test_rests_once_after_jobs),

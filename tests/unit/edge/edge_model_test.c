@@ -366,6 +366,25 @@ static void test_contexts_are_pooled_and_times_averaged(void)
     tear_down(&fixture);
 }
 
+static void test_groups_too_long_to_stop_are_refused(void)
+{
+    struct fixture fixture;
+    struct fake_model fake;
+    struct ll_error err = {.text = ""};
+    set_up(&fixture, 1000, 4);
+    fake_model_init(&fake, "fake\ninput 4\nlayer 4 10 heavy joined\nlayer 4 10\n", 1);
+    CU_ASSERT_PTR_NULL(open_model(&fixture, &fake, LL_E_EXHAUSTED, &err));
+    CU_ASSERT_STRING_EQUAL(err.limit, "group_flops");
+    CU_ASSERT_EQUAL(err.retry_ms, 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "layers 0 to 1"));
+    fake_model_finish(&fake);
+    fake_model_init(&fake, "fake\ninput 4\nlayer 4 10 heavy\nlayer 4 10 heavy\n", 1);
+    struct edge_model *model = open_model(&fixture, &fake, LL_OK, &err);
+    close_model(model);
+    fake_model_finish(&fake);
+    tear_down(&fixture);
+}
+
 /* ---- The engine's budget ---- */
 
 /* Runs all layers once, as an executor does: the context, 20 floats, is idle then. */
@@ -546,6 +565,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_model_above_the_store_is_refused_at_once),
     LL_TEST(test_engine_without_memory_leaves_nothing),
     LL_TEST(test_contexts_are_pooled_and_times_averaged),
+    LL_TEST(test_groups_too_long_to_stop_are_refused),
     LL_TEST(test_idle_contexts_go_before_models),
     LL_TEST(test_models_in_use_are_no_room),
     LL_TEST(test_large_contexts_are_not_pooled),
