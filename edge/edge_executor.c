@@ -31,9 +31,9 @@ struct edge_executor {
     int heavy_running;
     /* Counts the jobs that began. */
     uint64_t turn;
-    /* When the last job ended; whether `rest` was called since. */
-    int64_t idle_since_ns;
-    bool has_rested;
+    /* When the last job ended; when to call `rest`. */
+    int64_t last_end_ns;
+    int64_t next_rest_ns;
 
     /* Constant once threads run. `rest` may be NULL. */
     int64_t rest_after_ns;
@@ -251,12 +251,19 @@ static struct edge_job *fairest_locked(struct edge_executor *executor) LL_REQUIR
     return fairest;
 }
 
-/* When to rest, if nothing happens until then. */
-static int64_t rest_ns_locked(const struct edge_executor *executor) LL_REQUIRES(executor->lock)
+/* Calls `rest` if it is time, without the lock. Jobs that have ended since the last time make it
+ * worth another call. */
+static void rest_locked(struct edge_executor *executor) LL_REQUIRES(executor->lock)
 {
-    bool may_rest = executor->rest && !executor->has_rested && !executor->running.first;
-    return may_rest ? ll_clock_deadline(executor->idle_since_ns, executor->rest_after_ns)
-                    : LL_CLOCK_NEVER;
+    int64_t now_ns = ll_clock_now_ns();
+    if (now_ns < executor->next_rest_ns) {
+        return;
+    }
+    int64_t again_ns = executor->last_end_ns + executor->rest_after_ns;
+    executor->next_rest_ns = again_ns > now_ns ? again_ns : LL_CLOCK_NEVER;
+    ll_mutex_unlock(&executor->lock);
+    executor->rest(executor->rest_arg);
+    ll_mutex_lock(&executor->lock);
 }
 
 /* Waits for a job, and rests meanwhile. NULL on stop. */
@@ -264,16 +271,10 @@ static struct edge_job *next_job(struct edge_executor *executor)
 {
     struct edge_job *job = NULL;
     ll_mutex_lock(&executor->lock);
+    rest_locked(executor);
     while (!executor->is_stopping && !(job = fairest_locked(executor))) {
-        int64_t rest_ns = rest_ns_locked(executor);
-        if (ll_clock_now_ns() < rest_ns) {
-            ll_cond_wait(&executor->changed, &executor->lock, rest_ns);
-            continue;
-        }
-        executor->has_rested = true;
-        ll_mutex_unlock(&executor->lock);
-        executor->rest(executor->rest_arg);
-        ll_mutex_lock(&executor->lock);
+        ll_cond_wait(&executor->changed, &executor->lock, executor->next_rest_ns);
+        rest_locked(executor);
     }
     ll_mutex_unlock(&executor->lock);
     return job;
@@ -285,8 +286,10 @@ static void end_job(struct edge_executor *executor, struct edge_job *job)
     ll_mutex_lock(&executor->lock);
     take_out(job);
     executor->heavy_running -= job->is_heavy;
-    executor->idle_since_ns = ll_clock_now_ns();
-    executor->has_rested = false;
+    executor->last_end_ns = ll_clock_now_ns();
+    if (executor->rest && executor->next_rest_ns == LL_CLOCK_NEVER) {
+        executor->next_rest_ns = executor->last_end_ns + executor->rest_after_ns;
+    }
     ll_mutex_unlock(&executor->lock);
     job->done(job);
 }
@@ -313,19 +316,19 @@ ll_status edge_executor_create(int threads, struct edge_executor **out_executor)
     }
     executor->thread_count = threads;
     executor->threads = list;
+    executor->next_rest_ns = LL_CLOCK_NEVER;
     ll_mutex_init(&executor->lock);
     ll_cond_init(&executor->changed);
     *out_executor = executor;
     return LL_OK;
 }
 
-void edge_executor_on_idle(struct edge_executor *executor, int64_t after_ns,
-                           void (*rest)(void *arg), void *arg)
+void edge_executor_set_rest(struct edge_executor *executor, int64_t after_ns,
+                            void (*rest)(void *arg), void *arg)
 {
     executor->rest_after_ns = after_ns;
     executor->rest = rest;
     executor->rest_arg = arg;
-    executor->has_rested = true;
 }
 
 ll_status edge_executor_start(struct edge_executor *executor)

@@ -74,10 +74,10 @@ void edge_job_finish(struct edge_job *job);
 /* `threads` from 1. */
 LL_MUST_USE ll_status edge_executor_create(int threads, struct edge_executor **out_executor);
 
-/* Have `rest` called on an executor's thread whenever no thread has had a job for `after_ns`, once
- * until the next job. Before edge_executor_start. */
-void edge_executor_on_idle(struct edge_executor *executor, int64_t after_ns,
-                           void (*rest)(void *arg), void *arg);
+/* Have `rest` called on an executor's thread, between jobs: `after_ns` after the last one, and no
+ * later than that while there are more and more of them. Before edge_executor_start. */
+void edge_executor_set_rest(struct edge_executor *executor, int64_t after_ns,
+                            void (*rest)(void *arg), void *arg);
 
 LL_MUST_USE ll_status edge_executor_start(struct edge_executor *executor);
 /* Stops the runs under way, which end with LL_E_CANCELLED behind the group of layers that they

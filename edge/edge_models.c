@@ -55,11 +55,11 @@ static struct edge_model *find_idle(struct edge_models *models, int64_t *out_byt
     return oldest;
 }
 
-void edge_models_drop_idle(struct edge_models *models, int64_t most_bytes)
+void edge_models_drop_idle(struct edge_models *models, int64_t before_ns, int64_t most_bytes)
 {
     int64_t bytes = 0;
     struct edge_model *oldest = find_idle(models, &bytes);
-    while (oldest && bytes > most_bytes) {
+    while (oldest && bytes > most_bytes && edge_model_last_use_ns(oldest) < before_ns) {
         edge_model_drop_idle(oldest);
         edge_model_unref(oldest);
         oldest = find_idle(models, &bytes);

@@ -86,8 +86,8 @@ LL_MUST_USE ll_status edge_models_remove(struct edge_models *models, const char 
  * is none. */
 bool edge_models_evict(struct edge_models *models);
 
-/* Nobody has a query now: destroys contexts of models unused for longest, until those that are left
- * take at most `most_bytes`. */
-void edge_models_drop_idle(struct edge_models *models, int64_t most_bytes);
+/* Destroys idle contexts of models that were used last before `before_ns`, those unused for longest
+ * first, until all idle contexts that are left take at most `most_bytes`. */
+void edge_models_drop_idle(struct edge_models *models, int64_t before_ns, int64_t most_bytes);
 
 #endif

@@ -24,8 +24,10 @@ enum {
     /* The default budget; program, system and page cache have the rest. */
     MEMORY_PERCENT = 80,
     MEMORY_PARTS = 4,
-    /* Without queries for so long, contexts that take more than so much are destroyed. */
-    IDLE_S = 5,
+    /* So long after a model's last query its contexts are destroyed, if all take more than so much.
+     * The executors look after REST_S: that is later, since a query ends after its run. */
+    IDLE_S = 4,
+    REST_S = 5,
     IDLE_BYTES = 64 * MB,
 };
 
@@ -90,7 +92,7 @@ static ll_status create_memory(struct edge_server *server, const struct edge_ser
 static void rest(void *arg)
 {
     struct edge_server *server = arg;
-    edge_models_drop_idle(server->models, IDLE_BYTES);
+    edge_models_drop_idle(server->models, ll_clock_now_ns() - IDLE_S * LL_NS_PER_S, IDLE_BYTES);
 }
 
 /* What computes and stores. */
@@ -118,7 +120,7 @@ static ll_status create_parts(struct edge_server *server, const struct edge_serv
         status = edge_executor_create(config->executors, &server->executor);
     }
     if (status == LL_OK) {
-        edge_executor_on_idle(server->executor, IDLE_S * LL_NS_PER_S, rest, server);
+        edge_executor_set_rest(server->executor, REST_S * LL_NS_PER_S, rest, server);
         status = rpc_loop_create(&server->loop);
     }
     return status;

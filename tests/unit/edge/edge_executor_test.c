@@ -427,7 +427,7 @@ static void test_rests_once_after_jobs(void)
     set_up(&fixture, 1);
     edge_executor_destroy(fixture.executor);
     CU_ASSERT_EQUAL_FATAL(edge_executor_create(1, &fixture.executor), LL_OK);
-    edge_executor_on_idle(fixture.executor, 0, count_rest, &fixture);
+    edge_executor_set_rest(fixture.executor, 0, count_rest, &fixture);
     CU_ASSERT_EQUAL_FATAL(edge_executor_start(fixture.executor), LL_OK);
     create(&fixture, LAYERS);
     for (int i = 0; i < 2; i++) {

@@ -530,9 +530,11 @@ static void test_idle_contexts_beyond_a_size_go_at_rest(void)
     CU_ASSERT_EQUAL(run_once(model, &fake, NULL), LL_OK);
     int64_t idle_bytes = edge_model_idle_bytes(model);
     CU_ASSERT_FATAL(idle_bytes > 0);
-    edge_models_drop_idle(fixture.models, idle_bytes);
+    int64_t used_ns = edge_model_last_use_ns(model);
+    edge_models_drop_idle(fixture.models, used_ns + 1, idle_bytes);
+    edge_models_drop_idle(fixture.models, used_ns, 0);
     CU_ASSERT_EQUAL(edge_model_idle_bytes(model), idle_bytes);
-    edge_models_drop_idle(fixture.models, idle_bytes - 1);
+    edge_models_drop_idle(fixture.models, used_ns + 1, idle_bytes - 1);
     CU_ASSERT_EQUAL(edge_model_idle_bytes(model), 0);
     CU_ASSERT_EQUAL(run_once(model, &fake, NULL), LL_OK);
     close_model(model);
