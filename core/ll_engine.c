@@ -63,3 +63,34 @@ void ll_engine_destroy(struct ll_engine *engine)
         engine->ops->destroy(engine);
     }
 }
+
+ll_status ll_engine_model_take(struct ll_engine_model *model, int64_t bytes, struct ll_error *err)
+{
+    ll_status status = ll_memory_take(model->engine->memory, bytes, "a model's layers", err);
+    if (status == LL_OK) {
+        atomic_fetch_add(&model->bytes, bytes);
+    }
+    return status;
+}
+
+void ll_engine_model_give(struct ll_engine_model *model, int64_t bytes)
+{
+    atomic_fetch_sub(&model->bytes, bytes);
+    ll_memory_give(model->engine->memory, bytes);
+}
+
+ll_status ll_engine_context_take(struct ll_engine_context *context, int64_t bytes,
+                                 struct ll_error *err)
+{
+    ll_status status = ll_memory_take(context->model->engine->memory, bytes, "a run", err);
+    if (status == LL_OK) {
+        context->bytes += bytes;
+    }
+    return status;
+}
+
+void ll_engine_context_give(struct ll_engine_context *context, int64_t bytes)
+{
+    context->bytes -= bytes;
+    ll_memory_give(context->model->engine->memory, bytes);
+}

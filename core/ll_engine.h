@@ -13,10 +13,12 @@
 #define LL_ENGINE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "core/ll_buf.h"
+#include "core/ll_memory.h"
 #include "core/ll_status.h"
 #include "core/ll_table.h"
 
@@ -62,6 +64,9 @@ struct ll_run {
     /* NULL, or end - first times to be filled: how long each layer took, in ns; a fused group's
      * time stands at its last layer, 0 at the others. */
     int64_t *layer_ns;
+    /* NULL, or set by any thread when nobody waits for the run any more: it ends behind the group
+     * of layers that it computes then. */
+    const atomic_bool *stop;
 };
 
 struct ll_engine_ops {
@@ -76,9 +81,10 @@ struct ll_engine_ops {
 
     /* Creates layers [prefix, end) from `blobs`, one per layer (NULL for an empty one), each of the
      * table's size; `end` is a legal cut. References to blobs are taken as long as they are needed.
-     * On failure the prefix has not changed.
+     * On failure the prefix has not changed, and no memory stays taken.
      *
-     * Errors: LL_E_NO_MEMORY, LL_E_UNSUPPORTED. */
+     * Errors: LL_E_NO_MEMORY, LL_E_UNSUPPORTED, LL_E_EXHAUSTED beyond the budget, LL_E_CANCELLED
+     *         once model->stop is set. */
     ll_status (*model_extend)(struct ll_engine_model *model, int end, struct ll_buf *const *blobs,
                               struct ll_error *err);
 
@@ -91,7 +97,9 @@ struct ll_engine_ops {
 
     /* Computes. first and end are legal cuts within the prefix, first < end.
      *
-     * Errors: LL_E_INVALID where a tensor is missing or has another size, LL_E_NO_MEMORY. */
+     * Errors: LL_E_INVALID where a tensor is missing or has another size, LL_E_NO_MEMORY,
+     *         LL_E_EXHAUSTED beyond the budget or LL_LIMIT_CONTEXT_BYTES, LL_E_CANCELLED once
+     *         run->stop is set. */
     ll_status (*run)(struct ll_engine_context *context, const struct ll_run *run,
                      struct ll_error *err);
 
@@ -107,6 +115,8 @@ struct ll_engine {
     const char *instruction_set;
     /* Compute threads of one run. */
     int threads;
+    /* What models and contexts count against, set before the first of them; NULL: nothing. */
+    struct ll_memory *memory;
 };
 
 /* The calls, so that users read `ll_engine_run(...)`. All take what the ops above take; NULL is
@@ -131,16 +141,43 @@ void ll_engine_destroy(struct ll_engine *engine);
 struct ll_engine_model {
     struct ll_engine *engine;
     struct ll_network *network;
-    /* Layers [0, prefix) are created. Written by model_extend only. */
-    int prefix;
+    /* Layers [0, prefix) are created. Written by model_extend only, with release order. */
+    atomic_int prefix;
+    /* NULL, or set by any thread when nobody wants the extension under way any more; the owner's,
+     * who puts it here before the first one. */
+    const atomic_bool *stop;
+    /* The owner's, too: operations that one extension may run to warm its layers up; 0: all. */
+    int64_t warm_flops;
+    /* What the model has taken of the engine's budget. */
+    atomic_int_least64_t bytes;
     /* How long each layer of the prefix took when its creation ran it for the first time, in ns (a
-     * fused group's time stands at its last layer, 0 at the others); NULL where the engine warms
-     * nothing up. Like the layers, what is there never changes again. */
+     * fused group's time stands at its last layer, 0 at the others); where that run would have been
+     * too long, what the others let expect. NULL where the engine warms nothing up. Like the
+     * layers, what is there never changes again. */
     const int64_t *warm_ns;
 };
 
 struct ll_engine_context {
     struct ll_engine_model *model;
+    /* What the context has taken of the engine's budget: the most that any of its runs needed. */
+    int64_t bytes;
 };
+
+/* ---- For backends ---- */
+
+/* Count a model's or a context's memory against the engine's budget, before it is allocated and
+ * after it is released. Errors: LL_E_EXHAUSTED. */
+LL_MUST_USE ll_status ll_engine_model_take(struct ll_engine_model *model, int64_t bytes,
+                                           struct ll_error *err);
+void ll_engine_model_give(struct ll_engine_model *model, int64_t bytes);
+LL_MUST_USE ll_status ll_engine_context_take(struct ll_engine_context *context, int64_t bytes,
+                                             struct ll_error *err);
+void ll_engine_context_give(struct ll_engine_context *context, int64_t bytes);
+
+/* Whether a run or an extension is to end early: `stop` is there and set. */
+static inline bool ll_engine_is_stopped(const atomic_bool *stop)
+{
+    return stop && atomic_load_explicit(stop, memory_order_relaxed);
+}
 
 #endif

@@ -28,6 +28,15 @@
 #define LL_LIMIT_CONTEXT_BYTES ((int64_t)4 << 30)
 #define LL_LIMIT_MODEL_FLOPS ((int64_t)16 << 40)
 
+/* One group's: a run ends only between groups, so that whoever stops one waits for so much at most,
+ * about 5 s; and what makes a query a heavy one, more than any network in use takes. */
+#define LL_LIMIT_GROUP_FLOPS ((int64_t)1 << 38)
+#define LL_LIMIT_HEAVY_FLOPS ((int64_t)1 << 39)
+
+/* Operations that one creation runs to warm its layers up: a third of a second at 60 x 10^9 a
+ * second, which one core of today's servers computes. */
+#define LL_LIMIT_WARM_FLOPS ((int64_t)20 * 1000 * 1000 * 1000)
+
 /* Planning: a profile's text; all times of one kind (device, edge, creation) of a chain together,
  * 11 days; the bandwidths that can be planned for, 0.01 Mbit/s to 1 Tbit/s; a round trip of 100 s.
  * Within these every predicted time, and every difference of two, fits an int64. */

@@ -77,23 +77,37 @@ void dkb_arena_give(struct dkb_arena *arena, int64_t at)
     arena->count--;
 }
 
-ll_status dkb_arena_grow(float **memory, int64_t *held_floats, int64_t floats, struct ll_error *err)
+void dkb_arena_drop(struct ll_engine_context *context, float **memory, int64_t *held_floats)
+{
+    free(*memory);
+    ll_engine_context_give(context, *held_floats * (int64_t)sizeof(float));
+    *memory = NULL;
+    *held_floats = 0;
+}
+
+ll_status dkb_arena_grow(struct ll_engine_context *context, float **memory, int64_t *held_floats,
+                         int64_t floats, struct ll_error *err)
 {
     if (floats <= *held_floats) {
         return LL_OK;
     }
     if (floats > LL_LIMIT_CONTEXT_BYTES / (int64_t)sizeof(float)) {
-        return ll_fail(err, LL_E_NO_MEMORY, "a run needs %lld bytes, the limit is %lld",
-                       (long long)floats * (long long)sizeof(float),
-                       (long long)LL_LIMIT_CONTEXT_BYTES);
+        return ll_fail_limit(err, "context_bytes", LL_LIMIT_CONTEXT_BYTES, 0,
+                             "no memory for a run: it needs %lld bytes; limit context_bytes is "
+                             "%lld",
+                             (long long)floats * (long long)sizeof(float),
+                             (long long)LL_LIMIT_CONTEXT_BYTES);
     }
-    free(*memory);
-    *memory = NULL;
-    *held_floats = 0;
+    dkb_arena_drop(context, memory, held_floats);
+    int64_t bytes = floats * (int64_t)sizeof(float);
+    ll_status status = ll_engine_context_take(context, bytes, err);
+    if (status != LL_OK) {
+        return status;
+    }
     void *grown = NULL;
-    if (posix_memalign(&grown, MEMORY_ALIGNMENT, (size_t)floats * sizeof(float)) != 0) {
-        return ll_fail(err, LL_E_NO_MEMORY, "no memory for a run: %lld bytes",
-                       (long long)floats * (long long)sizeof(float));
+    if (posix_memalign(&grown, MEMORY_ALIGNMENT, (size_t)bytes) != 0) {
+        ll_engine_context_give(context, bytes);
+        return ll_fail(err, LL_E_NO_MEMORY, "no memory for a run: %lld bytes", (long long)bytes);
     }
     *memory = grown;
     *held_floats = floats;

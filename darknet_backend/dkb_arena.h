@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "core/ll_engine.h"
 #include "core/ll_status.h"
 
 struct dkb_arena_block {
@@ -40,10 +41,12 @@ int64_t dkb_arena_take(struct dkb_arena *arena, int64_t floats);
 /* Gives back the place that dkb_arena_take returned. */
 void dkb_arena_give(struct dkb_arena *arena, int64_t at);
 
-/* Makes `*memory`, which the caller frees, hold at least `floats` floats; what it held is lost.
+/* Makes `*memory`, which the caller gives back by dkb_arena_drop, hold at least `floats` floats;
+ * what it held is lost. The context takes the bytes of its budget.
  *
- * Errors: LL_E_NO_MEMORY, also above LL_LIMIT_CONTEXT_BYTES. */
-LL_MUST_USE ll_status dkb_arena_grow(float **memory, int64_t *held_floats, int64_t floats,
-                                     struct ll_error *err);
+ * Errors: LL_E_EXHAUSTED beyond the budget or LL_LIMIT_CONTEXT_BYTES, LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status dkb_arena_grow(struct ll_engine_context *context, float **memory,
+                                     int64_t *held_floats, int64_t floats, struct ll_error *err);
+void dkb_arena_drop(struct ll_engine_context *context, float **memory, int64_t *held_floats);
 
 #endif

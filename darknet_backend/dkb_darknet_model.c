@@ -65,6 +65,7 @@ static void model_destroy(struct ll_engine_model *base_model)
     free(model->ones);
     free(model->counting);
     ll_network_unref(model->base.network);
+    ll_engine_model_give(base_model, atomic_load(&base_model->bytes));
     free(model);
 }
 
@@ -79,9 +80,16 @@ static ll_status model_create(struct ll_engine *engine, struct ll_network *netwo
     model->base.engine = engine;
     model->base.network = ll_network_ref(network);
     model->network = dkb_network_of(network);
+    int64_t bytes = (int64_t)(layers * (sizeof(*model->patterns) + sizeof(struct ll_buf *) +
+                                        sizeof(struct dkb_layer) + sizeof(struct ll_layer)));
+    ll_status status = ll_engine_model_take(&model->base, bytes, err);
+    if (status != LL_OK) {
+        model_destroy(&model->base);
+        return status;
+    }
     model->patterns = calloc(layers, sizeof(*model->patterns));
     model->blobs = calloc(layers, sizeof(struct ll_buf *));
-    ll_status status = fill_constants(model);
+    status = fill_constants(model);
     if (status != LL_OK || !model->patterns || !model->blobs) {
         model_destroy(&model->base);
         return ll_fail(err, LL_E_NO_MEMORY, "no memory for a model");
@@ -116,6 +124,9 @@ static ll_status model_extend(struct ll_engine_model *base_model, int end,
         return ll_fail(err, LL_E_INVALID, "layers %d to %d cannot be created: no legal cut", prefix,
                        end);
     }
+    if (ll_engine_is_stopped(model->base.stop)) {
+        return ll_fail(err, LL_E_CANCELLED, "the creation was stopped before layer %d", prefix);
+    }
     for (int i = prefix; i < end; i++) {
         ll_status status = check_blob(&table->layers[i], i, blobs[i - prefix], err);
         if (status != LL_OK) {
@@ -128,7 +139,7 @@ static ll_status model_extend(struct ll_engine_model *base_model, int end,
         model->blobs[i] = has_weights ? ll_buf_ref(blob) : NULL;
         dkb_darknet_fill(model, i, has_weights ? ll_buf_data(blob) : NULL);
     }
-    __atomic_store_n(&model->base.prefix, end, __ATOMIC_RELEASE);
+    atomic_store_explicit(&model->base.prefix, end, memory_order_release);
     return LL_OK;
 }
 

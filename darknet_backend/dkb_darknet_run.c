@@ -41,10 +41,18 @@ ll_status dkb_darknet_context_create(struct ll_engine_model *base_model,
     }
     context->base.model = base_model;
     int sources = dkb_darknet_most_sources(model_of(context)->network);
+    int64_t bytes = (int64_t)(tensors * (sizeof(*context->tensors) + sizeof(*context->places) +
+                                         sizeof(*context->arena.blocks)) +
+                              (size_t)sources * sizeof(*context->sources));
+    ll_status status = ll_engine_context_take(&context->base, bytes, err);
+    if (status != LL_OK) {
+        free(context);
+        return status;
+    }
     context->tensors = calloc(tensors, sizeof(*context->tensors));
     context->places = calloc(tensors, sizeof(*context->places));
     context->sources = calloc((size_t)sources, sizeof(*context->sources));
-    ll_status status = dkb_arena_init(&context->arena, (int)tensors);
+    status = dkb_arena_init(&context->arena, (int)tensors);
     if (status != LL_OK || !context->tensors || !context->places || !context->sources) {
         dkb_darknet_context_destroy(&context->base);
         return ll_fail(err, LL_E_NO_MEMORY, "no memory for a context");
@@ -63,8 +71,9 @@ void dkb_darknet_context_destroy(struct ll_engine_context *base_context)
     free(context->tensors);
     free(context->places);
     free(context->sources);
-    free(context->memory);
-    free(context->scratch);
+    dkb_arena_drop(base_context, &context->memory, &context->memory_floats);
+    dkb_arena_drop(base_context, &context->scratch, &context->scratch_floats);
+    ll_engine_context_give(base_context, base_context->bytes);
     free(context);
 }
 
@@ -89,7 +98,7 @@ static ll_status check_range(const struct dkb_darknet_context *context, const st
                              struct ll_error *err)
 {
     const struct ll_table *table = table_of(context);
-    int prefix = __atomic_load_n(&context->base.model->prefix, __ATOMIC_ACQUIRE);
+    int prefix = atomic_load_explicit(&context->base.model->prefix, memory_order_acquire);
     if (run->first < 0 || run->first >= run->end || run->end > prefix) {
         return ll_fail(err, LL_E_INVALID, "layers %d to %d cannot run: %d are created", run->first,
                        run->end, prefix);
@@ -219,10 +228,11 @@ static int64_t plan(struct dkb_darknet_context *context, const struct ll_run *ru
 static ll_status reserve(struct dkb_darknet_context *context, const struct ll_run *run,
                          int64_t scratch_floats, struct ll_error *err)
 {
-    ll_status status =
-        dkb_arena_grow(&context->memory, &context->memory_floats, context->arena.peak, err);
+    ll_status status = dkb_arena_grow(&context->base, &context->memory, &context->memory_floats,
+                                      context->arena.peak, err);
     if (status == LL_OK) {
-        status = dkb_arena_grow(&context->scratch, &context->scratch_floats, scratch_floats, err);
+        status = dkb_arena_grow(&context->base, &context->scratch, &context->scratch_floats,
+                                scratch_floats, err);
     }
     if (status != LL_OK) {
         return status;
@@ -315,6 +325,9 @@ ll_status dkb_darknet_run(struct ll_engine_context *base_context, const struct l
     }
     int64_t before_ns = run->layer_ns ? ll_clock_now_ns() : 0;
     for (int i = run->first; i < run->end; i++) {
+        if (ll_engine_is_stopped(run->stop)) {
+            return ll_fail(err, LL_E_CANCELLED, "the run was stopped before layer %d", i);
+        }
         compute_layer(context, i);
         if (run->layer_ns) {
             int64_t now_ns = ll_clock_now_ns();

@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 struct dkb_onednn_chunk {
@@ -18,17 +19,22 @@ static size_t round_up(size_t bytes, size_t unit)
     return (bytes + unit - 1) / unit * unit;
 }
 
-static ll_status add_chunk(struct dkb_onednn_memory *memory, size_t bytes)
+static ll_status add_chunk(struct dkb_onednn_memory *memory, size_t bytes, struct ll_error *err)
 {
-    struct dkb_onednn_chunk *chunk = calloc(1, sizeof(*chunk));
-    if (!chunk) {
-        return LL_E_NO_MEMORY;
+    bytes = round_up(bytes, PAGE_BYTES);
+    ll_status status = ll_engine_model_take(memory->owner, (int64_t)bytes, err);
+    if (status != LL_OK) {
+        return status;
     }
-    chunk->bytes = round_up(bytes, PAGE_BYTES);
-    void *mapped =
-        mmap(NULL, chunk->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct dkb_onednn_chunk *chunk = calloc(1, sizeof(*chunk));
+    void *mapped = MAP_FAILED;
+    if (chunk) {
+        chunk->bytes = bytes;
+        mapped = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    }
     if (mapped == MAP_FAILED) {
         free(chunk);
+        ll_engine_model_give(memory->owner, (int64_t)bytes);
         return LL_E_NO_MEMORY;
     }
     chunk->data = mapped;
@@ -37,14 +43,15 @@ static ll_status add_chunk(struct dkb_onednn_memory *memory, size_t bytes)
     return LL_OK;
 }
 
-ll_status dkb_onednn_memory_take(struct dkb_onednn_memory *memory, size_t bytes, void **out_data)
+ll_status dkb_onednn_memory_take(struct dkb_onednn_memory *memory, size_t bytes, void **out_data,
+                                 struct ll_error *err)
 {
     bytes = round_up(bytes > 0 ? bytes : 1, PIECE_ALIGNMENT);
     struct dkb_onednn_chunk *chunk = memory->chunks;
     if (!chunk || chunk->bytes - chunk->taken < bytes) {
         dkb_onednn_memory_trim(memory);
         size_t wanted = memory->expected_bytes > bytes ? memory->expected_bytes : bytes;
-        ll_status status = add_chunk(memory, wanted);
+        ll_status status = add_chunk(memory, wanted, err);
         if (status != LL_OK) {
             return status;
         }
@@ -69,17 +76,44 @@ void dkb_onednn_memory_trim(struct dkb_onednn_memory *memory)
     }
     size_t kept = round_up(chunk->taken, PAGE_BYTES);
     if (kept > 0 && kept < chunk->bytes && munmap(chunk->data + kept, chunk->bytes - kept) == 0) {
+        ll_engine_model_give(memory->owner, (int64_t)(chunk->bytes - kept));
         chunk->bytes = kept;
     }
+}
+
+static void drop_newest(struct dkb_onednn_memory *memory)
+{
+    struct dkb_onednn_chunk *chunk = memory->chunks;
+    memory->chunks = chunk->next;
+    munmap(chunk->data, chunk->bytes);
+    ll_engine_model_give(memory->owner, (int64_t)chunk->bytes);
+    free(chunk);
+}
+
+struct dkb_onednn_mark dkb_onednn_memory_mark(const struct dkb_onednn_memory *memory)
+{
+    const struct dkb_onednn_chunk *chunk = memory->chunks;
+    return (struct dkb_onednn_mark){chunk, chunk ? chunk->taken : 0};
+}
+
+void dkb_onednn_memory_rewind(struct dkb_onednn_memory *memory, struct dkb_onednn_mark mark)
+{
+    while (memory->chunks != mark.chunk) {
+        drop_newest(memory);
+    }
+    struct dkb_onednn_chunk *chunk = memory->chunks;
+    if (chunk) {
+        /* Who takes it next finds zeros. */
+        memset(chunk->data + mark.taken, 0, chunk->taken - mark.taken);
+        chunk->taken = mark.taken;
+    }
+    memory->expected_bytes = 0;
 }
 
 void dkb_onednn_memory_finish(struct dkb_onednn_memory *memory)
 {
     while (memory->chunks) {
-        struct dkb_onednn_chunk *chunk = memory->chunks;
-        memory->chunks = chunk->next;
-        munmap(chunk->data, chunk->bytes);
-        free(chunk);
+        drop_newest(memory);
     }
     memory->expected_bytes = 0;
 }

@@ -8,6 +8,9 @@
 #include "darknet_backend/dkb_onednn.h"
 #include "darknet_backend/dkb_onednn_omp.h"
 
+/* What oneDNN allocates for a layer's primitive, about. */
+enum { PRIMITIVE_BYTES = 16 << 10 };
+
 static struct dkb_onednn_model *model_of(struct ll_engine_model *base)
 {
     return (struct dkb_onednn_model *)base;
@@ -41,6 +44,7 @@ static void model_destroy(struct ll_engine_model *base_model)
     free(model->layouts);
     free(model->warm_ns);
     ll_network_unref(model->base.network);
+    ll_engine_model_give(base_model, atomic_load(&base_model->bytes));
     free(model);
 }
 
@@ -51,6 +55,7 @@ static ll_status create_darknet(struct dkb_onednn_model *model, struct ll_error 
     if (status != LL_OK) {
         return status;
     }
+    model->darknet_engine->memory = model->base.engine->memory;
     struct ll_engine_model *darknet = NULL;
     status = ll_engine_model_create(model->darknet_engine, model->base.network, &darknet, err);
     model->darknet = (struct dkb_darknet_model *)darknet;
@@ -69,13 +74,21 @@ static ll_status model_create(struct ll_engine *engine, struct ll_network *netwo
     model->base.network = ll_network_ref(network);
     model->network = dkb_network_of(network);
     model->engine = (const struct dkb_onednn_engine *)engine;
+    model->memory.owner = &model->base;
+    int64_t bytes = (int64_t)(layers * (sizeof(*model->layouts) + sizeof(*model->steps) +
+                                        sizeof(*model->warm_ns) + PRIMITIVE_BYTES));
+    ll_status status = ll_engine_model_take(&model->base, bytes, err);
+    if (status != LL_OK) {
+        model_destroy(&model->base);
+        return status;
+    }
     model->layouts = calloc(layers + 1, sizeof(*model->layouts));
     model->steps = calloc(layers, sizeof(*model->steps));
     model->warm_ns = calloc(layers, sizeof(*model->warm_ns));
     model->base.warm_ns = model->warm_ns;
-    ll_status status = model->layouts && model->steps && model->warm_ns
-                           ? create_darknet(model, err)
-                           : ll_fail(err, LL_E_NO_MEMORY, "no memory for a model");
+    status = model->layouts && model->steps && model->warm_ns
+                 ? create_darknet(model, err)
+                 : ll_fail(err, LL_E_NO_MEMORY, "no memory for a model");
     if (status != LL_OK) {
         model_destroy(&model->base);
         return status;
@@ -139,6 +152,8 @@ static ll_status create_next(struct dkb_onednn_creation *creation, int index, in
                              int *out_end)
 {
     struct dkb_onednn_model *model = creation->model;
+    struct dkb_onednn_mark mark = dkb_onednn_memory_mark(&model->memory);
+    size_t expected_bytes = model->memory.expected_bytes;
     *out_end = index + 1;
     if (model->base.network->table.layers[index].makes != index) {
         return LL_OK;
@@ -153,6 +168,9 @@ static ll_status create_next(struct dkb_onednn_creation *creation, int index, in
         }
     }
     if (status == LL_E_UNSUPPORTED) {
+        /* What was packed until then is for nobody. */
+        dkb_onednn_memory_rewind(&model->memory, mark);
+        dkb_onednn_memory_expect(&model->memory, expected_bytes);
         dkb_onednn_create_darknet(creation, index);
         status = LL_OK;
     }
@@ -181,6 +199,11 @@ static ll_status create_steps(struct dkb_onednn_creation *creation, int end)
     ll_status status = LL_OK;
     for (int next = creation->first; next < end && status == LL_OK;) {
         int first = next;
+        if (ll_engine_is_stopped(creation->model->base.stop)) {
+            status = ll_fail(creation->err, LL_E_CANCELLED,
+                             "the creation was stopped before layer %d", first);
+            break;
+        }
         status = create_next(creation, first, dkb_onednn_group_last(table, first), &next);
         if (status == LL_OK) {
             let_blobs_go(creation, first, next);
@@ -204,6 +227,7 @@ static ll_status model_extend(struct ll_engine_model *base_model, int end,
     if (status != LL_OK || end == creation.first) {
         return status;
     }
+    struct dkb_onednn_mark mark = dkb_onednn_memory_mark(&model->memory);
     dkb_onednn_use_threads(model->base.engine->threads);
     status = create_steps(&creation, end);
     if (status == LL_OK) {
@@ -216,9 +240,10 @@ static ll_status model_extend(struct ll_engine_model *base_model, int end,
         for (int i = creation.first; i < end; i++) {
             dkb_onednn_step_finish(&model->steps[i]);
         }
+        dkb_onednn_memory_rewind(&model->memory, mark);
         return status;
     }
-    __atomic_store_n(&model->base.prefix, end, __ATOMIC_RELEASE);
+    atomic_store_explicit(&model->base.prefix, end, memory_order_release);
     return LL_OK;
 }
 

@@ -5,6 +5,9 @@
 #include "core/ll_limits.h"
 #include "darknet_backend/dkb_onednn.h"
 
+/* What oneDNN allocates for a layer's arguments, about. */
+enum { ARGUMENT_BYTES = 4096 };
+
 static struct dkb_onednn_context *context_of(struct ll_engine_context *base)
 {
     return (struct dkb_onednn_context *)base;
@@ -20,6 +23,16 @@ static const struct ll_table *table_of(const struct dkb_onednn_context *context)
     return &context->base.model->network->table;
 }
 
+/* What a context takes besides tensors and scratch memory. */
+static int64_t fixed_bytes(size_t layers, int sources)
+{
+    const struct dkb_onednn_context *context = NULL;
+    size_t per_layer = sizeof(*context->arguments) + ARGUMENT_BYTES + sizeof(*context->tensors) +
+                       sizeof(*context->places) + sizeof(*context->held) +
+                       sizeof(*context->arena.blocks);
+    return (int64_t)((layers + 1) * per_layer + (size_t)sources * sizeof(*context->sources));
+}
+
 ll_status dkb_onednn_context_create(struct ll_engine_model *base_model,
                                     struct ll_engine_context **out_context, struct ll_error *err)
 {
@@ -31,12 +44,17 @@ ll_status dkb_onednn_context_create(struct ll_engine_model *base_model,
     context->base.model = base_model;
     const struct dkb_onednn_model *model = model_of(context);
     int sources = dkb_darknet_most_sources(model->network);
+    ll_status status = ll_engine_context_take(&context->base, fixed_bytes(layers, sources), err);
+    if (status != LL_OK) {
+        free(context);
+        return status;
+    }
     context->arguments = calloc(layers, sizeof(*context->arguments));
     context->tensors = calloc(layers + 1, sizeof(*context->tensors));
     context->places = calloc(layers + 1, sizeof(*context->places));
     context->held = calloc(layers + 1, sizeof(*context->held));
     context->sources = calloc((size_t)sources, sizeof(*context->sources));
-    ll_status status = dkb_arena_init(&context->arena, (int)layers + 1);
+    status = dkb_arena_init(&context->arena, (int)layers + 1);
     dnnl_status_t stream =
         dnnl_stream_create(&context->stream, model->engine->dnnl, dnnl_stream_default_flags);
     if (status != LL_OK || stream != dnnl_success || !context->arguments || !context->tensors ||
@@ -69,8 +87,9 @@ void dkb_onednn_context_destroy(struct ll_engine_context *base_context)
     free(context->places);
     free(context->held);
     free(context->sources);
-    free(context->memory);
-    free(context->scratch);
+    dkb_arena_drop(base_context, &context->memory, &context->memory_floats);
+    dkb_arena_drop(base_context, &context->scratch, &context->scratch_floats);
+    ll_engine_context_give(base_context, base_context->bytes);
     free(context);
 }
 
@@ -230,10 +249,11 @@ ll_status dkb_onednn_place(struct dkb_onednn_context *context, const struct ll_r
                            struct ll_error *err)
 {
     int64_t scratch_floats = plan(context, run);
-    ll_status status =
-        dkb_arena_grow(&context->memory, &context->memory_floats, context->arena.peak, err);
+    ll_status status = dkb_arena_grow(&context->base, &context->memory, &context->memory_floats,
+                                      context->arena.peak, err);
     if (status == LL_OK) {
-        status = dkb_arena_grow(&context->scratch, &context->scratch_floats, scratch_floats, err);
+        status = dkb_arena_grow(&context->base, &context->scratch, &context->scratch_floats,
+                                scratch_floats, err);
     }
     if (status != LL_OK) {
         return status;

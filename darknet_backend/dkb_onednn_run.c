@@ -8,6 +8,7 @@
  *               comes in, from the beginning) to the end of the group of its last reader
  *   3. reserve  the arena's memory and the largest scratch memory of the range
  *   4. compute  group by group */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -192,6 +193,42 @@ static void keep_sizes(const struct dkb_layer *layer, const float *in, float *ou
     }
 }
 
+/* Whether Darknet's softmax of these is a row of numbers: it is none where one is NaN or infinite,
+ * or all are minus infinity. oneDNN then gives numbers for some. */
+static bool has_softmax(const float *in, int count)
+{
+    bool has_finite = false;
+    for (int i = 0; i < count; i++) {
+        if (isnan(in[i]) || in[i] == INFINITY) {
+            return false;
+        }
+        has_finite = has_finite || in[i] != -INFINITY;
+    }
+    return has_finite;
+}
+
+static void spread_nans(const struct dkb_layer *layer, const float *in, float *out)
+{
+    int count = layer->inputs / layer->groups;
+    for (int row = 0; row < layer->groups; row++, in += count, out += count) {
+        if (!has_softmax(in, count)) {
+            for (int i = 0; i < count; i++) {
+                out[i] = NAN;
+            }
+        }
+    }
+}
+
+/* What Darknet makes of a layer's input and the primitive does not. */
+static void finish_output(const struct dkb_layer *layer, const float *in, float *out)
+{
+    if (layer->type == YOLO) {
+        keep_sizes(layer, in, out);
+    } else if (layer->type == SOFTMAX) {
+        spread_nans(layer, in, out);
+    }
+}
+
 static ll_status run_primitive(struct dkb_onednn_context *context, int index, float *out,
                                float *scratch, struct ll_error *err)
 {
@@ -230,8 +267,8 @@ static ll_status run_primitive(struct dkb_onednn_context *context, int index, fl
     if (status == dnnl_success) {
         status = dnnl_primitive_execute(step->primitive, context->stream, count, arguments);
     }
-    if (status == dnnl_success && first && model->network->layers[index].type == YOLO) {
-        keep_sizes(&model->network->layers[index], first, out);
+    if (status == dnnl_success && first) {
+        finish_output(&model->network->layers[index], first, out);
     }
     return status == dnnl_success
                ? LL_OK
@@ -327,7 +364,7 @@ ll_status dkb_onednn_run(struct ll_engine_context *base_context, const struct ll
 {
     struct dkb_onednn_context *context = context_of(base_context);
     dkb_onednn_use_threads(context->base.model->engine->threads);
-    int prefix = __atomic_load_n(&context->base.model->prefix, __ATOMIC_ACQUIRE);
+    int prefix = atomic_load_explicit(&context->base.model->prefix, memory_order_acquire);
     ll_status status = check(context, run, prefix, err);
     if (status == LL_OK) {
         status = dkb_onednn_place(context, run, err);
@@ -339,6 +376,9 @@ ll_status dkb_onednn_run(struct ll_engine_context *base_context, const struct ll
     load_inputs(context, run);
     for (int first = run->first; first < run->end && status == LL_OK;) {
         int last = dkb_onednn_group_last(table_of(context), first);
+        if (ll_engine_is_stopped(run->stop)) {
+            return ll_fail(err, LL_E_CANCELLED, "the run was stopped before layer %d", first);
+        }
         status = run_group(context, run, first, last, err);
         if (run->layer_ns) {
             int64_t now_ns = ll_clock_now_ns();

@@ -148,8 +148,8 @@ ll_status dkb_onednn_step_constant(struct dkb_onednn_creation *creation,
                                    const dnnl_memory_desc_t *md, void **out_data)
 {
     void *data = NULL;
-    ll_status status =
-        dkb_onednn_memory_take(&creation->model->memory, dnnl_memory_desc_get_size(md), &data);
+    ll_status status = dkb_onednn_memory_take(&creation->model->memory,
+                                              dnnl_memory_desc_get_size(md), &data, creation->err);
     if (status == LL_OK) {
         status = dkb_onednn_step_borrow(creation, step, argument, md, data);
     }

@@ -5,7 +5,12 @@
  * What a run warms up is code and memory. The memory of a layer's weights was written a moment
  * before, when they were packed, and layers of equal shape share one kernel (oneDNN keeps those it
  * has made): networks repeat their blocks dozens of times. So a group runs unless it is a
- * repetition of one that has run; its time then is that one's. */
+ * repetition of one that has run; its time then is that one's.
+ *
+ * On an edge other models wait for the end of a creation, and so does the end of the server. There
+ * an extension warms up a bounded number of operations (base.warm_flops), and as much memory as the
+ * budget has; the rest is warmed up by the first query, and its time is expected from its
+ * operations. */
 #include <string.h>
 
 #include "darknet_backend/dkb_onednn.h"
@@ -73,19 +78,64 @@ static int find_repeated(const struct dkb_onednn_model *model, int first, int la
     return -1;
 }
 
+static int64_t group_flops(const struct ll_table *table, int first, int last)
+{
+    int64_t flops = 0;
+    for (int i = first; i <= last; i++) {
+        flops += table->layers[i].flops;
+    }
+    return flops;
+}
+
+/* What has run so far: how long operations take here. */
+struct pace {
+    int64_t flops;
+    int64_t ns;
+};
+
+static int64_t expected_ns(const struct pace *pace, int64_t flops)
+{
+    return pace->flops > 0 ? (int64_t)((double)pace->ns / (double)pace->flops * (double)flops) : 0;
+}
+
+/* Runs a group, or gives it the time that it would take. */
+static ll_status warm_group(struct dkb_onednn_model *model, struct ll_engine_context *context,
+                            int first, int last, struct pace *pace, struct ll_error *err)
+{
+    int64_t *warm_ns = &model->warm_ns[last];
+    int64_t flops = group_flops(&model->base.network->table, first, last);
+    ll_status status = LL_E_EXHAUSTED;
+    int64_t most_flops = model->base.warm_flops;
+    if (most_flops == 0 || flops <= most_flops - pace->flops) {
+        status = dkb_onednn_run_on_zeros(context, first, last, warm_ns, err);
+    }
+    if (status == LL_E_EXHAUSTED) {
+        *warm_ns = expected_ns(pace, flops);
+        return LL_OK;
+    }
+    if (status == LL_OK) {
+        pace->flops += flops;
+        pace->ns += *warm_ns;
+    }
+    return status;
+}
+
 ll_status dkb_onednn_warm_up(struct dkb_onednn_model *model, int first, int end,
                              struct ll_error *err)
 {
     const struct ll_table *table = &model->base.network->table;
     struct ll_engine_context *context = NULL;
+    struct pace pace = {0};
     ll_status status = dkb_onednn_context_create(&model->base, &context, err);
     for (int next = first; next < end && status == LL_OK;) {
         int last = dkb_onednn_group_last(table, next);
         int repeated = find_repeated(model, next, last);
-        if (repeated >= 0) {
+        if (ll_engine_is_stopped(model->base.stop)) {
+            status = ll_fail(err, LL_E_CANCELLED, "the creation was stopped at layer %d", next);
+        } else if (repeated >= 0) {
             model->warm_ns[last] = model->warm_ns[repeated + last - next];
         } else {
-            status = dkb_onednn_run_on_zeros(context, next, last, &model->warm_ns[last], err);
+            status = warm_group(model, context, next, last, &pace, err);
         }
         next = last + 1;
     }

@@ -21,12 +21,12 @@ struct dkb_probe {
     void *arg;
 };
 
-/* Sets what happens in the context's runs from now on; a zeroed probe is none. The context is one
- * of an engine that dkb_engine_create made. */
+/* Sets what happens in the context's runs from now on; a zeroed probe is none. Nothing happens to a
+ * context of another backend's engine, which has no probe. */
 void dkb_probe_set(struct ll_engine_context *context, const struct dkb_probe *probe);
 
 /* Bytes that the context holds for tensors and scratch now: the most that any of its runs
- * needed. */
+ * needed. 0 for another backend's. */
 int64_t dkb_probe_context_bytes(const struct ll_engine_context *context);
 
 #endif

@@ -39,66 +39,64 @@ struct edge_creator {
     struct ll_cond arrived;
     /* Guarded by lock. */
     bool is_stopping;
+    /* What the thread creates now, or NULL. */
+    struct edge_model *current;
     struct edge_turn *first;
     struct edge_turn **last_link;
 };
 
 /* ---- One creation ---- */
 
-/* The blobs of layers [first, end), NULL without weights. NULL without memory. */
-static struct ll_buf **gather_blobs(struct edge_model *model, int first, int end)
-{
-    struct ll_buf **blobs = calloc((size_t)(end - first), sizeof(struct ll_buf *));
-    for (int i = first; blobs && i < end; i++) {
-        struct edge_blob *blob = edge_model_blob(model, i);
-        blobs[i - first] = blob ? edge_blob_data(blob) : NULL;
-    }
-    return blobs;
-}
-
-/* Has the engine create layers up to `end`, and measures it. */
-static ll_status create_layers(struct edge_model *model, int end,
+/* Has the engine create the layers, and measures it. */
+static ll_status create_layers(struct edge_model *model, const struct edge_stretch *stretch,
                                struct edge_creation *out_creation, struct ll_error *err)
 {
-    int first = edge_model_prefix(model);
-    struct ll_buf **blobs = gather_blobs(model, first, end);
-    if (!blobs) {
-        return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
-    }
     int64_t began_ns = ll_clock_now_ns();
     int64_t cpu_began_ns = ll_clock_thread_cpu_ns();
-    ll_status status = ll_engine_model_extend(edge_model_engine_model(model), end, blobs, err);
+    ll_status status =
+        ll_engine_model_extend(edge_model_engine_model(model), stretch->end, stretch->blobs, err);
     *out_creation = (struct edge_creation){
-        .first = first,
-        .end = end,
+        .first = stretch->first,
+        .end = stretch->end,
         .wall_ns = ll_clock_now_ns() - began_ns,
         .cpu_ns = ll_clock_thread_cpu_ns() - cpu_began_ns,
     };
-    free(blobs);
     return status;
+}
+
+static void publish(struct edge_model *model, const struct edge_creation *creation)
+{
+    edge_model_end_creation(model, creation);
+    ll_log(LL_LOG_INFO, "creator", "%s: layers %d to %d created in %.1f ms (CPU %.1f ms)",
+           edge_model_short_id(model), creation->first, creation->end - 1,
+           ll_clock_ms(creation->wall_ns), ll_clock_ms(creation->cpu_ns));
+}
+
+static void give_up(struct edge_model *model, const struct edge_stretch *stretch, ll_status status,
+                    struct ll_error *err)
+{
+    ll_error_prefix(err, "creation of layers %d to %d failed", stretch->first, stretch->end - 1);
+    edge_model_fail_creation(model, status, err);
+    ll_log(status == LL_E_CANCELLED ? LL_LOG_INFO : LL_LOG_ERROR, "creator", "%s: %s",
+           edge_model_short_id(model), err->text);
 }
 
 /* Takes everything that can be created now (inline: one partition) and creates it. Returns whether
  * there was something. */
 static bool create_once(struct edge_creator *creator, struct edge_model *model)
 {
-    int first = edge_model_prefix(model);
-    int end = edge_model_begin_creation(model, creator->is_inline ? 0 : creator->turn_bytes);
-    if (end == first) {
+    struct edge_stretch stretch =
+        edge_model_begin_creation(model, creator->is_inline ? 0 : creator->turn_bytes);
+    if (stretch.end == stretch.first) {
         return false;
     }
-    struct edge_creation creation = {.first = first, .end = first};
+    struct edge_creation creation;
     struct ll_error err = {.text = ""};
-    ll_status status = create_layers(model, end, &creation, &err);
+    ll_status status = create_layers(model, &stretch, &creation, &err);
     if (status == LL_OK) {
-        edge_model_end_creation(model, &creation);
-        ll_log(LL_LOG_INFO, "creator", "%s: layers %d to %d created in %.1f ms (CPU %.1f ms)",
-               edge_model_short_id(model), first, end - 1, ll_clock_ms(creation.wall_ns),
-               ll_clock_ms(creation.cpu_ns));
+        publish(model, &creation);
     } else {
-        ll_error_prefix(&err, "creation of layers %d to %d failed", first, end - 1);
-        edge_model_fail_creation(model, status, &err);
-        ll_log(LL_LOG_ERROR, "creator", "%s: %s", edge_model_short_id(model), err.text);
+        give_up(model, &stretch, status, &err);
     }
     edge_models_notify(creator->models, model, EDGE_CHANGE_CREATION);
     return true;
@@ -145,8 +143,17 @@ static struct edge_model *next_model(struct edge_creator *creator)
     if (!creator->is_stopping) {
         model = dequeue_locked(creator);
     }
+    creator->current = model;
     ll_mutex_unlock(&creator->lock);
     return model;
+}
+
+/* Nothing is created now. */
+static void leave(struct edge_creator *creator)
+{
+    ll_mutex_lock(&creator->lock);
+    creator->current = NULL;
+    ll_mutex_unlock(&creator->lock);
 }
 
 static void create_for_ever(void *arg)
@@ -159,6 +166,7 @@ static void create_for_ever(void *arg)
             /* More may have arrived meanwhile, or been left for the next turn. */
             enqueue(creator, model);
         }
+        leave(creator);
         edge_model_unref(model);
     }
 }
@@ -206,6 +214,9 @@ void edge_creator_stop(struct edge_creator *creator)
 {
     ll_mutex_lock(&creator->lock);
     creator->is_stopping = true;
+    if (creator->current) {
+        edge_model_stop_creation(creator->current);
+    }
     ll_cond_broadcast(&creator->arrived);
     ll_mutex_unlock(&creator->lock);
     ll_thread_join(&creator->thread);

@@ -26,7 +26,8 @@ struct edge_creator_config {
 LL_MUST_USE ll_status edge_creator_create(const struct edge_creator_config *config,
                                           struct edge_creator **out_creator);
 LL_MUST_USE ll_status edge_creator_start(struct edge_creator *creator);
-/* Ends the creation under way, then the thread. Twice is harmless. */
+/* Stops the creation under way behind the layer that it is at, then the thread. Twice is harmless.
+ */
 void edge_creator_stop(struct edge_creator *creator);
 /* Stops if need be. NULL is allowed. */
 void edge_creator_destroy(struct edge_creator *creator);

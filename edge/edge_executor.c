@@ -1,5 +1,5 @@
-/* Two lists under one lock: jobs that are ready, in order of arrival (flows take turns), and jobs
- * that wait for a longer prefix. A creation publishes its prefix before it calls
+/* Three lists under one lock: jobs that are ready, in order of arrival (flows take turns), jobs
+ * that wait for a longer prefix, and jobs that run. A creation publishes its prefix before it calls
  * edge_executor_wake, and a job looks at the prefix under the lock that wake takes: whichever comes
  * second sees the other, so that no job waits for a prefix that is there. */
 #include "edge/edge_executor.h"
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_limits.h"
 #include "core/ll_sync.h"
 
 /* Doubly linked, so that a cancel takes any job out at once. */
@@ -26,8 +27,18 @@ struct edge_executor {
     bool is_stopping;
     struct edge_job_list ready;
     struct edge_job_list waiting;
+    struct edge_job_list running;
+    int heavy_running;
     /* Counts the jobs that began. */
     uint64_t turn;
+    /* When the last job ended; when to call `rest`. */
+    int64_t last_end_ns;
+    int64_t next_rest_ns;
+
+    /* Constant once threads run. `rest` may be NULL. */
+    int64_t rest_after_ns;
+    void (*rest)(void *arg);
+    void *rest_arg;
 };
 
 static void append(struct edge_job_list *list, struct edge_job *job)
@@ -60,8 +71,19 @@ static void make_ready_locked(struct edge_executor *executor, struct edge_job *j
     ll_cond_signal(&executor->changed);
 }
 
+static bool is_heavy(const struct edge_job *job)
+{
+    const struct ll_table *table = edge_model_table(job->model);
+    int64_t flops = 0;
+    for (int i = job->first; i < job->end; i++) {
+        flops += table->layers[i].flops;
+    }
+    return flops > LL_LIMIT_HEAVY_FLOPS;
+}
+
 void edge_executor_submit(struct edge_executor *executor, struct edge_job *job)
 {
+    job->is_heavy = is_heavy(job);
     ll_mutex_lock(&executor->lock);
     job->submitted_ns = ll_clock_now_ns();
     if (can_run(job)) {
@@ -89,12 +111,14 @@ void edge_executor_wake(struct edge_executor *executor, const struct edge_model 
 bool edge_executor_cancel(struct edge_executor *executor, struct edge_job *job)
 {
     ll_mutex_lock(&executor->lock);
-    bool is_listed = job->list != NULL;
-    if (is_listed) {
+    bool has_begun = !job->list || job->list == &executor->running;
+    if (has_begun) {
+        atomic_store(&job->stop, true);
+    } else {
         take_out(job);
     }
     ll_mutex_unlock(&executor->lock);
-    return is_listed;
+    return !has_begun;
 }
 
 void edge_job_finish(struct edge_job *job)
@@ -154,7 +178,8 @@ static ll_status run_layers(struct edge_job *job, const struct ll_tensor_out *ou
                                    .input_count = job->input_count,
                                    .outputs = outputs,
                                    .output_count = job->names.count,
-                                   .layer_ns = layer_ns};
+                                   .layer_ns = layer_ns,
+                                   .stop = &job->stop};
         int64_t began_ns = ll_clock_now_ns();
         status = ll_engine_run(context, &run, &job->err);
         job->computed_ns = ll_clock_now_ns() - began_ns;
@@ -205,31 +230,68 @@ static void run_job(struct edge_job *job)
 
 /* ---- The threads ---- */
 
-/* The first job of the flow that had its last turn longest ago. Limits keep the list short. */
+/* The first job of the flow that had its last turn longest ago begins to run; NULL if none may.
+ * Limits keep the list short. */
 static struct edge_job *fairest_locked(struct edge_executor *executor) LL_REQUIRES(executor->lock)
 {
-    struct edge_job *fairest = executor->ready.first;
-    for (struct edge_job *job = fairest; job; job = job->next) {
-        if (job->flow->last_turn < fairest->flow->last_turn) {
+    struct edge_job *fairest = NULL;
+    int most_heavy = executor->thread_count > 1 ? executor->thread_count - 1 : 1;
+    for (struct edge_job *job = executor->ready.first; job; job = job->next) {
+        bool may_run = !job->is_heavy || executor->heavy_running < most_heavy;
+        if (may_run && (!fairest || job->flow->last_turn < fairest->flow->last_turn)) {
             fairest = job;
         }
     }
     if (fairest) {
         take_out(fairest);
+        append(&executor->running, fairest);
+        executor->heavy_running += fairest->is_heavy;
         fairest->flow->last_turn = ++executor->turn;
     }
     return fairest;
 }
 
+/* Calls `rest` if it is time, without the lock. Jobs that have ended since the last time make it
+ * worth another call. */
+static void rest_locked(struct edge_executor *executor) LL_REQUIRES(executor->lock)
+{
+    int64_t now_ns = ll_clock_now_ns();
+    if (now_ns < executor->next_rest_ns) {
+        return;
+    }
+    int64_t again_ns = executor->last_end_ns + executor->rest_after_ns;
+    executor->next_rest_ns = again_ns > now_ns ? again_ns : LL_CLOCK_NEVER;
+    ll_mutex_unlock(&executor->lock);
+    executor->rest(executor->rest_arg);
+    ll_mutex_lock(&executor->lock);
+}
+
+/* Waits for a job, and rests meanwhile. NULL on stop. */
 static struct edge_job *next_job(struct edge_executor *executor)
 {
+    struct edge_job *job = NULL;
     ll_mutex_lock(&executor->lock);
-    while (!executor->ready.first && !executor->is_stopping) {
-        ll_cond_wait(&executor->changed, &executor->lock, LL_CLOCK_NEVER);
+    rest_locked(executor);
+    while (!executor->is_stopping && !(job = fairest_locked(executor))) {
+        ll_cond_wait(&executor->changed, &executor->lock, executor->next_rest_ns);
+        rest_locked(executor);
     }
-    struct edge_job *job = executor->is_stopping ? NULL : fairest_locked(executor);
     ll_mutex_unlock(&executor->lock);
     return job;
+}
+
+/* From now on the job is its submitter's. */
+static void end_job(struct edge_executor *executor, struct edge_job *job)
+{
+    ll_mutex_lock(&executor->lock);
+    take_out(job);
+    executor->heavy_running -= job->is_heavy;
+    executor->last_end_ns = ll_clock_now_ns();
+    if (executor->rest && executor->next_rest_ns == LL_CLOCK_NEVER) {
+        executor->next_rest_ns = executor->last_end_ns + executor->rest_after_ns;
+    }
+    ll_mutex_unlock(&executor->lock);
+    job->done(job);
 }
 
 static void run_for_ever(void *arg)
@@ -239,7 +301,7 @@ static void run_for_ever(void *arg)
     struct edge_job *job = NULL;
     while ((job = next_job(executor)) != NULL) {
         run_job(job);
-        job->done(job);
+        end_job(executor, job);
     }
 }
 
@@ -254,10 +316,19 @@ ll_status edge_executor_create(int threads, struct edge_executor **out_executor)
     }
     executor->thread_count = threads;
     executor->threads = list;
+    executor->next_rest_ns = LL_CLOCK_NEVER;
     ll_mutex_init(&executor->lock);
     ll_cond_init(&executor->changed);
     *out_executor = executor;
     return LL_OK;
+}
+
+void edge_executor_set_rest(struct edge_executor *executor, int64_t after_ns,
+                            void (*rest)(void *arg), void *arg)
+{
+    executor->rest_after_ns = after_ns;
+    executor->rest = rest;
+    executor->rest_arg = arg;
 }
 
 ll_status edge_executor_start(struct edge_executor *executor)
@@ -277,6 +348,9 @@ void edge_executor_stop(struct edge_executor *executor)
 {
     ll_mutex_lock(&executor->lock);
     executor->is_stopping = true;
+    for (struct edge_job *job = executor->running.first; job; job = job->next) {
+        atomic_store(&job->stop, true);
+    }
     ll_cond_broadcast(&executor->changed);
     ll_mutex_unlock(&executor->lock);
     for (int i = 0; i < executor->thread_count; i++) {

@@ -1,9 +1,13 @@
 /* The executors: threads that run queries, and the queries that wait for a longer prefix.
  *
+ * Heavy queries (LL_LIMIT_HEAVY_FLOPS) never have all threads: one is left for the others, where
+ * there is more than one.
+ *
  * Threads: any; start, stop and destroy on one. */
 #ifndef EDGE_EXECUTOR_H
 #define EDGE_EXECUTOR_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -55,6 +59,8 @@ struct edge_job {
     int64_t computed_ns;
 
     /* Private. */
+    atomic_bool stop;
+    bool is_heavy;
     int64_t submitted_ns;
     int64_t ready_ns;
     struct edge_job_list *list;
@@ -67,8 +73,15 @@ void edge_job_finish(struct edge_job *job);
 
 /* `threads` from 1. */
 LL_MUST_USE ll_status edge_executor_create(int threads, struct edge_executor **out_executor);
+
+/* Have `rest` called on an executor's thread, between jobs: `after_ns` after the last one, and no
+ * later than that while there are more and more of them. Before edge_executor_start. */
+void edge_executor_set_rest(struct edge_executor *executor, int64_t after_ns,
+                            void (*rest)(void *arg), void *arg);
+
 LL_MUST_USE ll_status edge_executor_start(struct edge_executor *executor);
-/* Ends the runs under way, then the threads; jobs that have not begun never end. */
+/* Stops the runs under way, which end with LL_E_CANCELLED behind the group of layers that they
+ * compute, then the threads; jobs that have not begun never end. */
 void edge_executor_stop(struct edge_executor *executor);
 /* Stops if need be. NULL is allowed. */
 void edge_executor_destroy(struct edge_executor *executor);
@@ -77,7 +90,8 @@ void edge_executor_destroy(struct edge_executor *executor);
  * least_prefix first. A wait ends with LL_E_PRECONDITION when a creation of the model fails. */
 void edge_executor_submit(struct edge_executor *executor, struct edge_job *job);
 
-/* Takes a job back that has not begun. False when it runs or has ended: `done` comes, or came. */
+/* Takes a job back that has not begun. False when it runs or has ended: `done` comes, or came. What
+ * runs is told to stop: if it does not end by itself before, its status is LL_E_CANCELLED. */
 bool edge_executor_cancel(struct edge_executor *executor, struct edge_job *job);
 
 /* The model's prefix is longer now, or its creation has failed. */

@@ -10,11 +10,15 @@
 #include <string.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_limits.h"
 #include "core/ll_sync.h"
 
 enum {
     REMOVED = -1,
     SHORT_ID_DIGITS = 12,
+    /* A context in the pool takes at most this part of the budget: larger ones are rare, and
+     * allocating them anew is little beside their runs. */
+    IDLE_PARTS = 16,
 };
 
 struct layer_times {
@@ -34,14 +38,20 @@ struct edge_model {
     struct ll_network *network;
     struct ll_engine_model *engine_model;
     struct edge_blob **blobs;
+    /* The blobs of the creation under way; the creating thread's. */
+    struct ll_buf **stretch_blobs;
     atomic_int prefix;
     atomic_bool has_failed;
+    /* Written under lock. */
+    atomic_bool is_creating;
+    atomic_int_least64_t idle_bytes;
+    /* The engine looks at it during a creation. */
+    atomic_bool stops_creation;
     /* Guarded by the creator's lock. */
     struct edge_turn turn;
 
     struct ll_mutex lock;
     /* Guarded by lock. */
-    bool is_creating;
     ll_status failure_status;
     struct ll_error failure;
     int uploads;
@@ -58,15 +68,13 @@ struct edge_model {
 
 static void destroy(struct edge_model *model)
 {
-    for (int i = 0; i < model->idle_count; i++) {
-        ll_engine_context_destroy(model->idle[i]);
-    }
-    free(model->idle);
+    edge_model_drop_idle(model);
     ll_engine_model_destroy(model->engine_model);
     for (int i = 0; model->blobs && i < model->network->table.layer_count; i++) {
         edge_blob_unref(model->blobs[i]);
     }
     free(model->blobs);
+    free(model->stretch_blobs);
     free(model->borders);
     free(model->creations);
     free(model->times);
@@ -107,11 +115,13 @@ ll_status edge_model_create(struct ll_engine *engine, struct edge_store *store,
     ll_mutex_init(&model->lock);
     model->network = ll_network_ref(network);
     model->blobs = calloc(count, sizeof(struct edge_blob *));
+    model->stretch_blobs = calloc(count, sizeof(struct ll_buf *));
     model->borders = calloc(count + 1, sizeof(int));
     model->creations = calloc(count, sizeof(struct edge_creation));
     model->times = calloc(count, sizeof(struct layer_times));
     ll_status status = ll_fail(err, LL_E_NO_MEMORY, "out of memory for a model");
-    if (model->blobs && model->borders && model->creations && model->times) {
+    if (model->blobs && model->stretch_blobs && model->borders && model->creations &&
+        model->times) {
         status = ll_manifest_model_id(manifest, &model->id);
     }
     if (status == LL_OK) {
@@ -124,6 +134,8 @@ ll_status edge_model_create(struct ll_engine *engine, struct edge_store *store,
         destroy(model);
         return status;
     }
+    model->engine_model->stop = &model->stops_creation;
+    model->engine_model->warm_flops = LL_LIMIT_WARM_FLOPS;
     ll_digest_format(&model->id, model->id_text);
     memcpy(model->short_id, model->id_text + strlen("sha256:"), SHORT_ID_DIGITS);
     atomic_store(&model->last_use_ns, ll_clock_now_ns());
@@ -213,7 +225,11 @@ bool edge_model_is_used(const struct edge_model *model)
 bool edge_model_try_remove(struct edge_model *model)
 {
     int uses = 0;
-    return atomic_compare_exchange_strong(&model->uses, &uses, REMOVED);
+    bool is_removed = atomic_compare_exchange_strong(&model->uses, &uses, REMOVED);
+    if (is_removed) {
+        edge_model_stop_creation(model);
+    }
+    return is_removed;
 }
 
 bool edge_model_is_removed(const struct edge_model *model)
@@ -321,19 +337,33 @@ static int next_border_locked(struct edge_model *model, int64_t most_bytes) LL_R
     return end;
 }
 
-int edge_model_begin_creation(struct edge_model *model, int64_t most_bytes)
+struct edge_stretch edge_model_begin_creation(struct edge_model *model, int64_t most_bytes)
 {
     ll_mutex_lock(&model->lock);
-    assert(!model->is_creating);
+    assert(!atomic_load(&model->is_creating));
+    int first = atomic_load(&model->prefix);
     int end = next_border_locked(model, most_bytes);
-    model->is_creating = end > atomic_load(&model->prefix);
+    atomic_store(&model->is_creating, end > first);
     ll_mutex_unlock(&model->lock);
-    return end;
+    for (int i = first; i < end; i++) {
+        model->stretch_blobs[i - first] = model->blobs[i] ? edge_blob_data(model->blobs[i]) : NULL;
+    }
+    return (struct edge_stretch){first, end, model->stretch_blobs};
 }
 
 struct ll_engine_model *edge_model_engine_model(struct edge_model *model)
 {
     return model->engine_model;
+}
+
+void edge_model_stop_creation(struct edge_model *model)
+{
+    atomic_store(&model->stops_creation, true);
+}
+
+bool edge_model_is_creating(const struct edge_model *model)
+{
+    return atomic_load(&model->is_creating);
 }
 
 struct edge_turn *edge_model_turn(struct edge_model *model)
@@ -344,8 +374,8 @@ struct edge_turn *edge_model_turn(struct edge_model *model)
 void edge_model_end_creation(struct edge_model *model, const struct edge_creation *creation)
 {
     ll_mutex_lock(&model->lock);
-    assert(model->is_creating && creation->first == atomic_load(&model->prefix));
-    model->is_creating = false;
+    assert(atomic_load(&model->is_creating) && creation->first == atomic_load(&model->prefix));
+    atomic_store(&model->is_creating, false);
     model->creations[model->creation_count++] = *creation;
     atomic_store_explicit(&model->prefix, creation->end, memory_order_release);
     ll_mutex_unlock(&model->lock);
@@ -355,7 +385,7 @@ void edge_model_fail_creation(struct edge_model *model, ll_status status,
                               const struct ll_error *err)
 {
     ll_mutex_lock(&model->lock);
-    model->is_creating = false;
+    atomic_store(&model->is_creating, false);
     model->failure_status = status;
     model->failure = *err;
     atomic_store(&model->has_failed, status != LL_OK);
@@ -365,7 +395,8 @@ void edge_model_fail_creation(struct edge_model *model, ll_status status,
 bool edge_model_is_busy(struct edge_model *model)
 {
     ll_mutex_lock(&model->lock);
-    bool is_busy = model->is_creating || next_border_locked(model, 0) > atomic_load(&model->prefix);
+    bool is_busy = atomic_load(&model->is_creating) ||
+                   next_border_locked(model, 0) > atomic_load(&model->prefix);
     ll_mutex_unlock(&model->lock);
     return is_busy;
 }
@@ -388,6 +419,7 @@ ll_status edge_model_take_context(struct edge_model *model, struct ll_engine_con
     ll_mutex_lock(&model->lock);
     if (model->idle_count > 0) {
         context = model->idle[--model->idle_count];
+        atomic_fetch_sub(&model->idle_bytes, context->bytes);
     }
     ll_mutex_unlock(&model->lock);
     if (!context) {
@@ -399,9 +431,10 @@ ll_status edge_model_take_context(struct edge_model *model, struct ll_engine_con
 
 void edge_model_put_context(struct edge_model *model, struct ll_engine_context *context)
 {
-    bool is_kept = true;
+    const struct ll_memory *memory = model->engine_model->engine->memory;
+    bool is_kept = !memory || context->bytes <= ll_memory_limit(memory) / IDLE_PARTS;
     ll_mutex_lock(&model->lock);
-    if (model->idle_count == model->idle_room) {
+    if (is_kept && model->idle_count == model->idle_room) {
         int room = model->idle_room > 0 ? 2 * model->idle_room : 4;
         struct ll_engine_context **idle =
             realloc(model->idle, (size_t)room * sizeof(struct ll_engine_context *));
@@ -413,11 +446,33 @@ void edge_model_put_context(struct edge_model *model, struct ll_engine_context *
     }
     if (is_kept) {
         model->idle[model->idle_count++] = context;
+        atomic_fetch_add(&model->idle_bytes, context->bytes);
     }
     ll_mutex_unlock(&model->lock);
     if (!is_kept) {
         ll_engine_context_destroy(context);
     }
+}
+
+int64_t edge_model_idle_bytes(const struct edge_model *model)
+{
+    return atomic_load(&model->idle_bytes);
+}
+
+void edge_model_drop_idle(struct edge_model *model)
+{
+    ll_mutex_lock(&model->lock);
+    struct ll_engine_context **idle = model->idle;
+    int count = model->idle_count;
+    model->idle = NULL;
+    model->idle_count = 0;
+    model->idle_room = 0;
+    atomic_store(&model->idle_bytes, 0);
+    ll_mutex_unlock(&model->lock);
+    for (int i = 0; i < count; i++) {
+        ll_engine_context_destroy(idle[i]);
+    }
+    free(idle);
 }
 
 void edge_model_add_run(struct edge_model *model, int first, int end, const int64_t *layer_ns)

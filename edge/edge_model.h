@@ -48,7 +48,7 @@ bool edge_model_has_blob(const struct edge_model *model, const struct edge_blob 
 LL_MUST_USE bool edge_model_acquire(struct edge_model *model);
 void edge_model_release(struct edge_model *model);
 bool edge_model_is_used(const struct edge_model *model);
-/* Marks the model as removed, unless it is in use. */
+/* Marks the model as removed, unless it is in use; a creation under way ends early. */
 LL_MUST_USE bool edge_model_try_remove(struct edge_model *model);
 bool edge_model_is_removed(const struct edge_model *model);
 /* When it was last released; for choosing what to evict. */
@@ -92,15 +92,28 @@ bool edge_model_is_available(const struct edge_model *model, int layer);
 void edge_model_open_upload(struct edge_model *model, const struct ll_plan *plan);
 void edge_model_close_upload(struct edge_model *model, const struct ll_plan *plan);
 
-/* How far the next creation goes: from the prefix over available layers to a border of an open
- * session's plan (a legal cut, without sessions). The last such border with at most `most_bytes` of
- * weights before it, but at least one border. Equal to the prefix where there is nothing to create;
- * then no creation has begun.
+/* What one creation creates: the longest available stretch, within a bound. */
+struct edge_stretch {
+    /* Layers [first, end). */
+    int first;
+    int end;
+    /* Their blobs, NULL for layers without weights; the model's, until the creation ends. */
+    struct ll_buf *const *blobs;
+};
+
+/* Begins the next creation: from the prefix over available layers to a border of an open session's
+ * plan (a legal cut, without sessions). The last such border with at most `most_bytes` of weights
+ * before it, but at least one border. Where there is nothing to create, `end` is `first`, and no
+ * creation has begun.
  *
  * Threads: one creation at a time; begin, engine, end. */
-int edge_model_begin_creation(struct edge_model *model, int64_t most_bytes);
+struct edge_stretch edge_model_begin_creation(struct edge_model *model, int64_t most_bytes);
 /* What the creation between begin and end works on. */
 struct ll_engine_model *edge_model_engine_model(struct edge_model *model);
+/* Has the creation under way, and all later ones, end with LL_E_CANCELLED. */
+void edge_model_stop_creation(struct edge_model *model);
+/* Whether there is one. One atomic read. */
+bool edge_model_is_creating(const struct edge_model *model);
 
 struct edge_creation {
     int first;
@@ -133,8 +146,12 @@ bool edge_model_creation(struct edge_model *model, int n, struct edge_creation *
 LL_MUST_USE ll_status edge_model_take_context(struct edge_model *model,
                                               struct ll_engine_context **out_context,
                                               struct ll_error *err);
-/* Back into the pool. */
+/* Back into the pool; one that takes a large part of the engine's budget is destroyed instead. */
 void edge_model_put_context(struct edge_model *model, struct ll_engine_context *context);
+/* What the contexts in the pool take. One atomic read. */
+int64_t edge_model_idle_bytes(const struct edge_model *model);
+/* Destroys the contexts in the pool. */
+void edge_model_drop_idle(struct edge_model *model);
 
 /* Adds a query's times of layers [first, end). */
 void edge_model_add_run(struct edge_model *model, int first, int end, const int64_t *layer_ns);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/ll_limits.h"
 #include "core/ll_log.h"
 #include "core/ll_sync.h"
 
@@ -31,6 +32,55 @@ struct edge_models {
     struct edge_model **list;
 };
 
+/* A reference to the model with idle contexts that has been unused for longest, or NULL; and what
+ * all idle contexts take. */
+static struct edge_model *find_idle(struct edge_models *models, int64_t *out_bytes)
+{
+    struct edge_model *oldest = NULL;
+    *out_bytes = 0;
+    ll_mutex_lock(&models->lock);
+    for (int i = 0; i < models->count; i++) {
+        struct edge_model *model = models->list[i];
+        int64_t bytes = edge_model_idle_bytes(model);
+        *out_bytes += bytes;
+        if (bytes > 0 &&
+            (!oldest || edge_model_last_use_ns(model) < edge_model_last_use_ns(oldest))) {
+            oldest = model;
+        }
+    }
+    if (oldest) {
+        edge_model_ref(oldest);
+    }
+    ll_mutex_unlock(&models->lock);
+    return oldest;
+}
+
+void edge_models_drop_idle(struct edge_models *models, int64_t before_ns, int64_t most_bytes)
+{
+    int64_t bytes = 0;
+    struct edge_model *oldest = find_idle(models, &bytes);
+    while (oldest && bytes > most_bytes && edge_model_last_use_ns(oldest) < before_ns) {
+        edge_model_drop_idle(oldest);
+        edge_model_unref(oldest);
+        oldest = find_idle(models, &bytes);
+    }
+    edge_model_unref(oldest);
+}
+
+/* ll_memory_reclaim: one step. */
+static bool make_room(void *arg)
+{
+    struct edge_models *models = arg;
+    int64_t bytes = 0;
+    struct edge_model *oldest = find_idle(models, &bytes);
+    if (oldest) {
+        edge_model_drop_idle(oldest);
+        edge_model_unref(oldest);
+        return true;
+    }
+    return edge_models_evict(models);
+}
+
 ll_status edge_models_create(const struct edge_models_config *config,
                              struct edge_models **out_models)
 {
@@ -49,6 +99,9 @@ ll_status edge_models_create(const struct edge_models_config *config,
     models->list = list;
     models->visited = visited;
     ll_mutex_init(&models->lock);
+    if (config->engine->memory) {
+        ll_memory_set_reclaim(config->engine->memory, make_room, models);
+    }
     *out_models = models;
     return LL_OK;
 }
@@ -57,6 +110,9 @@ void edge_models_destroy(struct edge_models *models)
 {
     if (!models) {
         return;
+    }
+    if (models->engine->memory) {
+        ll_memory_set_reclaim(models->engine->memory, NULL, NULL);
     }
     for (int i = 0; i < models->count; i++) {
         edge_model_unref(models->list[i]);
@@ -67,10 +123,13 @@ void edge_models_destroy(struct edge_models *models)
     free(models);
 }
 
-void edge_models_observe(struct edge_models *models, edge_model_changed changed, void *arg)
+ll_status edge_models_observe(struct edge_models *models, edge_model_changed changed, void *arg)
 {
-    assert(models->observer_count < EDGE_MODELS_OBSERVERS);
+    if (models->observer_count == EDGE_MODELS_OBSERVERS) {
+        return LL_E_FULL;
+    }
     models->observers[models->observer_count++] = (struct observer){changed, arg};
+    return LL_OK;
 }
 
 void edge_models_notify(struct edge_models *models, struct edge_model *model, edge_change change)
@@ -186,7 +245,7 @@ static struct edge_model *find_oldest(struct edge_models *models)
     ll_mutex_lock(&models->lock);
     for (int i = 0; i < models->count; i++) {
         struct edge_model *model = models->list[i];
-        if (!edge_model_is_used(model) &&
+        if (!edge_model_is_used(model) && !edge_model_is_creating(model) &&
             (!oldest || edge_model_last_use_ns(model) < edge_model_last_use_ns(oldest))) {
             oldest = model;
         }
@@ -235,6 +294,27 @@ static ll_status check_blobs(const struct ll_manifest *manifest, const struct ll
     return LL_OK;
 }
 
+/* Whether a run can be stopped soon enough wherever it is. */
+static ll_status check_groups(const struct ll_table *table, struct ll_error *err)
+{
+    int first = 0;
+    int64_t flops = 0;
+    for (int i = 0; i < table->layer_count; i++) {
+        flops += table->layers[i].flops;
+        if (flops > LL_LIMIT_GROUP_FLOPS) {
+            return ll_fail_limit(err, "group_flops", LL_LIMIT_GROUP_FLOPS, 0,
+                                 "cfg: layers %d to %d, which run as one, take %lld operations: "
+                                 "limit group_flops is %lld",
+                                 first, i, (long long)flops, (long long)LL_LIMIT_GROUP_FLOPS);
+        }
+        if (table->layers[i].ends_group) {
+            first = i + 1;
+            flops = 0;
+        }
+    }
+    return LL_OK;
+}
+
 /* Puts a new model into the array; a full one evicts. Takes the caller's reference on LL_OK. */
 static ll_status insert(struct edge_models *models, struct edge_model *model, struct ll_error *err)
 {
@@ -266,6 +346,9 @@ static ll_status make_model(struct edge_models *models, struct ll_manifest *mani
         return status;
     }
     status = check_blobs(manifest, &network->table, err);
+    if (status == LL_OK) {
+        status = check_groups(&network->table, err);
+    }
     if (status == LL_OK) {
         status = ll_plan_check(&network->table, plan, err);
     }

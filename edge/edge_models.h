@@ -19,6 +19,8 @@
 struct edge_models;
 
 struct edge_models_config {
+    /* Where its budget runs out, the models make room: contexts that no query has, then models that
+     * nobody uses, those unused for longest first. */
     struct ll_engine *engine;
     struct edge_store *store;
     int most_models;
@@ -43,9 +45,10 @@ typedef enum {
 /* Called after a model has changed, on the thread that changed it, without locks; does not block.
  */
 typedef void (*edge_model_changed)(void *arg, struct edge_model *model, edge_change change);
-/* At most EDGE_MODELS_OBSERVERS, before the first model. */
+/* Before the first model. Errors: LL_E_FULL beyond EDGE_MODELS_OBSERVERS. */
 enum { EDGE_MODELS_OBSERVERS = 4 };
-void edge_models_observe(struct edge_models *models, edge_model_changed changed, void *arg);
+LL_MUST_USE ll_status edge_models_observe(struct edge_models *models, edge_model_changed changed,
+                                          void *arg);
 void edge_models_notify(struct edge_models *models, struct edge_model *model, edge_change change);
 
 /* Calls `visit` for every model that has the blob.
@@ -79,7 +82,12 @@ LL_MUST_USE ll_status edge_models_list(struct edge_models *models, struct edge_m
 LL_MUST_USE ll_status edge_models_remove(struct edge_models *models, const char *id_text,
                                          struct ll_error *err);
 
-/* Removes the model that nobody uses and nobody has used for longest. False when all are in use. */
+/* Removes the model that nobody uses or creates and nobody has used for longest. False when there
+ * is none. */
 bool edge_models_evict(struct edge_models *models);
+
+/* Destroys idle contexts of models that were used last before `before_ns`, those unused for longest
+ * first, until all idle contexts that are left take at most `most_bytes`. */
+void edge_models_drop_idle(struct edge_models *models, int64_t before_ns, int64_t most_bytes);
 
 #endif

@@ -314,7 +314,11 @@ ll_status edge_offloads_create(const struct edge_offloads_config *config,
     service->most_stream_bytes = config->most_stream_bytes;
     service->most_server_bytes = config->most_server_bytes;
     service->drain.run = run_drain;
-    edge_models_observe(config->models, on_changed, service);
+    ll_status status = edge_models_observe(config->models, on_changed, service);
+    if (status != LL_OK) {
+        free(service);
+        return status;
+    }
     *out_offloads = service;
     return LL_OK;
 }

@@ -20,6 +20,7 @@ enum {
     OPT_CREATION_THREADS,
     OPT_STORE,
     OPT_STORE_MB,
+    OPT_MEMORY,
     OPT_MODELS,
     OPT_UPLOADS,
     OPT_WINDOW_KB,
@@ -39,6 +40,10 @@ enum {
     COUNT_MAX = 100000,
 };
 
+/* Room for a small model and its query; more than any machine has. */
+#define MEMORY_MIN ((int64_t)MB)
+#define MEMORY_MAX ((int64_t)MEGABYTES_MAX * MB)
+
 static const struct argp_option option_list[] = {
     {"listen", OPT_LISTEN, "HOST:PORT", 0,
      "Where to serve; port 0 picks one (default 0.0.0.0:50051)", 0},
@@ -50,8 +55,8 @@ static const struct argp_option option_list[] = {
      "the memory, with about three digits",
      0},
     {"executors", OPT_EXECUTORS, "N", 0,
-     "Queries that run at once, from 1 to 256 (default, and at most: processors divided by compute "
-     "threads)",
+     "Queries that run at once, from 1 to 256 (default, and at most: the processors that affinity "
+     "mask and control group leave, divided by compute threads)",
      0},
     {"creation", OPT_CREATION, "HOW", 0,
      "Where layers are created: threaded (on a thread of its own, while the upload goes on) or "
@@ -61,11 +66,18 @@ static const struct argp_option option_list[] = {
      "Compute threads of a creation, from 1 to 256 (default 1; the darknet engine always uses one)",
      0},
     {"store", OPT_STORE, "DIR", 0,
-     "Folder for uploaded weights (default: a temporary one below $TMPDIR or /tmp, removed at the "
-     "end)",
+     "Folder for uploaded weights, or \"memory\" for a temporary one below $TMPDIR or /tmp "
+     "(default); "
+     "weights are not kept beyond the server's end",
      0},
     {"store-mb", OPT_STORE_MB, "N", 0,
      "What all weights may take, in 10^6 bytes; models unused for longest make room (default 8000)",
+     0},
+    {"memory", OPT_MEMORY, "SIZE", 0,
+     "What created layers and running queries may take, in bytes or with K, M, G, Ki, Mi, Gi; "
+     "models "
+     "unused for longest make room (default 80 % of the memory that the process may have, less the "
+     "buffers of uploads and queries)",
      0},
     {"max-models", OPT_MODELS, "N", 0, "Models at a time (default 64)", 0},
     {"max-uploads", OPT_UPLOADS, "N", 0, "Uploads at a time (default 64)", 0},
@@ -97,6 +109,18 @@ static int64_t number(struct argp_state *state, const char *option, const char *
         argp_error(state, "--%s: %s", option, err.text);
     }
     return value;
+}
+
+/* The same for a size. */
+static int64_t parse_size(struct argp_state *state, const char *option, const char *text,
+                          int64_t min, int64_t max)
+{
+    struct ll_error err = {.text = ""};
+    int64_t bytes = min;
+    if (ll_parse_size(text, min, max, &bytes, &err) != LL_OK) {
+        argp_error(state, "--%s: %s", option, err.text);
+    }
+    return bytes;
 }
 
 static void parse_listen(struct argp_state *state, const char *text)
@@ -132,6 +156,9 @@ static bool parse_limit(int key, const char *arg, struct argp_state *state)
     switch (key) {
     case OPT_STORE_MB:
         server->store_bytes = number(state, "store-mb", arg, 1, MEGABYTES_MAX) * MB;
+        return true;
+    case OPT_MEMORY:
+        server->memory_bytes = parse_size(state, "memory", arg, MEMORY_MIN, MEMORY_MAX);
         return true;
     case OPT_MODELS:
         server->models = (int)number(state, "max-models", arg, 1, COUNT_MAX);
@@ -190,7 +217,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         options->creation_threads = (int)number(state, "creation-threads", arg, 1, THREADS_MAX);
         return 0;
     case OPT_STORE:
-        options->server.store_folder = arg;
+        options->server.store_folder = strcmp(arg, "memory") == 0 ? NULL : arg;
         return 0;
     case OPT_LOG_LEVEL:
         parse_log_level(state, arg);

@@ -2,8 +2,11 @@
 
 #include <stdlib.h>
 
+#include "core/ll_clock.h"
 #include "core/ll_limits.h"
 #include "core/ll_log.h"
+#include "core/ll_machine.h"
+#include "core/ll_memory.h"
 #include "edge/edge_creator.h"
 #include "edge/edge_executor.h"
 #include "edge/edge_inspect.h"
@@ -16,11 +19,23 @@
 #include "rpc/rpc_loop.h"
 #include "rpc/rpc_server.h"
 
-enum { MB = 1000 * 1000 };
+enum {
+    MB = 1000 * 1000,
+    /* The default budget; program, system and page cache have the rest. */
+    MEMORY_PERCENT = 80,
+    MEMORY_PARTS = 4,
+    /* So long after a model's last query its contexts are destroyed, if all take more than so much.
+     * The executors look after REST_S: that is later, since a query ends after its run. */
+    IDLE_S = 4,
+    REST_S = 5,
+    IDLE_BYTES = 64 * MB,
+};
 
 static const char service_name[] = "layerlift.v1.EdgeOffload";
 
 struct edge_server {
+    struct ll_engine *engine;
+    struct ll_memory *memory;
     struct edge_store *store;
     struct edge_models *models;
     struct edge_creator *creator;
@@ -49,13 +64,45 @@ void edge_server_config_default(struct edge_server_config *config)
     };
 }
 
+/* The budget as configured, or of the memory that the process may have: most of what the buffers of
+ * uploads and queries leave, but at least a quarter. */
+static int64_t memory_bytes(const struct edge_server_config *config)
+{
+    if (config->memory_bytes > 0) {
+        return config->memory_bytes;
+    }
+    int64_t whole = ll_machine_memory_bytes(&ll_machine_paths);
+    int64_t buffers =
+        config->server_query_bytes + config->upload_sessions * config->upload_window_bytes;
+    int64_t left = (whole - buffers) / 100 * MEMORY_PERCENT;
+    return left > whole / MEMORY_PARTS ? left : whole / MEMORY_PARTS;
+}
+
+static ll_status create_memory(struct edge_server *server, const struct edge_server_config *config)
+{
+    ll_status status = ll_memory_create(memory_bytes(config), &server->memory);
+    if (status == LL_OK) {
+        server->engine = config->engine;
+        server->engine->memory = server->memory;
+    }
+    return status;
+}
+
+/* On an executor's thread. */
+static void rest(void *arg)
+{
+    struct edge_server *server = arg;
+    edge_models_drop_idle(server->models, ll_clock_now_ns() - IDLE_S * LL_NS_PER_S, IDLE_BYTES);
+}
+
 /* What computes and stores. */
 static ll_status create_parts(struct edge_server *server, const struct edge_server_config *config,
                               struct ll_error *err)
 {
     const struct edge_store_config store = {.folder = config->store_folder,
                                             .temporary_parent = config->temporary_parent,
-                                            .budget_bytes = config->store_bytes};
+                                            .budget_bytes = config->store_bytes,
+                                            .memory = server->memory};
     ll_status status = edge_store_create(&store, &server->store, err);
     if (status != LL_OK) {
         return status;
@@ -73,6 +120,7 @@ static ll_status create_parts(struct edge_server *server, const struct edge_serv
         status = edge_executor_create(config->executors, &server->executor);
     }
     if (status == LL_OK) {
+        edge_executor_set_rest(server->executor, REST_S * LL_NS_PER_S, rest, server);
         status = rpc_loop_create(&server->loop);
     }
     return status;
@@ -83,6 +131,8 @@ static ll_status create_inspect(struct edge_server *server, const struct edge_se
     const struct edge_limit limits[] = {
         {"models", config->models},
         {"store_bytes", config->store_bytes},
+        {"store_mappings", edge_store_most_mappings(server->store)},
+        {"memory_bytes", ll_memory_limit(server->memory)},
         {"upload_sessions", config->upload_sessions},
         {"upload_window_bytes", config->upload_window_bytes},
         {"queries", config->queries},
@@ -102,6 +152,7 @@ static ll_status create_inspect(struct edge_server *server, const struct edge_se
         {"scratch_bytes", LL_LIMIT_SCRATCH_BYTES},
         {"context_bytes", LL_LIMIT_CONTEXT_BYTES},
         {"model_flops", LL_LIMIT_MODEL_FLOPS},
+        {"group_flops", LL_LIMIT_GROUP_FLOPS},
     };
     const struct edge_inspect_config inspect = {
         .models = server->models,
@@ -170,7 +221,10 @@ static ll_status set_serving(struct edge_server *server, bool is_serving)
 static ll_status start(struct edge_server *server, const struct edge_server_config *config,
                        struct ll_error *err)
 {
-    ll_status status = create_parts(server, config, err);
+    ll_status status = create_memory(server, config);
+    if (status == LL_OK) {
+        status = create_parts(server, config, err);
+    }
     if (status == LL_OK) {
         status = create_services(server, config);
     }
@@ -247,6 +301,10 @@ void edge_server_destroy(struct edge_server *server)
     edge_creator_destroy(server->creator);
     edge_models_destroy(server->models);
     edge_store_destroy(server->store);
+    if (server->engine) {
+        server->engine->memory = NULL;
+    }
+    ll_memory_destroy(server->memory);
     free(server);
 }
 

@@ -24,6 +24,10 @@ struct edge_server_config {
     const char *store_folder;
     const char *temporary_parent;
     int64_t store_bytes;
+    /* What packed weights, small blobs and queries' contexts may take together; 0: 80 % of the
+     * memory that the process may have without the buffers of uploads and queries. The engine
+     * counts against it while the server lives. */
+    int64_t memory_bytes;
     int models;
     int upload_sessions;
     /* How far an upload may be ahead of what is written. */

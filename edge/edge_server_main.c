@@ -14,6 +14,7 @@
 
 #include "core/ll_clock.h"
 #include "core/ll_log.h"
+#include "core/ll_machine.h"
 #include "core/ll_options.h"
 #include "core/ll_output.h"
 #include "core/ll_startup.h"
@@ -104,12 +105,12 @@ static void remove_port_file(const struct program *program)
  * other. */
 static int choose_executors(const struct ll_engine *engine, int wished)
 {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    int most = (int)(processors / engine->threads);
+    int processors = ll_machine_processors(&ll_machine_paths);
+    int most = processors / engine->threads;
     most = most > 1 ? most : 1;
     if (wished > most) {
         ll_log(LL_LOG_WARN, "server",
-               "--executors %d of %d compute threads each: there are %ld processors, so %d run%s "
+               "--executors %d of %d compute threads each: there are %d processors, so %d run%s "
                "at once",
                wished, engine->threads, processors, most, most == 1 ? "s" : "");
     }
@@ -181,9 +182,9 @@ static void take_signal(struct program *program)
     ll_log(LL_LOG_INFO, "server", "%s: ending", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
 }
 
-/* Serves until a signal, then ends in order. A run or creation of the engine cannot be broken off:
- * where one takes longer than anybody waits, its callers were told, and the process goes without
- * it. */
+/* Serves until a signal, then ends in order. A run or creation of the engine is stopped behind the
+ * group of layers that it is at: where that takes longer than anybody waits, its callers were told,
+ * and the process goes without it. */
 static void serve(struct program *program)
 {
     struct pollfd waits[] = {{.fd = program->signals, .events = POLLIN},

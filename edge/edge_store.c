@@ -1,7 +1,14 @@
-/* A blob is one file, "HEX-SIZE.part" until it is verified and "HEX-SIZE" from then on, where HEX
- * is its SHA-256. Files are opened for each write: a session may interleave thousands of blobs, and
- * an open costs microseconds beside a chunk's hash. The hash is taken of the bytes as they arrive,
- * so that completing a blob costs nothing beyond a rename and a mapping.
+/* A large blob is one file, "HEX-SIZE.part" until it is verified and "HEX-SIZE" from then on, where
+ * HEX is its SHA-256. Files are opened for each write: a session may interleave thousands of blobs,
+ * and an open costs microseconds beside a chunk's hash. The hash is taken of the bytes as they
+ * arrive, so that completing a blob costs nothing beyond a rename and a mapping.
+ *
+ * A blob has its place (a file and its mapping counted, or memory for all of its bytes) from its
+ * first byte on until it is forgotten, so that nothing can be lacking when its last byte comes.
+ *
+ * Temporary folders. Whoever can lock a folder's lock file knows that its process is gone, however
+ * it went, and removes it. Between the making of a folder and its lock another server may do so:
+ * then the lock that was taken is not the file that stands there, and another folder is made.
  *
  * Only the writing thread moves a frontier or completes a blob; others read both through atomics. A
  * blob's last reference removes its record and its file in one step under the store's lock, so that
@@ -27,12 +34,25 @@ enum {
     BUCKETS = 4096,
     /* 64 digits, '-', 20 digits, ".part", NUL */
     NAME_BYTES = 96,
+    TEMPORARY_DIGITS = 6,
+    /* How often another process may be faster than we are in a folder that we made. */
+    TEMPORARY_TRIES = 10,
+    /* Of the mappings that the system gives a process; libraries, stacks and packed weights want
+     * some, too. And Linux's default, where it cannot be read. */
+    MAPPING_PARTS = 4,
+    SYSTEM_MAPPINGS = 65530,
+    /* What a small blob takes besides its bytes: its record, its buffer's. */
+    SMALL_OVERHEAD_BYTES = 512,
 };
 
 struct edge_blob {
     struct edge_store *store;
     struct ll_digest digest;
     int64_t bytes;
+    /* The writing thread's: whether it has its place; a small one's is here, until it is verified.
+     */
+    bool has_place;
+    struct ll_buf *draft;
     atomic_int_least64_t written;
     /* Set once, when the blob is verified. */
     _Atomic(struct ll_buf *) data;
@@ -50,13 +70,18 @@ struct edge_store {
     int lock_fd;
     bool is_temporary;
     int64_t budget_bytes;
+    int most_mappings;
+    struct ll_memory *memory;
     struct ll_mutex lock;
     /* Guarded by lock. */
     int64_t used_bytes;
+    int mappings;
     struct edge_blob *buckets[BUCKETS];
 };
 
 static const char lock_name[] = "layerlift.lock";
+/* Followed by mkdtemp's digits. */
+static const char temporary_name[] = "layerlift-store-";
 
 static void blob_name(const struct edge_blob *blob, bool is_part, char out_name[NAME_BYTES])
 {
@@ -109,10 +134,78 @@ static void remove_leftovers(struct edge_store *store)
     }
 }
 
+static bool is_temporary_name(const char *name)
+{
+    size_t length = strlen(temporary_name);
+    return strncmp(name, temporary_name, length) == 0 && strlen(name) == length + TEMPORARY_DIGITS;
+}
+
+static int is_temporary_entry(const struct dirent *entry)
+{
+    return is_temporary_name(entry->d_name);
+}
+
+/* Removes the files of a folder that is locked by us, or that nobody uses; then the folder. */
+static bool remove_folder_at(int parent_fd, const char *name, int folder_fd)
+{
+    struct dirent **entries = NULL;
+    int count = scandirat(folder_fd, ".", &entries, is_blob_entry, NULL);
+    for (int i = 0; i < count; i++) {
+        unlinkat(folder_fd, entries[i]->d_name, 0);
+        free(entries[i]);
+    }
+    free(entries);
+    unlinkat(folder_fd, lock_name, 0);
+    return unlinkat(parent_fd, name, AT_REMOVEDIR) == 0;
+}
+
+/* Removes one temporary folder if it is this user's and its process is gone. No link is followed,
+ * so that what is removed lies in the folder whose owner was looked at. */
+static bool remove_if_stale(int parent_fd, const char *name)
+{
+    bool is_removed = false;
+    int lock_fd = -1;
+    struct stat info;
+    int folder_fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (folder_fd >= 0 && fstat(folder_fd, &info) == 0 && info.st_uid == geteuid()) {
+        /* Without a lock file it is not ours, or not yet. */
+        lock_fd = openat(folder_fd, lock_name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    }
+    if (lock_fd >= 0 && flock(lock_fd, LOCK_EX | LOCK_NB) == 0) {
+        is_removed = remove_folder_at(parent_fd, name, folder_fd);
+    }
+    if (lock_fd >= 0) {
+        close(lock_fd);
+    }
+    if (folder_fd >= 0) {
+        close(folder_fd);
+    }
+    return is_removed;
+}
+
+/* Processes that were killed could not remove their folders. */
+static void remove_stale_folders(const char *parent)
+{
+    struct dirent **entries = NULL;
+    int parent_fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int count = parent_fd >= 0 ? scandirat(parent_fd, ".", &entries, is_temporary_entry, NULL) : 0;
+    for (int i = 0; i < count; i++) {
+        if (remove_if_stale(parent_fd, entries[i]->d_name)) {
+            ll_log(LL_LOG_INFO, "store", "removed %s/%s, which a killed server left", parent,
+                   entries[i]->d_name);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    if (parent_fd >= 0) {
+        close(parent_fd);
+    }
+}
+
 static ll_status make_temporary(struct edge_store *store, const char *parent, struct ll_error *err)
 {
-    int length = snprintf(store->folder, sizeof(store->folder), "%s/layerlift-store-XXXXXX",
-                          parent ? parent : "/tmp");
+    int length =
+        snprintf(store->folder, sizeof(store->folder), "%s/%sXXXXXX", parent, temporary_name);
     if (length >= (int)sizeof(store->folder) || !mkdtemp(store->folder)) {
         return ll_fail(err, LL_E_IO, "store: a temporary folder %s cannot be made: %s",
                        store->folder, strerrordesc_np(errno));
@@ -134,6 +227,16 @@ static ll_status make_folder(struct edge_store *store, const char *folder, struc
     return LL_OK;
 }
 
+/* Whether the file that we have locked is the one that others would lock. */
+static bool has_real_lock(const struct edge_store *store)
+{
+    struct stat ours;
+    struct stat theirs;
+    return fstat(store->lock_fd, &ours) == 0 &&
+           fstatat(store->folder_fd, lock_name, &theirs, AT_SYMLINK_NOFOLLOW) == 0 &&
+           ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
 /* Opens the folder and takes it for this process. */
 static ll_status take_folder(struct edge_store *store, struct ll_error *err)
 {
@@ -147,12 +250,58 @@ static ll_status take_folder(struct edge_store *store, struct ll_error *err)
         return ll_fail(err, LL_E_IO, "store: %s/%s cannot be made: %s", store->folder, lock_name,
                        strerrordesc_np(errno));
     }
-    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0 || !has_real_lock(store)) {
         return ll_fail(err, LL_E_PRECONDITION, "store: another process uses folder %s",
                        store->folder);
     }
     remove_leftovers(store);
     return LL_OK;
+}
+
+static void leave_folder(struct edge_store *store)
+{
+    if (store->lock_fd >= 0) {
+        close(store->lock_fd);
+    }
+    if (store->folder_fd >= 0) {
+        close(store->folder_fd);
+    }
+    store->lock_fd = -1;
+    store->folder_fd = -1;
+}
+
+static ll_status take_temporary(struct edge_store *store, const char *parent, struct ll_error *err)
+{
+    remove_stale_folders(parent);
+    ll_status status = LL_E_PRECONDITION;
+    for (int i = 0; i < TEMPORARY_TRIES && status == LL_E_PRECONDITION; i++) {
+        leave_folder(store);
+        status = make_temporary(store, parent, err);
+        if (status == LL_OK) {
+            status = take_folder(store, err);
+        }
+    }
+    return status;
+}
+
+static ll_status take_given(struct edge_store *store, const char *folder, struct ll_error *err)
+{
+    ll_status status = make_folder(store, folder, err);
+    return status == LL_OK ? take_folder(store, err) : status;
+}
+
+/* Mappings that the system gives a process. */
+static int system_mappings(void)
+{
+    int mappings = 0;
+    FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
+    if (!file || fscanf(file, "%d", &mappings) != 1 || mappings < MAPPING_PARTS) {
+        mappings = SYSTEM_MAPPINGS;
+    }
+    if (file) {
+        fclose(file);
+    }
+    return mappings;
 }
 
 ll_status edge_store_create(const struct edge_store_config *config, struct edge_store **out_store,
@@ -166,11 +315,12 @@ ll_status edge_store_create(const struct edge_store_config *config, struct edge_
     store->lock_fd = -1;
     store->budget_bytes = config->budget_bytes;
     ll_mutex_init(&store->lock);
-    ll_status status = config->folder ? make_folder(store, config->folder, err)
-                                      : make_temporary(store, config->temporary_parent, err);
-    if (status == LL_OK) {
-        status = take_folder(store, err);
-    }
+    store->memory = config->memory;
+    store->most_mappings =
+        config->most_mappings > 0 ? config->most_mappings : system_mappings() / MAPPING_PARTS;
+    const char *parent = config->temporary_parent ? config->temporary_parent : "/tmp";
+    ll_status status = config->folder ? take_given(store, config->folder, err)
+                                      : take_temporary(store, parent, err);
     if (status != LL_OK) {
         edge_store_destroy(store);
         return status;
@@ -184,15 +334,10 @@ void edge_store_destroy(struct edge_store *store)
     if (!store) {
         return;
     }
-    if (store->lock_fd >= 0) {
-        if (store->is_temporary) {
-            unlinkat(store->folder_fd, lock_name, 0);
-        }
-        close(store->lock_fd);
+    if (store->lock_fd >= 0 && store->is_temporary) {
+        unlinkat(store->folder_fd, lock_name, 0);
     }
-    if (store->folder_fd >= 0) {
-        close(store->folder_fd);
-    }
+    leave_folder(store);
     if (store->is_temporary && rmdir(store->folder) != 0) {
         ll_log(LL_LOG_WARN, "store", "folder %s cannot be removed: %s", store->folder,
                strerrordesc_np(errno));
@@ -228,6 +373,11 @@ int64_t edge_store_used_bytes(struct edge_store *store)
 int64_t edge_store_budget_bytes(const struct edge_store *store)
 {
     return store->budget_bytes;
+}
+
+int edge_store_most_mappings(const struct edge_store *store)
+{
+    return store->most_mappings;
 }
 
 static struct edge_blob **bucket_of(struct edge_store *store, const struct ll_digest *digest)
@@ -273,13 +423,72 @@ struct edge_blob *edge_blob_ref(struct edge_blob *blob)
     return blob;
 }
 
+/* ---- Places ---- */
+
+static bool is_large(const struct edge_blob *blob)
+{
+    return blob->bytes >= EDGE_STORE_MAPPED_BYTES;
+}
+
+static ll_status take_mapping(struct edge_store *store, struct ll_error *err)
+{
+    ll_mutex_lock(&store->lock);
+    bool fits = store->mappings < store->most_mappings;
+    store->mappings += fits;
+    ll_mutex_unlock(&store->lock);
+    return fits ? LL_OK
+                : ll_fail_limit(err, "store_mappings", store->most_mappings, LL_RETRY_MS,
+                                "the store is full: limit store_mappings is %d",
+                                store->most_mappings);
+}
+
+static ll_status take_draft(struct edge_blob *blob, struct ll_error *err)
+{
+    struct ll_memory *memory = blob->store->memory;
+    ll_status status =
+        ll_memory_take(memory, blob->bytes + SMALL_OVERHEAD_BYTES, "a layer's weights", err);
+    if (status != LL_OK) {
+        return status;
+    }
+    status = ll_buf_create((size_t)blob->bytes, &blob->draft);
+    if (status != LL_OK) {
+        ll_memory_give(memory, blob->bytes + SMALL_OVERHEAD_BYTES);
+        return ll_fail(err, status, "out of memory for a layer's weights");
+    }
+    return LL_OK;
+}
+
+/* For a blob that begins. */
+static ll_status take_place(struct edge_blob *blob, struct ll_error *err)
+{
+    ll_status status = is_large(blob) ? take_mapping(blob->store, err) : take_draft(blob, err);
+    blob->has_place = status == LL_OK;
+    return status;
+}
+
+static void give_place_locked(struct edge_store *store, struct edge_blob *blob)
+    LL_REQUIRES(store->lock)
+{
+    if (blob->has_place && is_large(blob)) {
+        store->mappings--;
+    } else if (blob->has_place) {
+        ll_buf_unref(blob->draft);
+        blob->draft = NULL;
+        ll_memory_give(store->memory, blob->bytes + SMALL_OVERHEAD_BYTES);
+    }
+    blob->has_place = false;
+}
+
 static void forget_files_locked(struct edge_store *store, struct edge_blob *blob)
     LL_REQUIRES(store->lock)
 {
     char name[NAME_BYTES];
-    for (int is_part = 0; is_part < 2 && atomic_load(&blob->written) > 0; is_part++) {
-        blob_name(blob, is_part, name);
-        unlinkat(store->folder_fd, name, 0);
+    give_place_locked(store, blob);
+    if (is_large(blob) && atomic_load(&blob->written) > 0) {
+        for (int is_part = 0; is_part < 2; is_part++) {
+            blob_name(blob, is_part, name);
+            unlinkat(store->folder_fd, name, 0);
+        }
     }
     store->used_bytes -= atomic_load(&blob->written);
     atomic_store(&blob->written, 0);
@@ -342,6 +551,10 @@ static ll_status write_at(struct edge_blob *blob, int64_t offset, const char *da
                           struct ll_error *err)
 {
     char name[NAME_BYTES];
+    if (!is_large(blob)) {
+        memcpy((char *)ll_buf_writable(blob->draft) + offset, data, bytes);
+        return LL_OK;
+    }
     blob_name(blob, true, name);
     /* O_TRUNC at the front: no byte of a rejected attempt survives. */
     int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (offset == 0 ? O_TRUNC : 0);
@@ -390,7 +603,36 @@ static void give_back(struct edge_store *store, int64_t bytes)
     ll_mutex_unlock(&store->lock);
 }
 
-/* All bytes are written: verifies and maps them, or forgets them. */
+/* A whole blob's bytes, to be read from now on. */
+static ll_status publish(struct edge_blob *blob, struct ll_buf **out_data, struct ll_error *err)
+{
+    if (!is_large(blob)) {
+        *out_data = blob->draft;
+        blob->draft = NULL;
+        return LL_OK;
+    }
+    char part[NAME_BYTES];
+    char name[NAME_BYTES];
+    char path[PATH_MAX + NAME_BYTES];
+    struct ll_buf *data = NULL;
+    blob_name(blob, true, part);
+    blob_name(blob, false, name);
+    if (renameat(blob->store->folder_fd, part, blob->store->folder_fd, name) != 0) {
+        return ll_fail(err, LL_E_IO, "%s cannot be renamed: %s", part, strerrordesc_np(errno));
+    }
+    snprintf(path, sizeof(path), "%s/%s", blob->store->folder, name);
+    ll_status status = ll_buf_map_file(path, blob->bytes, &data, err);
+    if (status == LL_OK && (int64_t)ll_buf_bytes(data) != blob->bytes) {
+        status = ll_fail(err, LL_E_IO, "%s has %lld bytes instead of %lld", path,
+                         (long long)ll_buf_bytes(data), (long long)blob->bytes);
+        ll_buf_unref(data);
+        data = NULL;
+    }
+    *out_data = data;
+    return status;
+}
+
+/* All bytes are written: verifies and reads or maps them, or forgets them. */
 static ll_status complete(struct edge_blob *blob, edge_write_outcome *out_outcome,
                           struct ll_error *err)
 {
@@ -404,24 +646,8 @@ static ll_status complete(struct edge_blob *blob, edge_write_outcome *out_outcom
         *out_outcome = EDGE_WRITE_REJECTED;
         return LL_OK;
     }
-    char part[NAME_BYTES];
-    char name[NAME_BYTES];
-    char path[PATH_MAX + NAME_BYTES];
-    blob_name(blob, true, part);
-    blob_name(blob, false, name);
-    snprintf(path, sizeof(path), "%s/%s", store->folder, name);
     struct ll_buf *data = NULL;
-    ll_status status = LL_OK;
-    if (renameat(store->folder_fd, part, store->folder_fd, name) != 0) {
-        status = ll_fail(err, LL_E_IO, "%s cannot be renamed: %s", part, strerrordesc_np(errno));
-    } else {
-        status = ll_buf_map_file(path, blob->bytes, &data, err);
-    }
-    if (status == LL_OK && (int64_t)ll_buf_bytes(data) != blob->bytes) {
-        status = ll_fail(err, LL_E_IO, "%s has %lld bytes instead of %lld", path,
-                         (long long)ll_buf_bytes(data), (long long)blob->bytes);
-        ll_buf_unref(data);
-    }
+    ll_status status = publish(blob, &data, err);
     if (status != LL_OK) {
         /* The hash is used up: whoever comes next begins anew. */
         ll_mutex_lock(&store->lock);
@@ -452,7 +678,10 @@ ll_status edge_blob_write(struct edge_blob *blob, int64_t offset, const void *da
     if (!blob->hasher && ll_hasher_create(&blob->hasher) != LL_OK) {
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
     }
-    ll_status status = reserve(blob->store, fresh_bytes, err);
+    ll_status status = blob->has_place ? LL_OK : take_place(blob, err);
+    if (status == LL_OK) {
+        status = reserve(blob->store, fresh_bytes, err);
+    }
     if (status != LL_OK) {
         return status;
     }

@@ -1,12 +1,16 @@
-/* The blob store: layers' weights in a folder, one file each, named by their content.
+/* The blob store: layers' weights, named by their content; large ones in a folder, one file each.
  *
  * A blob is written front to back, by whoever brings the bytes at its frontier first, hashed on the
- * way, and counts only when the whole has the right digest; then it is mapped read-only and shared
- * by every model that names it. What was written of an unfinished blob stays for the next session.
- * Blobs live as long as somebody refers to them.
+ * way, and counts only when the whole has the right digest; then it is shared by every model that
+ * names it. What was written of an unfinished blob stays for the next session. Blobs live as long
+ * as somebody refers to them.
+ *
+ * A large blob is a file that is mapped read-only. A process may have only so many mappings, and
+ * thousands of files take seconds to come and go: a small blob lies in memory alone.
  *
  * The folder belongs to one process at a time (a lock file says so). Nothing survives a restart
- * yet: what an earlier process left behind is removed at the start, and everything at the end.
+ * yet: what an earlier process left behind is removed at the start, and everything at the end. That
+ * goes for temporary folders, too: a new one removes those of the same user whose process is gone.
  *
  * Threads: any, except that one thread at a time writes. */
 #ifndef EDGE_STORE_H
@@ -18,6 +22,7 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_digest.h"
+#include "core/ll_memory.h"
 #include "core/ll_status.h"
 
 struct edge_store;
@@ -30,7 +35,15 @@ struct edge_store_config {
     const char *temporary_parent;
     /* What all blobs together may take. */
     int64_t budget_bytes;
+    /* How many large ones may have begun, each a file and a mapping; 0: a quarter of the mappings
+     * that the system gives a process. */
+    int most_mappings;
+    /* What small ones count against, NULL: nothing. */
+    struct ll_memory *memory;
 };
+
+/* From this size on a blob is large. */
+enum { EDGE_STORE_MAPPED_BYTES = 64 << 10 };
 
 /* Errors: LL_E_IO, LL_E_PRECONDITION where another process has the folder, LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status edge_store_create(const struct edge_store_config *config,
@@ -47,6 +60,8 @@ void edge_store_remove(const char *folder, bool is_temporary);
 /* Bytes that blobs take now, unfinished ones included. */
 int64_t edge_store_used_bytes(struct edge_store *store);
 int64_t edge_store_budget_bytes(const struct edge_store *store);
+/* How many large blobs there may be. */
+int edge_store_most_mappings(const struct edge_store *store);
 
 /* The blob of this name and size (above 0), empty if nobody had it before. The caller owns a
  * reference. Errors: LL_E_NO_MEMORY. */
@@ -76,8 +91,9 @@ typedef enum {
 /* Takes bytes [offset, offset + bytes) of a blob; offset + bytes is within its size. What lies
  * before the frontier is dropped: it is there.
  *
- * Errors: LL_E_EXHAUSTED above the budget or when the disk is full, LL_E_IO, LL_E_NO_MEMORY; the
- *         frontier has not moved then, and `err` says why. */
+ * Errors: LL_E_EXHAUSTED above a limit (store_bytes, store_mappings, memory_bytes) or
+ *         when the disk is full, LL_E_IO, LL_E_NO_MEMORY; the frontier has not moved then, and
+ * `err` says why. */
 LL_MUST_USE ll_status edge_blob_write(struct edge_blob *blob, int64_t offset, const void *data,
                                       size_t bytes, edge_write_outcome *out_outcome,
                                       struct ll_error *err);

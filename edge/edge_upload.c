@@ -315,7 +315,11 @@ ll_status edge_uploads_create(const struct edge_uploads_config *config,
         free(uploads);
         return status;
     }
-    edge_models_observe(config->models, on_changed, uploads);
+    status = edge_models_observe(config->models, on_changed, uploads);
+    if (status != LL_OK) {
+        edge_uploads_destroy(uploads);
+        return status;
+    }
     *out_uploads = uploads;
     return LL_OK;
 }

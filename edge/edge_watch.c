@@ -224,7 +224,11 @@ ll_status edge_watches_create(struct rpc_loop *loop, struct edge_models *models,
     watches->models = models;
     watches->changed.run = run_changed;
     watches->drain.run = run_drain;
-    edge_models_observe(models, on_changed, watches);
+    ll_status status = edge_models_observe(models, on_changed, watches);
+    if (status != LL_OK) {
+        free(watches);
+        return status;
+    }
     *out_watches = watches;
     return LL_OK;
 }

@@ -165,7 +165,7 @@ static void build(struct world *world)
     const struct edge_models_config models = {
         .engine = world->engine, .store = world->store, .most_models = 2};
     REQUIRE(edge_models_create(&models, &world->models) == LL_OK);
-    edge_models_observe(world->models, on_changed, world);
+    REQUIRE(edge_models_observe(world->models, on_changed, world) == LL_OK);
     const struct edge_creator_config creator = {.models = world->models, .is_inline = true};
     REQUIRE(edge_creator_create(&creator, &world->creator) == LL_OK);
     world->sessions = (struct edge_sessions){

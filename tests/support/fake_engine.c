@@ -17,6 +17,7 @@ struct gate {
     int passes;
     int waiting;
     int done;
+    int stopped;
     int failures;
     ll_status failure;
 };
@@ -76,6 +77,20 @@ static ll_status enter(struct fake_engine *fake, enum fake_step step, struct ll_
     return status == LL_OK ? LL_OK : ll_fail(err, status, "made to fail");
 }
 
+/* The same for what can be stopped: whoever was told to stop at the gate does nothing behind it. */
+static ll_status enter_unless(struct fake_engine *fake, enum fake_step step,
+                              const atomic_bool *stop, struct ll_error *err)
+{
+    ll_status status = enter(fake, step, err);
+    if (status == LL_OK && ll_engine_is_stopped(stop)) {
+        status = ll_fail(err, LL_E_CANCELLED, "stopped");
+        ll_mutex_lock(&fake->mutex);
+        fake->gates[step].stopped++;
+        ll_mutex_unlock(&fake->mutex);
+    }
+    return status;
+}
+
 static void leave(struct fake_engine *fake, enum fake_step step, int born)
 {
     ll_mutex_lock(&fake->mutex);
@@ -112,6 +127,8 @@ static ll_status parse_words(struct ll_layer *layer, char *words, int line, stru
             layer->read_count = 0;
         } else if (strcmp(word, "joined") == 0) {
             layer->ends_group = false;
+        } else if (strcmp(word, "heavy") == 0) {
+            layer->flops = FAKE_HEAVY_FLOPS;
         } else if (strcmp(word, "output") == 0) {
             layer->is_output = true;
         } else if (reads && *end == '\0' && layer->read_count < 8) {
@@ -295,8 +312,9 @@ static ll_status model_extend(struct ll_engine_model *base, int end, struct ll_b
                               struct ll_error *err)
 {
     struct fake_engine *fake = of(base->engine);
-    ll_status status = enter(fake, FAKE_CREATION, err);
+    ll_status status = enter_unless(fake, FAKE_CREATION, base->stop, err);
     const struct ll_table *table = &base->network->table;
+    int64_t bytes = 0;
     if (status == LL_OK && (!ll_table_is_legal_cut(table, end) || end <= base->prefix)) {
         status = ll_fail(err, LL_E_INVALID, "extension from %d to %d", base->prefix, end);
     }
@@ -305,6 +323,10 @@ static ll_status model_extend(struct ll_engine_model *base, int end, struct ll_b
         if ((int64_t)(blob ? ll_buf_bytes(blob) : 0) != table->layers[i].blob_bytes) {
             status = ll_fail(err, LL_E_INVALID, "layer %d's blob has a wrong size", i);
         }
+        bytes += table->layers[i].blob_bytes;
+    }
+    if (status == LL_OK) {
+        status = ll_engine_model_take(base, bytes, err);
     }
     if (status == LL_OK) {
         extend((struct fake_engine_model *)base, end, blobs);
@@ -321,6 +343,7 @@ static void model_destroy(struct ll_engine_model *base)
     }
     free(model->layers);
     free(model->warm_ns);
+    ll_engine_model_give(base, atomic_load(&base->bytes));
     bury(of(base->engine));
     ll_network_unref(base->network);
     free(model);
@@ -332,7 +355,7 @@ static ll_status context_create(struct ll_engine_model *model,
     struct fake_engine *fake = of(model->engine);
     ll_status status = enter(fake, FAKE_CONTEXT, err);
     if (status == LL_OK) {
-        struct ll_engine_context *context = malloc(sizeof(*context));
+        struct ll_engine_context *context = calloc(1, sizeof(*context));
         if (context) {
             context->model = model;
             *out_context = context;
@@ -346,6 +369,7 @@ static ll_status context_create(struct ll_engine_model *model,
 
 static void context_destroy(struct ll_engine_context *context)
 {
+    ll_engine_context_give(context, context->bytes);
     bury(of(context->model->engine));
     free(context);
 }
@@ -421,11 +445,26 @@ static ll_status run_range(struct fake_engine_model *model, const struct ll_run 
     return status;
 }
 
+/* A context takes as much as the range that needs most makes. */
+static ll_status grow(struct ll_engine_context *context, const struct ll_run *run,
+                      struct ll_error *err)
+{
+    int64_t bytes = 0;
+    for (int i = run->first; i < run->end; i++) {
+        bytes += context->model->network->table.layers[i].out_floats * (int64_t)sizeof(float);
+    }
+    int64_t more_bytes = bytes - context->bytes;
+    return more_bytes > 0 ? ll_engine_context_take(context, more_bytes, err) : LL_OK;
+}
+
 static ll_status context_run(struct ll_engine_context *context, const struct ll_run *run,
                              struct ll_error *err)
 {
     struct fake_engine *fake = of(context->model->engine);
-    ll_status status = enter(fake, FAKE_RUN, err);
+    ll_status status = enter_unless(fake, FAKE_RUN, run->stop, err);
+    if (status == LL_OK) {
+        status = grow(context, run, err);
+    }
     if (status == LL_OK) {
         status = run_range((struct fake_engine_model *)context->model, run, err);
     }
@@ -530,6 +569,15 @@ int fake_engine_done(struct ll_engine *engine, enum fake_step step)
     int done = fake->gates[step].done;
     ll_mutex_unlock(&fake->mutex);
     return done;
+}
+
+int fake_engine_stopped(struct ll_engine *engine, enum fake_step step)
+{
+    struct fake_engine *fake = of(engine);
+    ll_mutex_lock(&fake->mutex);
+    int stopped = fake->gates[step].stopped;
+    ll_mutex_unlock(&fake->mutex);
+    return stopped;
 }
 
 bool fake_engine_creation(struct ll_engine *engine, int n, int *out_first, int *out_end)

@@ -7,8 +7,12 @@
  *   layer 16 64                   floats that it makes, bytes of its blob; reads the layer before
  *   layer 16 0 reads 0 -1         reads these tensors instead
  *   layer 16 32 joined            no legal cut behind it
+ *   layer 4 8 heavy               says that it takes FAKE_HEAVY_FLOPS operations
  *   layer 4 8 output              one of the network's outputs (the last layer always is)
  *   unsupported                   refused with LL_E_UNSUPPORTED
+ *
+ * Of the engine's budget a model takes its blobs' bytes, and a context what the layers of its
+ * largest run make. What is told to stop ends when it has passed its gate.
  *
  * Threads: any. */
 #ifndef FAKE_ENGINE_H
@@ -27,6 +31,8 @@ enum fake_step {
     FAKE_RUN,
     FAKE_STEPS,
 };
+
+#define FAKE_HEAVY_FLOPS ((int64_t)1 << 38)
 
 /* What layer i says that its first run took: (i + 1) times this, in ns, where it ends a group. */
 enum { FAKE_WARM_NS = 1000 };
@@ -51,6 +57,8 @@ void fake_engine_fail(struct ll_engine *engine, enum fake_step step, int count, 
 
 /* Steps that have ended, failed ones included. */
 int fake_engine_done(struct ll_engine *engine, enum fake_step step);
+/* Steps that were told to stop and did nothing. */
+int fake_engine_stopped(struct ll_engine *engine, enum fake_step step);
 /* The layers [first, end) of the n-th successful creation, from 0; false if there was none. */
 bool fake_engine_creation(struct ll_engine *engine, int n, int *out_first, int *out_end);
 /* Networks, models and contexts that exist. */

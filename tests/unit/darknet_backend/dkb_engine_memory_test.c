@@ -1,6 +1,7 @@
 /* Lack of memory in the engine: the n-th allocation fails, for every n until the work passes. The
  * linker hands allocations to the functions here (-Wl,--wrap). */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,7 +118,35 @@ static void test_every_allocation_may_fail(void)
     engine_fixture_finish(&fixture);
 }
 
+/* Creations that fail over and over keep nothing of what they packed. */
+static void test_failed_creations_take_no_memory(void)
+{
+    enum { TRIES = 50 };
+    struct engine_fixture fixture;
+    engine_fixture_init(&fixture, cfg);
+    int64_t before_bytes = atomic_load(&fixture.model->bytes);
+    int failures = 0;
+    for (int i = 0; i < TRIES; i++) {
+        struct ll_error err = {.text = ""};
+        passes = i % 6;
+        ll_status status = engine_fixture_extend(&fixture, fixture.table->layer_count, &err);
+        passes = -1;
+        if (status == LL_OK) {
+            /* An engine that allocates nothing, or no more. */
+            break;
+        }
+        CU_ASSERT_EQUAL(status, LL_E_NO_MEMORY);
+        CU_ASSERT_EQUAL(atomic_load(&fixture.model->bytes), before_bytes);
+        CU_ASSERT_EQUAL(atomic_load(&fixture.model->prefix), 0);
+        failures++;
+    }
+    bool allocates = strcmp(engine_fixture_engine(), "darknet") != 0;
+    CU_ASSERT_EQUAL(failures, allocates ? TRIES : 0);
+    engine_fixture_finish(&fixture);
+}
+
 const struct ll_test ll_tests[] = {
+    LL_TEST(test_failed_creations_take_no_memory),
     LL_TEST(test_every_allocation_may_fail),
     {NULL, NULL},
 };

@@ -1,5 +1,7 @@
 #include "darknet_backend/dkb_engine.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -271,7 +273,62 @@ static void test_run_memory_by_liveness(void)
     teardown(&fixture, &values, context);
 }
 
+/* Runs a network of one layer and four values on `in`. */
+static void run_four(const char *section, const float in[4], float out[4])
+{
+    char cfg[256];
+    snprintf(cfg, sizeof(cfg), "[net]\nwidth=2\nheight=2\nchannels=1\n%s", section);
+    struct engine_fixture fixture;
+    engine_fixture_init(&fixture, cfg);
+    CU_ASSERT_EQUAL_FATAL(engine_fixture_extend(&fixture, 1, NULL), LL_OK);
+    struct ll_engine_context *context = NULL;
+    CU_ASSERT_EQUAL_FATAL(ll_engine_context_create(fixture.model, &context, NULL), LL_OK);
+    const struct ll_tensor_in input = {LL_TENSOR_INPUT, 4, in};
+    const struct ll_tensor_out output = {0, 4, out};
+    const struct ll_run run = {
+        .end = 1, .inputs = &input, .input_count = 1, .outputs = &output, .output_count = 1};
+    CU_ASSERT_EQUAL(ll_engine_run(context, &run, NULL), LL_OK);
+    ll_engine_context_destroy(context);
+    engine_fixture_finish(&fixture);
+}
+
+/* As in Darknet's own build: relu of what is no number is 0. */
+static void test_relu_of_nan_is_zero(void)
+{
+    static const float in[4] = {NAN, -1, 2, -NAN};
+    float out[4] = {7, 7, 7, 7};
+    run_four("[activation]\nactivation=relu\n", in, out);
+    CU_ASSERT_EQUAL(out[0], 0);
+    CU_ASSERT_EQUAL(out[1], 0);
+    CU_ASSERT_EQUAL(out[2], 2);
+    CU_ASSERT_EQUAL(out[3], 0);
+}
+
+static void test_softmax_of_nan_is_nan_everywhere(void)
+{
+    static const float wrong[][4] = {{0, 1, NAN, 2},
+                                     {NAN, NAN, NAN, NAN},
+                                     {1, INFINITY, 0, 0},
+                                     {-INFINITY, -INFINITY, -INFINITY, -INFINITY}};
+    float out[4];
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        run_four("[softmax]\n", wrong[i], out);
+        CU_ASSERT(isnan(out[0]) && isnan(out[1]) && isnan(out[2]) && isnan(out[3]));
+    }
+    static const float right[4] = {0, -INFINITY, 0, -INFINITY};
+    run_four("[softmax]\n", right, out);
+    CU_ASSERT_DOUBLE_EQUAL(out[0], 0.5, 1e-6);
+    CU_ASSERT_EQUAL(out[1], 0);
+    /* Each group is a row of its own. */
+    static const float half[4] = {NAN, 1, 3, 3};
+    run_four("[softmax]\ngroups=2\n", half, out);
+    CU_ASSERT(isnan(out[0]) && isnan(out[1]));
+    CU_ASSERT_DOUBLE_EQUAL(out[2], 0.5, 1e-6);
+}
+
 const struct ll_test ll_tests[] = {
+    LL_TEST(test_relu_of_nan_is_zero),
+    LL_TEST(test_softmax_of_nan_is_nan_everywhere),
     LL_TEST(test_create_unknown_engine),
     LL_TEST(test_create_says_what_it_is),
     LL_TEST(test_run_every_pair_of_cuts),

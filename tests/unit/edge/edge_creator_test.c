@@ -1,7 +1,9 @@
 #include "edge/edge_creator.h"
 
+#include <sched.h>
 #include <string.h>
 
+#include "core/ll_sync.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/fake_model.h"
 #include "tests/support/ll_test.h"
@@ -77,6 +79,11 @@ static void receive(struct fixture *fixture, int model, int first, int end)
                         LL_OK);
         edge_creator_wake(fixture->creator, fixture->opened[model]);
     }
+}
+
+static void stop_creator(void *arg)
+{
+    edge_creator_stop(arg);
 }
 
 static bool was_created(struct fixture *fixture, int n, int first, int end)
@@ -202,6 +209,59 @@ static void test_stop_during_a_creation_waits_for_its_end(void)
     tear_down(&fixture);
 }
 
+static void test_stop_ends_the_creation_under_way(void)
+{
+    struct fixture fixture;
+    struct ll_thread stopper = {.started = false};
+    set_up(&fixture, false, 0);
+    fake_engine_hold(fixture.engine, FAKE_CREATION);
+    receive(&fixture, 0, 0, 5);
+    CU_ASSERT_FATAL(fake_engine_await_held(fixture.engine, FAKE_CREATION, 1));
+    const atomic_bool *stop = edge_model_engine_model(fixture.opened[0])->stop;
+    CU_ASSERT_EQUAL_FATAL(ll_thread_start(&stopper, "stopper", stop_creator, fixture.creator),
+                          LL_OK);
+    while (!atomic_load(stop)) {
+        sched_yield();
+    }
+    fake_engine_release(fixture.engine, FAKE_CREATION);
+    ll_thread_join(&stopper);
+    CU_ASSERT_EQUAL(fake_engine_stopped(fixture.engine, FAKE_CREATION), 1);
+    CU_ASSERT_EQUAL(edge_model_prefix(fixture.opened[0]), 0);
+    CU_ASSERT_FALSE(edge_model_is_creating(fixture.opened[0]));
+    tear_down(&fixture);
+}
+
+static void test_removed_model_is_not_created_further(void)
+{
+    struct fixture fixture;
+    set_up(&fixture, false, 0);
+    fake_engine_hold(fixture.engine, FAKE_CREATION);
+    receive(&fixture, 0, 0, 5);
+    receive(&fixture, 1, 0, 1);
+    CU_ASSERT_FATAL(fake_engine_await_held(fixture.engine, FAKE_CREATION, 1));
+    CU_ASSERT(edge_model_is_creating(fixture.opened[0]));
+    edge_model_close_upload(fixture.opened[0], &fixture.plans[0]);
+    edge_model_release(fixture.opened[0]);
+    /* It is not in use, but evicting it would give nothing back now. */
+    CU_ASSERT_FALSE(edge_models_evict(fixture.models));
+    CU_ASSERT_EQUAL(edge_models_remove(fixture.models, edge_model_id_text(fixture.opened[0]), NULL),
+                    LL_OK);
+    fake_engine_release(fixture.engine, FAKE_CREATION);
+    CU_ASSERT(fake_engine_await_done(fixture.engine, FAKE_CREATION, 2));
+    edge_creator_stop(fixture.creator);
+    CU_ASSERT_EQUAL(edge_model_prefix(fixture.opened[0]), 0);
+    CU_ASSERT_EQUAL(edge_model_prefix(fixture.opened[1]), 1);
+    /* For tear_down. */
+    edge_model_unref(fixture.opened[0]);
+    struct ll_manifest manifest;
+    fake_model_copy_manifest(&fixture.fakes[0], &manifest);
+    CU_ASSERT_EQUAL_FATAL(
+        edge_models_open(fixture.models, &manifest, &fixture.plans[0], &fixture.opened[0], NULL),
+        LL_OK);
+    edge_model_open_upload(fixture.opened[0], &fixture.plans[0]);
+    tear_down(&fixture);
+}
+
 const char *const ll_test_suite = "edge_creator";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_partitions_that_arrive_during_a_creation_are_taken_at_once),
@@ -210,5 +270,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_inline_creates_each_partition_before_it_returns),
     LL_TEST(test_failed_creation_keeps_the_prefix_and_names_the_reason),
     LL_TEST(test_stop_during_a_creation_waits_for_its_end),
+    LL_TEST(test_stop_ends_the_creation_under_way),
+    LL_TEST(test_removed_model_is_not_created_further),
     {NULL, NULL},
 };

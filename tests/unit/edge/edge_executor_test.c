@@ -1,5 +1,6 @@
 #include "edge/edge_executor.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,11 +11,11 @@
 #include "tests/support/fake_model.h"
 #include "tests/support/ll_test.h"
 
-static const char cfg[] = "fake\n"
-                          "input 4\n"
-                          "layer 6 10\n"
-                          "layer 5 10\n"
-                          "layer 4 10\n";
+static const char plain[] = "fake\n"
+                            "input 4\n"
+                            "layer 6 10\n"
+                            "layer 5 10\n"
+                            "layer 4 10\n";
 enum { LAYERS = 3, JOBS = 6, PATIENCE_S = 30 };
 
 struct fixture {
@@ -73,7 +74,7 @@ static void create(struct fixture *fixture, int end)
                                         ll_buf_data(fixture->fake.blobs[i]), 10, &outcome, NULL),
                         LL_OK);
     }
-    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000), end);
+    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000).end, end);
     CU_ASSERT_EQUAL(ll_engine_model_extend(edge_model_engine_model(model), end,
                                            &fixture->fake.blobs[first], NULL),
                     LL_OK);
@@ -82,7 +83,7 @@ static void create(struct fixture *fixture, int end)
     edge_executor_wake(fixture->executor, model);
 }
 
-static void set_up(struct fixture *fixture, int threads)
+static void set_up_model(struct fixture *fixture, const char *cfg, int threads)
 {
     *fixture = (struct fixture){.engine = fake_engine_create()};
     const struct edge_store_config store = {.budget_bytes = 1000};
@@ -104,6 +105,11 @@ static void set_up(struct fixture *fixture, int threads)
     ll_cond_init(&fixture->changed);
     CU_ASSERT_EQUAL_FATAL(edge_executor_create(threads, &fixture->executor), LL_OK);
     CU_ASSERT_EQUAL_FATAL(edge_executor_start(fixture->executor), LL_OK);
+}
+
+static void set_up(struct fixture *fixture, int threads)
+{
+    set_up_model(fixture, plain, threads);
 }
 
 static void tear_down(struct fixture *fixture)
@@ -307,6 +313,136 @@ static void test_jobs_run_at_once_on_several_threads(void)
     tear_down(&fixture);
 }
 
+static void test_cancel_stops_what_runs(void)
+{
+    struct fixture fixture;
+    set_up(&fixture, 1);
+    create(&fixture, LAYERS);
+    fake_engine_hold(fixture.engine, FAKE_RUN);
+    struct test_job stopped = make_job(&fixture, 0, LAYERS, 0);
+    struct test_job next = make_job(&fixture, 1, LAYERS, 0);
+    edge_executor_submit(fixture.executor, &stopped.job);
+    edge_executor_submit(fixture.executor, &next.job);
+    CU_ASSERT_FATAL(fake_engine_await_held(fixture.engine, FAKE_RUN, 1));
+    CU_ASSERT_FALSE(edge_executor_cancel(fixture.executor, &stopped.job));
+    fake_engine_release(fixture.engine, FAKE_RUN);
+    await_ended(&fixture, 2);
+    CU_ASSERT_EQUAL(stopped.job.status, LL_E_CANCELLED);
+    /* Neither its context nor the thread is the worse for it. */
+    CU_ASSERT(is_right(&fixture, &next.job));
+    edge_job_finish(&stopped.job);
+    edge_job_finish(&next.job);
+    tear_down(&fixture);
+}
+
+/* Three operations of FAKE_HEAVY_FLOPS make a heavy query. */
+static const char heavy[] = "fake\n"
+                            "input 4\n"
+                            "layer 6 10 heavy\n"
+                            "layer 5 10 heavy\n"
+                            "layer 4 10 heavy\n";
+
+static void test_heavy_jobs_leave_a_thread(void)
+{
+    struct fixture fixture;
+    set_up_model(&fixture, heavy, 2);
+    create(&fixture, LAYERS);
+    fake_engine_hold(fixture.engine, FAKE_RUN);
+    struct test_job first = make_job(&fixture, 0, LAYERS, 0);
+    struct test_job second = make_job(&fixture, 1, LAYERS, 0);
+    struct test_job light = make_job(&fixture, 2, 1, 0);
+    edge_executor_submit(fixture.executor, &first.job);
+    edge_executor_submit(fixture.executor, &second.job);
+    edge_executor_submit(fixture.executor, &light.job);
+    CU_ASSERT_FATAL(fake_engine_await_held(fixture.engine, FAKE_RUN, 2));
+    /* The light one runs already, although it came last. */
+    CU_ASSERT(edge_executor_cancel(fixture.executor, &second.job));
+    CU_ASSERT_FALSE(edge_executor_cancel(fixture.executor, &light.job));
+    edge_executor_submit(fixture.executor, &second.job);
+    fake_engine_release(fixture.engine, FAKE_RUN);
+    await_ended(&fixture, 3);
+    CU_ASSERT_EQUAL(first.job.status, LL_OK);
+    CU_ASSERT_EQUAL(second.job.status, LL_OK);
+    CU_ASSERT_EQUAL(light.job.status, LL_E_CANCELLED);
+    edge_job_finish(&first.job);
+    edge_job_finish(&second.job);
+    edge_job_finish(&light.job);
+    tear_down(&fixture);
+}
+
+static void test_heavy_jobs_have_the_only_thread(void)
+{
+    struct fixture fixture;
+    set_up_model(&fixture, heavy, 1);
+    create(&fixture, LAYERS);
+    struct test_job job = make_job(&fixture, 0, LAYERS, 0);
+    edge_executor_submit(fixture.executor, &job.job);
+    await_ended(&fixture, 1);
+    CU_ASSERT_EQUAL(job.job.status, LL_OK);
+    edge_job_finish(&job.job);
+    tear_down(&fixture);
+}
+
+static void stop_executor(void *arg)
+{
+    edge_executor_stop(arg);
+}
+
+static void test_stop_stops_what_runs(void)
+{
+    struct fixture fixture;
+    struct ll_thread stopper = {.started = false};
+    set_up(&fixture, 1);
+    create(&fixture, LAYERS);
+    fake_engine_hold(fixture.engine, FAKE_RUN);
+    struct test_job job = make_job(&fixture, 0, LAYERS, 0);
+    edge_executor_submit(fixture.executor, &job.job);
+    CU_ASSERT_FATAL(fake_engine_await_held(fixture.engine, FAKE_RUN, 1));
+    CU_ASSERT_EQUAL_FATAL(ll_thread_start(&stopper, "stopper", stop_executor, fixture.executor),
+                          LL_OK);
+    while (!atomic_load(&job.job.stop)) {
+        sched_yield();
+    }
+    fake_engine_release(fixture.engine, FAKE_RUN);
+    ll_thread_join(&stopper);
+    CU_ASSERT_EQUAL(fixture.ended_count, 1);
+    CU_ASSERT_EQUAL(job.job.status, LL_E_CANCELLED);
+    edge_job_finish(&job.job);
+    tear_down(&fixture);
+}
+
+/* Counts as a job that has ended. */
+static void count_rest(void *arg)
+{
+    struct fixture *fixture = arg;
+    ll_mutex_lock(&fixture->lock);
+    fixture->ended[fixture->ended_count++] = -1;
+    ll_cond_broadcast(&fixture->changed);
+    ll_mutex_unlock(&fixture->lock);
+}
+
+static void test_rests_once_after_jobs(void)
+{
+    struct fixture fixture;
+    set_up(&fixture, 1);
+    edge_executor_destroy(fixture.executor);
+    CU_ASSERT_EQUAL_FATAL(edge_executor_create(1, &fixture.executor), LL_OK);
+    edge_executor_set_rest(fixture.executor, 0, count_rest, &fixture);
+    CU_ASSERT_EQUAL_FATAL(edge_executor_start(fixture.executor), LL_OK);
+    create(&fixture, LAYERS);
+    for (int i = 0; i < 2; i++) {
+        struct test_job job = make_job(&fixture, i, LAYERS, 0);
+        edge_executor_submit(fixture.executor, &job.job);
+        await_ended(&fixture, 2 * i + 2);
+        CU_ASSERT_EQUAL(fixture.ended[2 * i], i);
+        CU_ASSERT_EQUAL(fixture.ended[2 * i + 1], -1);
+        edge_job_finish(&job.job);
+    }
+    edge_executor_stop(fixture.executor);
+    CU_ASSERT_EQUAL(fixture.ended_count, 4);
+    tear_down(&fixture);
+}
+
 const char *const ll_test_suite = "edge_executor";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_job_runs_as_far_as_the_prefix),
@@ -316,5 +452,10 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_cancel_takes_back_what_has_not_begun),
     LL_TEST(test_failure_of_a_creation_ends_the_wait),
     LL_TEST(test_jobs_run_at_once_on_several_threads),
+    LL_TEST(test_heavy_jobs_leave_a_thread),
+    LL_TEST(test_heavy_jobs_have_the_only_thread),
+    LL_TEST(test_cancel_stops_what_runs),
+    LL_TEST(test_stop_stops_what_runs),
+    LL_TEST(test_rests_once_after_jobs),
     {NULL, NULL},
 };

@@ -154,7 +154,7 @@ static struct edge_model *create_model(struct ll_engine *engine, struct edge_sto
                   edge_blob_write(edge_model_blob(model, i), 0, ll_buf_data(fake->blobs[i]), 10,
                                   &outcome, NULL) == LL_OK);
     }
-    CU_ASSERT_EQUAL_FATAL(edge_model_begin_creation(model, 1000), LAYERS);
+    CU_ASSERT_EQUAL_FATAL(edge_model_begin_creation(model, 1000).end, LAYERS);
     CU_ASSERT_EQUAL_FATAL(
         ll_engine_model_extend(edge_model_engine_model(model), LAYERS, fake->blobs, NULL), LL_OK);
     const struct edge_creation creation = {.end = LAYERS};

@@ -14,6 +14,7 @@ static const char cfg[] = "fake\n"
                           "layer 4 10\n"
                           "layer 4 0\n"
                           "layer 4 10\n";
+enum { LAYERS = 5 };
 
 struct fixture {
     struct ll_engine *engine;
@@ -37,7 +38,7 @@ static void set_up(struct fixture *fixture, int64_t budget_bytes, int most_model
     const struct edge_models_config config = {
         .engine = fixture->engine, .store = fixture->store, .most_models = most_models};
     CU_ASSERT_EQUAL_FATAL(edge_models_create(&config, &fixture->models), LL_OK);
-    edge_models_observe(fixture->models, count_change, fixture);
+    CU_ASSERT_EQUAL_FATAL(edge_models_observe(fixture->models, count_change, fixture), LL_OK);
 }
 
 /* Everything that was made must be gone at the end. */
@@ -175,12 +176,12 @@ static void test_creation_ends_on_borders_of_open_plans(void)
     const struct ll_plan plan = {.count = 2, .partitions = partitions};
     CU_ASSERT_EQUAL(write_layer(model, &fake, 0), LL_OK);
     edge_model_open_upload(model, &plan);
-    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000), 0);
+    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000).end, 0);
     edge_model_close_upload(model, &plan);
     /* Without a session every legal cut is a border. */
     CU_ASSERT(edge_model_is_busy(model));
     CU_ASSERT_EQUAL(write_layer(model, &fake, 1), LL_OK);
-    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000), 1);
+    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000).end, 1);
     const struct edge_creation creation = {.end = 1, .wall_ns = 5};
     edge_model_end_creation(model, &creation);
     CU_ASSERT_EQUAL(edge_model_prefix(model), 1);
@@ -206,7 +207,7 @@ static void test_creation_takes_at_most_its_bytes_but_one_partition(void)
     static const int ends[] = {1, 1, 1, 4, 4, 5};
     for (int i = 0; i < 6; i++) {
         struct ll_error none = {.text = ""};
-        CU_ASSERT_EQUAL(edge_model_begin_creation(model, most[i]), ends[i]);
+        CU_ASSERT_EQUAL(edge_model_begin_creation(model, most[i]).end, ends[i]);
         edge_model_fail_creation(model, LL_OK, &none);
     }
     close_model(model);
@@ -225,7 +226,7 @@ static void test_failure_lasts_until_the_next_session(void)
     struct ll_plan plan;
     fake_model_plan(&fake, &plan);
     CU_ASSERT_EQUAL(write_layer(model, &fake, 0), LL_OK);
-    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000), 1);
+    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000).end, 1);
     const struct ll_error err = {.text = "no memory for layer 0"};
     edge_model_fail_creation(model, LL_E_NO_MEMORY, &err);
     edge_model_get_info(model, &info);
@@ -365,6 +366,193 @@ static void test_contexts_are_pooled_and_times_averaged(void)
     tear_down(&fixture);
 }
 
+static void test_groups_too_long_to_stop_are_refused(void)
+{
+    struct fixture fixture;
+    struct fake_model fake;
+    struct ll_error err = {.text = ""};
+    set_up(&fixture, 1000, 4);
+    fake_model_init(&fake, "fake\ninput 4\nlayer 4 10 heavy joined\nlayer 4 10\n", 1);
+    CU_ASSERT_PTR_NULL(open_model(&fixture, &fake, LL_E_EXHAUSTED, &err));
+    CU_ASSERT_STRING_EQUAL(err.limit, "group_flops");
+    CU_ASSERT_EQUAL(err.retry_ms, 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "layers 0 to 1"));
+    fake_model_finish(&fake);
+    fake_model_init(&fake, "fake\ninput 4\nlayer 4 10 heavy\nlayer 4 10 heavy\n", 1);
+    struct edge_model *model = open_model(&fixture, &fake, LL_OK, &err);
+    close_model(model);
+    fake_model_finish(&fake);
+    tear_down(&fixture);
+}
+
+/* ---- The engine's budget ---- */
+
+/* Runs all layers once, as an executor does: the context, 20 floats, is idle then. */
+static ll_status run_once(struct edge_model *model, const struct fake_model *fake,
+                          struct ll_error *err)
+{
+    struct ll_engine_context *context = NULL;
+    struct fake_tensors input;
+    fake_model_inputs(fake, 1, 0, LAYERS, &input);
+    const struct ll_tensor_in in = {LL_TENSOR_INPUT, input.floats, input.data};
+    const struct ll_run run = {.end = LAYERS, .inputs = &in, .input_count = 1};
+    ll_status status = edge_model_take_context(model, &context, err);
+    if (status == LL_OK) {
+        status = ll_engine_run(context, &run, err);
+        edge_model_put_context(model, context);
+    }
+    fake_tensors_finish(&input);
+    return status;
+}
+
+/* Opens a model and creates all of its layers. */
+static struct edge_model *open_created(struct fixture *fixture, const struct fake_model *fake)
+{
+    struct edge_model *model = open_model(fixture, fake, LL_OK, NULL);
+    for (int i = 0; i < LAYERS; i++) {
+        CU_ASSERT(!fake->blobs[i] || write_layer(model, fake, i) == LL_OK);
+    }
+    CU_ASSERT_EQUAL_FATAL(edge_model_begin_creation(model, 1000).end, LAYERS);
+    CU_ASSERT_EQUAL_FATAL(
+        ll_engine_model_extend(edge_model_engine_model(model), LAYERS, fake->blobs, NULL), LL_OK);
+    const struct edge_creation creation = {.first = 0, .end = LAYERS};
+    edge_model_end_creation(model, &creation);
+    return model;
+}
+
+/* A budget for an engine that has no models. */
+static struct ll_memory *set_memory(struct fixture *fixture, int64_t bytes)
+{
+    struct ll_memory *memory = NULL;
+    CU_ASSERT_EQUAL_FATAL(ll_memory_create(bytes, &memory), LL_OK);
+    edge_models_destroy(fixture->models);
+    fixture->engine->memory = memory;
+    const struct edge_models_config config = {
+        .engine = fixture->engine, .store = fixture->store, .most_models = 4};
+    CU_ASSERT_EQUAL_FATAL(edge_models_create(&config, &fixture->models), LL_OK);
+    return memory;
+}
+
+static void test_idle_contexts_go_before_models(void)
+{
+    struct fixture fixture;
+    struct fake_model fakes[2];
+    struct edge_model *models[2];
+    set_up(&fixture, 1000, 4);
+    fake_model_init(&fakes[0], cfg, 1);
+    fake_model_init(&fakes[1], cfg, 2);
+    struct ll_memory *memory = set_memory(&fixture, 100000);
+    for (int i = 0; i < 2; i++) {
+        models[i] = open_created(&fixture, &fakes[i]);
+        CU_ASSERT_EQUAL(run_once(models[i], &fakes[i], NULL), LL_OK);
+        CU_ASSERT(edge_model_idle_bytes(models[i]) > 0);
+    }
+    close_model(models[0]);
+    close_model(models[1]);
+    int64_t used_bytes = ll_memory_used(memory);
+    int64_t idle_bytes = edge_model_idle_bytes(models[0]);
+    /* One byte too many: the context of the model that was released first goes. */
+    int64_t wanted_bytes = 100000 - used_bytes + 1;
+    CU_ASSERT_EQUAL(ll_memory_take(memory, wanted_bytes, "a test", NULL), LL_OK);
+    CU_ASSERT_EQUAL(edge_model_idle_bytes(models[0]), 0);
+    CU_ASSERT_EQUAL(edge_model_idle_bytes(models[1]), idle_bytes);
+    ll_memory_give(memory, wanted_bytes);
+    /* All of it: both models go, and what they had. */
+    CU_ASSERT_EQUAL(ll_memory_take(memory, 100000, "a test", NULL), LL_OK);
+    CU_ASSERT_EQUAL(fake_engine_alive(fixture.engine), 0);
+    ll_memory_give(memory, 100000);
+    fake_model_finish(&fakes[0]);
+    fake_model_finish(&fakes[1]);
+    edge_models_destroy(fixture.models);
+    fixture.models = NULL;
+    fixture.engine->memory = NULL;
+    ll_memory_destroy(memory);
+    tear_down(&fixture);
+}
+
+static void test_models_in_use_are_no_room(void)
+{
+    struct fixture fixture;
+    struct fake_model fake;
+    struct ll_error err = {.text = ""};
+    set_up(&fixture, 1000, 4);
+    fake_model_init(&fake, cfg, 1);
+    struct ll_memory *memory = set_memory(&fixture, 100000);
+    struct edge_model *model = open_created(&fixture, &fake);
+    int64_t used_bytes = ll_memory_used(memory);
+    CU_ASSERT(used_bytes > 0);
+    CU_ASSERT_EQUAL(ll_memory_take(memory, 100000, "a test", &err), LL_E_EXHAUSTED);
+    CU_ASSERT(err.retry_ms > 0);
+    CU_ASSERT_EQUAL(ll_memory_used(memory), used_bytes);
+    /* With nothing left a run is refused, and passes later. */
+    CU_ASSERT_EQUAL(ll_memory_take(memory, 100000 - used_bytes, "a test", NULL), LL_OK);
+    CU_ASSERT_EQUAL(run_once(model, &fake, &err), LL_E_EXHAUSTED);
+    CU_ASSERT_STRING_EQUAL(err.limit, "memory_bytes");
+    ll_memory_give(memory, 100000 - used_bytes);
+    CU_ASSERT_EQUAL(run_once(model, &fake, &err), LL_OK);
+    close_model(model);
+    fake_model_finish(&fake);
+    edge_models_destroy(fixture.models);
+    fixture.models = NULL;
+    fixture.engine->memory = NULL;
+    ll_memory_destroy(memory);
+    tear_down(&fixture);
+}
+
+static void test_large_contexts_are_not_pooled(void)
+{
+    struct fixture fixture;
+    struct fake_model fake;
+    set_up(&fixture, 1000, 4);
+    fake_model_init(&fake, cfg, 1);
+    struct ll_memory *memory = set_memory(&fixture, 1000);
+    struct edge_model *model = open_created(&fixture, &fake);
+    int64_t created_bytes = ll_memory_used(memory);
+    CU_ASSERT_EQUAL(run_once(model, &fake, NULL), LL_OK);
+    CU_ASSERT_EQUAL(edge_model_idle_bytes(model), 0);
+    CU_ASSERT_EQUAL(ll_memory_used(memory), created_bytes);
+    close_model(model);
+    fake_model_finish(&fake);
+    edge_models_destroy(fixture.models);
+    fixture.models = NULL;
+    fixture.engine->memory = NULL;
+    ll_memory_destroy(memory);
+    tear_down(&fixture);
+}
+
+static void test_idle_contexts_beyond_a_size_go_at_rest(void)
+{
+    struct fixture fixture;
+    struct fake_model fake;
+    set_up(&fixture, 1000, 4);
+    fake_model_init(&fake, cfg, 1);
+    struct edge_model *model = open_created(&fixture, &fake);
+    CU_ASSERT_EQUAL(run_once(model, &fake, NULL), LL_OK);
+    int64_t idle_bytes = edge_model_idle_bytes(model);
+    CU_ASSERT_FATAL(idle_bytes > 0);
+    int64_t used_ns = edge_model_last_use_ns(model);
+    edge_models_drop_idle(fixture.models, used_ns + 1, idle_bytes);
+    edge_models_drop_idle(fixture.models, used_ns, 0);
+    CU_ASSERT_EQUAL(edge_model_idle_bytes(model), idle_bytes);
+    edge_models_drop_idle(fixture.models, used_ns + 1, idle_bytes - 1);
+    CU_ASSERT_EQUAL(edge_model_idle_bytes(model), 0);
+    CU_ASSERT_EQUAL(run_once(model, &fake, NULL), LL_OK);
+    close_model(model);
+    fake_model_finish(&fake);
+    tear_down(&fixture);
+}
+
+static void test_observers_are_bounded(void)
+{
+    struct fixture fixture;
+    set_up(&fixture, 1000, 4);
+    for (int i = 1; i < EDGE_MODELS_OBSERVERS; i++) {
+        CU_ASSERT_EQUAL(edge_models_observe(fixture.models, count_change, &fixture), LL_OK);
+    }
+    CU_ASSERT_EQUAL(edge_models_observe(fixture.models, count_change, &fixture), LL_E_FULL);
+    tear_down(&fixture);
+}
+
 const char *const ll_test_suite = "edge_model";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_model_is_shared_by_content),
@@ -379,5 +567,11 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_model_above_the_store_is_refused_at_once),
     LL_TEST(test_engine_without_memory_leaves_nothing),
     LL_TEST(test_contexts_are_pooled_and_times_averaged),
+    LL_TEST(test_groups_too_long_to_stop_are_refused),
+    LL_TEST(test_idle_contexts_go_before_models),
+    LL_TEST(test_models_in_use_are_no_room),
+    LL_TEST(test_large_contexts_are_not_pooled),
+    LL_TEST(test_idle_contexts_beyond_a_size_go_at_rest),
+    LL_TEST(test_observers_are_bounded),
     {NULL, NULL},
 };

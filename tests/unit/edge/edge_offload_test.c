@@ -688,6 +688,8 @@ static void test_cancel_at_every_stage(void)
     edge_call_ask(call, &model, &running, 5);
     check_right(call, &model, 1, 5, 0, LAYERS);
     CU_ASSERT_EQUAL(fake_engine_done(fixture.engine, FAKE_RUN), 2);
+    /* Nobody computes to its end what nobody waits for. */
+    CU_ASSERT_EQUAL(fake_engine_stopped(fixture.engine, FAKE_RUN), 1);
     edge_call_close(call);
     tear_down(&fixture, &model);
 }

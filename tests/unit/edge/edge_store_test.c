@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/support/ll_test.h"
 
@@ -46,6 +48,21 @@ static struct edge_blob *open_blob(struct edge_store *store, unsigned seed)
     struct edge_blob *blob = NULL;
     CU_ASSERT_EQUAL_FATAL(ll_digest_of(content, BYTES, &digest), LL_OK);
     CU_ASSERT_EQUAL_FATAL(edge_store_get(store, &digest, BYTES, &blob), LL_OK);
+    return blob;
+}
+
+/* A record of `bytes` times `value`, which the caller frees with the blob. */
+static struct edge_blob *open_filled(struct edge_store *store, char value, size_t bytes,
+                                     char **out_data)
+{
+    struct ll_digest digest;
+    struct edge_blob *blob = NULL;
+    char *data = malloc(bytes);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(data);
+    memset(data, value, bytes);
+    CU_ASSERT_EQUAL_FATAL(ll_digest_of(data, bytes, &digest), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(edge_store_get(store, &digest, (int64_t)bytes, &blob), LL_OK);
+    *out_data = data;
     return blob;
 }
 
@@ -157,9 +174,12 @@ static void test_budget_is_kept_and_named(void)
 
 static void test_full_disk_is_reported_and_survived(void)
 {
+    enum { LARGE = EDGE_STORE_MAPPED_BYTES };
     struct edge_store *store = open_store(NULL, 1 << 20);
-    struct edge_blob *blob = open_blob(store, 1);
-    CU_ASSERT_EQUAL(write_part(blob, 0, 100), EDGE_WRITE_KEPT);
+    char *data = NULL;
+    struct edge_blob *blob = open_filled(store, 'x', LARGE, &data);
+    edge_write_outcome outcome;
+    CU_ASSERT_EQUAL(edge_blob_write(blob, 0, data, 100, &outcome, NULL), LL_OK);
     /* A file-size limit stands for a disk without room. */
     signal(SIGXFSZ, SIG_IGN);
     struct rlimit before;
@@ -167,17 +187,18 @@ static void test_full_disk_is_reported_and_survived(void)
     struct rlimit low = before;
     low.rlim_cur = 600;
     CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &low), 0);
-    edge_write_outcome outcome;
     struct ll_error err = {.text = ""};
-    ll_status status = edge_blob_write(blob, 100, content + 100, 900, &outcome, &err);
+    ll_status status = edge_blob_write(blob, 100, data + 100, LARGE - 100, &outcome, &err);
     CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &before), 0);
     CU_ASSERT_EQUAL(status, LL_E_EXHAUSTED);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "disk is full"));
     CU_ASSERT_EQUAL(edge_blob_written(blob), 100);
     CU_ASSERT_EQUAL(edge_store_used_bytes(store), 100);
-    CU_ASSERT_EQUAL(write_part(blob, 100, 900), EDGE_WRITE_COMPLETED);
+    CU_ASSERT_EQUAL(edge_blob_write(blob, 100, data + 100, LARGE - 100, &outcome, NULL), LL_OK);
+    CU_ASSERT_EQUAL(outcome, EDGE_WRITE_COMPLETED);
     edge_blob_unref(blob);
     edge_store_destroy(store);
+    free(data);
 }
 
 static void test_folder_belongs_to_one_store(void)
@@ -218,6 +239,201 @@ static void test_unusable_folder_is_named(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/proc/none/such"));
 }
 
+/* ---- Many and small ones ---- */
+
+/* Mappings of this process whose file lies in `folder`. */
+static int count_mappings(const char *folder)
+{
+    char line[9000];
+    int count = 0;
+    FILE *file = fopen("/proc/self/maps", "r");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    while (fgets(line, sizeof(line), file)) {
+        count += strstr(line, folder) != NULL;
+    }
+    fclose(file);
+    return count;
+}
+
+static void test_only_large_blobs_are_mappings(void)
+{
+    const char *folder = ll_test_folder();
+    struct edge_store *store = open_store(folder, 1 << 20);
+    static const size_t sizes[] = {1, EDGE_STORE_MAPPED_BYTES - 1, EDGE_STORE_MAPPED_BYTES};
+    struct edge_blob *blobs[3];
+    for (int i = 0; i < 3; i++) {
+        char *data = NULL;
+        edge_write_outcome outcome;
+        blobs[i] = open_filled(store, (char)('a' + i), sizes[i], &data);
+        CU_ASSERT_EQUAL(edge_blob_write(blobs[i], 0, data, sizes[i], &outcome, NULL), LL_OK);
+        CU_ASSERT_EQUAL(outcome, EDGE_WRITE_COMPLETED);
+        struct ll_buf *read = edge_blob_data(blobs[i]);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(read);
+        CU_ASSERT_EQUAL(ll_buf_bytes(read), sizes[i]);
+        CU_ASSERT_EQUAL(memcmp(ll_buf_data(read), data, sizes[i]), 0);
+        CU_ASSERT_EQUAL(count_mappings(folder), i == 2);
+        free(data);
+    }
+    for (int i = 0; i < 3; i++) {
+        edge_blob_unref(blobs[i]);
+    }
+    CU_ASSERT_EQUAL(count_mappings(folder), 0);
+    edge_store_destroy(store);
+}
+
+/* One blob more than a limit allows is refused by its name, and taken once another one has gone. */
+static void check_limit(const struct edge_store_config *config, size_t bytes, const char *limit)
+{
+    struct edge_store *store = NULL;
+    struct ll_error err = {.text = ""};
+    char *data[2] = {NULL};
+    edge_write_outcome outcome;
+    CU_ASSERT_EQUAL_FATAL(edge_store_create(config, &store, NULL), LL_OK);
+    struct edge_blob *first = open_filled(store, 'a', bytes, &data[0]);
+    struct edge_blob *second = open_filled(store, 'b', bytes, &data[1]);
+    /* A blob that has only begun has its place, too. */
+    CU_ASSERT_EQUAL(edge_blob_write(first, 0, data[0], 1, &outcome, &err), LL_OK);
+    CU_ASSERT_EQUAL(edge_blob_write(second, 0, data[1], 1, &outcome, &err), LL_E_EXHAUSTED);
+    CU_ASSERT_STRING_EQUAL(err.limit, limit);
+    CU_ASSERT(err.retry_ms > 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, limit));
+    CU_ASSERT_EQUAL(edge_blob_written(second), 0);
+    CU_ASSERT_EQUAL(edge_blob_write(first, 1, data[0] + 1, bytes - 1, &outcome, &err), LL_OK);
+    CU_ASSERT_EQUAL(outcome, EDGE_WRITE_COMPLETED);
+    edge_blob_unref(first);
+    CU_ASSERT_EQUAL(edge_blob_write(second, 0, data[1], bytes, &outcome, &err), LL_OK);
+    CU_ASSERT_EQUAL(outcome, EDGE_WRITE_COMPLETED);
+    edge_blob_unref(second);
+    edge_store_destroy(store);
+    free(data[0]);
+    free(data[1]);
+}
+
+static void test_mappings_and_memory_are_bounded(void)
+{
+    enum { SMALL = 100, LARGE = EDGE_STORE_MAPPED_BYTES };
+    struct edge_store_config config = {.budget_bytes = 1 << 20, .most_mappings = 1};
+    check_limit(&config, LARGE, "store_mappings");
+    struct ll_memory *memory = NULL;
+    CU_ASSERT_EQUAL_FATAL(ll_memory_create(1000, &memory), LL_OK);
+    config = (struct edge_store_config){.budget_bytes = 1 << 20, .memory = memory};
+    check_limit(&config, SMALL, "memory_bytes");
+    CU_ASSERT_EQUAL(ll_memory_used(memory), 0);
+    ll_memory_destroy(memory);
+}
+
+static void test_rejected_blob_gives_its_place_back(void)
+{
+    static const size_t sizes[] = {100, EDGE_STORE_MAPPED_BYTES};
+    struct ll_memory *memory = NULL;
+    CU_ASSERT_EQUAL_FATAL(ll_memory_create(1000, &memory), LL_OK);
+    const struct edge_store_config config = {
+        .budget_bytes = 1 << 20, .most_mappings = 1, .memory = memory};
+    for (int i = 0; i < 2; i++) {
+        struct edge_store *store = NULL;
+        char *data[2] = {NULL};
+        edge_write_outcome outcome;
+        CU_ASSERT_EQUAL_FATAL(edge_store_create(&config, &store, NULL), LL_OK);
+        struct edge_blob *wrong = open_filled(store, 'a', sizes[i], &data[0]);
+        struct edge_blob *right = open_filled(store, 'b', sizes[i], &data[1]);
+        CU_ASSERT_EQUAL(edge_blob_write(wrong, 0, data[1], sizes[i], &outcome, NULL), LL_OK);
+        CU_ASSERT_EQUAL(outcome, EDGE_WRITE_REJECTED);
+        CU_ASSERT_EQUAL(ll_memory_used(memory), 0);
+        CU_ASSERT_EQUAL(edge_blob_write(right, 0, data[1], sizes[i], &outcome, NULL), LL_OK);
+        CU_ASSERT_EQUAL(outcome, EDGE_WRITE_COMPLETED);
+        edge_blob_unref(wrong);
+        edge_blob_unref(right);
+        edge_store_destroy(store);
+        free(data[0]);
+        free(data[1]);
+    }
+    CU_ASSERT_EQUAL(ll_memory_used(memory), 0);
+    ll_memory_destroy(memory);
+}
+
+/* ---- Temporary folders ---- */
+
+/* `parent`/layerlift-store-`digits`, with a lock file and a blob's if wished. */
+static void make_stale(const char *parent, const char *digits, bool has_lock, char out_path[9000])
+{
+    char path[9100];
+    snprintf(out_path, 9000, "%s/layerlift-store-%s", parent, digits);
+    CU_ASSERT_EQUAL_FATAL(mkdir(out_path, 0700), 0);
+    snprintf(path, sizeof(path), "%s/%0*d-10.part", out_path, 64, 1);
+    FILE *file = fopen(path, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    fclose(file);
+    if (has_lock) {
+        snprintf(path, sizeof(path), "%s/layerlift.lock", out_path);
+        file = fopen(path, "w");
+        CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+        fclose(file);
+    }
+}
+
+static struct edge_store *open_temporary(const char *parent)
+{
+    struct edge_store *store = NULL;
+    const struct edge_store_config config = {.temporary_parent = parent, .budget_bytes = 1 << 20};
+    CU_ASSERT_EQUAL_FATAL(edge_store_create(&config, &store, NULL), LL_OK);
+    return store;
+}
+
+static void test_folders_of_killed_servers_are_removed(void)
+{
+    const char *parent = ll_test_folder();
+    char stale[9000];
+    make_stale(parent, "abc123", true, stale);
+    struct edge_store *store = open_temporary(parent);
+    CU_ASSERT_NOT_EQUAL(access(stale, F_OK), 0);
+    CU_ASSERT_EQUAL(count_files(parent), 1);
+    edge_store_destroy(store);
+    CU_ASSERT_EQUAL(count_files(parent), 0);
+}
+
+static void test_other_folders_stay(void)
+{
+    char parent[4096];
+    char elsewhere[4096];
+    snprintf(parent, sizeof(parent), "%s", ll_test_folder());
+    snprintf(elsewhere, sizeof(elsewhere), "%s", ll_test_folder());
+    char path[9000];
+    char target[9000];
+    char unlocked[9000];
+    struct edge_store *alive = open_temporary(parent);
+    make_stale(parent, "nolock", false, unlocked);
+    /* A link to what would be removed, did it stand here. */
+    make_stale(elsewhere, "target", true, target);
+    snprintf(path, sizeof(path), "%s/layerlift-store-linked", parent);
+    CU_ASSERT_EQUAL_FATAL(symlink(target, path), 0);
+    /* Neither the form of a name that we give. */
+    char longer[9000];
+    make_stale(parent, "abc1234", true, longer);
+    edge_store_destroy(open_temporary(parent));
+    CU_ASSERT_EQUAL(access(edge_store_folder(alive), F_OK), 0);
+    CU_ASSERT_EQUAL(access(unlocked, F_OK), 0);
+    CU_ASSERT_EQUAL(access(longer, F_OK), 0);
+    CU_ASSERT_EQUAL(access(target, F_OK), 0);
+    CU_ASSERT_EQUAL(count_files(target), 1);
+    edge_store_destroy(alive);
+    CU_ASSERT_EQUAL(count_files(parent), 3);
+}
+
+static void test_files_that_are_not_the_stores_keep_a_stale_folder(void)
+{
+    const char *parent = ll_test_folder();
+    char stale[9000];
+    char path[9100];
+    make_stale(parent, "abc123", true, stale);
+    snprintf(path, sizeof(path), "%s/letter.txt", stale);
+    FILE *file = fopen(path, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    fclose(file);
+    edge_store_destroy(open_temporary(parent));
+    CU_ASSERT_EQUAL(access(path, F_OK), 0);
+    CU_ASSERT_EQUAL(count_files(stale), 1);
+}
+
 const char *const ll_test_suite = "edge_store";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_blob_is_available_once_whole),
@@ -230,5 +446,11 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_folder_belongs_to_one_store),
     LL_TEST(test_leftovers_are_removed_and_other_files_stay),
     LL_TEST(test_unusable_folder_is_named),
+    LL_TEST(test_only_large_blobs_are_mappings),
+    LL_TEST(test_mappings_and_memory_are_bounded),
+    LL_TEST(test_rejected_blob_gives_its_place_back),
+    LL_TEST(test_folders_of_killed_servers_are_removed),
+    LL_TEST(test_other_folders_stay),
+    LL_TEST(test_files_that_are_not_the_stores_keep_a_stale_folder),
     {NULL, NULL},
 };
