@@ -57,7 +57,7 @@ ll_status ll_parse_size(const char *text, int64_t min, int64_t max, int64_t *out
         const char *name;
         int64_t bytes;
     } units[] = {
-        {"", 1},         {"K", 1000},     {"M", 1000 * 1000}, {"G", 1000 * 1000 * 1000},
+        {"", 1},         {"K", 1000},     {"M", 1000000},  {"G", 1000000000},
         {"Ki", 1 << 10}, {"Mi", 1 << 20}, {"Gi", 1 << 30},
     };
     char *end = NULL;

@@ -293,15 +293,16 @@ static ll_status take_given(struct edge_store *store, const char *folder, struct
 /* Mappings that the system gives a process. */
 static int system_mappings(void)
 {
-    int mappings = 0;
+    char line[32] = "";
     FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
-    if (!file || fscanf(file, "%d", &mappings) != 1 || mappings < MAPPING_PARTS) {
-        mappings = SYSTEM_MAPPINGS;
+    if (file && !fgets(line, sizeof(line), file)) {
+        line[0] = '\0';
     }
     if (file) {
         fclose(file);
     }
-    return mappings;
+    long mappings = strtol(line, NULL, 10);
+    return mappings >= MAPPING_PARTS && mappings <= INT_MAX ? (int)mappings : SYSTEM_MAPPINGS;
 }
 
 ll_status edge_store_create(const struct edge_store_config *config, struct edge_store **out_store,

@@ -56,13 +56,17 @@ static ll_status extend(struct bounded *bounded, struct ll_error *err)
     return ll_engine_model_extend(bounded->model, LAYERS, bounded->fixture.blobs, err);
 }
 
-/* Runs all layers; the answer's 16 values go to `out`. */
+struct answer {
+    float values[16];
+};
+
+/* Runs all layers. */
 static ll_status run(struct bounded *bounded, struct ll_engine_context *context,
-                     const atomic_bool *stop, float out[16], struct ll_error *err)
+                     const atomic_bool *stop, struct answer *out, struct ll_error *err)
 {
     const struct engine_fixture *fixture = &bounded->fixture;
     const struct ll_tensor_in in = {LL_TENSOR_INPUT, fixture->table->in_floats, fixture->input};
-    const struct ll_tensor_out answer = {LAYERS - 1, 16, out};
+    const struct ll_tensor_out answer = {LAYERS - 1, 16, out->values};
     const struct ll_run run = {.end = LAYERS,
                                .inputs = &in,
                                .input_count = 1,
@@ -72,10 +76,20 @@ static ll_status run(struct bounded *bounded, struct ll_engine_context *context,
     return ll_engine_run(context, &run, err);
 }
 
+static bool are_equal(const struct answer *a, const struct answer *b)
+{
+    for (int i = 0; i < 16; i++) {
+        if (a->values[i] != b->values[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void test_everything_taken_is_counted_and_given_back(void)
 {
     struct bounded bounded;
-    float out[16];
+    struct answer out;
     set_up(&bounded, AMPLE);
     int64_t model_bytes = atomic_load(&bounded.model->bytes);
     CU_ASSERT_EQUAL(extend(&bounded, NULL), LL_OK);
@@ -86,7 +100,7 @@ static void test_everything_taken_is_counted_and_given_back(void)
     CU_ASSERT_EQUAL_FATAL(ll_engine_context_create(bounded.model, &context, NULL), LL_OK);
     CU_ASSERT_EQUAL(ll_memory_used(bounded.memory), created_bytes + context->bytes);
     int64_t fixed_bytes = context->bytes;
-    CU_ASSERT_EQUAL(run(&bounded, context, NULL, out, NULL), LL_OK);
+    CU_ASSERT_EQUAL(run(&bounded, context, NULL, &out, NULL), LL_OK);
     CU_ASSERT_EQUAL(context->bytes, fixed_bytes + dkb_probe_context_bytes(context));
     CU_ASSERT_EQUAL(ll_memory_used(bounded.memory), created_bytes + context->bytes);
     ll_engine_context_destroy(context);
@@ -97,7 +111,7 @@ static void test_everything_taken_is_counted_and_given_back(void)
 static void test_run_beyond_the_budget_is_refused_by_the_limit(void)
 {
     struct bounded bounded;
-    float out[16];
+    struct answer out;
     struct ll_error err = {.text = ""};
     set_up(&bounded, AMPLE);
     CU_ASSERT_EQUAL(extend(&bounded, NULL), LL_OK);
@@ -107,12 +121,12 @@ static void test_run_beyond_the_budget_is_refused_by_the_limit(void)
     /* Somebody else has all but 1 KB. */
     int64_t others_bytes = AMPLE - before_bytes - 1000;
     CU_ASSERT_EQUAL_FATAL(ll_memory_take(bounded.memory, others_bytes, "a test", NULL), LL_OK);
-    CU_ASSERT_EQUAL(run(&bounded, context, NULL, out, &err), LL_E_EXHAUSTED);
+    CU_ASSERT_EQUAL(run(&bounded, context, NULL, &out, &err), LL_E_EXHAUSTED);
     CU_ASSERT_STRING_EQUAL(err.limit, "memory_bytes");
     CU_ASSERT(err.retry_ms > 0);
     ll_memory_give(bounded.memory, others_bytes);
     CU_ASSERT_EQUAL(ll_memory_used(bounded.memory), before_bytes);
-    CU_ASSERT_EQUAL(run(&bounded, context, NULL, out, &err), LL_OK);
+    CU_ASSERT_EQUAL(run(&bounded, context, NULL, &out, &err), LL_OK);
     ll_engine_context_destroy(context);
     tear_down(&bounded);
 }
@@ -142,22 +156,22 @@ static void test_model_beyond_the_budget_leaves_nothing(void)
 static void test_stopped_run_ends_and_the_next_one_is_right(void)
 {
     struct bounded bounded;
-    float expected[16];
-    float out[16];
+    struct answer expected;
+    struct answer out;
     atomic_bool stop = true;
     struct ll_error err = {.text = ""};
     set_up(&bounded, AMPLE);
     CU_ASSERT_EQUAL(extend(&bounded, NULL), LL_OK);
     struct ll_engine_context *context = NULL;
     CU_ASSERT_EQUAL_FATAL(ll_engine_context_create(bounded.model, &context, NULL), LL_OK);
-    CU_ASSERT_EQUAL(run(&bounded, context, NULL, expected, NULL), LL_OK);
-    memset(out, 0, sizeof(out));
-    CU_ASSERT_EQUAL(run(&bounded, context, &stop, out, &err), LL_E_CANCELLED);
+    CU_ASSERT_EQUAL(run(&bounded, context, NULL, &expected, NULL), LL_OK);
+    memset(&out, 0, sizeof(out));
+    CU_ASSERT_EQUAL(run(&bounded, context, &stop, &out, &err), LL_E_CANCELLED);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "stopped before layer 0"));
-    CU_ASSERT_EQUAL(out[0], 0);
+    CU_ASSERT_EQUAL(out.values[0], 0);
     atomic_store(&stop, false);
-    CU_ASSERT_EQUAL(run(&bounded, context, &stop, out, NULL), LL_OK);
-    CU_ASSERT_EQUAL(memcmp(out, expected, sizeof(out)), 0);
+    CU_ASSERT_EQUAL(run(&bounded, context, &stop, &out, NULL), LL_OK);
+    CU_ASSERT(are_equal(&out, &expected));
     ll_engine_context_destroy(context);
     tear_down(&bounded);
 }
@@ -175,7 +189,7 @@ static void stop_behind_layer_1(void *arg, int name, const float *data, int64_t 
 static void test_run_is_stopped_between_groups(void)
 {
     struct bounded bounded;
-    float out[16];
+    struct answer out;
     atomic_bool stop = false;
     struct ll_error err = {.text = ""};
     set_up(&bounded, AMPLE);
@@ -184,7 +198,7 @@ static void test_run_is_stopped_between_groups(void)
     CU_ASSERT_EQUAL_FATAL(ll_engine_context_create(bounded.model, &context, NULL), LL_OK);
     const struct dkb_probe probe = {.made = stop_behind_layer_1, .arg = &stop};
     dkb_probe_set(context, &probe);
-    CU_ASSERT_EQUAL(run(&bounded, context, &stop, out, &err), LL_E_CANCELLED);
+    CU_ASSERT_EQUAL(run(&bounded, context, &stop, &out, &err), LL_E_CANCELLED);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "stopped before layer 2"));
     ll_engine_context_destroy(context);
     tear_down(&bounded);
@@ -209,8 +223,8 @@ static void test_stopped_creation_leaves_nothing(void)
 static void test_warm_up_is_bounded(void)
 {
     struct bounded bounded;
-    float expected[16];
-    float out[16];
+    struct answer expected;
+    struct answer out;
     set_up(&bounded, AMPLE);
     CU_ASSERT_EQUAL_FATAL(engine_fixture_extend(&bounded.fixture, LAYERS, NULL), LL_OK);
     const struct ll_layer *layers = bounded.fixture.table->layers;
@@ -230,9 +244,9 @@ static void test_warm_up_is_bounded(void)
     struct ll_engine_context *other = NULL;
     CU_ASSERT_EQUAL_FATAL(ll_engine_context_create(bounded.model, &context, NULL), LL_OK);
     CU_ASSERT_EQUAL_FATAL(ll_engine_context_create(bounded.fixture.model, &other, NULL), LL_OK);
-    CU_ASSERT_EQUAL(run(&bounded, context, NULL, out, NULL), LL_OK);
-    CU_ASSERT_EQUAL(run(&bounded, other, NULL, expected, NULL), LL_OK);
-    CU_ASSERT_EQUAL(memcmp(out, expected, sizeof(out)), 0);
+    CU_ASSERT_EQUAL(run(&bounded, context, NULL, &out, NULL), LL_OK);
+    CU_ASSERT_EQUAL(run(&bounded, other, NULL, &expected, NULL), LL_OK);
+    CU_ASSERT(are_equal(&out, &expected));
     ll_engine_context_destroy(context);
     ll_engine_context_destroy(other);
     tear_down(&bounded);

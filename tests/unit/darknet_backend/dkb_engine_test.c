@@ -274,6 +274,7 @@ static void test_run_memory_by_liveness(void)
 }
 
 /* Runs a network of one layer and four values on `in`. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): the engine writes to `out`. */
 static void run_four(const char *section, const float in[4], float out[4])
 {
     char cfg[256];

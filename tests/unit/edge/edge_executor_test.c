@@ -431,11 +431,12 @@ static void test_rests_once_after_jobs(void)
     CU_ASSERT_EQUAL_FATAL(edge_executor_start(fixture.executor), LL_OK);
     create(&fixture, LAYERS);
     for (int i = 0; i < 2; i++) {
+        const int *ended = i == 0 ? &fixture.ended[0] : &fixture.ended[2];
         struct test_job job = make_job(&fixture, i, LAYERS, 0);
         edge_executor_submit(fixture.executor, &job.job);
         await_ended(&fixture, 2 * i + 2);
-        CU_ASSERT_EQUAL(fixture.ended[2 * i], i);
-        CU_ASSERT_EQUAL(fixture.ended[2 * i + 1], -1);
+        CU_ASSERT_EQUAL(ended[0], i);
+        CU_ASSERT_EQUAL(ended[1], -1);
         edge_job_finish(&job.job);
     }
     edge_executor_stop(fixture.executor);

@@ -247,6 +247,59 @@ static void test_devices_at_once(void)
     edge_fixture_tear_down(&fixture);
 }
 
+/* Each model takes 204 KB: the budget holds one of them and its query. */
+static void test_models_take_turns_in_the_budget(void)
+{
+    enum { SEEDS = 3 };
+    struct edge_fixture fixture;
+    struct fake_model models[SEEDS];
+    edge_fixture_init(&fixture);
+    fixture.config.memory_bytes = 300000;
+    edge_fixture_start(&fixture);
+    for (unsigned i = 0; i < SEEDS; i++) {
+        fake_model_init(&models[i], cfg, i);
+    }
+    /* The first one twice: it went, and comes again. */
+    for (unsigned i = 0; i <= SEEDS; i++) {
+        const struct fake_model *model = &models[i % SEEDS];
+        CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, model), LL_OK);
+        struct edge_call *offload = edge_call_open(fixture.client, "Offload");
+        const struct edge_ask ask = {.id = 1, .end = LAYERS};
+        struct edge_answer answer;
+        edge_call_ask(offload, model, &ask, i);
+        CU_ASSERT_FATAL(edge_call_answer(offload, &answer));
+        CU_ASSERT(edge_answer_is_right(&answer, model, i, 0));
+        edge_answer_finish(&answer);
+        edge_call_close(offload);
+        for (int other = 0; other < SEEDS; other++) {
+            Layerlift__V1__Model *known = edge_fixture_model(&fixture, &models[other]);
+            CU_ASSERT_EQUAL(known != NULL, &models[other] == model);
+            if (known) {
+                layerlift__v1__model__free_unpacked(known, NULL);
+            }
+        }
+    }
+    for (int i = 0; i < SEEDS; i++) {
+        fake_model_finish(&models[i]);
+    }
+    edge_fixture_tear_down(&fixture);
+}
+
+static void test_model_that_never_fits_names_the_budget(void)
+{
+    struct edge_fixture fixture;
+    struct fake_model model;
+    edge_fixture_init(&fixture);
+    fixture.config.memory_bytes = 100000;
+    edge_fixture_start(&fixture);
+    fake_model_init(&model, cfg, 1);
+    struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
+    edge_call_send_layers(upload, &model, 0, LAYERS);
+    edge_fixture_check_refused(&fixture, upload, LL_E_EXHAUSTED, "limit memory_bytes is 100000");
+    fake_model_finish(&model);
+    edge_fixture_tear_down(&fixture);
+}
+
 const char *const ll_test_suite = "edge_server";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_stop_ends_uploads_and_watches_with_unavailable),
@@ -256,5 +309,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_port_in_use_is_named),
     LL_TEST(test_store_folder_is_emptied_at_the_end),
     LL_TEST(test_devices_at_once),
+    LL_TEST(test_models_take_turns_in_the_budget),
+    LL_TEST(test_model_that_never_fits_names_the_budget),
     {NULL, NULL},
 };
