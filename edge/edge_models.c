@@ -10,6 +10,9 @@
 #include "core/ll_log.h"
 #include "core/ll_sync.h"
 
+/* When to ask again where all models are in use. */
+enum { RETRY_MS = 1000 };
+
 struct observer {
     edge_model_changed changed;
     void *arg;
@@ -198,6 +201,16 @@ static struct edge_model *find_oldest(struct edge_models *models)
     return oldest;
 }
 
+bool edge_models_has_room(struct edge_models *models)
+{
+    ll_mutex_lock(&models->lock);
+    bool has_room = models->count < models->most_models;
+    ll_mutex_unlock(&models->lock);
+    struct edge_model *oldest = has_room ? NULL : find_oldest(models);
+    edge_model_unref(oldest);
+    return has_room || oldest;
+}
+
 bool edge_models_evict(struct edge_models *models)
 {
     struct edge_model *oldest = NULL;
@@ -247,9 +260,10 @@ static ll_status insert(struct edge_models *models, struct edge_model *model, st
         }
         ll_mutex_unlock(&models->lock);
     } while (!has_room && edge_models_evict(models));
-    return has_room ? LL_OK
-                    : ll_fail(err, LL_E_EXHAUSTED, "all models are in use: limit models is %d",
-                              models->most_models);
+    return has_room
+               ? LL_OK
+               : ll_fail_limit(err, "models", models->most_models, RETRY_MS,
+                               "all models are in use: limit models is %d", models->most_models);
 }
 
 static ll_status make_model(struct edge_models *models, struct ll_manifest *manifest,

@@ -79,6 +79,9 @@ LL_MUST_USE ll_status edge_models_list(struct edge_models *models, struct edge_m
 LL_MUST_USE ll_status edge_models_remove(struct edge_models *models, const char *id_text,
                                          struct ll_error *err);
 
+/* Whether another model has a place: there is one, or a model that nobody uses leaves one. */
+bool edge_models_has_room(struct edge_models *models);
+
 /* Removes the model that nobody uses and nobody has used for longest. False when all are in use. */
 bool edge_models_evict(struct edge_models *models);
 

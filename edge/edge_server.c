@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "core/ll_clock.h"
 #include "core/ll_limits.h"
 #include "core/ll_log.h"
 #include "edge/edge_creator.h"
@@ -41,6 +42,8 @@ void edge_server_config_default(struct edge_server_config *config)
         .store_bytes = (int64_t)8000 * MB,
         .models = 64,
         .upload_sessions = 64,
+        .upload_idle_ms = 30000,
+        .upload_patience_ms = 3000,
         /* 10 Gbit/s at 6 ms round trip, 80 Mbit/s at 800 ms. */
         .upload_window_bytes = 8 << 20,
         .queries = 32,
@@ -84,6 +87,9 @@ static ll_status create_inspect(struct edge_server *server, const struct edge_se
         {"models", config->models},
         {"store_bytes", config->store_bytes},
         {"upload_sessions", config->upload_sessions},
+        {"upload_streams", (int64_t)EDGE_UPLOAD_STREAMS * config->upload_sessions},
+        {"upload_idle_ms", config->upload_idle_ms},
+        {"upload_patience_ms", config->upload_patience_ms},
         {"upload_window_bytes", config->upload_window_bytes},
         {"queries", config->queries},
         {"query_bytes", config->query_bytes},
@@ -113,6 +119,9 @@ static ll_status create_services(struct edge_server *server,
     const struct edge_uploads_config uploads = {.models = server->models,
                                                 .creator = server->creator,
                                                 .most_sessions = config->upload_sessions,
+                                                .idle_ns = config->upload_idle_ms * LL_NS_PER_MS,
+                                                .patience_ns =
+                                                    config->upload_patience_ms * LL_NS_PER_MS,
                                                 .window_bytes = config->upload_window_bytes};
     const struct edge_offloads_config offloads = {.loop = server->loop,
                                                   .models = server->models,

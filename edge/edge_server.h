@@ -26,6 +26,9 @@ struct edge_server_config {
     int64_t store_bytes;
     int models;
     int upload_sessions;
+    /* How long an upload may send nothing, and after how long another may have its place. */
+    int64_t upload_idle_ms;
+    int64_t upload_patience_ms;
     /* How far an upload may be ahead of what is written. */
     int64_t upload_window_bytes;
     /* In flight, on one stream. */

@@ -28,6 +28,7 @@ void edge_session_init(struct edge_session *session, struct edge_sessions *sessi
                        struct rpc_stream *stream, unsigned number)
 {
     *session = (struct edge_session){.sessions = sessions, .stream = stream, .number = number};
+    edge_peer_parse(rpc_stream_peer(stream), &session->peer);
     atomic_init(&session->granted_bytes, 0);
 }
 
@@ -48,6 +49,8 @@ static void leave_model(struct edge_session *session)
 void edge_session_finish(struct edge_session *session)
 {
     leave_model(session);
+    edge_places_leave(&session->sessions->uploads, &session->upload_place);
+    edge_places_leave(&session->sessions->streams, &session->stream_place);
     ll_plan_finish(&session->plan);
     free(session->layers);
     free(session->reported);
@@ -68,8 +71,9 @@ void edge_session_end(struct edge_session *session, ll_status status, const char
         ll_log(LL_LOG_WARN, "upload", "session %u ended: %s: %s", session->number,
                ll_status_text(status), err.text);
     }
-    /* First the model, so that a device that sees the end finds it unused. */
+    /* First model and place, so that a device that sees the end finds them unused. */
     leave_model(session);
+    edge_session_leave_places(session);
     rpc_stream_finish(session->stream, status, err.text);
 }
 
@@ -297,6 +301,9 @@ void edge_session_update(struct edge_session *session)
     }
     /* Read before the rest: what is busy now may be done when it is told. */
     bool is_busy = edge_model_is_busy(session->model);
+    if (session->upload_place.is_held && edge_session_is_all_here(session->model)) {
+        edge_places_leave(&session->sessions->uploads, &session->upload_place);
+    }
     tell_blobs(session);
     tell_partitions(session);
     struct edge_creation creation;
@@ -341,7 +348,7 @@ void edge_session_half_close(struct edge_session *session)
 /* ---- Open ---- */
 
 static ll_status open_model(struct edge_session *session, const Layerlift__V1__UploadOpen *open,
-                            struct ll_error *err)
+                            int64_t now_ns, struct ll_error *err)
 {
     struct ll_manifest manifest = {0};
     if (!open->manifest) {
@@ -350,6 +357,9 @@ static ll_status open_model(struct edge_session *session, const Layerlift__V1__U
     ll_status status = edge_wire_manifest(open->manifest, &manifest, err);
     if (status == LL_OK) {
         status = edge_wire_plan(open->n_plan, open->plan, &session->plan, err);
+    }
+    if (status == LL_OK) {
+        status = edge_session_take_place(session, &manifest, now_ns, err);
     }
     if (status == LL_OK) {
         status = edge_models_open(session->sessions->models, &manifest, &session->plan,
@@ -419,7 +429,8 @@ static ll_status send_accepted(struct edge_session *session)
     return status;
 }
 
-void edge_session_open(struct edge_session *session, const Layerlift__V1__UploadOpen *open)
+void edge_session_open(struct edge_session *session, const Layerlift__V1__UploadOpen *open,
+                       int64_t now_ns)
 {
     struct ll_error err = {.text = ""};
     if (session->is_over) {
@@ -429,7 +440,7 @@ void edge_session_open(struct edge_session *session, const Layerlift__V1__Upload
         edge_session_end(session, LL_E_UNAVAILABLE, "the server is shutting down");
         return;
     }
-    ll_status status = open_model(session, open, &err);
+    ll_status status = open_model(session, open, now_ns, &err);
     if (status != LL_OK) {
         edge_session_end(session, status, "%s", err.text);
         return;

@@ -155,6 +155,7 @@ void edge_session_chunk(struct edge_session *session, const Layerlift__V1__Chunk
     }
     session->received_bytes += chunk->data.len;
     session->received_at_ns = arrived_ns;
+    edge_session_progress(session, (int64_t)chunk->data.len, arrived_ns);
     edge_session_send_credit(session);
     if (blob) {
         deal_with_outcome(session, (int)chunk->layer, blob, outcome);
