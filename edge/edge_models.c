@@ -100,6 +100,12 @@ void edge_models_with_blob(struct edge_models *models, const struct edge_blob *b
     }
 }
 
+ll_status edge_models_copy_blob(struct edge_models *models, const struct edge_blob *blob,
+                                struct edge_blob **out_copy)
+{
+    return edge_store_copy(models->store, blob, out_copy);
+}
+
 static struct edge_model *find(struct edge_models *models, const struct ll_digest *id)
 {
     struct edge_model *found = NULL;

@@ -54,6 +54,11 @@ void edge_models_notify(struct edge_models *models, struct edge_model *model, ed
 void edge_models_with_blob(struct edge_models *models, const struct edge_blob *blob,
                            void (*visit)(void *arg, struct edge_model *model), void *arg);
 
+/* edge_store_copy in the models' store. */
+LL_MUST_USE ll_status edge_models_copy_blob(struct edge_models *models,
+                                            const struct edge_blob *blob,
+                                            struct edge_blob **out_copy);
+
 /* The model of a manifest, made if it is new, after checking that its blobs fit its cfg, and `plan`
  * its layers. The caller gets a reference and uses the model (edge_model_release, then
  * edge_model_unref). Takes the manifest's contents over or leaves them.

@@ -2,9 +2,7 @@
  * tells it the rest. edge_session_update compares the two and sends the difference, whoever caused
  * it: this session's chunks, another session's, or a creation. It may run at any time.
  *
- * Two sessions with the same blob: each device's chunks must follow each other; the store takes the
- * bytes of whoever reaches its frontier first and drops the others'. No device waits for another,
- * and when one vanishes the other is at the frontier with its next chunk.
+ * Two sessions with the same blob: see edge_session_chunk.c.
  *
  * Credit: a device may be `window_bytes` beyond what was dealt with. With inline creation it gets
  * no credit across the end of the first partition that is not created: see grant(). */
@@ -39,6 +37,7 @@ static void leave_model(struct edge_session *session)
     if (!model) {
         return;
     }
+    edge_session_drop_copies(session);
     session->model = NULL;
     edge_model_close_upload(model, &session->plan);
     edge_creator_wake(session->sessions->creator, model);
@@ -383,14 +382,13 @@ static void fill_accepted(struct edge_session *session, Layerlift__V1__UploadAcc
             layer->is_known = layer->was_here = true;
             layer->next_offset = edge_blob_bytes(blob);
             accepted->available_layers[accepted->n_available_layers++] = (uint32_t)i;
-        } else if (edge_blob_written(blob) > 0) {
+        } else if (edge_blob_written(blob) > 0 && !edge_blob_is_contested(blob)) {
             layer->next_offset = edge_blob_written(blob);
             Layerlift__V1__BlobOffset *offset = &offsets[accepted->n_partial];
             layerlift__v1__blob_offset__init(offset);
             offset->layer = (uint32_t)i;
             offset->encoding = LAYERLIFT__V1__ENCODING__ENCODING_RAW;
             offset->offset = (uint64_t)layer->next_offset;
-            layer->was_begun = true;
             accepted->partial[accepted->n_partial++] = offset;
         }
     }

@@ -41,9 +41,13 @@ struct edge_session_layer {
     bool was_here;
     /* The device knows that the blob is available. */
     bool is_known;
-    /* Somebody else brought the blob's beginning: if it is rejected, that is not this device's
-     * fault. */
-    bool was_begun;
+    /* How many of the blob's bytes this device brought; all of them: if they are wrong, it is this
+     * device that is. */
+    int64_t brought_bytes;
+    /* The device's own copy where the blob is contested (edge_session_chunk.c), else NULL. */
+    struct edge_blob *copy;
+    /* How often its bytes, and nobody else's, were wrong. */
+    int faults;
     /* The device was told to begin again: a chunk at 0 does, and others that were on their way are
      * dropped. */
     bool was_rejected;
@@ -122,6 +126,9 @@ void edge_session_progress(struct edge_session *session, int64_t bytes, int64_t 
 void edge_session_leave_places(struct edge_session *session);
 /* Ends the upload that was idle for longest, as for a newcomer; false where nobody gives way. */
 bool edge_session_make_way(struct edge_session *session, int64_t now_ns);
+
+/* Forgets the session's own copies. */
+void edge_session_drop_copies(struct edge_session *session);
 
 /* For edge_session_chunk.c: sends an event; tells credit and receipts, unless events wait already:
  * then the latest go when those have gone. */

@@ -198,15 +198,16 @@ static void test_leftovers_are_removed_and_other_files_stay(void)
     const char *folder = ll_test_folder();
     char path[9000];
     static const char digits[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-    static const char *const names[] = {"-10", "-10.part", "-10.txt", "x-10"};
-    for (int i = 0; i < 4; i++) {
+    static const char *const names[] = {"-10",     "-10.part",  "-10.7.part",
+                                        "-10.txt", "-10..part", "x-10"};
+    for (int i = 0; i < 6; i++) {
         snprintf(path, sizeof(path), "%s/%s%s", folder, digits, names[i]);
         FILE *file = fopen(path, "w");
         CU_ASSERT_PTR_NOT_NULL_FATAL(file);
         fclose(file);
     }
     edge_store_destroy(open_store(folder, 1 << 20));
-    CU_ASSERT_EQUAL(count_files(folder), 2);
+    CU_ASSERT_EQUAL(count_files(folder), 3);
 }
 
 static void test_unusable_folder_is_named(void)
@@ -216,6 +217,44 @@ static void test_unusable_folder_is_named(void)
     struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(edge_store_create(&config, &store, &err), LL_E_IO);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/proc/none/such"));
+}
+
+static void test_copy_becomes_the_blob(void)
+{
+    struct edge_store *store = open_store(NULL, 10 * BYTES);
+    struct edge_blob *blob = open_blob(store, 1);
+    struct edge_blob *copy = NULL;
+    struct edge_blob *wrong = NULL;
+    edge_write_outcome outcome = EDGE_WRITE_KEPT;
+    struct ll_error err = {.text = ""};
+    CU_ASSERT_EQUAL(write_part(blob, 0, 10), EDGE_WRITE_KEPT);
+    CU_ASSERT_EQUAL_FATAL(edge_store_copy(store, blob, &copy), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(edge_store_copy(store, blob, &wrong), LL_OK);
+    CU_ASSERT_EQUAL(edge_blob_written(copy), 0);
+    CU_ASSERT_EQUAL(edge_blob_write(wrong, 0, "wrong", 5, &outcome, &err), LL_OK);
+    CU_ASSERT_EQUAL(edge_store_used_bytes(store), 15);
+    CU_ASSERT_EQUAL(count_files(edge_store_folder(store)), 2);
+    CU_ASSERT_EQUAL(write_part(copy, 0, BYTES), EDGE_WRITE_COMPLETED);
+    edge_blob_adopt(blob, copy);
+    CU_ASSERT_PTR_NULL(edge_blob_data(copy));
+    edge_blob_unref(copy);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(edge_blob_data(blob));
+    CU_ASSERT_EQUAL(memcmp(ll_buf_data(edge_blob_data(blob)), content, BYTES), 0);
+    CU_ASSERT_EQUAL(edge_store_used_bytes(store), BYTES + 5);
+    /* Who wrote something else is found out; who did not is not. */
+    CU_ASSERT_FALSE(edge_blob_agrees(wrong, blob));
+    edge_blob_unref(wrong);
+    CU_ASSERT_EQUAL_FATAL(edge_store_copy(store, blob, &copy), LL_OK);
+    CU_ASSERT(edge_blob_agrees(copy, blob));
+    CU_ASSERT_EQUAL(write_part(copy, 0, BYTES - 1), EDGE_WRITE_KEPT);
+    CU_ASSERT(edge_blob_agrees(copy, blob));
+    edge_blob_unref(copy);
+    CU_ASSERT_EQUAL(edge_store_used_bytes(store), BYTES);
+    CU_ASSERT_EQUAL(count_files(edge_store_folder(store)), 1);
+    edge_blob_unref(blob);
+    CU_ASSERT_EQUAL(edge_store_used_bytes(store), 0);
+    CU_ASSERT_EQUAL(count_files(edge_store_folder(store)), 0);
+    edge_store_destroy(store);
 }
 
 const char *const ll_test_suite = "edge_store";
@@ -230,5 +269,6 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_folder_belongs_to_one_store),
     LL_TEST(test_leftovers_are_removed_and_other_files_stay),
     LL_TEST(test_unusable_folder_is_named),
+    LL_TEST(test_copy_becomes_the_blob),
     {NULL, NULL},
 };
