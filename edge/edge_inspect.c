@@ -195,6 +195,22 @@ static void get_model(void *arg, struct rpc_stream *stream, const uint8_t *data,
     protobuf_c_message_free_unpacked(message, NULL);
 }
 
+/* Nobody's models are deleted by others: there is no authentication, so an address has to do. */
+static ll_status check_deletion(struct edge_models *models, const char *id,
+                                const struct edge_peer *peer, struct ll_error *err)
+{
+    struct edge_model *model = NULL;
+    ll_status status = edge_models_find(models, id, &model, err);
+    if (status == LL_OK && !edge_model_may_be_deleted_by(model, peer)) {
+        status = ll_fail(err, LL_E_DENIED,
+                         "model %s may be deleted from the address that uploaded it, or from the "
+                         "server's own machine",
+                         id);
+    }
+    edge_model_unref(model);
+    return status;
+}
+
 static void delete_model(void *arg, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
 {
     struct edge_inspect *inspect = arg;
@@ -204,8 +220,13 @@ static void delete_model(void *arg, struct rpc_stream *stream, const uint8_t *da
         return;
     }
     const Layerlift__V1__DeleteModelRequest *request = (Layerlift__V1__DeleteModelRequest *)message;
-    struct ll_error err;
-    ll_status status = edge_models_remove(inspect->models, request->model_id, &err);
+    struct ll_error err = {.text = ""};
+    struct edge_peer peer;
+    edge_peer_parse(rpc_stream_peer(stream), &peer);
+    ll_status status = check_deletion(inspect->models, request->model_id, &peer, &err);
+    if (status == LL_OK) {
+        status = edge_models_remove(inspect->models, request->model_id, &err);
+    }
     if (status == LL_OK) {
         Layerlift__V1__DeleteModelResponse response = LAYERLIFT__V1__DELETE_MODEL_RESPONSE__INIT;
         edge_reply(stream, &response.base);

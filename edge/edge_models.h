@@ -1,7 +1,8 @@
 /* The registry: models by id, and what has to happen to all of them.
  *
  * A model is found or made when an upload opens, and goes when it is deleted, or evicted because
- * the store or the table of models is full and nobody has used it for longest.
+ * the store or the table of models is full: models without a verified blob first, then those that
+ * nobody has used for longest.
  *
  * Threads: any, except where a function says otherwise. */
 #ifndef EDGE_MODELS_H
@@ -22,6 +23,8 @@ struct edge_models_config {
     struct ll_engine *engine;
     struct edge_store *store;
     int most_models;
+    /* So long after its last use a model that has weights is not evicted for one that has none. */
+    int64_t rest_ns;
 };
 
 LL_MUST_USE ll_status edge_models_create(const struct edge_models_config *config,
@@ -87,7 +90,12 @@ LL_MUST_USE ll_status edge_models_remove(struct edge_models *models, const char 
 /* Whether another model has a place: there is one, or a model that nobody uses leaves one. */
 bool edge_models_has_room(struct edge_models *models);
 
-/* Removes the model that nobody uses and nobody has used for longest. False when all are in use. */
+/* Removes a model that nobody uses: one without a verified blob, if there is one, else the one that
+ * nobody has used for longest. False when all are in use. */
 bool edge_models_evict(struct edge_models *models);
+/* The same for the sake of `newcomer`: while no blob of it is verified (or it is NULL, not here
+ * yet), models that have some and were used within `rest_ns` stay: names without weights evict
+ * nobody's models. */
+bool edge_models_evict_for(struct edge_models *models, const struct edge_model *newcomer);
 
 #endif

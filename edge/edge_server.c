@@ -41,6 +41,7 @@ void edge_server_config_default(struct edge_server_config *config)
         .executors = 1,
         .store_bytes = (int64_t)8000 * MB,
         .models = 64,
+        .model_rest_ms = 60000,
         .upload_sessions = 64,
         .upload_idle_ms = 30000,
         .upload_patience_ms = 3000,
@@ -64,7 +65,11 @@ static ll_status create_parts(struct edge_server *server, const struct edge_serv
         return status;
     }
     const struct edge_models_config models = {
-        .engine = config->engine, .store = server->store, .most_models = config->models};
+        .engine = config->engine,
+        .store = server->store,
+        .most_models = config->models,
+        .rest_ns = config->model_rest_ms * LL_NS_PER_MS,
+    };
     status = edge_models_create(&models, &server->models);
     if (status == LL_OK) {
         const struct edge_creator_config creator = {.models = server->models,
@@ -85,6 +90,7 @@ static ll_status create_inspect(struct edge_server *server, const struct edge_se
 {
     const struct edge_limit limits[] = {
         {"models", config->models},
+        {"model_rest_ms", config->model_rest_ms},
         {"store_bytes", config->store_bytes},
         {"upload_sessions", config->upload_sessions},
         {"upload_streams", (int64_t)EDGE_UPLOAD_STREAMS * config->upload_sessions},

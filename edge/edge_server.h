@@ -25,6 +25,8 @@ struct edge_server_config {
     const char *temporary_parent;
     int64_t store_bytes;
     int models;
+    /* How long after its last use a model stays in spite of newcomers that have no weights yet. */
+    int64_t model_rest_ms;
     int upload_sessions;
     /* How long an upload may send nothing, and after how long another may have its place. */
     int64_t upload_idle_ms;

@@ -444,6 +444,7 @@ void edge_session_open(struct edge_session *session, const Layerlift__V1__Upload
         return;
     }
     struct edge_model *model = session->model;
+    edge_model_set_owner(model, &session->peer);
     edge_model_open_upload(model, &session->plan);
     struct edge_creation creation;
     while (edge_model_creation(model, session->creations_before, &creation)) {

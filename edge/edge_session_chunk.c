@@ -172,7 +172,8 @@ static ll_status write_chunk(struct edge_session *session, const Layerlift__V1__
     ll_status status = edge_blob_write(target, (int64_t)chunk->offset, chunk->data.data,
                                        chunk->data.len, out_outcome, err);
     /* Store or disk are full: models that nobody uses make room. */
-    while (status == LL_E_EXHAUSTED && edge_models_evict(session->sessions->models)) {
+    while (status == LL_E_EXHAUSTED &&
+           edge_models_evict_for(session->sessions->models, session->model)) {
         status = edge_blob_write(target, (int64_t)chunk->offset, chunk->data.data, chunk->data.len,
                                  out_outcome, err);
     }
