@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/ll_clock.h"
 #include "core/ll_log.h"
@@ -21,7 +22,14 @@ enum {
     /* Where the link is not measured. */
     ANSWER_CHUNK_BYTES = 64 << 10,
     QUEUED_MESSAGES = 2,
+    /* When to ask again where memory is short. */
+    RETRY_MS = 100,
 };
+
+static struct edge_query *query_of(struct edge_place *place)
+{
+    return (struct edge_query *)(void *)((char *)place - offsetof(struct edge_query, place));
+}
 
 /* The window may admit more although no receipt came. */
 static void on_wake(void *arg)
@@ -31,14 +39,123 @@ static void on_wake(void *arg)
     edge_offload_pump(offload);
 }
 
+/* ---- What does not move ---- */
+
+static bool has_receiving(const struct edge_offload *offload)
+{
+    for (const struct edge_query *query = offload->open; query; query = query->next) {
+        if (query->place.is_held) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void watch_idle(struct edge_offload *offload)
+{
+    struct edge_offloads *service = offload->service;
+    int64_t next_ns = LL_CLOCK_NEVER;
+    if (has_receiving(offload)) {
+        next_ns = edge_places_next_ns(&service->receiving);
+    }
+    if (offload->answering) {
+        int64_t read_ns = ll_clock_deadline(offload->answer_progress_ns, service->answer_idle_ns);
+        next_ns = read_ns < next_ns ? read_ns : next_ns;
+    }
+    if (next_ns < offload->watched_ns && !offload->is_over) {
+        offload->watched_ns = next_ns;
+        rpc_timer_set(offload->idle_timer, next_ns);
+    }
+}
+
+static void on_idle(void *arg)
+{
+    struct edge_offload *offload = arg;
+    struct edge_offloads *service = offload->service;
+    struct ll_error err = {.text = ""};
+    struct edge_place *place = NULL;
+    int64_t now_ns = ll_clock_now_ns();
+    /* Giving a query up may end the stream. */
+    offload->refs++;
+    while ((place = edge_places_expired(&service->receiving, now_ns)) != NULL) {
+        ll_fail(&err, LL_E_DEADLINE,
+                "no bytes of the query's tensors came for some time: limit query_idle_ms is %lld",
+                (long long)(service->receiving.idle_ns / LL_NS_PER_MS));
+        edge_offload_give_up(query_of(place), LL_E_DEADLINE, err.text);
+    }
+    if (offload->answering && !offload->is_over &&
+        now_ns >= ll_clock_deadline(offload->answer_progress_ns, service->answer_idle_ns)) {
+        ll_log(LL_LOG_WARN, "offload",
+               "stream of %s cut off: its answers are not read: limit answer_idle_ms is %lld",
+               rpc_stream_peer(offload->stream),
+               (long long)(service->answer_idle_ns / LL_NS_PER_MS));
+        offload->is_over = true;
+        rpc_stream_cancel(offload->stream);
+    }
+    offload->watched_ns = LL_CLOCK_NEVER;
+    watch_idle(offload);
+    edge_offload_unref(offload);
+}
+
+/* ---- Streams ---- */
+
+static struct edge_offload_peer *join_peer(struct edge_offloads *service, const char *text)
+{
+    struct edge_peer key;
+    edge_peer_parse(text, &key);
+    struct edge_offload_peer *peer = service->peers;
+    while (peer && !edge_peer_equal(&peer->peer, &key)) {
+        peer = peer->next;
+    }
+    if (!peer) {
+        peer = calloc(1, sizeof(*peer));
+        if (!peer) {
+            return NULL;
+        }
+        peer->peer = key;
+        peer->next = service->peers;
+        service->peers = peer;
+    }
+    peer->streams++;
+    return peer;
+}
+
+static void leave_peer(struct edge_offloads *service, struct edge_offload_peer *peer)
+{
+    if (!peer || --peer->streams > 0) {
+        return;
+    }
+    struct edge_offload_peer **link = &service->peers;
+    while (*link != peer) {
+        link = &(*link)->next;
+    }
+    *link = peer->next;
+    free(peer);
+}
+
+static void free_offload(struct edge_offload *offload)
+{
+    leave_peer(offload->service, offload->peer);
+    rpc_timer_destroy(offload->timer);
+    rpc_timer_destroy(offload->idle_timer);
+    free(offload);
+}
+
 struct edge_offload *edge_offload_create(struct edge_offloads *service, struct rpc_stream *stream)
 {
     struct edge_offload *offload = calloc(1, sizeof(*offload));
-    if (!offload || rpc_timer_create(service->loop, on_wake, offload, &offload->timer) != LL_OK) {
-        free(offload);
+    if (!offload) {
         return NULL;
     }
     offload->service = service;
+    offload->watched_ns = LL_CLOCK_NEVER;
+    offload->peer = join_peer(service, rpc_stream_peer(stream));
+    if (!offload->peer ||
+        rpc_timer_create(service->loop, on_wake, offload, &offload->timer) != LL_OK ||
+        rpc_timer_create(service->loop, on_idle, offload, &offload->idle_timer) != LL_OK) {
+        free_offload(offload);
+        return NULL;
+    }
     offload->stream = rpc_stream_ref(stream);
     offload->refs = 1;
     offload->answering_last = &offload->answering;
@@ -49,22 +166,88 @@ struct edge_offload *edge_offload_create(struct edge_offloads *service, struct r
 void edge_offload_unref(struct edge_offload *offload)
 {
     if (--offload->refs == 0) {
-        rpc_timer_destroy(offload->timer);
         rpc_stream_unref(offload->stream);
-        free(offload);
+        free_offload(offload);
     }
 }
 
 void edge_offload_account(struct edge_offload *offload, int64_t bytes)
 {
     offload->bytes += bytes;
-    offload->service->bytes += bytes;
+}
+
+static void set_held(struct edge_query *query, int64_t bytes)
+{
+    int64_t more_bytes = bytes - query->held_bytes;
+    query->held_bytes = bytes;
+    query->offload->peer->bytes += more_bytes;
+    query->offload->service->bytes += more_bytes;
+}
+
+/* The query that has waited for its tensors for longest gives way; false where none does. */
+static bool make_way(struct edge_query *newcomer)
+{
+    struct edge_offload *offload = newcomer->offload;
+    struct edge_places *receiving = &offload->service->receiving;
+    struct edge_place *place =
+        edge_places_giving_way(receiving, &offload->peer->peer, ll_clock_now_ns());
+    if (!place || place == &newcomer->place) {
+        return false;
+    }
+    edge_offload_give_up(query_of(place), LL_E_EXHAUSTED,
+                         "the query's tensors did not come, and it had to make room for another");
+    return true;
+}
+
+static ll_status refuse(const char *limit, int64_t value, int64_t bytes, struct ll_error *err)
+{
+    return ll_fail_limit(err, limit, value, bytes > value ? 0 : RETRY_MS,
+                         "query: %lld bytes of tensors: limit %s is %lld, shared by all queries%s",
+                         (long long)bytes, limit, (long long)value,
+                         strcmp(limit, "peer_query_bytes") == 0 ? " of an address" : "");
+}
+
+ll_status edge_offload_hold(struct edge_query *query, int64_t bytes, struct ll_error *err)
+{
+    struct edge_offloads *service = query->offload->service;
+    struct edge_offload_peer *peer = query->offload->peer;
+    int64_t more_bytes = bytes - query->held_bytes;
+    while (more_bytes > service->most_peer_bytes - peer->bytes) {
+        if (!make_way(query)) {
+            return refuse("peer_query_bytes", service->most_peer_bytes, bytes, err);
+        }
+    }
+    while (more_bytes > service->most_server_bytes - service->bytes) {
+        if (!make_way(query)) {
+            return refuse("server_query_bytes", service->most_server_bytes, bytes, err);
+        }
+    }
+    set_held(query, bytes);
+    return LL_OK;
+}
+
+ll_status edge_offload_receive(struct edge_query *query, struct ll_error *err)
+{
+    struct edge_offload *offload = query->offload;
+    struct edge_places *receiving = &offload->service->receiving;
+    while (edge_places_is_full(receiving)) {
+        if (!make_way(query)) {
+            return ll_fail_limit(err, "server_queries", receiving->most, RETRY_MS,
+                                 "too many queries wait for their tensors: limit server_queries "
+                                 "is %d",
+                                 receiving->most);
+        }
+    }
+    edge_places_take(receiving, &query->place, &offload->peer->peer, ll_clock_now_ns());
+    watch_idle(offload);
+    return LL_OK;
 }
 
 /* The stream knows the query no more. */
 static void forget(struct edge_query *query)
 {
     edge_offload_account(query->offload, -query->bytes);
+    set_held(query, 0);
     query->offload->query_count--;
     query->bytes = 0;
 }
@@ -163,6 +346,7 @@ void edge_offload_pump(struct edge_offload *offload)
         int64_t bytes = edge_query_next_bytes(query, chunk_bytes(offload));
         int64_t now_ns = ll_clock_now_ns();
         ll_status status = edge_query_send(query, offload->stream, bytes, &is_last);
+        offload->answer_progress_ns = now_ns;
         if (status == LL_OK) {
             count_sent(offload, bytes, now_ns);
         }
@@ -203,6 +387,7 @@ void edge_offload_expect_receipts(struct edge_offload *offload)
 
 static void take_out(struct edge_query *query)
 {
+    edge_places_leave(&query->offload->service->receiving, &query->place);
     struct edge_query **link = &query->offload->open;
     while (*link != query) {
         link = &(*link)->next;
@@ -226,6 +411,7 @@ static void account_outputs(struct edge_query *query)
     }
     edge_offload_account(query->offload, bytes - query->bytes);
     query->bytes = bytes;
+    set_held(query, bytes);
 }
 
 /* The query's job is over, or it failed before: its answer takes its turn. */
@@ -242,8 +428,12 @@ static void answer(struct edge_query *query)
         edge_offload_end(offload, LL_E_NO_MEMORY, "out of memory for an answer");
         return;
     }
+    if (!offload->answering) {
+        offload->answer_progress_ns = ll_clock_now_ns();
+    }
     last_answer(offload, query);
     edge_offload_pump(offload);
+    watch_idle(offload);
 }
 
 static void fail(struct edge_query *query, ll_status status, const char *text)
@@ -284,6 +474,13 @@ void edge_offload_submit(struct edge_query *query)
         take_out(query);
         job->reached = job->first;
         answer(query);
+        return;
+    }
+    struct ll_error err = {.text = ""};
+    edge_places_leave(&query->offload->service->receiving, &query->place);
+    ll_status status = edge_offload_hold(query, query->bytes, &err);
+    if (status != LL_OK) {
+        edge_offload_give_up(query, status, err.text);
         return;
     }
     query->state = EDGE_QUERY_SUBMITTED;

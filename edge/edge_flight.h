@@ -14,12 +14,22 @@
 #include "core/ll_window.h"
 #include "edge/edge_executor.h"
 #include "edge/edge_models.h"
+#include "edge/edge_peer.h"
+#include "edge/edge_places.h"
 #include "edge/edge_query.h"
 #include "rpc/rpc_loop.h"
 #include "rpc/rpc_stream.h"
 
 /* Answered queries whose chunks may still be on their way. */
 enum { EDGE_OFFLOAD_REMEMBERED_IDS = 256 };
+
+/* What one peer's streams take together. */
+struct edge_offload_peer {
+    struct edge_peer peer;
+    int streams;
+    int64_t bytes;
+    struct edge_offload_peer *next;
+};
 
 /* The service. */
 struct edge_offloads {
@@ -29,12 +39,18 @@ struct edge_offloads {
     int most_queries;
     int64_t most_stream_bytes;
     int64_t most_server_bytes;
+    int64_t most_peer_bytes;
+    int64_t wait_ns;
+    int64_t answer_idle_ns;
     atomic_bool is_drain_posted;
     struct rpc_task drain;
     /* The loop's. */
     bool is_draining;
     int64_t bytes;
     struct edge_offload *first;
+    struct edge_offload_peer *peers;
+    /* Queries whose tensors have not come yet. */
+    struct edge_places receiving;
 };
 
 /* One stream. */
@@ -43,6 +59,7 @@ struct edge_offload {
     struct edge_offload *next;
     struct rpc_stream *stream;
     struct edge_flow flow;
+    struct edge_offload_peer *peer;
     /* The stream, and every job that the executor has. */
     int refs;
     bool is_over;
@@ -61,6 +78,12 @@ struct edge_offload {
     uint64_t unwatched_bytes;
     struct ll_window window;
     struct rpc_timer *timer;
+    /* Watches over tensors that do not come and answers that are not read; when, or LL_CLOCK_NEVER.
+     */
+    struct rpc_timer *idle_timer;
+    int64_t watched_ns;
+    /* When an answer's message was last taken by the stream, or there was none. */
+    int64_t answer_progress_ns;
     uint64_t answered[EDGE_OFFLOAD_REMEMBERED_IDS];
     unsigned answered_count;
 };
@@ -70,13 +93,19 @@ struct edge_offload *edge_offload_create(struct edge_offloads *service, struct r
 void edge_offload_unref(struct edge_offload *offload);
 /* Bytes of tensors that the stream's queries take (or give back). */
 void edge_offload_account(struct edge_offload *offload, int64_t bytes);
+/* The query takes `bytes` from now on. When that is too much, queries whose tensors do not come
+ * give way. Errors: LL_E_EXHAUSTED naming the limit. */
+LL_MUST_USE ll_status edge_offload_hold(struct edge_query *query, int64_t bytes,
+                                        struct ll_error *err);
+/* The query has to wait for its tensors. Errors: LL_E_EXHAUSTED naming the limit. */
+LL_MUST_USE ll_status edge_offload_receive(struct edge_query *query, struct ll_error *err);
 /* Ends the call. Harmless when it has ended. */
 void edge_offload_end(struct edge_offload *offload, ll_status status, const char *text);
 /* Ends a stream that has nothing more to do: after a half-close, or when the server drains. */
 void edge_offload_end_if_done(struct edge_offload *offload);
 
 /* All tensors of an open query are here: it goes to the executor, and is answered when it comes
- * back.
+ * back, or at once where there is no memory for it.
  */
 void edge_offload_submit(struct edge_query *query);
 /* Answers an open query with an error, whatever it is doing. */

@@ -15,6 +15,7 @@
 #include "core/ll_status.h"
 #include "edge/edge_executor.h"
 #include "edge/edge_models.h"
+#include "edge/edge_places.h"
 #include "layerlift/v1/offload.pb-c.h"
 #include "rpc/rpc_loop.h"
 #include "rpc/rpc_stream.h"
@@ -54,6 +55,11 @@ struct edge_query {
     int inputs_missing;
     /* What the query may take: inputs and outputs(first, end). */
     int64_t bytes;
+    /* What it takes now: what came of its inputs, from its submission on all of it, then the
+     * answer. */
+    int64_t held_bytes;
+    /* Held while tensors are missing. */
+    struct edge_place place;
 
     /* What the device wants back, and what each output became. */
     ll_dtype answer_dtype;
@@ -74,7 +80,8 @@ struct edge_query *edge_query_create(uint64_t id);
 void edge_query_leave_model(struct edge_query *query);
 void edge_query_destroy(struct edge_query *query);
 
-/* Checks a head and makes room for its tensors, of `most_bytes` at most. Uses the model on LL_OK.
+/* Checks a head, whose tensors may have `most_bytes`. Memory for a tensor is taken when its first
+ * bytes come. Uses the model on LL_OK.
  *
  * Errors: LL_E_NOT_FOUND, LL_E_INVALID, LL_E_EXHAUSTED, LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status edge_query_open(struct edge_query *query, const Layerlift__V1__Query *head,
@@ -87,7 +94,7 @@ LL_MUST_USE ll_status edge_query_encode_outputs(struct edge_job *job);
 
 /* Takes a piece of a tensor. All are here once inputs_missing is 0.
  *
- * Errors: LL_E_INVALID naming tensor and offsets. */
+ * Errors: LL_E_INVALID naming tensor and offsets, LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status edge_query_chunk(struct edge_query *query,
                                        const Layerlift__V1__TensorChunk *chunk,
                                        struct ll_error *err);

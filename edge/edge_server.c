@@ -50,7 +50,19 @@ void edge_server_config_default(struct edge_server_config *config)
         .queries = 32,
         .query_bytes = (int64_t)256 * MB,
         .server_query_bytes = (int64_t)1024 * MB,
+        .server_queries = 4096,
+        .query_idle_ms = 10000,
+        .query_patience_ms = 1000,
+        .query_wait_ms = 600000,
+        .answer_idle_ms = 30000,
     };
+}
+
+/* Half of what all queries may take, but what one stream's may. */
+static int64_t peer_query_bytes(const struct edge_server_config *config)
+{
+    int64_t half_bytes = config->server_query_bytes / 2;
+    return half_bytes > config->query_bytes ? half_bytes : config->query_bytes;
 }
 
 /* What computes and stores. */
@@ -100,6 +112,12 @@ static ll_status create_inspect(struct edge_server *server, const struct edge_se
         {"queries", config->queries},
         {"query_bytes", config->query_bytes},
         {"server_query_bytes", config->server_query_bytes},
+        {"peer_query_bytes", peer_query_bytes(config)},
+        {"server_queries", config->server_queries},
+        {"query_idle_ms", config->query_idle_ms},
+        {"query_patience_ms", config->query_patience_ms},
+        {"query_wait_ms", config->query_wait_ms},
+        {"answer_idle_ms", config->answer_idle_ms},
         {"message_bytes", LL_LIMIT_MESSAGE_BYTES},
         {"chunk_bytes", LL_LIMIT_CHUNK_BYTES},
         {"cfg_bytes", LL_LIMIT_CFG_BYTES},
@@ -129,12 +147,19 @@ static ll_status create_services(struct edge_server *server,
                                                 .patience_ns =
                                                     config->upload_patience_ms * LL_NS_PER_MS,
                                                 .window_bytes = config->upload_window_bytes};
-    const struct edge_offloads_config offloads = {.loop = server->loop,
-                                                  .models = server->models,
-                                                  .executor = server->executor,
-                                                  .most_queries = config->queries,
-                                                  .most_stream_bytes = config->query_bytes,
-                                                  .most_server_bytes = config->server_query_bytes};
+    const struct edge_offloads_config offloads = {
+        .loop = server->loop,
+        .models = server->models,
+        .executor = server->executor,
+        .most_queries = config->queries,
+        .most_stream_bytes = config->query_bytes,
+        .most_server_bytes = config->server_query_bytes,
+        .most_peer_bytes = peer_query_bytes(config),
+        .most_receiving = config->server_queries,
+        .idle_ns = config->query_idle_ms * LL_NS_PER_MS,
+        .patience_ns = config->query_patience_ms * LL_NS_PER_MS,
+        .wait_ns = config->query_wait_ms * LL_NS_PER_MS,
+        .answer_idle_ns = config->answer_idle_ms * LL_NS_PER_MS};
     ll_status status = edge_uploads_create(&uploads, &server->uploads);
     if (status == LL_OK) {
         status = edge_offloads_create(&offloads, &server->offloads);

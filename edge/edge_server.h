@@ -38,6 +38,14 @@ struct edge_server_config {
     /* Tensors of one stream's queries, and of all streams'. */
     int64_t query_bytes;
     int64_t server_query_bytes;
+    /* Queries that wait for their tensors, on all streams; how long one may, without a byte of
+     * them, and after how long without one another may have its place. */
+    int server_queries;
+    int64_t query_idle_ms;
+    int64_t query_patience_ms;
+    /* How long a query may wait for layers, and a device may read nothing of its answers. */
+    int64_t query_wait_ms;
+    int64_t answer_idle_ms;
     /* Weights that one creation takes before other models have their turn; 0: 64 MB. */
     int64_t creation_turn_bytes;
 };
