@@ -6,6 +6,7 @@
 
 #include "core/ll_clock.h"
 #include "core/ll_version.h"
+#include "edge/edge_rates.h"
 #include "edge/edge_watch.h"
 #include "edge/edge_wire.h"
 
@@ -18,7 +19,47 @@ struct edge_inspect {
     int limit_count;
     int64_t started_ns;
     atomic_bool is_draining;
+    struct edge_rates rates;
 };
+
+enum {
+    /* So much may be asked for at once, in seconds of the rate. */
+    BURST_S = 4,
+    /* What an answer costs beside its bytes, and a layer that had to be looked at. */
+    CALL_BYTES = 1024,
+    LAYER_BYTES = 8,
+};
+
+/* ---- Who asks too often ---- */
+
+/* Answers for the caller where the peer has to wait. */
+static bool may_ask(struct edge_inspect *inspect, struct rpc_stream *stream)
+{
+    struct edge_peer peer;
+    struct ll_error err = {.text = ""};
+    edge_peer_parse(rpc_stream_peer(stream), &peer);
+    int64_t wait_ms = edge_rates_wait_ms(&inspect->rates, &peer, ll_clock_now_ns());
+    if (wait_ms == 0) {
+        return true;
+    }
+    ll_status status = ll_fail_limit(
+        &err, "peer_inspect_bytes", inspect->rates.bytes_per_s, wait_ms,
+        "models are asked for too often: limit peer_inspect_bytes is %lld a second; again in "
+        "%lld ms",
+        (long long)inspect->rates.bytes_per_s, (long long)wait_ms);
+    rpc_stream_finish(stream, status, err.text);
+    return false;
+}
+
+static void pay(struct edge_inspect *inspect, struct rpc_stream *stream,
+                const ProtobufCMessage *message, int64_t layers)
+{
+    struct edge_peer peer;
+    int64_t bytes = (int64_t)protobuf_c_message_get_packed_size(message);
+    edge_peer_parse(rpc_stream_peer(stream), &peer);
+    edge_rates_pay(&inspect->rates, &peer, CALL_BYTES + bytes + LAYER_BYTES * layers,
+                   ll_clock_now_ns());
+}
 
 /* ---- One model ---- */
 
@@ -93,7 +134,8 @@ static void fill_cuts(Layerlift__V1__Model *message, const struct ll_table *tabl
     }
 }
 
-static void reply_model(struct rpc_stream *stream, struct edge_model *model)
+static void reply_model(struct edge_inspect *inspect, struct rpc_stream *stream,
+                        struct edge_model *model)
 {
     const struct ll_table *table = edge_model_table(model);
     size_t count = (size_t)table->layer_count;
@@ -112,6 +154,7 @@ static void reply_model(struct rpc_stream *stream, struct edge_model *model)
         summary.message.layers = layers;
         summary.message.n_layers = count;
         fill_cuts(&summary.message, table, cuts);
+        pay(inspect, stream, &summary.message.base, (int64_t)count);
         edge_reply(stream, &summary.message.base);
     } else {
         rpc_stream_finish(stream, LL_E_NO_MEMORY, "out of memory for an answer");
@@ -148,12 +191,16 @@ static void list_models(void *arg, struct rpc_stream *stream, const uint8_t *dat
         return;
     }
     protobuf_c_message_free_unpacked(request, NULL);
+    if (!may_ask(inspect, stream)) {
+        return;
+    }
     struct edge_model **list = NULL;
     int count = 0;
     if (edge_models_list(inspect->models, &list, &count) != LL_OK) {
         rpc_stream_finish(stream, LL_E_NO_MEMORY, "out of memory for an answer");
         return;
     }
+    int64_t layers = 0;
     Layerlift__V1__ListModelsResponse response = LAYERLIFT__V1__LIST_MODELS_RESPONSE__INIT;
     struct summary *summaries = calloc((size_t)count + 1, sizeof(*summaries));
     response.models = calloc((size_t)count + 1, sizeof(Layerlift__V1__Model *));
@@ -161,7 +208,9 @@ static void list_models(void *arg, struct rpc_stream *stream, const uint8_t *dat
         for (int i = 0; i < count; i++) {
             fill_summary(&summaries[i], list[i]);
             response.models[response.n_models++] = &summaries[i].message;
+            layers += edge_model_table(list[i])->layer_count;
         }
+        pay(inspect, stream, &response.base, layers);
         edge_reply(stream, &response.base);
     } else {
         rpc_stream_finish(stream, LL_E_NO_MEMORY, "out of memory for an answer");
@@ -177,6 +226,9 @@ static void list_models(void *arg, struct rpc_stream *stream, const uint8_t *dat
 static void get_model(void *arg, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
 {
     struct edge_inspect *inspect = arg;
+    if (!may_ask(inspect, stream)) {
+        return;
+    }
     ProtobufCMessage *message =
         unpack(stream, &layerlift__v1__get_model_request__descriptor, data, bytes);
     if (!message) {
@@ -187,7 +239,7 @@ static void get_model(void *arg, struct rpc_stream *stream, const uint8_t *data,
     struct edge_model *model = NULL;
     ll_status status = edge_models_find(inspect->models, request->model_id, &model, &err);
     if (status == LL_OK) {
-        reply_model(stream, model);
+        reply_model(inspect, stream, model);
         edge_model_unref(model);
     } else {
         rpc_stream_finish(stream, status, err.text);
@@ -296,6 +348,7 @@ ll_status edge_inspect_create(const struct edge_inspect_config *config,
     inspect->limits = limits;
     inspect->limit_count = config->limit_count;
     inspect->started_ns = ll_clock_now_ns();
+    edge_rates_init(&inspect->rates, config->peer_bytes_per_s, BURST_S * config->peer_bytes_per_s);
     *out_inspect = inspect;
     return LL_OK;
 }

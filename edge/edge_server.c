@@ -55,6 +55,8 @@ void edge_server_config_default(struct edge_server_config *config)
         .query_patience_ms = 1000,
         .query_wait_ms = 600000,
         .answer_idle_ms = 30000,
+        .watches = 256,
+        .peer_inspect_bytes = (int64_t)4 * MB,
     };
 }
 
@@ -118,6 +120,8 @@ static ll_status create_inspect(struct edge_server *server, const struct edge_se
         {"query_patience_ms", config->query_patience_ms},
         {"query_wait_ms", config->query_wait_ms},
         {"answer_idle_ms", config->answer_idle_ms},
+        {"watches", config->watches},
+        {"peer_inspect_bytes", config->peer_inspect_bytes},
         {"message_bytes", LL_LIMIT_MESSAGE_BYTES},
         {"chunk_bytes", LL_LIMIT_CHUNK_BYTES},
         {"cfg_bytes", LL_LIMIT_CFG_BYTES},
@@ -133,6 +137,7 @@ static ll_status create_inspect(struct edge_server *server, const struct edge_se
         .executors = config->executors,
         .limits = limits,
         .limit_count = sizeof(limits) / sizeof(limits[0]),
+        .peer_bytes_per_s = config->peer_inspect_bytes,
     };
     return edge_inspect_create(&inspect, &server->inspect);
 }
@@ -168,7 +173,8 @@ static ll_status create_services(struct edge_server *server,
         status = create_inspect(server, config);
     }
     if (status == LL_OK) {
-        status = edge_watches_create(server->loop, server->models, &server->watches);
+        status =
+            edge_watches_create(server->loop, server->models, config->watches, &server->watches);
     }
     return status;
 }

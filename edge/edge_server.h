@@ -46,6 +46,9 @@ struct edge_server_config {
     /* How long a query may wait for layers, and a device may read nothing of its answers. */
     int64_t query_wait_ms;
     int64_t answer_idle_ms;
+    int watches;
+    /* A second, of what ListModels and GetModel tell one address. */
+    int64_t peer_inspect_bytes;
     /* Weights that one creation takes before other models have their turn; 0: 64 MB. */
     int64_t creation_turn_bytes;
 };
