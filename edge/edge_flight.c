@@ -51,6 +51,12 @@ static bool has_receiving(const struct edge_offload *offload)
     return false;
 }
 
+/* Whether the device has something to read: answers, or the stream's end behind some. */
+static bool has_to_be_read(const struct edge_offload *offload)
+{
+    return offload->answering || offload->is_over;
+}
+
 static void watch_idle(struct edge_offload *offload)
 {
     struct edge_offloads *service = offload->service;
@@ -58,14 +64,28 @@ static void watch_idle(struct edge_offload *offload)
     if (has_receiving(offload)) {
         next_ns = edge_places_next_ns(&service->receiving);
     }
-    if (offload->answering) {
+    if (has_to_be_read(offload)) {
         int64_t read_ns = ll_clock_deadline(offload->answer_progress_ns, service->answer_idle_ns);
         next_ns = read_ns < next_ns ? read_ns : next_ns;
     }
-    if (next_ns < offload->watched_ns && !offload->is_over) {
+    if (next_ns < offload->watched_ns && !offload->is_cut_off) {
         offload->watched_ns = next_ns;
         rpc_timer_set(offload->idle_timer, next_ns);
     }
+}
+
+/* The device does not read: its queries go now. The call may stay until its connection is found to
+ * be dead, since what gRPC has taken of it is under way. */
+static void cut_off(struct edge_offload *offload)
+{
+    ll_log(LL_LOG_WARN, "offload",
+           "stream of %s cut off: its answers are not read: limit answer_idle_ms is %lld",
+           rpc_stream_peer(offload->stream),
+           (long long)(offload->service->answer_idle_ns / LL_NS_PER_MS));
+    offload->is_over = true;
+    offload->is_cut_off = true;
+    edge_offload_drop_all(offload);
+    rpc_stream_cancel(offload->stream);
 }
 
 static void on_idle(void *arg)
@@ -83,14 +103,9 @@ static void on_idle(void *arg)
                 (long long)(service->receiving.idle_ns / LL_NS_PER_MS));
         edge_offload_give_up(query_of(place), LL_E_DEADLINE, err.text);
     }
-    if (offload->answering && !offload->is_over &&
+    if (has_to_be_read(offload) && !offload->is_cut_off &&
         now_ns >= ll_clock_deadline(offload->answer_progress_ns, service->answer_idle_ns)) {
-        ll_log(LL_LOG_WARN, "offload",
-               "stream of %s cut off: its answers are not read: limit answer_idle_ms is %lld",
-               rpc_stream_peer(offload->stream),
-               (long long)(service->answer_idle_ns / LL_NS_PER_MS));
-        offload->is_over = true;
-        rpc_stream_cancel(offload->stream);
+        cut_off(offload);
     }
     offload->watched_ns = LL_CLOCK_NEVER;
     watch_idle(offload);
@@ -263,6 +278,8 @@ void edge_offload_end(struct edge_offload *offload, ll_status status, const char
                rpc_stream_peer(offload->stream), ll_status_text(status), text);
     }
     rpc_stream_finish(offload->stream, status, text);
+    offload->answer_progress_ns = ll_clock_now_ns();
+    watch_idle(offload);
 }
 
 void edge_offload_end_if_done(struct edge_offload *offload)

@@ -63,6 +63,7 @@ struct edge_offload {
     /* The stream, and every job that the executor has. */
     int refs;
     bool is_over;
+    bool is_cut_off;
     bool has_half_closed;
     int64_t bytes;
     int query_count;

@@ -1,11 +1,13 @@
 /* What queries hold while they do nothing, and who has to leave: through a real server, with one
  * peer, 127.0.0.1. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "edge/edge_offload.h"
 #include "tests/support/edge_fixture.h"
 #include "tests/support/ll_test.h"
+#include "tests/support/tcp_relay.h"
 
 /* The whole takes 12,000 bytes in and 20 out. */
 static const char cfg[] = "fake\ninput 3000\nlayer 16 1000\nlayer 5 300\n";
@@ -209,6 +211,61 @@ static void test_wait_for_layers_ends(void)
     tear_down(&fixture, &model);
 }
 
+/* Whether the large query, which needs nearly all of what an address may have, is served. Its own
+ * answer may be cut off where the machine is slow. */
+static bool is_served(struct edge_fixture *fixture, const struct fake_model *model)
+{
+    const struct edge_ask ask = {.id = 1, .first = 1, .end = 2};
+    struct edge_answer answer;
+    struct edge_call *call = edge_call_open(fixture->client, "Offload");
+    edge_call_ask(call, model, &ask, 1);
+    bool is_ok = edge_call_answer(call, &answer);
+    if (is_ok) {
+        CU_ASSERT(answer.status == LL_OK || answer.status == LL_E_EXHAUSTED);
+        is_ok = answer.status == LL_OK;
+        edge_answer_finish(&answer);
+    }
+    edge_call_close(call);
+    return is_ok;
+}
+
+/* A device asks for 12.4 MB of answers over a link that stands still then: more than lies in
+ * buffers on the way. They keep memory from others until the stream is cut off. */
+static void test_answers_that_are_not_read_are_dropped(void)
+{
+    enum { QUERIES = 31 };
+    struct edge_fixture fixture;
+    struct fake_model model;
+    edge_fixture_init(&fixture);
+    fixture.config.query_bytes = 13000000;
+    fixture.config.server_query_bytes = 14000000;
+    fixture.config.answer_idle_ms = 200;
+    edge_fixture_start(&fixture);
+    fake_model_init(&model, "fake\ninput 8\nlayer 100000 10\nlayer 3000000 10\n", 1);
+    CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &model), LL_OK);
+    struct tcp_relay *relay = tcp_relay_create(edge_server_port(fixture.server));
+    int port = (int)strtol(strchr(tcp_relay_address(relay), ':') + 1, NULL, 10);
+    struct edge_client *slow = edge_client_create(port);
+    struct edge_call *unread = edge_call_open(slow, "Offload");
+    fake_engine_hold(fixture.engine, FAKE_RUN);
+    for (uint64_t id = 0; id < QUERIES; id++) {
+        const struct edge_ask ask = {.id = id, .end = 1};
+        edge_call_ask(unread, &model, &ask, 1);
+    }
+    /* Their order is kept: the last one is here when this is refused. */
+    await_dealt_with(unread, &model);
+    tcp_relay_freeze(relay, true);
+    fake_engine_release(fixture.engine, FAKE_RUN);
+    while (!is_served(&fixture, &model)) {
+    }
+    tcp_relay_freeze(relay, false);
+    CU_ASSERT_NOT_EQUAL(edge_call_end(unread, NULL), LL_OK);
+    edge_call_close(unread);
+    edge_client_destroy(slow);
+    tcp_relay_destroy(relay);
+    tear_down(&fixture, &model);
+}
+
 const char *const ll_test_suite = "edge_flight_limits";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_claims_without_bytes_keep_nobody_out),
@@ -217,5 +274,6 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_query_without_bytes_gives_way),
     LL_TEST(test_queries_that_wait_for_tensors_are_limited),
     LL_TEST(test_wait_for_layers_ends),
+    LL_TEST(test_answers_that_are_not_read_are_dropped),
     {NULL, NULL},
 };
