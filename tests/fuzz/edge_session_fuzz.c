@@ -103,6 +103,10 @@ int rpc_stream_queued(struct rpc_stream *stream)
 void rpc_stream_finish(struct rpc_stream *stream, ll_status status, const char *message)
 {
     REQUIRE(status == LL_OK || (message && message[0] != '\0'));
+    if (status != LL_OK && status != LL_E_INVALID && status != LL_E_NO_MEMORY &&
+        status != LL_E_EXHAUSTED && status != LL_E_DEADLINE) {
+        fprintf(stderr, "%s: %s\n", ll_status_name(status), message);
+    }
     if (!stream->is_finished) {
         stream->is_finished = true;
         stream->status = status;
