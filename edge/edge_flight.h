@@ -94,12 +94,6 @@ struct edge_offload *edge_offload_create(struct edge_offloads *service, struct r
 void edge_offload_unref(struct edge_offload *offload);
 /* Bytes of tensors that the stream's queries take (or give back). */
 void edge_offload_account(struct edge_offload *offload, int64_t bytes);
-/* The query takes `bytes` from now on. When that is too much, queries whose tensors do not come
- * give way. Errors: LL_E_EXHAUSTED naming the limit. */
-LL_MUST_USE ll_status edge_offload_hold(struct edge_query *query, int64_t bytes,
-                                        struct ll_error *err);
-/* The query has to wait for its tensors. Errors: LL_E_EXHAUSTED naming the limit. */
-LL_MUST_USE ll_status edge_offload_receive(struct edge_query *query, struct ll_error *err);
 /* Ends the call. Harmless when it has ended. */
 void edge_offload_end(struct edge_offload *offload, ll_status status, const char *text);
 /* Ends a stream that has nothing more to do: after a half-close, or when the server drains. */

@@ -10,6 +10,7 @@
 #include "core/ll_clock.h"
 #include "core/ll_log.h"
 #include "edge/edge_flight.h"
+#include "edge/edge_share.h"
 #include "edge/edge_wire.h"
 
 /* Error answers that may wait for a device that does not read, in multiples of most_queries. */
@@ -92,7 +93,7 @@ static ll_status admit(struct edge_query *query, const Layerlift__V1__Query *hea
         status = set_deadline(query, head->deadline_ms, ll_clock_now_ns());
     }
     if (status == LL_OK && query->inputs_missing > 0) {
-        status = edge_offload_receive(query, err);
+        status = edge_share_receive(query, err);
     }
     return status;
 }
@@ -147,7 +148,7 @@ static void on_chunk(struct edge_offload *offload, const Layerlift__V1__TensorCh
     }
     int64_t bytes = (int64_t)chunk->data.len;
     edge_places_progress(&offload->service->receiving, &query->place, bytes, ll_clock_now_ns());
-    ll_status status = edge_offload_hold(query, query->held_bytes + bytes, &err);
+    ll_status status = edge_share_hold(query, query->held_bytes + bytes, &err);
     if (status == LL_OK) {
         status = edge_query_chunk(query, chunk, &err);
     }
