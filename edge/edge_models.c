@@ -191,8 +191,13 @@ ll_status edge_models_remove(struct edge_models *models, const char *id_text, st
     return status;
 }
 
-/* A reference to the unused model that goes first, or NULL. One that has weights goes only if it
- * was last used at `used_until_ns` or before. */
+static bool is_ready(const struct edge_model *model)
+{
+    return edge_model_prefix(model) == edge_model_table(model)->layer_count;
+}
+
+/* A reference to the unused model that goes first, or NULL. One that has weights and is ready goes
+ * only if it was last used at `used_until_ns` or before. */
 static struct edge_model *find_victim(struct edge_models *models, int64_t used_until_ns)
 {
     struct edge_model *victim = NULL;
@@ -202,7 +207,8 @@ static struct edge_model *find_victim(struct edge_models *models, int64_t used_u
         struct edge_model *model = models->list[i];
         bool has_weights = edge_model_has_weights(model);
         int64_t used_ns = edge_model_last_use_ns(model);
-        if (edge_model_is_used(model) || (has_weights && used_ns > used_until_ns)) {
+        bool rests = has_weights && is_ready(model) && used_ns > used_until_ns;
+        if (edge_model_is_used(model) || rests) {
             continue;
         }
         bool goes_first = has_weights == victim_has_weights

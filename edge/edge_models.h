@@ -23,7 +23,8 @@ struct edge_models_config {
     struct ll_engine *engine;
     struct edge_store *store;
     int most_models;
-    /* So long after its last use a model that has weights is not evicted for one that has none. */
+    /* So long after its last use a model that is ready is not evicted for one that has no weights.
+     */
     int64_t rest_ns;
 };
 
@@ -94,7 +95,7 @@ bool edge_models_has_room(struct edge_models *models);
  * nobody has used for longest. False when all are in use. */
 bool edge_models_evict(struct edge_models *models);
 /* The same for the sake of `newcomer`: while no blob of it is verified (or it is NULL, not here
- * yet), models that have some and were used within `rest_ns` stay: names without weights evict
+ * yet), models that are ready and were used within `rest_ns` stay: names without weights evict
  * nobody's models. */
 bool edge_models_evict_for(struct edge_models *models, const struct edge_model *newcomer);
 

@@ -159,8 +159,8 @@ static void contest(struct edge_model *model)
 }
 
 static ll_status write_chunk(struct edge_session *session, const Layerlift__V1__Chunk *chunk,
-                             struct edge_blob *blob, edge_write_outcome *out_outcome,
-                             struct ll_error *err)
+                             int64_t arrived_ns, struct edge_blob *blob,
+                             edge_write_outcome *out_outcome, struct ll_error *err)
 {
     struct edge_session_layer *layer = &session->layers[chunk->layer];
     struct edge_blob *target = target_of(session, chunk, blob);
@@ -171,9 +171,10 @@ static ll_status write_chunk(struct edge_session *session, const Layerlift__V1__
     int64_t end = (int64_t)chunk->offset + (int64_t)chunk->data.len;
     ll_status status = edge_blob_write(target, (int64_t)chunk->offset, chunk->data.data,
                                        chunk->data.len, out_outcome, err);
-    /* Store or disk are full: models that nobody uses make room. */
+    /* Store or disk are full: models that nobody uses make room, and those of idle uploads. */
     while (status == LL_E_EXHAUSTED &&
-           edge_models_evict_for(session->sessions->models, session->model)) {
+           (edge_models_evict_for(session->sessions->models, session->model) ||
+            edge_session_make_way(session, arrived_ns))) {
         status = edge_blob_write(target, (int64_t)chunk->offset, chunk->data.data, chunk->data.len,
                                  out_outcome, err);
     }
@@ -260,7 +261,7 @@ void edge_session_chunk(struct edge_session *session, const Layerlift__V1__Chunk
     edge_write_outcome outcome = EDGE_WRITE_KEPT;
     ll_status status = check_chunk(session, chunk, &blob, &err);
     if (status == LL_OK && blob) {
-        status = write_chunk(session, chunk, blob, &outcome, &err);
+        status = write_chunk(session, chunk, arrived_ns, blob, &outcome, &err);
     }
     if (status != LL_OK) {
         edge_session_end(session, status, "%s", err.text);

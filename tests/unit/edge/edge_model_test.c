@@ -388,7 +388,12 @@ static void test_newcomers_without_weights_evict_no_model_in_its_rest(void)
     set_up_resting(&fixture, 1000, 2, 3600 * LL_NS_PER_S);
     fake_model_init(&kept, cfg, 1);
     struct edge_model *model = open_model(&fixture, &kept, LL_OK, NULL);
-    CU_ASSERT_EQUAL(write_layer(model, &kept, 0), LL_OK);
+    for (int i = 0; i < 5; i++) {
+        CU_ASSERT(i == 3 || write_layer(model, &kept, i) == LL_OK);
+    }
+    const struct edge_creation all = {.end = edge_model_begin_creation(model, INT64_MAX)};
+    CU_ASSERT_EQUAL(all.end, 5);
+    edge_model_end_creation(model, &all);
     close_model(model);
     for (unsigned i = 0; i < NEWCOMERS; i++) {
         fake_model_init(&newcomers[i], cfg, 10 + i);

@@ -113,6 +113,28 @@ static void test_idle_upload_leaves_its_model_to_a_newcomer(void)
     tear_down(&fixture, &model);
 }
 
+/* The store full of what idle uploads brought: nor does that keep anybody out. */
+static void test_idle_upload_leaves_its_bytes_to_a_newcomer(void)
+{
+    struct edge_fixture fixture;
+    struct fake_model model;
+    struct fake_model other;
+    edge_fixture_init(&fixture);
+    fixture.config.store_bytes = BYTES + 50;
+    fixture.config.upload_idle_ms = FOREVER_MS;
+    fixture.config.upload_patience_ms = 0;
+    edge_fixture_start(&fixture);
+    fake_model_init(&model, cfg, 1);
+    fake_model_init(&other, cfg, 2);
+    struct edge_call *idle = edge_client_upload(fixture.client, &model, NULL);
+    edge_call_send_part(idle, &model, 0, 0, 900);
+    edge_fixture_await_bytes(&fixture, &model, 900);
+    CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &other), LL_OK);
+    check_end(idle, LL_E_EXHAUSTED, "had to make room for another");
+    fake_model_finish(&other);
+    tear_down(&fixture, &model);
+}
+
 static void test_upload_keeps_its_place_while_it_is_not_idle(void)
 {
     struct edge_fixture fixture;
@@ -183,6 +205,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_stream_that_opens_nothing_is_ended),
     LL_TEST(test_idle_upload_gives_way),
     LL_TEST(test_idle_upload_leaves_its_model_to_a_newcomer),
+    LL_TEST(test_idle_upload_leaves_its_bytes_to_a_newcomer),
     LL_TEST(test_upload_keeps_its_place_while_it_is_not_idle),
     LL_TEST(test_model_that_is_here_needs_no_place),
     LL_TEST(test_streams_are_limited),
