@@ -19,6 +19,7 @@
     X(LL_E_DEADLINE, 4, "deadline exceeded")                                                       \
     X(LL_E_NOT_FOUND, 5, "not found")                                                              \
     X(LL_E_EXISTS, 6, "already exists")                                                            \
+    X(LL_E_DENIED, 7, "permission denied")                                                         \
     X(LL_E_EXHAUSTED, 8, "limit exceeded")                                                         \
     X(LL_E_NO_MEMORY, 8, "out of memory")                                                          \
     X(LL_E_FULL, 8, "queue full")                                                                  \

@@ -16,6 +16,7 @@
 
 #include "core/ll_clock.h"
 #include "core/ll_log.h"
+#include "edge/edge_share.h"
 
 enum {
     /* Where the link is not measured. */
@@ -31,20 +32,36 @@ static void on_wake(void *arg)
     edge_offload_pump(offload);
 }
 
+/* ---- Streams ---- */
+
+static void free_offload(struct edge_offload *offload)
+{
+    edge_share_leave(offload->service, offload->peer);
+    rpc_timer_destroy(offload->timer);
+    rpc_timer_destroy(offload->idle_timer);
+    free(offload->answered);
+    free(offload);
+}
+
 struct edge_offload *edge_offload_create(struct edge_offloads *service, struct rpc_stream *stream)
 {
     struct edge_offload *offload = calloc(1, sizeof(*offload));
-    size_t room = (size_t)service->most_queries * EDGE_OFFLOAD_UNREAD_FACTOR;
-    uint64_t *answered = calloc(room, sizeof(*answered));
-    if (!offload || !answered ||
-        rpc_timer_create(service->loop, on_wake, offload, &offload->timer) != LL_OK) {
-        free(answered);
-        free(offload);
+    if (!offload) {
         return NULL;
     }
-    offload->answered = answered;
+    size_t room = (size_t)service->most_queries * EDGE_OFFLOAD_UNREAD_FACTOR;
+    offload->answered = calloc(room, sizeof(*offload->answered));
     offload->answered_room = (unsigned)room;
     offload->service = service;
+    offload->watched_ns = LL_CLOCK_NEVER;
+    offload->peer = edge_share_join(service, rpc_stream_peer(stream));
+    if (!offload->answered || !offload->peer ||
+        rpc_timer_create(service->loop, on_wake, offload, &offload->timer) != LL_OK ||
+        rpc_timer_create(service->loop, edge_share_on_idle, offload, &offload->idle_timer) !=
+            LL_OK) {
+        free_offload(offload);
+        return NULL;
+    }
     offload->stream = rpc_stream_ref(stream);
     offload->refs = 1;
     offload->answering_last = &offload->answering;
@@ -55,23 +72,21 @@ struct edge_offload *edge_offload_create(struct edge_offloads *service, struct r
 void edge_offload_unref(struct edge_offload *offload)
 {
     if (--offload->refs == 0) {
-        rpc_timer_destroy(offload->timer);
         rpc_stream_unref(offload->stream);
-        free(offload->answered);
-        free(offload);
+        free_offload(offload);
     }
 }
 
 void edge_offload_account(struct edge_offload *offload, int64_t bytes)
 {
     offload->bytes += bytes;
-    offload->service->bytes += bytes;
 }
 
 /* The stream knows the query no more. */
 static void forget(struct edge_query *query)
 {
     edge_offload_account(query->offload, -query->bytes);
+    edge_share_set_held(query, 0);
     query->offload->query_count--;
     query->bytes = 0;
 }
@@ -87,6 +102,8 @@ void edge_offload_fail(struct edge_offload *offload, ll_status status, const str
                rpc_stream_peer(offload->stream), ll_status_text(status), err->text);
     }
     rpc_stream_finish_error(offload->stream, status, err);
+    offload->answer_progress_ns = ll_clock_now_ns();
+    edge_share_watch(offload);
 }
 
 void edge_offload_end(struct edge_offload *offload, ll_status status, const char *text)
@@ -177,6 +194,7 @@ void edge_offload_pump(struct edge_offload *offload)
         int64_t bytes = edge_query_next_bytes(query, chunk_bytes(offload));
         int64_t now_ns = ll_clock_now_ns();
         ll_status status = edge_query_send(query, offload->stream, bytes, &is_last);
+        offload->answer_progress_ns = now_ns;
         if (status == LL_OK) {
             count_sent(offload, bytes, now_ns);
         }
@@ -217,6 +235,7 @@ void edge_offload_expect_receipts(struct edge_offload *offload)
 
 static void take_out(struct edge_query *query)
 {
+    edge_places_leave(&query->offload->service->receiving, &query->place);
     struct edge_query **link = &query->offload->open;
     while (*link != query) {
         link = &(*link)->next;
@@ -240,6 +259,7 @@ static void account_outputs(struct edge_query *query)
     }
     edge_offload_account(query->offload, bytes - query->bytes);
     query->bytes = bytes;
+    edge_share_set_held(query, bytes);
 }
 
 /* The query's job is over, or it failed before: its answer takes its turn. */
@@ -255,8 +275,12 @@ static void answer(struct edge_query *query)
         edge_offload_end(offload, LL_E_NO_MEMORY, "out of memory for an answer");
         return;
     }
+    if (!offload->answering) {
+        offload->answer_progress_ns = ll_clock_now_ns();
+    }
     last_answer(offload, query);
     edge_offload_pump(offload);
+    edge_share_watch(offload);
 }
 
 static void fail(struct edge_query *query, ll_status status, const struct ll_error *err)
@@ -297,6 +321,13 @@ void edge_offload_submit(struct edge_query *query)
         take_out(query);
         job->reached = job->first;
         answer(query);
+        return;
+    }
+    struct ll_error err = {.text = ""};
+    edge_places_leave(&query->offload->service->receiving, &query->place);
+    ll_status status = edge_share_hold(query, query->bytes, &err);
+    if (status != LL_OK) {
+        edge_offload_refuse(query, status, &err);
         return;
     }
     query->state = EDGE_QUERY_SUBMITTED;

@@ -14,12 +14,22 @@
 #include "core/ll_window.h"
 #include "edge/edge_executor.h"
 #include "edge/edge_models.h"
+#include "edge/edge_peer.h"
+#include "edge/edge_places.h"
 #include "edge/edge_query.h"
 #include "rpc/rpc_loop.h"
 #include "rpc/rpc_stream.h"
 
 /* Error answers that may wait for a device that does not read, in multiples of most_queries. */
 enum { EDGE_OFFLOAD_UNREAD_FACTOR = 4 };
+
+/* What one peer's streams take together. */
+struct edge_offload_peer {
+    struct edge_peer peer;
+    int streams;
+    int64_t bytes;
+    struct edge_offload_peer *next;
+};
 
 /* The service. */
 struct edge_offloads {
@@ -29,12 +39,18 @@ struct edge_offloads {
     int most_queries;
     int64_t most_stream_bytes;
     int64_t most_server_bytes;
+    int64_t most_peer_bytes;
+    int64_t wait_ns;
+    int64_t answer_idle_ns;
     atomic_bool is_drain_posted;
     struct rpc_task drain;
     /* The loop's. */
     bool is_draining;
     int64_t bytes;
     struct edge_offload *first;
+    struct edge_offload_peer *peers;
+    /* Queries whose tensors have not come yet. */
+    struct edge_places receiving;
 };
 
 /* One stream. */
@@ -43,9 +59,11 @@ struct edge_offload {
     struct edge_offload *next;
     struct rpc_stream *stream;
     struct edge_flow flow;
+    struct edge_offload_peer *peer;
     /* The stream, and every job that the executor has. */
     int refs;
     bool is_over;
+    bool is_cut_off;
     bool has_half_closed;
     int64_t bytes;
     int query_count;
@@ -66,6 +84,12 @@ struct edge_offload {
      * no more queries in flight than the stream allows. */
     uint64_t *answered;
     unsigned answered_room;
+    /* Watches over tensors that do not come and answers that are not read; when, or LL_CLOCK_NEVER.
+     */
+    struct rpc_timer *idle_timer;
+    int64_t watched_ns;
+    /* When an answer's message was last taken by the stream, or there was none. */
+    int64_t answer_progress_ns;
     unsigned answered_count;
 };
 
@@ -82,7 +106,7 @@ void edge_offload_fail(struct edge_offload *offload, ll_status status, const str
 void edge_offload_end_if_done(struct edge_offload *offload);
 
 /* All tensors of an open query are here: it goes to the executor, and is answered when it comes
- * back.
+ * back, or at once where there is no memory for it.
  */
 void edge_offload_submit(struct edge_query *query);
 /* Answers an open query with an error, whatever it is doing. */

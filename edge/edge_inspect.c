@@ -9,6 +9,7 @@
 #include "core/ll_digest.h"
 #include "core/ll_limits.h"
 #include "core/ll_version.h"
+#include "edge/edge_rates.h"
 #include "edge/edge_watch.h"
 #include "edge/edge_wire.h"
 
@@ -27,7 +28,47 @@ struct edge_inspect {
     int limit_count;
     int64_t started_ns;
     atomic_bool is_draining;
+    struct edge_rates rates;
 };
+
+enum {
+    /* So much may be asked for at once, in seconds of the rate. */
+    BURST_S = 4,
+    /* What an answer costs beside its bytes, and a layer that had to be looked at. */
+    CALL_BYTES = 1024,
+    LAYER_BYTES = 8,
+};
+
+/* ---- Who asks too often ---- */
+
+/* Answers for the caller where the peer has to wait. */
+static bool may_ask(struct edge_inspect *inspect, struct rpc_stream *stream)
+{
+    struct edge_peer peer;
+    struct ll_error err = {.text = ""};
+    edge_peer_parse(rpc_stream_peer(stream), &peer);
+    int64_t wait_ms = edge_rates_wait_ms(&inspect->rates, &peer, ll_clock_now_ns());
+    if (wait_ms == 0) {
+        return true;
+    }
+    ll_status status = ll_fail_limit(
+        &err, "peer_inspect_bytes", inspect->rates.bytes_per_s, wait_ms,
+        "models are asked for too often: limit peer_inspect_bytes is %lld a second; again in "
+        "%lld ms",
+        (long long)inspect->rates.bytes_per_s, (long long)wait_ms);
+    rpc_stream_finish_error(stream, status, &err);
+    return false;
+}
+
+static void pay(struct edge_inspect *inspect, struct rpc_stream *stream,
+                const ProtobufCMessage *message, int64_t layers)
+{
+    struct edge_peer peer;
+    int64_t bytes = (int64_t)protobuf_c_message_get_packed_size(message);
+    edge_peer_parse(rpc_stream_peer(stream), &peer);
+    edge_rates_pay(&inspect->rates, &peer, CALL_BYTES + bytes + LAYER_BYTES * layers,
+                   ll_clock_now_ns());
+}
 
 /* ---- One model ---- */
 
@@ -102,7 +143,8 @@ static void fill_cuts(Layerlift__V1__Model *message, const struct ll_table *tabl
     }
 }
 
-static void reply_model(struct rpc_stream *stream, struct edge_model *model)
+static void reply_model(struct edge_inspect *inspect, struct rpc_stream *stream,
+                        struct edge_model *model)
 {
     const struct ll_table *table = edge_model_table(model);
     size_t count = (size_t)table->layer_count;
@@ -121,6 +163,7 @@ static void reply_model(struct rpc_stream *stream, struct edge_model *model)
         summary.message.layers = layers;
         summary.message.n_layers = count;
         fill_cuts(&summary.message, table, cuts);
+        pay(inspect, stream, &summary.message.base, (int64_t)count);
         edge_reply(stream, &summary.message.base);
     } else {
         rpc_stream_finish(stream, LL_E_NO_MEMORY, "out of memory for an answer");
@@ -142,7 +185,7 @@ static ProtobufCMessage *unpack(struct rpc_stream *stream,
     ProtobufCMessage *message = NULL;
     ll_status status = edge_unpack(descriptor, data, bytes, &message, &err);
     if (status != LL_OK) {
-        rpc_stream_finish(stream, status, err.text);
+        rpc_stream_finish_error(stream, status, &err);
         return NULL;
     }
     return message;
@@ -160,6 +203,8 @@ struct page {
     struct edge_model **list;
     int count;
     struct summary *summaries;
+    /* Of the models that were looked at. */
+    int64_t layers;
     Layerlift__V1__ListModelsResponse response;
 };
 
@@ -199,6 +244,7 @@ static void fill_page(struct page *page, const char *after, size_t most)
         }
         struct summary *summary = &page->summaries[i];
         fill_summary(summary, page->list[i]);
+        page->layers += summary->message.layer_count;
         bytes += layerlift__v1__model__get_packed_size(&summary->message) + PAGE_ENTRY_BYTES;
         if (response->n_models == most || bytes > LL_LIMIT_MESSAGE_BYTES) {
             response->next_page_token = response->models[response->n_models - 1]->model_id;
@@ -219,12 +265,17 @@ static void list_models(void *arg, struct rpc_stream *stream, const uint8_t *dat
     const Layerlift__V1__ListModelsRequest *request = (Layerlift__V1__ListModelsRequest *)message;
     struct ll_digest token;
     struct page page;
+    if (!may_ask(inspect, stream)) {
+        protobuf_c_message_free_unpacked(message, NULL);
+        return;
+    }
     if (request->page_token[0] && ll_digest_parse(request->page_token, &token) != LL_OK) {
         rpc_stream_finish(stream, LL_E_INVALID, "page_token is none that this server gives");
     } else {
         if (init_page(&page, inspect->models) == LL_OK) {
             fill_page(&page, request->page_token,
                       request->page_size > 0 ? request->page_size : SIZE_MAX);
+            pay(inspect, stream, &page.response.base, page.layers);
             edge_reply(stream, &page.response.base);
         } else {
             rpc_stream_finish(stream, LL_E_NO_MEMORY, "out of memory for an answer");
@@ -237,6 +288,9 @@ static void list_models(void *arg, struct rpc_stream *stream, const uint8_t *dat
 static void get_model(void *arg, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
 {
     struct edge_inspect *inspect = arg;
+    if (!may_ask(inspect, stream)) {
+        return;
+    }
     ProtobufCMessage *message =
         unpack(stream, &layerlift__v1__get_model_request__descriptor, data, bytes);
     if (!message) {
@@ -247,12 +301,28 @@ static void get_model(void *arg, struct rpc_stream *stream, const uint8_t *data,
     struct edge_model *model = NULL;
     ll_status status = edge_models_find(inspect->models, request->model_id, &model, &err);
     if (status == LL_OK) {
-        reply_model(stream, model);
+        reply_model(inspect, stream, model);
         edge_model_unref(model);
     } else {
-        rpc_stream_finish(stream, status, err.text);
+        rpc_stream_finish_error(stream, status, &err);
     }
     protobuf_c_message_free_unpacked(message, NULL);
+}
+
+/* Nobody's models are deleted by others: there is no authentication, so an address has to do. */
+static ll_status check_deletion(struct edge_models *models, const char *id,
+                                const struct edge_peer *peer, struct ll_error *err)
+{
+    struct edge_model *model = NULL;
+    ll_status status = edge_models_find(models, id, &model, err);
+    if (status == LL_OK && !edge_model_may_be_deleted_by(model, peer)) {
+        status = ll_fail(err, LL_E_DENIED,
+                         "model %s may be deleted from the address that uploaded it, or from the "
+                         "server's own machine",
+                         id);
+    }
+    edge_model_unref(model);
+    return status;
 }
 
 static void delete_model(void *arg, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
@@ -264,13 +334,18 @@ static void delete_model(void *arg, struct rpc_stream *stream, const uint8_t *da
         return;
     }
     const Layerlift__V1__DeleteModelRequest *request = (Layerlift__V1__DeleteModelRequest *)message;
-    struct ll_error err;
-    ll_status status = edge_models_remove(inspect->models, request->model_id, &err);
+    struct ll_error err = {.text = ""};
+    struct edge_peer peer;
+    edge_peer_parse(rpc_stream_peer(stream), &peer);
+    ll_status status = check_deletion(inspect->models, request->model_id, &peer, &err);
+    if (status == LL_OK) {
+        status = edge_models_remove(inspect->models, request->model_id, &err);
+    }
     if (status == LL_OK) {
         Layerlift__V1__DeleteModelResponse response = LAYERLIFT__V1__DELETE_MODEL_RESPONSE__INIT;
         edge_reply(stream, &response.base);
     } else {
-        rpc_stream_finish(stream, status, err.text);
+        rpc_stream_finish_error(stream, status, &err);
     }
     protobuf_c_message_free_unpacked(message, NULL);
 }
@@ -347,6 +422,7 @@ ll_status edge_inspect_create(const struct edge_inspect_config *config,
     inspect->limits = limits;
     inspect->limit_count = config->limit_count;
     inspect->started_ns = ll_clock_now_ns();
+    edge_rates_init(&inspect->rates, config->peer_bytes_per_s, BURST_S * config->peer_bytes_per_s);
     *out_inspect = inspect;
     return LL_OK;
 }

@@ -27,6 +27,9 @@ struct edge_inspect_config {
     /* Names have static storage. */
     const struct edge_limit *limits;
     int limit_count;
+    /* What ListModels and GetModel may cost a second for each peer: bytes of answers, and a little
+     * for the work. */
+    int64_t peer_bytes_per_s;
 };
 
 LL_MUST_USE ll_status edge_inspect_create(const struct edge_inspect_config *config,

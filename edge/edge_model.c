@@ -52,6 +52,8 @@ struct edge_model {
 
     struct ll_mutex lock;
     /* Guarded by lock. */
+    bool has_owner;
+    struct edge_peer owner;
     ll_status failure_status;
     struct ll_error failure;
     int uploads;
@@ -188,6 +190,16 @@ struct edge_blob *edge_model_blob(const struct edge_model *model, int layer)
     return model->blobs[layer];
 }
 
+bool edge_model_has_weights(const struct edge_model *model)
+{
+    for (int i = 0; i < model->network->table.layer_count; i++) {
+        if (model->blobs[i] && edge_blob_data(model->blobs[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool edge_model_has_blob(const struct edge_model *model, const struct edge_blob *blob)
 {
     for (int i = 0; i < model->network->table.layer_count; i++) {
@@ -235,6 +247,24 @@ bool edge_model_try_remove(struct edge_model *model)
 bool edge_model_is_removed(const struct edge_model *model)
 {
     return atomic_load(&model->uses) == REMOVED;
+}
+
+void edge_model_set_owner(struct edge_model *model, const struct edge_peer *peer)
+{
+    ll_mutex_lock(&model->lock);
+    if (!model->has_owner) {
+        model->has_owner = true;
+        model->owner = *peer;
+    }
+    ll_mutex_unlock(&model->lock);
+}
+
+bool edge_model_may_be_deleted_by(struct edge_model *model, const struct edge_peer *peer)
+{
+    ll_mutex_lock(&model->lock);
+    bool is_owner = model->has_owner && edge_peer_equal(&model->owner, peer);
+    ll_mutex_unlock(&model->lock);
+    return is_owner || edge_peer_is_loopback(peer);
 }
 
 int64_t edge_model_last_use_ns(const struct edge_model *model)

@@ -15,6 +15,7 @@
 #include "core/ll_manifest.h"
 #include "core/ll_plan.h"
 #include "core/ll_status.h"
+#include "edge/edge_peer.h"
 #include "edge/edge_store.h"
 
 struct edge_model;
@@ -40,6 +41,8 @@ const struct ll_manifest *edge_model_manifest(const struct edge_model *model);
 const struct ll_table *edge_model_table(const struct edge_model *model);
 /* NULL for a layer without weights. */
 struct edge_blob *edge_model_blob(const struct edge_model *model, int layer);
+/* Whether some of its blobs are verified. */
+bool edge_model_has_weights(const struct edge_model *model);
 bool edge_model_has_blob(const struct edge_model *model, const struct edge_blob *blob);
 
 /* ---- Use ---- */
@@ -53,6 +56,11 @@ LL_MUST_USE bool edge_model_try_remove(struct edge_model *model);
 bool edge_model_is_removed(const struct edge_model *model);
 /* When it was last released; for choosing what to evict. */
 int64_t edge_model_last_use_ns(const struct edge_model *model);
+
+/* Who may delete the model: the first one who brings it. Later ones are not noted. */
+void edge_model_set_owner(struct edge_model *model, const struct edge_peer *peer);
+/* True for the owner, and for every peer on this machine. */
+bool edge_model_may_be_deleted_by(struct edge_model *model, const struct edge_peer *peer);
 
 /* ---- State ---- */
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/ll_clock.h"
 #include "core/ll_limits.h"
 #include "core/ll_log.h"
 #include "core/ll_sync.h"
@@ -20,6 +21,7 @@ struct edge_models {
     struct ll_engine *engine;
     struct edge_store *store;
     int most_models;
+    int64_t rest_ns;
     int observer_count;
     struct observer observers[EDGE_MODELS_OBSERVERS];
     /* edge_models_with_blob's own, as large as `list`. */
@@ -96,6 +98,7 @@ ll_status edge_models_create(const struct edge_models_config *config,
     models->engine = config->engine;
     models->store = config->store;
     models->most_models = config->most_models;
+    models->rest_ns = config->rest_ns;
     models->list = list;
     models->visited = visited;
     ll_mutex_init(&models->lock);
@@ -154,6 +157,12 @@ void edge_models_with_blob(struct edge_models *models, const struct edge_blob *b
         visit(arg, models->visited[i]);
         edge_model_unref(models->visited[i]);
     }
+}
+
+ll_status edge_models_copy_blob(struct edge_models *models, const struct edge_blob *blob,
+                                struct edge_blob **out_copy)
+{
+    return edge_store_copy(models->store, blob, out_copy);
 }
 
 static struct edge_model *find(struct edge_models *models, const struct ll_digest *id)
@@ -238,41 +247,87 @@ ll_status edge_models_remove(struct edge_models *models, const char *id_text, st
     return status;
 }
 
-/* A reference to the model that has been unused for longest, or NULL. */
-static struct edge_model *find_oldest(struct edge_models *models)
+static bool is_ready(const struct edge_model *model)
 {
-    struct edge_model *oldest = NULL;
+    return edge_model_prefix(model) == edge_model_table(model)->layer_count;
+}
+
+/* A reference to the unused model that goes first, or NULL. One that has weights and is ready goes
+ * only if it was last used at `used_until_ns` or before. */
+static struct edge_model *find_victim(struct edge_models *models, int64_t used_until_ns)
+{
+    struct edge_model *victim = NULL;
+    bool victim_has_weights = true;
     ll_mutex_lock(&models->lock);
     for (int i = 0; i < models->count; i++) {
         struct edge_model *model = models->list[i];
-        if (!edge_model_is_used(model) && !edge_model_is_creating(model) &&
-            (!oldest || edge_model_last_use_ns(model) < edge_model_last_use_ns(oldest))) {
-            oldest = model;
+        bool has_weights = edge_model_has_weights(model);
+        int64_t used_ns = edge_model_last_use_ns(model);
+        bool rests = has_weights && is_ready(model) && used_ns > used_until_ns;
+        if (edge_model_is_used(model) || edge_model_is_creating(model) || rests) {
+            continue;
+        }
+        bool goes_first = has_weights == victim_has_weights
+                              ? !victim || used_ns < edge_model_last_use_ns(victim)
+                              : !has_weights;
+        if (goes_first) {
+            victim = model;
+            victim_has_weights = has_weights;
         }
     }
-    if (oldest) {
-        edge_model_ref(oldest);
+    if (victim) {
+        edge_model_ref(victim);
     }
     ll_mutex_unlock(&models->lock);
-    return oldest;
+    return victim;
 }
 
-bool edge_models_evict(struct edge_models *models)
+/* Until when models must have been used last to be evicted for a newcomer. */
+static int64_t used_until_ns(const struct edge_models *models, const struct edge_model *newcomer)
 {
-    struct edge_model *oldest = NULL;
-    while ((oldest = find_oldest(models)) != NULL) {
-        bool is_removed = edge_model_try_remove(oldest);
+    bool has_weights = newcomer && edge_model_has_weights(newcomer);
+    return has_weights ? INT64_MAX : ll_clock_now_ns() - models->rest_ns;
+}
+
+bool edge_models_has_room(struct edge_models *models)
+{
+    ll_mutex_lock(&models->lock);
+    bool has_room = models->count < models->most_models;
+    ll_mutex_unlock(&models->lock);
+    struct edge_model *victim = NULL;
+    if (!has_room) {
+        victim = find_victim(models, used_until_ns(models, NULL));
+    }
+    edge_model_unref(victim);
+    return has_room || victim;
+}
+
+static bool evict(struct edge_models *models, int64_t until_ns)
+{
+    struct edge_model *victim = NULL;
+    while ((victim = find_victim(models, until_ns)) != NULL) {
+        bool is_removed = edge_model_try_remove(victim);
         if (is_removed) {
-            ll_log(LL_LOG_INFO, "models", "%s evicted: unused for longest",
-                   edge_model_short_id(oldest));
-            take_out(models, oldest);
+            ll_log(LL_LOG_INFO, "models", "%s evicted: %s", edge_model_short_id(victim),
+                   edge_model_has_weights(victim) ? "unused for longest" : "it has no weights");
+            take_out(models, victim);
         }
-        edge_model_unref(oldest);
+        edge_model_unref(victim);
         if (is_removed) {
             return true;
         }
     }
     return false;
+}
+
+bool edge_models_evict(struct edge_models *models)
+{
+    return evict(models, INT64_MAX);
+}
+
+bool edge_models_evict_for(struct edge_models *models, const struct edge_model *newcomer)
+{
+    return evict(models, used_until_ns(models, newcomer));
 }
 
 /* Whether every layer has the blob size that its cfg asks for. */
@@ -326,7 +381,7 @@ static ll_status insert(struct edge_models *models, struct edge_model *model, st
             models->list[models->count++] = model;
         }
         ll_mutex_unlock(&models->lock);
-    } while (!has_room && edge_models_evict(models));
+    } while (!has_room && edge_models_evict_for(models, model));
     return has_room
                ? LL_OK
                : ll_fail_limit(err, "models", models->most_models, LL_RETRY_MS,

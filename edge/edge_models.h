@@ -1,7 +1,8 @@
 /* The registry: models by id, and what has to happen to all of them.
  *
  * A model is found or made when an upload opens, and goes when it is deleted, or evicted because
- * the store or the table of models is full and nobody has used it for longest.
+ * the store or the table of models is full: models without a verified blob first, then those that
+ * nobody has used for longest.
  *
  * Threads: any, except where a function says otherwise. */
 #ifndef EDGE_MODELS_H
@@ -24,6 +25,9 @@ struct edge_models_config {
     struct ll_engine *engine;
     struct edge_store *store;
     int most_models;
+    /* So long after its last use a model that is ready is not evicted for one that has no weights.
+     */
+    int64_t rest_ns;
 };
 
 LL_MUST_USE ll_status edge_models_create(const struct edge_models_config *config,
@@ -57,6 +61,11 @@ void edge_models_notify(struct edge_models *models, struct edge_model *model, ed
 void edge_models_with_blob(struct edge_models *models, const struct edge_blob *blob,
                            void (*visit)(void *arg, struct edge_model *model), void *arg);
 
+/* edge_store_copy in the models' store. */
+LL_MUST_USE ll_status edge_models_copy_blob(struct edge_models *models,
+                                            const struct edge_blob *blob,
+                                            struct edge_blob **out_copy);
+
 /* The model of a manifest, made if it is new, after checking that its blobs fit its cfg, and `plan`
  * its layers. The caller gets a reference and uses the model (edge_model_release, then
  * edge_model_unref). Takes the manifest's contents over or leaves them.
@@ -82,9 +91,16 @@ LL_MUST_USE ll_status edge_models_list(struct edge_models *models, struct edge_m
 LL_MUST_USE ll_status edge_models_remove(struct edge_models *models, const char *id_text,
                                          struct ll_error *err);
 
-/* Removes the model that nobody uses or creates and nobody has used for longest. False when there
- * is none. */
+/* Whether another model has a place: there is one, or a model that nobody uses leaves one. */
+bool edge_models_has_room(struct edge_models *models);
+
+/* Removes a model that nobody uses or creates: one without a verified blob, if there is one, else the one that
+ * nobody has used for longest. False when all are in use. */
 bool edge_models_evict(struct edge_models *models);
+/* The same for the sake of `newcomer`: while no blob of it is verified (or it is NULL, not here
+ * yet), models that are ready and were used within `rest_ns` stay: names without weights evict
+ * nobody's models. */
+bool edge_models_evict_for(struct edge_models *models, const struct edge_model *newcomer);
 
 /* Destroys idle contexts of models that were used last before `before_ns`, those unused for longest
  * first, until all idle contexts that are left take at most `most_bytes`. */

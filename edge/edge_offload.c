@@ -10,6 +10,7 @@
 #include "core/ll_clock.h"
 #include "core/ll_log.h"
 #include "edge/edge_flight.h"
+#include "edge/edge_share.h"
 #include "edge/edge_wire.h"
 
 /* ---- Requests ---- */
@@ -39,15 +40,32 @@ static bool was_answered(const struct edge_offload *offload, uint64_t id)
     return false;
 }
 
+static void on_wait(void *arg)
+{
+    struct edge_query *query = arg;
+    struct ll_error err = {.text = ""};
+    ll_fail(&err, LL_E_DEADLINE,
+            "the prefix that the query waits for did not come: limit query_wait_ms is %lld",
+            (long long)(query->offload->service->wait_ns / LL_NS_PER_MS));
+    edge_offload_refuse(query, LL_E_DEADLINE, &err);
+}
+
+/* The device's deadline, or ours for one that waits for layers that are not here: it keeps its
+ * model from being evicted. */
 static ll_status set_deadline(struct edge_query *query, uint32_t deadline_ms, int64_t now_ns)
 {
-    if (deadline_ms == 0) {
+    struct edge_offloads *service = query->offload->service;
+    bool waits = query->job.least_prefix > query->job.prefix;
+    int64_t deadline_ns = (int64_t)deadline_ms * LL_NS_PER_MS;
+    bool is_ours = waits && (deadline_ms == 0 || deadline_ns > service->wait_ns);
+    if (deadline_ms == 0 && !waits) {
         return LL_OK;
     }
     ll_status status =
-        rpc_timer_create(query->offload->service->loop, on_deadline, query, &query->timer);
+        rpc_timer_create(service->loop, is_ours ? on_wait : on_deadline, query, &query->timer);
     if (status == LL_OK) {
-        rpc_timer_set(query->timer, ll_clock_deadline(now_ns, (int64_t)deadline_ms * LL_NS_PER_MS));
+        rpc_timer_set(query->timer,
+                      ll_clock_deadline(now_ns, is_ours ? service->wait_ns : deadline_ns));
     }
     return status;
 }
@@ -66,15 +84,16 @@ static ll_status admit(struct edge_query *query, const Layerlift__V1__Query *hea
                              service->most_queries);
     }
     const struct edge_query_room room = {
-        .most_stream_bytes = service->most_stream_bytes,
-        .stream_bytes = offload->bytes,
-        .most_server_bytes = service->most_server_bytes,
-        .server_bytes = service->bytes,
+        .most_bytes = service->most_stream_bytes,
+        .used_bytes = offload->bytes,
     };
     ll_status status = edge_query_open(query, head, service->models, &room, err);
     if (status == LL_OK) {
         edge_offload_account(offload, query->bytes);
         status = set_deadline(query, head->deadline_ms, ll_clock_now_ns());
+    }
+    if (status == LL_OK && query->inputs_missing > 0) {
+        status = edge_share_receive(query, err);
     }
     return status;
 }
@@ -130,9 +149,14 @@ static void on_chunk(struct edge_offload *offload, const Layerlift__V1__TensorCh
         edge_offload_end(offload, LL_E_INVALID, err.text);
         return;
     }
-    ll_status status = edge_query_chunk(query, chunk, &err);
+    int64_t bytes = (int64_t)chunk->data.len;
+    edge_places_progress(&offload->service->receiving, &query->place, bytes, ll_clock_now_ns());
+    ll_status status = edge_share_hold(query, query->held_bytes + bytes, &err);
+    if (status == LL_OK) {
+        status = edge_query_chunk(query, chunk, &err);
+    }
     if (status != LL_OK) {
-        edge_offload_give_up(query, status, err.text);
+        edge_offload_refuse(query, status, &err);
     } else if (query->inputs_missing == 0) {
         edge_offload_submit(query);
     }
@@ -224,6 +248,7 @@ static void on_closed(void *owner, struct rpc_stream *stream, ll_status status, 
     }
     offload->is_over = true;
     rpc_timer_cancel(offload->timer);
+    rpc_timer_cancel(offload->idle_timer);
     edge_offload_drop_all(offload);
     struct edge_offload **link = &offload->service->first;
     while (*link != offload) {
@@ -313,6 +338,11 @@ ll_status edge_offloads_create(const struct edge_offloads_config *config,
     service->most_queries = config->most_queries;
     service->most_stream_bytes = config->most_stream_bytes;
     service->most_server_bytes = config->most_server_bytes;
+    service->most_peer_bytes = config->most_peer_bytes;
+    service->wait_ns = config->wait_ns;
+    service->answer_idle_ns = config->answer_idle_ns;
+    edge_places_init(&service->receiving, config->most_receiving, config->idle_ns,
+                     config->patience_ns);
     service->drain.run = run_drain;
     ll_status status = edge_models_observe(config->models, on_changed, service);
     if (status != LL_OK) {

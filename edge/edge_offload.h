@@ -23,6 +23,17 @@ struct edge_offloads_config {
     /* Tensors of one stream's queries, in and out, and of all streams'. */
     int64_t most_stream_bytes;
     int64_t most_server_bytes;
+    /* Those of the streams of one address. */
+    int64_t most_peer_bytes;
+    /* Queries of all streams that wait for their tensors; how long one may wait without any bytes,
+     * and after how long without any it gives way to another. */
+    int most_receiving;
+    int64_t idle_ns;
+    int64_t patience_ns;
+    /* How long a query may wait for layers that are not created, whatever its deadline. */
+    int64_t wait_ns;
+    /* How long a device may read nothing of its answers. */
+    int64_t answer_idle_ns;
 };
 
 LL_MUST_USE ll_status edge_offloads_create(const struct edge_offloads_config *config,

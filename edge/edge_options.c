@@ -23,8 +23,12 @@ enum {
     OPT_MEMORY,
     OPT_MODELS,
     OPT_UPLOADS,
+    OPT_UPLOAD_IDLE_MS,
+    OPT_MODEL_REST_MS,
     OPT_WINDOW_KB,
     OPT_QUERIES,
+    OPT_QUERY_IDLE_MS,
+    OPT_WATCHES,
     OPT_QUERY_MB,
     OPT_ALL_QUERIES_MB,
     OPT_LOG_LEVEL,
@@ -38,6 +42,8 @@ enum {
     WINDOW_KB_MIN = 256,
     WINDOW_KB_MAX = 1024 * 1024,
     COUNT_MAX = 100000,
+    /* A day. */
+    MS_MAX = 24 * 3600 * 1000,
 };
 
 /* Room for a small model and its query; more than any machine has. */
@@ -80,7 +86,14 @@ static const struct argp_option option_list[] = {
      "buffers of uploads and queries)",
      0},
     {"max-models", OPT_MODELS, "N", 0, "Models at a time (default 64)", 0},
-    {"max-uploads", OPT_UPLOADS, "N", 0, "Uploads at a time (default 64)", 0},
+    {"max-uploads", OPT_UPLOADS, "N", 0,
+     "Uploads at a time of models that are not here yet (default 64)", 0},
+    {"upload-idle-ms", OPT_UPLOAD_IDLE_MS, "N", 0,
+     "How long an upload may send nothing (default 30000)", 0},
+    {"model-rest-ms", OPT_MODEL_REST_MS, "N", 0,
+     "How long after its last use a model is not evicted for one that has no weights yet (default "
+     "60000)",
+     0},
     {"upload-window-kb", OPT_WINDOW_KB, "N", 0,
      "How far an upload may be ahead of what is written, in KiB, from 256 (default 8192)", 0},
     {"max-queries", OPT_QUERIES, "N", 0, "Queries in flight on one stream (default 32)", 0},
@@ -88,6 +101,9 @@ static const struct argp_option option_list[] = {
      "What the tensors of one stream's queries may take, in 10^6 bytes (default 256)", 0},
     {"all-queries-mb", OPT_ALL_QUERIES_MB, "N", 0,
      "What the tensors of all queries may take, in 10^6 bytes (default 1024)", 0},
+    {"query-idle-ms", OPT_QUERY_IDLE_MS, "N", 0,
+     "How long none of a query's bytes may come (default 10000)", 0},
+    {"max-watches", OPT_WATCHES, "N", 0, "Streams of WatchModel at a time (default 256)", 0},
     {"log-level", OPT_LOG_LEVEL, "L", 0, "error, warn, info or debug (default info)", 0},
     {0},
 };
@@ -165,6 +181,18 @@ static bool parse_limit(int key, const char *arg, struct argp_state *state)
         return true;
     case OPT_UPLOADS:
         server->upload_sessions = (int)number(state, "max-uploads", arg, 1, COUNT_MAX);
+        return true;
+    case OPT_UPLOAD_IDLE_MS:
+        server->upload_idle_ms = number(state, "upload-idle-ms", arg, 1, MS_MAX);
+        return true;
+    case OPT_MODEL_REST_MS:
+        server->model_rest_ms = number(state, "model-rest-ms", arg, 0, MS_MAX);
+        return true;
+    case OPT_QUERY_IDLE_MS:
+        server->query_idle_ms = number(state, "query-idle-ms", arg, 1, MS_MAX);
+        return true;
+    case OPT_WATCHES:
+        server->watches = (int)number(state, "max-watches", arg, 1, COUNT_MAX);
         return true;
     case OPT_WINDOW_KB:
         server->upload_window_bytes =

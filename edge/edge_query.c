@@ -182,11 +182,7 @@ static ll_status measure(struct edge_query *query, const struct ll_table *table,
     }
     int64_t bytes = ll_names_bytes(table, &query->input_names) + ll_names_bytes(table, &outputs);
     ll_names_finish(&outputs);
-    status = check_room(bytes, "query_bytes", room->most_stream_bytes, room->stream_bytes, err);
-    if (status == LL_OK) {
-        status = check_room(bytes, "server_query_bytes", room->most_server_bytes,
-                            room->server_bytes, err);
-    }
+    status = check_room(bytes, "query_bytes", room->most_bytes, room->used_bytes, err);
     query->bytes = status == LL_OK ? bytes : 0;
     return status;
 }
@@ -203,12 +199,7 @@ static ll_status make_inputs(struct edge_query *query, const struct ll_table *ta
     for (size_t i = 0; i < count; i++) {
         int name = query->input_names.names[i];
         int64_t floats = ll_table_tensor_floats(table, name);
-        ll_status status = ll_buf_create((size_t)floats * sizeof(float), &query->input_bufs[i]);
-        if (status != LL_OK) {
-            return status;
-        }
-        query->inputs[i] = (struct ll_tensor_in){
-            .name = name, .floats = floats, .data = ll_buf_data(query->input_bufs[i])};
+        query->inputs[i] = (struct ll_tensor_in){.name = name, .floats = floats};
     }
     query->inputs_missing = (int)count;
     query->job.inputs = query->inputs;
@@ -259,6 +250,19 @@ ll_status edge_query_open(struct edge_query *query, const Layerlift__V1__Query *
     return status;
 }
 
+/* A tensor's buffer, made for its first bytes; NULL without memory. */
+static struct ll_buf *input_buf(struct edge_query *query, int at)
+{
+    if (!query->input_bufs[at]) {
+        size_t bytes = (size_t)query->inputs[at].floats * sizeof(float);
+        if (ll_buf_create(bytes, &query->input_bufs[at]) != LL_OK) {
+            return NULL;
+        }
+        query->inputs[at].data = ll_buf_data(query->input_bufs[at]);
+    }
+    return query->input_bufs[at];
+}
+
 ll_status edge_query_chunk(struct edge_query *query, const Layerlift__V1__TensorChunk *chunk,
                            struct ll_error *err)
 {
@@ -270,7 +274,6 @@ ll_status edge_query_chunk(struct edge_query *query, const Layerlift__V1__Tensor
         return ll_fail(err, LL_E_INVALID, "chunk of query %" PRIu64 ": it has no tensor %d",
                        query->id, chunk->name);
     }
-    struct ll_buf *buf = query->input_bufs[at];
     int64_t received = query->input_received[at];
     int64_t whole = query->inputs[at].floats * ll_dtype_bytes(query->input_dtypes[at]);
     if (chunk->offset != (uint64_t)received) {
@@ -285,6 +288,10 @@ ll_status edge_query_chunk(struct edge_query *query, const Layerlift__V1__Tensor
         return ll_fail(err, LL_E_INVALID,
                        "chunk of query %" PRIu64 ", tensor %d: %zu bytes; %lld are to come",
                        query->id, chunk->name, chunk->data.len, (long long)left);
+    }
+    struct ll_buf *buf = input_buf(query, at);
+    if (!buf) {
+        return ll_fail(err, LL_E_NO_MEMORY, "out of memory for a query's tensors");
     }
     char *end = (char *)ll_buf_writable(buf) + ll_buf_bytes(buf);
     memcpy(end - left, chunk->data.data, chunk->data.len);

@@ -15,6 +15,7 @@
 #include "core/ll_status.h"
 #include "edge/edge_executor.h"
 #include "edge/edge_models.h"
+#include "edge/edge_places.h"
 #include "layerlift/v1/offload.pb-c.h"
 #include "rpc/rpc_loop.h"
 #include "rpc/rpc_stream.h"
@@ -54,6 +55,11 @@ struct edge_query {
     int inputs_missing;
     /* What the query may take: inputs and outputs(first, end). */
     int64_t bytes;
+    /* What it takes now: what came of its inputs, from its submission on all of it, then the
+     * answer. */
+    int64_t held_bytes;
+    /* Held while tensors are missing. */
+    struct edge_place place;
 
     /* What the device wants back, and what each output became. */
     ll_dtype answer_dtype;
@@ -74,15 +80,14 @@ struct edge_query *edge_query_create(uint64_t id);
 void edge_query_leave_model(struct edge_query *query);
 void edge_query_destroy(struct edge_query *query);
 
-/* What tensors may take, and do: those of the query's stream, and of all streams. */
+/* What the tensors of a stream's queries may take, and do. */
 struct edge_query_room {
-    int64_t most_stream_bytes;
-    int64_t stream_bytes;
-    int64_t most_server_bytes;
-    int64_t server_bytes;
+    int64_t most_bytes;
+    int64_t used_bytes;
 };
 
-/* Checks a head and makes room for its tensors, within `room`. Uses the model on LL_OK.
+/* Checks a head, whose tensors are to fit `room`. Memory for a tensor is taken when its first
+ * bytes come. Uses the model on LL_OK.
  *
  * Errors: LL_E_NOT_FOUND, LL_E_INVALID, LL_E_EXHAUSTED, LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status edge_query_open(struct edge_query *query, const Layerlift__V1__Query *head,
@@ -95,7 +100,7 @@ LL_MUST_USE ll_status edge_query_encode_outputs(struct edge_job *job);
 
 /* Takes a piece of a tensor. All are here once inputs_missing is 0.
  *
- * Errors: LL_E_INVALID naming tensor and offsets. */
+ * Errors: LL_E_INVALID naming tensor and offsets, LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status edge_query_chunk(struct edge_query *query,
                                        const Layerlift__V1__TensorChunk *chunk,
                                        struct ll_error *err);

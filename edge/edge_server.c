@@ -55,12 +55,22 @@ void edge_server_config_default(struct edge_server_config *config)
         .executors = 1,
         .store_bytes = (int64_t)8000 * MB,
         .models = 64,
+        .model_rest_ms = 60000,
         .upload_sessions = 64,
+        .upload_idle_ms = 30000,
+        .upload_patience_ms = 3000,
         /* 10 Gbit/s at 6 ms round trip, 80 Mbit/s at 800 ms. */
         .upload_window_bytes = 8 << 20,
         .queries = 32,
         .query_bytes = (int64_t)256 * MB,
         .server_query_bytes = (int64_t)1024 * MB,
+        .server_queries = 4096,
+        .query_idle_ms = 10000,
+        .query_patience_ms = 1000,
+        .query_wait_ms = 600000,
+        .answer_idle_ms = 30000,
+        .watches = 256,
+        .peer_inspect_bytes = (int64_t)4 * MB,
     };
 }
 
@@ -95,6 +105,13 @@ static void rest(void *arg)
     edge_models_drop_idle(server->models, ll_clock_now_ns() - IDLE_S * LL_NS_PER_S, IDLE_BYTES);
 }
 
+/* Half of what all queries may take, but what one stream's may. */
+static int64_t peer_query_bytes(const struct edge_server_config *config)
+{
+    int64_t half_bytes = config->server_query_bytes / 2;
+    return half_bytes > config->query_bytes ? half_bytes : config->query_bytes;
+}
+
 /* What computes and stores. */
 static ll_status create_parts(struct edge_server *server, const struct edge_server_config *config,
                               struct ll_error *err)
@@ -108,7 +125,11 @@ static ll_status create_parts(struct edge_server *server, const struct edge_serv
         return status;
     }
     const struct edge_models_config models = {
-        .engine = config->engine, .store = server->store, .most_models = config->models};
+        .engine = config->engine,
+        .store = server->store,
+        .most_models = config->models,
+        .rest_ns = config->model_rest_ms * LL_NS_PER_MS,
+    };
     status = edge_models_create(&models, &server->models);
     if (status == LL_OK) {
         const struct edge_creator_config creator = {.models = server->models,
@@ -130,14 +151,26 @@ static ll_status create_inspect(struct edge_server *server, const struct edge_se
 {
     const struct edge_limit limits[] = {
         {"models", config->models},
+        {"model_rest_ms", config->model_rest_ms},
         {"store_bytes", config->store_bytes},
         {"store_mappings", edge_store_most_mappings(server->store)},
         {"memory_bytes", ll_memory_limit(server->memory)},
         {"upload_sessions", config->upload_sessions},
+        {"upload_streams", (int64_t)EDGE_UPLOAD_STREAMS * config->upload_sessions},
+        {"upload_idle_ms", config->upload_idle_ms},
+        {"upload_patience_ms", config->upload_patience_ms},
         {"upload_window_bytes", config->upload_window_bytes},
         {"queries", config->queries},
         {"query_bytes", config->query_bytes},
         {"server_query_bytes", config->server_query_bytes},
+        {"peer_query_bytes", peer_query_bytes(config)},
+        {"server_queries", config->server_queries},
+        {"query_idle_ms", config->query_idle_ms},
+        {"query_patience_ms", config->query_patience_ms},
+        {"query_wait_ms", config->query_wait_ms},
+        {"answer_idle_ms", config->answer_idle_ms},
+        {"watches", config->watches},
+        {"peer_inspect_bytes", config->peer_inspect_bytes},
         {"message_bytes", LL_LIMIT_MESSAGE_BYTES},
         {"chunk_bytes", LL_LIMIT_CHUNK_BYTES},
         {"queued_chunks", EDGE_UPLOAD_QUEUED_CHUNKS},
@@ -161,6 +194,7 @@ static ll_status create_inspect(struct edge_server *server, const struct edge_se
         .executors = config->executors,
         .limits = limits,
         .limit_count = sizeof(limits) / sizeof(limits[0]),
+        .peer_bytes_per_s = config->peer_inspect_bytes,
     };
     return edge_inspect_create(&inspect, &server->inspect);
 }
@@ -171,13 +205,23 @@ static ll_status create_services(struct edge_server *server,
     const struct edge_uploads_config uploads = {.models = server->models,
                                                 .creator = server->creator,
                                                 .most_sessions = config->upload_sessions,
+                                                .idle_ns = config->upload_idle_ms * LL_NS_PER_MS,
+                                                .patience_ns =
+                                                    config->upload_patience_ms * LL_NS_PER_MS,
                                                 .window_bytes = config->upload_window_bytes};
-    const struct edge_offloads_config offloads = {.loop = server->loop,
-                                                  .models = server->models,
-                                                  .executor = server->executor,
-                                                  .most_queries = config->queries,
-                                                  .most_stream_bytes = config->query_bytes,
-                                                  .most_server_bytes = config->server_query_bytes};
+    const struct edge_offloads_config offloads = {
+        .loop = server->loop,
+        .models = server->models,
+        .executor = server->executor,
+        .most_queries = config->queries,
+        .most_stream_bytes = config->query_bytes,
+        .most_server_bytes = config->server_query_bytes,
+        .most_peer_bytes = peer_query_bytes(config),
+        .most_receiving = config->server_queries,
+        .idle_ns = config->query_idle_ms * LL_NS_PER_MS,
+        .patience_ns = config->query_patience_ms * LL_NS_PER_MS,
+        .wait_ns = config->query_wait_ms * LL_NS_PER_MS,
+        .answer_idle_ns = config->answer_idle_ms * LL_NS_PER_MS};
     ll_status status = edge_uploads_create(&uploads, &server->uploads);
     if (status == LL_OK) {
         status = edge_offloads_create(&offloads, &server->offloads);
@@ -186,7 +230,8 @@ static ll_status create_services(struct edge_server *server,
         status = create_inspect(server, config);
     }
     if (status == LL_OK) {
-        status = edge_watches_create(server->loop, server->models, &server->watches);
+        status =
+            edge_watches_create(server->loop, server->models, config->watches, &server->watches);
     }
     return status;
 }

@@ -29,7 +29,12 @@ struct edge_server_config {
      * counts against it while the server lives. */
     int64_t memory_bytes;
     int models;
+    /* How long after its last use a model stays in spite of newcomers that have no weights yet. */
+    int64_t model_rest_ms;
     int upload_sessions;
+    /* How long an upload may send nothing, and after how long another may have its place. */
+    int64_t upload_idle_ms;
+    int64_t upload_patience_ms;
     /* How far an upload may be ahead of what is written. */
     int64_t upload_window_bytes;
     /* In flight, on one stream. */
@@ -37,6 +42,17 @@ struct edge_server_config {
     /* Tensors of one stream's queries, and of all streams'. */
     int64_t query_bytes;
     int64_t server_query_bytes;
+    /* Queries that wait for their tensors, on all streams; how long one may, without a byte of
+     * them, and after how long without one another may have its place. */
+    int server_queries;
+    int64_t query_idle_ms;
+    int64_t query_patience_ms;
+    /* How long a query may wait for layers, and a device may read nothing of its answers. */
+    int64_t query_wait_ms;
+    int64_t answer_idle_ms;
+    int watches;
+    /* A second, of what ListModels and GetModel tell one address. */
+    int64_t peer_inspect_bytes;
     /* Weights that one creation takes before other models have their turn; 0: 64 MB. */
     int64_t creation_turn_bytes;
 };

@@ -2,9 +2,7 @@
  * tells it the rest. edge_session_update compares the two and sends the difference, whoever caused
  * it: this session's chunks, another session's, or a creation. It may run at any time.
  *
- * Two sessions with the same blob: each device's chunks must follow each other; the store takes the
- * bytes of whoever reaches its frontier first and drops the others'. No device waits for another,
- * and when one vanishes the other is at the frontier with its next chunk.
+ * Two sessions with the same blob: see edge_session_chunk.c.
  *
  * Credit: a device may be `window_bytes` beyond what was dealt with. With inline creation it gets
  * no credit across the end of the first partition that is not created: see grant(). */
@@ -28,6 +26,7 @@ void edge_session_init(struct edge_session *session, struct edge_sessions *sessi
                        struct rpc_stream *stream, unsigned number)
 {
     *session = (struct edge_session){.sessions = sessions, .stream = stream, .number = number};
+    edge_peer_parse(rpc_stream_peer(stream), &session->peer);
     atomic_init(&session->granted_bytes, 0);
 }
 
@@ -38,6 +37,7 @@ static void leave_model(struct edge_session *session)
     if (!model) {
         return;
     }
+    edge_session_drop_copies(session);
     session->model = NULL;
     edge_model_close_upload(model, &session->plan);
     edge_creator_wake(session->sessions->creator, model);
@@ -48,6 +48,8 @@ static void leave_model(struct edge_session *session)
 void edge_session_finish(struct edge_session *session)
 {
     leave_model(session);
+    edge_places_leave(&session->sessions->uploads, &session->upload_place);
+    edge_places_leave(&session->sessions->streams, &session->stream_place);
     ll_plan_finish(&session->plan);
     free(session->layers);
     free(session->reported);
@@ -63,8 +65,9 @@ void edge_session_fail(struct edge_session *session, ll_status status, const str
         ll_log(LL_LOG_WARN, "upload", "session %u ended: %s: %s", session->number,
                ll_status_text(status), err->text);
     }
-    /* First the model, so that a device that sees the end finds it unused. */
+    /* First model and place, so that a device that sees the end finds them unused. */
     leave_model(session);
+    edge_session_leave_places(session);
     rpc_stream_finish_error(session->stream, status, err);
 }
 
@@ -302,6 +305,9 @@ void edge_session_update(struct edge_session *session)
     }
     /* Read before the rest: what is busy now may be done when it is told. */
     bool is_busy = edge_model_is_busy(session->model);
+    if (session->upload_place.is_held && edge_session_is_all_here(session->model)) {
+        edge_places_leave(&session->sessions->uploads, &session->upload_place);
+    }
     tell_blobs(session);
     tell_partitions(session);
     struct edge_creation creation;
@@ -346,7 +352,7 @@ void edge_session_half_close(struct edge_session *session)
 /* ---- Open ---- */
 
 static ll_status open_model(struct edge_session *session, const Layerlift__V1__UploadOpen *open,
-                            struct ll_error *err)
+                            int64_t now_ns, struct ll_error *err)
 {
     struct ll_manifest manifest = {0};
     if (!open->manifest) {
@@ -355,6 +361,9 @@ static ll_status open_model(struct edge_session *session, const Layerlift__V1__U
     ll_status status = edge_wire_manifest(open->manifest, &manifest, err);
     if (status == LL_OK) {
         status = edge_wire_plan(open->n_plan, open->plan, &session->plan, err);
+    }
+    if (status == LL_OK) {
+        status = edge_session_take_place(session, &manifest, now_ns, err);
     }
     if (status == LL_OK) {
         status = edge_models_open(session->sessions->models, &manifest, &session->plan,
@@ -378,14 +387,13 @@ static void fill_accepted(struct edge_session *session, Layerlift__V1__UploadAcc
             layer->is_known = layer->was_here = true;
             layer->next_offset = edge_blob_bytes(blob);
             accepted->available_layers[accepted->n_available_layers++] = (uint32_t)i;
-        } else if (edge_blob_written(blob) > 0) {
+        } else if (edge_blob_written(blob) > 0 && !edge_blob_is_contested(blob)) {
             layer->next_offset = edge_blob_written(blob);
             Layerlift__V1__BlobOffset *offset = &offsets[accepted->n_partial];
             layerlift__v1__blob_offset__init(offset);
             offset->layer = (uint32_t)i;
             offset->encoding = LAYERLIFT__V1__ENCODING__ENCODING_RAW;
             offset->offset = (uint64_t)layer->next_offset;
-            layer->was_begun = true;
             accepted->partial[accepted->n_partial++] = offset;
         }
     }
@@ -422,7 +430,8 @@ static ll_status send_accepted(struct edge_session *session)
     return status;
 }
 
-void edge_session_open(struct edge_session *session, const Layerlift__V1__UploadOpen *open)
+void edge_session_open(struct edge_session *session, const Layerlift__V1__UploadOpen *open,
+                       int64_t now_ns)
 {
     struct ll_error err = {.text = ""};
     if (session->is_over) {
@@ -432,12 +441,13 @@ void edge_session_open(struct edge_session *session, const Layerlift__V1__Upload
         edge_session_end(session, LL_E_UNAVAILABLE, "the server is shutting down");
         return;
     }
-    ll_status status = open_model(session, open, &err);
+    ll_status status = open_model(session, open, now_ns, &err);
     if (status != LL_OK) {
         edge_session_fail(session, status, &err);
         return;
     }
     struct edge_model *model = session->model;
+    edge_model_set_owner(model, &session->peer);
     edge_model_open_upload(model, &session->plan);
     struct edge_creation creation;
     while (edge_model_creation(model, session->creations_before, &creation)) {

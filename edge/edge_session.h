@@ -15,6 +15,8 @@
 #include "core/ll_status.h"
 #include "edge/edge_creator.h"
 #include "edge/edge_models.h"
+#include "edge/edge_peer.h"
+#include "edge/edge_places.h"
 #include "layerlift/v1/offload.pb-c.h"
 #include "rpc/rpc_stream.h"
 
@@ -24,6 +26,10 @@ struct edge_sessions {
     struct edge_creator *creator;
     int64_t window_bytes;
     bool is_draining;
+    /* What devices that have weights to send hold; and what every stream holds, those that have not
+     * opened, that wait for a creation and that do not read their end included. */
+    struct edge_places uploads;
+    struct edge_places streams;
     struct edge_session *first;
 };
 
@@ -35,9 +41,13 @@ struct edge_session_layer {
     bool was_here;
     /* The device knows that the blob is available. */
     bool is_known;
-    /* Somebody else brought the blob's beginning: if it is rejected, that is not this device's
-     * fault. */
-    bool was_begun;
+    /* How many of the blob's bytes this device brought; all of them: if they are wrong, it is this
+     * device that is. */
+    int64_t brought_bytes;
+    /* The device's own copy where the blob is contested (edge_session_chunk.c), else NULL. */
+    struct edge_blob *copy;
+    /* How often its bytes, and nobody else's, were wrong. */
+    int faults;
     /* The device was told to begin again: a chunk at 0 does, and others that were on their way are
      * dropped. */
     bool was_rejected;
@@ -49,6 +59,9 @@ struct edge_session {
     struct rpc_stream *stream;
     /* For logs. */
     unsigned number;
+    struct edge_peer peer;
+    struct edge_place upload_place;
+    struct edge_place stream_place;
     /* Credit that the device has; the loop's thread checks it. */
     atomic_uint_least64_t granted_bytes;
 
@@ -73,12 +86,19 @@ struct edge_session {
     int rejections;
 };
 
+/* Ends sessions that hold places for nothing. Returns when to come again, or LL_CLOCK_NEVER. */
+int64_t edge_sessions_end_idle(struct edge_sessions *sessions, int64_t now_ns);
+
 void edge_session_init(struct edge_session *session, struct edge_sessions *sessions,
                        struct rpc_stream *stream, unsigned number);
 /* Leaves the model and frees everything; the stream is not touched. */
 void edge_session_finish(struct edge_session *session);
 
-void edge_session_open(struct edge_session *session, const Layerlift__V1__UploadOpen *open);
+/* The stream is here: takes a stream's place, or ends it. */
+void edge_session_begin(struct edge_session *session, int64_t now_ns);
+/* The first message. A device with weights to send takes an upload's place, or is refused. */
+void edge_session_open(struct edge_session *session, const Layerlift__V1__UploadOpen *open,
+                       int64_t now_ns);
 /* `arrived_ns`: when the loop got it. */
 void edge_session_chunk(struct edge_session *session, const Layerlift__V1__Chunk *chunk,
                         int64_t arrived_ns);
@@ -93,6 +113,24 @@ void edge_session_end(struct edge_session *session, ll_status status, const char
 
 /* The same with the sentence, the limit and the time of `err`. */
 void edge_session_fail(struct edge_session *session, ll_status status, const struct ll_error *err);
+/* Whether nothing of the model's weights is missing. */
+bool edge_session_is_all_here(const struct edge_model *model);
+/* For edge_session.c: takes an upload's place for a session that opens `manifest`, if there is
+ * something to send, and has room made for its model. Idle sessions may end for that.
+ *
+ * Errors: LL_E_EXHAUSTED where nobody gives way. */
+LL_MUST_USE ll_status edge_session_take_place(struct edge_session *session,
+                                              const struct ll_manifest *manifest, int64_t now_ns,
+                                              struct ll_error *err);
+/* Payload came. */
+void edge_session_progress(struct edge_session *session, int64_t bytes, int64_t now_ns);
+/* The session has ended: it holds no upload's place, and its stream's place for a short while. */
+void edge_session_leave_places(struct edge_session *session);
+/* Ends the upload that was idle for longest, as for a newcomer; false where nobody gives way. */
+bool edge_session_make_way(struct edge_session *session, int64_t now_ns);
+
+/* Forgets the session's own copies. */
+void edge_session_drop_copies(struct edge_session *session);
 
 /* For edge_session_chunk.c: sends an event; tells credit and receipts, unless events wait already:
  * then the latest go when those have gone. */

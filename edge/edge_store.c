@@ -1,5 +1,5 @@
 /* A large blob is one file, "HEX-SIZE.part" until it is verified and "HEX-SIZE" from then on, where
- * HEX is its SHA-256. Files are opened for each write: a session may interleave thousands of blobs,
+ * HEX is its SHA-256; a copy's is "HEX-SIZE.N.part", where N is its number. Files are opened for each write: a session may interleave thousands of blobs,
  * and an open costs microseconds beside a chunk's hash. The hash is taken of the bytes as they
  * arrive, so that completing a blob costs nothing beyond a rename and a mapping.
  *
@@ -32,8 +32,8 @@
 
 enum {
     BUCKETS = 4096,
-    /* 64 digits, '-', 20 digits, ".part", NUL */
-    NAME_BYTES = 96,
+    /* 64 digits, '-', 20 digits, '.', 20 digits, ".part", NUL */
+    NAME_BYTES = 120,
     TEMPORARY_DIGITS = 6,
     /* How often another process may be faster than we are in a folder that we made. */
     TEMPORARY_TRIES = 10,
@@ -53,6 +53,10 @@ struct edge_blob {
      */
     bool has_place;
     struct ll_buf *draft;
+    /* Not 0: a copy, which no bucket has. */
+    uint64_t copy_number;
+    /* The writing thread's. */
+    bool is_contested;
     atomic_int_least64_t written;
     /* Set once, when the blob is verified. */
     _Atomic(struct ll_buf *) data;
@@ -76,6 +80,7 @@ struct edge_store {
     /* Guarded by lock. */
     int64_t used_bytes;
     int mappings;
+    uint64_t last_copy;
     struct edge_blob *buckets[BUCKETS];
 };
 
@@ -86,9 +91,13 @@ static const char temporary_name[] = "layerlift-store-";
 static void blob_name(const struct edge_blob *blob, bool is_part, char out_name[NAME_BYTES])
 {
     char text[LL_DIGEST_TEXT_BYTES];
+    char number[24] = "";
     ll_digest_format(&blob->digest, text);
-    snprintf(out_name, NAME_BYTES, "%s-%lld%s", text + strlen("sha256:"), (long long)blob->bytes,
-             is_part ? ".part" : "");
+    if (is_part && blob->copy_number > 0) {
+        snprintf(number, sizeof(number), ".%llu", (unsigned long long)blob->copy_number);
+    }
+    snprintf(out_name, NAME_BYTES, "%s-%lld%s%s", text + strlen("sha256:"), (long long)blob->bytes,
+             number, is_part ? ".part" : "");
 }
 
 /* Whether a file has the form of a blob's name. */
@@ -101,6 +110,9 @@ static bool is_blob_name(const char *name)
     const char *size = name + digits + 1;
     size_t size_digits = strspn(size, "0123456789");
     const char *end = size + size_digits;
+    if (size_digits > 0 && *end == '.' && end[1] >= '0' && end[1] <= '9') {
+        end += 1 + strspn(end + 1, "0123456789");
+    }
     return size_digits > 0 && (*end == '\0' || strcmp(end, ".part") == 0);
 }
 
@@ -416,6 +428,24 @@ ll_status edge_store_get(struct edge_store *store, const struct ll_digest *diges
     return LL_OK;
 }
 
+ll_status edge_store_copy(struct edge_store *store, const struct edge_blob *blob,
+                          struct edge_blob **out_copy)
+{
+    struct edge_blob *copy = calloc(1, sizeof(*copy));
+    if (!copy) {
+        return LL_E_NO_MEMORY;
+    }
+    copy->store = store;
+    copy->digest = blob->digest;
+    copy->bytes = blob->bytes;
+    copy->refs = 1;
+    ll_mutex_lock(&store->lock);
+    copy->copy_number = ++store->last_copy;
+    ll_mutex_unlock(&store->lock);
+    *out_copy = copy;
+    return LL_OK;
+}
+
 struct edge_blob *edge_blob_ref(struct edge_blob *blob)
 {
     ll_mutex_lock(&blob->store->lock);
@@ -485,11 +515,12 @@ static void forget_files_locked(struct edge_store *store, struct edge_blob *blob
 {
     char name[NAME_BYTES];
     give_place_locked(store, blob);
-    if (is_large(blob) && atomic_load(&blob->written) > 0) {
-        for (int is_part = 0; is_part < 2; is_part++) {
-            blob_name(blob, is_part, name);
-            unlinkat(store->folder_fd, name, 0);
-        }
+    /* The file without ".part" is the blob's, not its copies'. */
+    int first = blob->copy_number > 0 ? 1 : 0;
+    bool has_files = is_large(blob) && atomic_load(&blob->written) > 0;
+    for (int is_part = first; has_files && is_part < 2; is_part++) {
+        blob_name(blob, is_part, name);
+        unlinkat(store->folder_fd, name, 0);
     }
     store->used_bytes -= atomic_load(&blob->written);
     atomic_store(&blob->written, 0);
@@ -505,10 +536,12 @@ void edge_blob_unref(struct edge_blob *blob)
     bool is_last = --blob->refs == 0;
     if (is_last) {
         struct edge_blob **link = bucket_of(store, &blob->digest);
-        while (*link != blob) {
+        while (blob->copy_number == 0 && *link != blob) {
             link = &(*link)->next;
         }
-        *link = blob->next;
+        if (blob->copy_number == 0) {
+            *link = blob->next;
+        }
         forget_files_locked(store, blob);
     }
     ll_mutex_unlock(&store->lock);
@@ -629,6 +662,9 @@ static ll_status publish(struct edge_blob *blob, struct ll_buf **out_data, struc
         ll_buf_unref(data);
         data = NULL;
     }
+    if (status != LL_OK) {
+        unlinkat(blob->store->folder_fd, name, 0);
+    }
     *out_data = data;
     return status;
 }
@@ -699,4 +735,70 @@ ll_status edge_blob_write(struct edge_blob *blob, int64_t offset, const void *da
     }
     *out_outcome = EDGE_WRITE_KEPT;
     return LL_OK;
+}
+
+void edge_blob_contest(struct edge_blob *blob)
+{
+    blob->is_contested = true;
+}
+
+bool edge_blob_is_contested(const struct edge_blob *blob)
+{
+    return blob->is_contested;
+}
+
+void edge_blob_adopt(struct edge_blob *blob, struct edge_blob *copy)
+{
+    struct edge_store *store = blob->store;
+    char name[NAME_BYTES];
+    ll_mutex_lock(&store->lock);
+    if (is_large(blob) && atomic_load(&blob->written) > 0) {
+        blob_name(blob, true, name);
+        unlinkat(store->folder_fd, name, 0);
+    }
+    store->used_bytes -= atomic_load(&blob->written);
+    give_place_locked(store, blob);
+    blob->has_place = copy->has_place;
+    copy->has_place = false;
+    atomic_store(&blob->written, blob->bytes);
+    atomic_store(&copy->written, 0);
+    ll_mutex_unlock(&store->lock);
+    ll_hasher_destroy(blob->hasher);
+    blob->hasher = NULL;
+    atomic_store(&blob->data, atomic_exchange(&copy->data, NULL));
+}
+
+/* The first `written` bytes of a large copy's file against `right`. */
+static bool file_agrees(const struct edge_blob *copy, int64_t written, const char *right)
+{
+    enum { PIECE_BYTES = 16 << 10 };
+    char piece[PIECE_BYTES];
+    char name[NAME_BYTES];
+    blob_name(copy, true, name);
+    int fd = written > 0 ? openat(copy->store->folder_fd, name, O_RDONLY | O_CLOEXEC) : -1;
+    bool agrees = true;
+    int64_t at = 0;
+    while (fd >= 0 && agrees && at < written) {
+        int64_t left = written - at;
+        ssize_t got = pread(fd, piece, left < PIECE_BYTES ? (size_t)left : PIECE_BYTES, (off_t)at);
+        if (got <= 0) {
+            break;
+        }
+        agrees = memcmp(piece, right + at, (size_t)got) == 0;
+        at += got;
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return agrees;
+}
+
+bool edge_blob_agrees(const struct edge_blob *copy, const struct edge_blob *blob)
+{
+    const char *right = ll_buf_data(edge_blob_data(blob));
+    int64_t written = atomic_load(&copy->written);
+    if (is_large(copy)) {
+        return file_agrees(copy, written, right);
+    }
+    return !copy->draft || memcmp(ll_buf_data(copy->draft), right, (size_t)written) == 0;
 }

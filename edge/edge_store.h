@@ -67,6 +67,11 @@ int edge_store_most_mappings(const struct edge_store *store);
  * reference. Errors: LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status edge_store_get(struct edge_store *store, const struct ll_digest *digest,
                                      int64_t bytes, struct edge_blob **out_blob);
+/* An empty blob of the same name and size that is nobody else's: for bytes that are not to be mixed
+ * with others'. It counts against the budget, and is forgotten by its edge_blob_unref; once it is
+ * verified, edge_blob_adopt makes its bytes the blob's. Errors: LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status edge_store_copy(struct edge_store *store, const struct edge_blob *blob,
+                                      struct edge_blob **out_copy);
 struct edge_blob *edge_blob_ref(struct edge_blob *blob);
 /* The last one forgets the blob and its file. NULL is allowed. */
 void edge_blob_unref(struct edge_blob *blob);
@@ -76,6 +81,17 @@ int64_t edge_blob_bytes(const struct edge_blob *blob);
 int64_t edge_blob_written(const struct edge_blob *blob);
 /* The verified bytes, or NULL while they are not complete. Lives as long as the blob. */
 struct ll_buf *edge_blob_data(const struct edge_blob *blob);
+
+/* Marks a blob whose bytes came from several peers and were wrong: whoever begins it anew writes a
+ * copy. Stays so. Threads: the writing one, both. */
+void edge_blob_contest(struct edge_blob *blob);
+bool edge_blob_is_contested(const struct edge_blob *blob);
+/* `blob` becomes available with the bytes of `copy`, which is verified, and its own are forgotten.
+ */
+void edge_blob_adopt(struct edge_blob *blob, struct edge_blob *copy);
+/* Whether what is written of `copy` is what `blob`, which is available, has there. What cannot be
+ * read counts as equal. */
+bool edge_blob_agrees(const struct edge_blob *copy, const struct edge_blob *blob);
 
 typedef enum {
     /* The bytes are on disk, or were before. */

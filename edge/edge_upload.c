@@ -26,8 +26,6 @@
 
 struct edge_uploads {
     struct edge_worker *receiver;
-    int most_sessions;
-    atomic_int session_count;
     /* The loop's. */
     unsigned last_number;
     /* The receiver's. */
@@ -36,13 +34,14 @@ struct edge_uploads {
     atomic_bool is_drain_posted;
     struct edge_work changed;
     atomic_bool is_changed_posted;
+    struct edge_work idle;
+    bool is_watching;
 };
 
 struct upload {
     struct edge_uploads *uploads;
     struct edge_session session;
-    /* The loop's: what the device has sent, and whether it may go on. An opened session counts
-     * against the limit until it is closed. */
+    /* The loop's: what the device has sent, and whether it may go on. */
     bool has_opened;
     bool is_refused;
     uint64_t sent_bytes;
@@ -66,11 +65,27 @@ struct item {
 
 /* ---- On the receiver ---- */
 
+/* Ends what is idle, and comes again when there may be more. */
+static void receive_idle(struct edge_work *work)
+{
+    struct edge_uploads *uploads = OWNER(work, struct edge_uploads, idle);
+    int64_t next_ns = edge_sessions_end_idle(&uploads->sessions, ll_clock_now_ns());
+    uploads->is_watching = next_ns != LL_CLOCK_NEVER;
+    if (uploads->is_watching) {
+        edge_worker_set_alarm(uploads->receiver, &uploads->idle, next_ns);
+    }
+}
+
 static void receive_start(struct edge_work *work)
 {
     struct upload *upload = OWNER(work, struct upload, start);
-    upload->session.next = upload->uploads->sessions.first;
-    upload->uploads->sessions.first = &upload->session;
+    struct edge_uploads *uploads = upload->uploads;
+    upload->session.next = uploads->sessions.first;
+    uploads->sessions.first = &upload->session;
+    edge_session_begin(&upload->session, ll_clock_now_ns());
+    if (!uploads->is_watching) {
+        receive_idle(&uploads->idle);
+    }
 }
 
 static void receive_item(struct edge_work *work)
@@ -79,7 +94,7 @@ static void receive_item(struct edge_work *work)
     struct upload *upload = item->upload;
     const Layerlift__V1__UploadRequest *request = item->request;
     if (request->kind_case == LAYERLIFT__V1__UPLOAD_REQUEST__KIND_OPEN) {
-        edge_session_open(&upload->session, request->open);
+        edge_session_open(&upload->session, request->open, ll_clock_now_ns());
     } else {
         edge_session_chunk(&upload->session, request->chunk, item->arrived_ns);
     }
@@ -117,9 +132,6 @@ static void receive_close(struct edge_work *work)
     }
     edge_session_finish(&upload->session);
     rpc_stream_unref(stream);
-    if (upload->has_opened) {
-        atomic_fetch_sub(&uploads->session_count, 1);
-    }
     free(upload);
 }
 
@@ -188,13 +200,6 @@ static ll_status check_request(struct upload *upload, const Layerlift__V1__Uploa
     if (upload->has_opened) {
         return ll_fail(err, LL_E_INVALID, "a second open");
     }
-    struct edge_uploads *uploads = upload->uploads;
-    if (atomic_load(&uploads->session_count) >= uploads->most_sessions) {
-        return ll_fail_limit(err, "upload_sessions", uploads->most_sessions, LL_RETRY_MS,
-                             "too many uploads: limit upload_sessions is %d",
-                             uploads->most_sessions);
-    }
-    atomic_fetch_add(&uploads->session_count, 1);
     upload->has_opened = true;
     return LL_OK;
 }
@@ -304,11 +309,15 @@ ll_status edge_uploads_create(const struct edge_uploads_config *config,
     if (!uploads) {
         return LL_E_NO_MEMORY;
     }
-    uploads->most_sessions = config->most_sessions;
+    edge_places_init(&uploads->sessions.uploads, config->most_sessions, config->idle_ns,
+                     config->patience_ns);
+    edge_places_init(&uploads->sessions.streams, EDGE_UPLOAD_STREAMS * config->most_sessions,
+                     config->idle_ns, config->patience_ns);
     uploads->sessions.models = config->models;
     uploads->sessions.creator = config->creator;
     uploads->sessions.window_bytes = config->window_bytes;
     uploads->changed.run = receive_changed;
+    uploads->idle.run = receive_idle;
     uploads->drain.run = receive_drain;
     ll_status status = edge_worker_create("receiver", &uploads->receiver);
     if (status != LL_OK) {

@@ -16,11 +16,19 @@ struct edge_uploads;
 /* Chunks of one session that wait for the receiver. Devices send 8 KiB and more; only blobs that
  * are smaller come in smaller chunks. */
 enum { EDGE_UPLOAD_QUEUED_CHUNKS = 16384 };
+/* Streams for each upload: those that have not opened yet, whose model is here already, that wait
+ * for a creation, or that do not read their end. */
+enum { EDGE_UPLOAD_STREAMS = 8 };
 
 struct edge_uploads_config {
     struct edge_models *models;
     struct edge_creator *creator;
+    /* Uploads that have something to send; streams may be EDGE_UPLOAD_STREAMS times as many. */
     int most_sessions;
+    /* How long one of them may send nothing, and after how long without it gives its place to
+     * another. */
+    int64_t idle_ns;
+    int64_t patience_ns;
     /* How far beyond what has been written a device may send: what the edge buffers at most for one
      * session. */
     int64_t window_bytes;

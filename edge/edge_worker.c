@@ -9,19 +9,46 @@
 struct edge_worker {
     struct ll_thread thread;
     struct ll_mutex lock;
-    /* Signalled when work comes to an empty queue, and on stop. */
+    /* Signalled when work comes to an empty queue, for a new alarm, and on stop. */
     struct ll_cond changed;
     /* Guarded by lock. */
     bool is_stopping;
     struct edge_work *first;
     struct edge_work *last;
+    /* Not NULL before its deadline. */
+    struct edge_work *alarm;
+    int64_t alarm_ns;
 };
+
+static void append_locked(struct edge_worker *worker, struct edge_work *work)
+    LL_REQUIRES(worker->lock)
+{
+    work->next = NULL;
+    if (worker->first) {
+        worker->last->next = work;
+    } else {
+        worker->first = work;
+    }
+    worker->last = work;
+}
+
+/* Behind what is queued: what came before the alarm's time is dealt with before it. */
+static void ring_locked(struct edge_worker *worker) LL_REQUIRES(worker->lock)
+{
+    if (worker->alarm && ll_clock_now_ns() >= worker->alarm_ns) {
+        append_locked(worker, worker->alarm);
+        worker->alarm = NULL;
+    }
+}
 
 static struct edge_work *next_work(struct edge_worker *worker)
 {
     ll_mutex_lock(&worker->lock);
+    ring_locked(worker);
     while (!worker->first && !worker->is_stopping) {
-        ll_cond_wait(&worker->changed, &worker->lock, LL_CLOCK_NEVER);
+        ll_cond_wait(&worker->changed, &worker->lock,
+                     worker->alarm ? worker->alarm_ns : LL_CLOCK_NEVER);
+        ring_locked(worker);
     }
     struct edge_work *work = worker->first;
     if (work) {
@@ -81,14 +108,19 @@ void edge_worker_destroy(struct edge_worker *worker)
 
 void edge_worker_post(struct edge_worker *worker, struct edge_work *work)
 {
-    work->next = NULL;
     ll_mutex_lock(&worker->lock);
-    if (worker->first) {
-        worker->last->next = work;
-    } else {
-        worker->first = work;
+    append_locked(worker, work);
+    if (worker->first == work) {
         ll_cond_signal(&worker->changed);
     }
-    worker->last = work;
+    ll_mutex_unlock(&worker->lock);
+}
+
+void edge_worker_set_alarm(struct edge_worker *worker, struct edge_work *work, int64_t deadline_ns)
+{
+    ll_mutex_lock(&worker->lock);
+    worker->alarm = work;
+    worker->alarm_ns = deadline_ns;
+    ll_cond_signal(&worker->changed);
     ll_mutex_unlock(&worker->lock);
 }

@@ -5,6 +5,8 @@
 #ifndef EDGE_WORKER_H
 #define EDGE_WORKER_H
 
+#include <stdint.h>
+
 #include "core/ll_status.h"
 
 struct edge_worker;
@@ -26,5 +28,9 @@ void edge_worker_destroy(struct edge_worker *worker);
 /* Runs `work->run` soon, in order of posting. Cannot fail. The work may be posted again, or freed,
  * once it runs. */
 void edge_worker_post(struct edge_worker *worker, struct edge_work *work);
+
+/* Posts `work` once `deadline_ns` (ll_clock.h) has come; replaces an earlier alarm, of which a
+ * worker has one. */
+void edge_worker_set_alarm(struct edge_worker *worker, struct edge_work *work, int64_t deadline_ns);
 
 #endif

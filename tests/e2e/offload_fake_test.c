@@ -396,6 +396,9 @@ static void busy_begin(struct busy *busy)
     edge_server_config_default(&config);
     config.listen = "127.0.0.1:0";
     config.upload_sessions = 1;
+    /* Whoever has the place keeps it. */
+    config.upload_patience_ms = 600000;
+    config.upload_idle_ms = 600000;
     edge_begin_with(&edge, &config);
     addresses[0] = edge.address;
     device_fixture_init(&device, &model, addresses, 1, 0);

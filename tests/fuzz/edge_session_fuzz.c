@@ -1,10 +1,11 @@
 /* Any sequence of what two devices can do in upload sessions of one model: opens, pieces that are
- * right, pieces that are not, any bytes as a message, half-closes, vanishing, failing creations.
+ * right, pieces that are not, any bytes as a message, half-closes, vanishing, failing creations,
+ * silence.
  *
  * The oracle: what devices do ends sessions with INVALID_ARGUMENT or OK alone, failing creations
- * with their own status; credit never falls and always covers what was dealt with; prefixes only
- * grow, within what is available; a blob that counts as available has the bytes of its name; and in
- * the end nothing is left of models, blobs and memory. */
+ * and silence with their own status; credit never falls and always covers what was dealt with;
+ * prefixes only grow, within what is available; a blob that counts as available has the bytes of
+ * its name; and in the end nothing is left of models, blobs and memory. */
 #include "edge/edge_session.h"
 
 #include <stdio.h>
@@ -35,7 +36,7 @@ static const char cfg[] = "fake\n"
                           "layer 2 7\n"
                           "layer 2 0\n"
                           "layer 2 5\n";
-enum { LAYERS = 5, DEVICES = 2, WINDOW_BYTES = 16 };
+enum { LAYERS = 5, DEVICES = 2, WINDOW_BYTES = 16, IDLE_NS = 3, PATIENCE_NS = 1 };
 static const char *const contents[LAYERS] = {"aaaaa", "bcd", "7777777", "", "aaaaa"};
 
 /* rpc/'s stream as this program has it: the linker takes these instead of the real functions, which
@@ -102,6 +103,10 @@ int rpc_stream_queued(struct rpc_stream *stream)
 void rpc_stream_finish(struct rpc_stream *stream, ll_status status, const char *message)
 {
     REQUIRE(status == LL_OK || (message && message[0] != '\0'));
+    if (status != LL_OK && status != LL_E_INVALID && status != LL_E_NO_MEMORY &&
+        status != LL_E_EXHAUSTED && status != LL_E_DEADLINE) {
+        fprintf(stderr, "%s: %s\n", ll_status_name(status), message);
+    }
     if (!stream->is_finished) {
         stream->is_finished = true;
         stream->status = status;
@@ -114,6 +119,11 @@ void rpc_stream_finish_error(struct rpc_stream *stream, ll_status status,
     /* A limit's name and a time go with refusals alone. */
     REQUIRE(status == LL_E_EXHAUSTED || (err->limit[0] == '\0' && err->retry_ms == 0));
     rpc_stream_finish(stream, status, err->text);
+}
+
+void rpc_stream_cancel(struct rpc_stream *stream)
+{
+    REQUIRE(stream->is_finished);
 }
 
 const char *rpc_stream_peer(const struct rpc_stream *stream)
@@ -136,6 +146,7 @@ struct world {
     struct edge_sessions sessions;
     struct device devices[DEVICES];
     bool has_changed;
+    int64_t now_ns;
     /* What is left of the input. */
     const uint8_t *data;
     size_t size;
@@ -170,6 +181,8 @@ static void build(struct world *world)
     REQUIRE(edge_creator_create(&creator, &world->creator) == LL_OK);
     world->sessions = (struct edge_sessions){
         .models = world->models, .creator = world->creator, .window_bytes = WINDOW_BYTES};
+    edge_places_init(&world->sessions.uploads, DEVICES, IDLE_NS, PATIENCE_NS);
+    edge_places_init(&world->sessions.streams, DEVICES, IDLE_NS, PATIENCE_NS);
 }
 
 static void tear_down(struct world *world)
@@ -191,6 +204,7 @@ static void arrive(struct world *world, struct device *device)
     edge_session_init(&device->session, &world->sessions, &device->stream, 1);
     device->session.next = world->sessions.first;
     world->sessions.first = &device->session;
+    edge_session_begin(&device->session, world->now_ns);
 }
 
 static void vanish(struct world *world, struct device *device)
@@ -206,11 +220,11 @@ static void vanish(struct world *world, struct device *device)
     REQUIRE(!device->stream.is_complete || device->stream.status == LL_OK);
     ll_status status = device->stream.is_finished ? device->stream.status : LL_OK;
     REQUIRE(status == LL_OK || status == LL_E_INVALID || status == LL_E_NO_MEMORY ||
-            status == LL_E_EXHAUSTED);
+            status == LL_E_EXHAUSTED || status == LL_E_DEADLINE);
 }
 
 /* A right manifest, with a plan by layers or in one. */
-static void open_rightly(struct device *device, bool is_whole)
+static void open_rightly(struct world *world, struct device *device, bool is_whole)
 {
     Layerlift__V1__Blob blobs[LAYERS];
     Layerlift__V1__Blob *blob_list[LAYERS];
@@ -242,7 +256,7 @@ static void open_rightly(struct device *device, bool is_whole)
     open.manifest = &manifest;
     open.plan = part_list;
     open.n_plan = is_whole ? 1 : 4;
-    edge_session_open(&device->session, &open);
+    edge_session_open(&device->session, &open, world->now_ns);
 }
 
 /* What edge_upload.c lets through: a second open it does not, nor chunks beyond the credit. */
@@ -307,7 +321,7 @@ static void send_bytes(struct world *world, struct device *device)
         give_chunk(device, request->chunk);
     } else if (request->kind_case == LAYERLIFT__V1__UPLOAD_REQUEST__KIND_OPEN &&
                !device->session.model) {
-        edge_session_open(&device->session, request->open);
+        edge_session_open(&device->session, request->open, world->now_ns);
     }
     protobuf_c_message_free_unpacked(message, NULL);
 }
@@ -316,10 +330,14 @@ static void act(struct world *world)
 {
     uint8_t what = take(world);
     struct device *device = &world->devices[what & 1];
+    if (what >> 6 == 3) {
+        world->now_ns++;
+        (void)edge_sessions_end_idle(&world->sessions, world->now_ns);
+    }
     if (!device->is_here) {
         arrive(world, device);
         if ((what & 2) == 0) {
-            open_rightly(device, (what & 4) != 0);
+            open_rightly(world, device, (what & 4) != 0);
         }
         return;
     }

@@ -373,6 +373,113 @@ static void test_server_info_tells_engine_and_limits(void)
     tear_down(&fixture, &model);
 }
 
+static struct edge_call *open_watch(struct edge_fixture *fixture, const struct fake_model *model)
+{
+    Layerlift__V1__WatchModelRequest request = LAYERLIFT__V1__WATCH_MODEL_REQUEST__INIT;
+    request.model_id = (char *)model->id_text;
+    struct edge_call *watch = edge_call_open(fixture->client, "WatchModel");
+    edge_call_send(watch, &request.base);
+    return watch;
+}
+
+/* Takes events until the model is ready. */
+static void await_ready(struct edge_call *watch)
+{
+    bool is_ready = false;
+    while (!is_ready) {
+        Layerlift__V1__ModelEvent *event = (Layerlift__V1__ModelEvent *)edge_call_next(
+            watch, &layerlift__v1__model_event__descriptor);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(event);
+        is_ready = event->state == LAYERLIFT__V1__MODEL_STATE__MODEL_STATE_READY;
+        layerlift__v1__model_event__free_unpacked(event, NULL);
+    }
+}
+
+/* However fast a model changes, each of its watches sees the latest state, beside those of another
+ * model. */
+static void test_every_watch_sees_the_latest_state(void)
+{
+    enum { WATCHES = 6 };
+    struct edge_fixture fixture;
+    struct fake_model models[2];
+    struct edge_call *uploads[2];
+    struct edge_call *watches[WATCHES];
+    edge_fixture_set_up(&fixture);
+    for (unsigned i = 0; i < 2; i++) {
+        fake_model_init(&models[i], cfg, i);
+        uploads[i] = edge_client_upload(fixture.client, &models[i], NULL);
+    }
+    for (int i = 0; i < WATCHES; i++) {
+        watches[i] = open_watch(&fixture, &models[i % 2]);
+    }
+    for (int64_t at = 0; at < 1000; at += 10) {
+        edge_call_send_part(uploads[0], &models[0], 0, at, at + 10);
+        edge_call_send_part(uploads[1], &models[1], 0, at, at + 10);
+    }
+    for (int i = 0; i < 2; i++) {
+        edge_call_send_layers(uploads[i], &models[i], 1, LAYERS);
+    }
+    for (int i = 0; i < WATCHES; i++) {
+        await_ready(watches[i]);
+        edge_call_close(watches[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        edge_call_close(uploads[i]);
+        fake_model_finish(&models[i]);
+    }
+    edge_fixture_tear_down(&fixture);
+}
+
+static void test_watches_are_limited(void)
+{
+    struct edge_fixture fixture;
+    struct fake_model model;
+    struct ll_error message;
+    edge_fixture_init(&fixture);
+    fixture.config.watches = 1;
+    edge_fixture_start(&fixture);
+    fake_model_init(&model, cfg, 1);
+    CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &model), LL_OK);
+    struct edge_call *first = open_watch(&fixture, &model);
+    await_ready(first);
+    struct edge_call *second = open_watch(&fixture, &model);
+    CU_ASSERT_EQUAL(edge_call_end(second, &message), LL_E_EXHAUSTED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(message.text, "too many watches: limit watches is 1"));
+    edge_call_close(second);
+    edge_call_close(first);
+    tear_down(&fixture, &model);
+}
+
+/* What was told is paid for afterwards: a second answer would have to wait for an hour here. */
+static void test_models_are_told_at_a_rate(void)
+{
+    struct edge_fixture fixture;
+    struct fake_model model;
+    struct ll_error message;
+    ll_status status = LL_OK;
+    edge_fixture_init(&fixture);
+    fixture.config.peer_inspect_bytes = 1;
+    edge_fixture_start(&fixture);
+    fake_model_init(&model, cfg, 1);
+    Layerlift__V1__ListModelsResponse *response = list(&fixture);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(response);
+    layerlift__v1__list_models_response__free_unpacked(response, NULL);
+    Layerlift__V1__GetModelRequest request = LAYERLIFT__V1__GET_MODEL_REQUEST__INIT;
+    request.model_id = (char *)model.id_text;
+    CU_ASSERT_PTR_NULL(edge_client_ask(fixture.client, "GetModel", &request.base,
+                                       &layerlift__v1__model__descriptor, &status, &message));
+    CU_ASSERT_EQUAL(status, LL_E_EXHAUSTED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(message.text, "limit peer_inspect_bytes is 1 a second"));
+    CU_ASSERT_PTR_NULL(list(&fixture));
+    /* Devices ask for this when they connect. */
+    Layerlift__V1__GetServerInfoRequest info = LAYERLIFT__V1__GET_SERVER_INFO_REQUEST__INIT;
+    ProtobufCMessage *told = edge_client_ask(fixture.client, "GetServerInfo", &info.base,
+                                             &layerlift__v1__server_info__descriptor, NULL, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(told);
+    protobuf_c_message_free_unpacked(told, NULL);
+    tear_down(&fixture, &model);
+}
+
 const char *const ll_test_suite = "edge_inspect";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_list_tells_partial_models_too),
@@ -385,5 +492,8 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_watch_tells_a_failure),
     LL_TEST(test_watch_needs_one_request),
     LL_TEST(test_server_info_tells_engine_and_limits),
+    LL_TEST(test_every_watch_sees_the_latest_state),
+    LL_TEST(test_watches_are_limited),
+    LL_TEST(test_models_are_told_at_a_rate),
     {NULL, NULL},
 };

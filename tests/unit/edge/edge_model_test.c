@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/ll_clock.h"
 #include "edge/edge_models.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/fake_model.h"
@@ -30,15 +31,23 @@ static void count_change(void *arg, struct edge_model *model, edge_change change
     ((struct fixture *)arg)->changes++;
 }
 
-static void set_up(struct fixture *fixture, int64_t budget_bytes, int most_models)
+static void set_up_resting(struct fixture *fixture, int64_t budget_bytes, int most_models,
+                           int64_t rest_ns)
 {
     *fixture = (struct fixture){.engine = fake_engine_create()};
     const struct edge_store_config store = {.budget_bytes = budget_bytes};
     CU_ASSERT_EQUAL_FATAL(edge_store_create(&store, &fixture->store, NULL), LL_OK);
-    const struct edge_models_config config = {
-        .engine = fixture->engine, .store = fixture->store, .most_models = most_models};
+    const struct edge_models_config config = {.engine = fixture->engine,
+                                              .store = fixture->store,
+                                              .most_models = most_models,
+                                              .rest_ns = rest_ns};
     CU_ASSERT_EQUAL_FATAL(edge_models_create(&config, &fixture->models), LL_OK);
     CU_ASSERT_EQUAL_FATAL(edge_models_observe(fixture->models, count_change, fixture), LL_OK);
+}
+
+static void set_up(struct fixture *fixture, int64_t budget_bytes, int most_models)
+{
+    set_up_resting(fixture, budget_bytes, most_models, 0);
 }
 
 /* Everything that was made must be gone at the end. */
@@ -294,10 +303,13 @@ static void test_least_recently_used_is_evicted(void)
                     LL_E_NOT_FOUND);
     CU_ASSERT_EQUAL(edge_models_find(fixture.models, fakes[0].id_text, &left, &err), LL_OK);
     edge_model_unref(left);
+    /* One that has no weights goes before one that has, although it was used later. */
     close_model(open_model(&fixture, &fakes[1], LL_OK, NULL));
     close_model(open_model(&fixture, &fakes[2], LL_OK, NULL));
-    CU_ASSERT_EQUAL(edge_models_find(fixture.models, fakes[0].id_text, &left, &err),
+    CU_ASSERT_EQUAL(edge_models_find(fixture.models, fakes[1].id_text, &left, &err),
                     LL_E_NOT_FOUND);
+    CU_ASSERT_EQUAL(edge_models_find(fixture.models, fakes[0].id_text, &left, &err), LL_OK);
+    edge_model_unref(left);
     for (unsigned i = 0; i < 3; i++) {
         fake_model_finish(&fakes[i]);
     }
@@ -542,6 +554,75 @@ static void test_idle_contexts_beyond_a_size_go_at_rest(void)
     tear_down(&fixture);
 }
 
+/* Names without weights evict each other, not a model that was used lately. */
+static void test_newcomers_without_weights_evict_no_model_in_its_rest(void)
+{
+    enum { NEWCOMERS = 5 };
+    struct fixture fixture;
+    struct fake_model kept;
+    struct fake_model newcomers[NEWCOMERS];
+    struct ll_error err = {.text = ""};
+    set_up_resting(&fixture, 1000, 2, 3600 * LL_NS_PER_S);
+    fake_model_init(&kept, cfg, 1);
+    struct edge_model *model = open_model(&fixture, &kept, LL_OK, NULL);
+    for (int i = 0; i < 5; i++) {
+        CU_ASSERT(i == 3 || write_layer(model, &kept, i) == LL_OK);
+    }
+    const struct edge_creation all = {
+        .end = edge_model_begin_creation(model, INT64_MAX).end};
+    CU_ASSERT_EQUAL(all.end, 5);
+    edge_model_end_creation(model, &all);
+    close_model(model);
+    for (unsigned i = 0; i < NEWCOMERS; i++) {
+        fake_model_init(&newcomers[i], cfg, 10 + i);
+    }
+    for (unsigned i = 0; i < NEWCOMERS - 2; i++) {
+        close_model(open_model(&fixture, &newcomers[i], LL_OK, NULL));
+        CU_ASSERT_EQUAL(edge_models_find(fixture.models, kept.id_text, &model, NULL), LL_OK);
+        edge_model_unref(model);
+    }
+    /* With the others' place in use there is none for it, nor bytes. */
+    struct edge_model *user = open_model(&fixture, &newcomers[3], LL_OK, NULL);
+    CU_ASSERT_FALSE(edge_models_has_room(fixture.models));
+    CU_ASSERT_PTR_NULL(open_model(&fixture, &newcomers[4], LL_E_EXHAUSTED, &err));
+    CU_ASSERT_STRING_EQUAL(err.limit, "models");
+    CU_ASSERT_FALSE(edge_models_evict_for(fixture.models, user));
+    /* Who has brought weights may have the place of one that is unused. */
+    CU_ASSERT_EQUAL(write_layer(user, &newcomers[3], 0), LL_OK);
+    CU_ASSERT(edge_models_evict_for(fixture.models, user));
+    CU_ASSERT_EQUAL(edge_models_find(fixture.models, kept.id_text, &model, NULL), LL_E_NOT_FOUND);
+    close_model(user);
+    fake_model_finish(&kept);
+    for (unsigned i = 0; i < NEWCOMERS; i++) {
+        fake_model_finish(&newcomers[i]);
+    }
+    tear_down(&fixture);
+}
+
+static void test_owner_and_this_machine_may_delete(void)
+{
+    struct fixture fixture;
+    struct fake_model fake;
+    struct edge_peer owner;
+    struct edge_peer other;
+    struct edge_peer local;
+    edge_peer_parse("ipv4:10.0.0.1:1", &owner);
+    edge_peer_parse("ipv4:10.0.0.2:1", &other);
+    edge_peer_parse("ipv4:127.0.0.1:1", &local);
+    set_up(&fixture, 1000, 2);
+    fake_model_init(&fake, cfg, 1);
+    struct edge_model *model = open_model(&fixture, &fake, LL_OK, NULL);
+    CU_ASSERT_FALSE(edge_model_may_be_deleted_by(model, &owner));
+    edge_model_set_owner(model, &owner);
+    edge_model_set_owner(model, &other);
+    CU_ASSERT(edge_model_may_be_deleted_by(model, &owner));
+    CU_ASSERT_FALSE(edge_model_may_be_deleted_by(model, &other));
+    CU_ASSERT(edge_model_may_be_deleted_by(model, &local));
+    close_model(model);
+    fake_model_finish(&fake);
+    tear_down(&fixture);
+}
+
 static void test_observers_are_bounded(void)
 {
     struct fixture fixture;
@@ -564,6 +645,8 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_failure_lasts_until_the_next_session),
     LL_TEST(test_model_in_use_is_not_removed),
     LL_TEST(test_least_recently_used_is_evicted),
+    LL_TEST(test_newcomers_without_weights_evict_no_model_in_its_rest),
+    LL_TEST(test_owner_and_this_machine_may_delete),
     LL_TEST(test_model_above_the_store_is_refused_at_once),
     LL_TEST(test_engine_without_memory_leaves_nothing),
     LL_TEST(test_contexts_are_pooled_and_times_averaged),

@@ -219,15 +219,16 @@ static void test_leftovers_are_removed_and_other_files_stay(void)
     const char *folder = ll_test_folder();
     char path[9000];
     static const char digits[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-    static const char *const names[] = {"-10", "-10.part", "-10.txt", "x-10"};
-    for (int i = 0; i < 4; i++) {
+    static const char *const names[] = {"-10",     "-10.part",  "-10.7.part",
+                                        "-10.txt", "-10..part", "x-10"};
+    for (int i = 0; i < 6; i++) {
         snprintf(path, sizeof(path), "%s/%s%s", folder, digits, names[i]);
         FILE *file = fopen(path, "w");
         CU_ASSERT_PTR_NOT_NULL_FATAL(file);
         fclose(file);
     }
     edge_store_destroy(open_store(folder, 1 << 20));
-    CU_ASSERT_EQUAL(count_files(folder), 2);
+    CU_ASSERT_EQUAL(count_files(folder), 3);
 }
 
 static void test_unusable_folder_is_named(void)
@@ -434,6 +435,55 @@ static void test_files_that_are_not_the_stores_keep_a_stale_folder(void)
     CU_ASSERT_EQUAL(count_files(stale), 1);
 }
 
+/* In memory or in files, as blobs of that size are. */
+static void check_copies(size_t bytes)
+{
+    struct edge_store *store = open_store(NULL, 1 << 20);
+    char *data = NULL;
+    struct edge_blob *blob = open_filled(store, 'a', bytes, &data);
+    struct edge_blob *copy = NULL;
+    struct edge_blob *wrong = NULL;
+    edge_write_outcome outcome = EDGE_WRITE_KEPT;
+    int files = bytes < EDGE_STORE_MAPPED_BYTES ? 0 : 1;
+    int64_t whole = (int64_t)bytes;
+    CU_ASSERT_EQUAL(edge_blob_write(blob, 0, data, 10, &outcome, NULL), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(edge_store_copy(store, blob, &copy), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(edge_store_copy(store, blob, &wrong), LL_OK);
+    CU_ASSERT_EQUAL(edge_blob_written(copy), 0);
+    CU_ASSERT_EQUAL(edge_blob_write(wrong, 0, "wrong", 5, &outcome, NULL), LL_OK);
+    CU_ASSERT_EQUAL(edge_store_used_bytes(store), 15);
+    CU_ASSERT_EQUAL(count_files(edge_store_folder(store)), 2 * files);
+    CU_ASSERT_EQUAL(edge_blob_write(copy, 0, data, bytes, &outcome, NULL), LL_OK);
+    CU_ASSERT_EQUAL(outcome, EDGE_WRITE_COMPLETED);
+    edge_blob_adopt(blob, copy);
+    CU_ASSERT_PTR_NULL(edge_blob_data(copy));
+    edge_blob_unref(copy);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(edge_blob_data(blob));
+    CU_ASSERT_EQUAL(memcmp(ll_buf_data(edge_blob_data(blob)), data, bytes), 0);
+    CU_ASSERT_EQUAL(edge_store_used_bytes(store), whole + 5);
+    /* Who wrote something else is found out; who did not is not. */
+    CU_ASSERT_FALSE(edge_blob_agrees(wrong, blob));
+    edge_blob_unref(wrong);
+    CU_ASSERT_EQUAL_FATAL(edge_store_copy(store, blob, &copy), LL_OK);
+    CU_ASSERT(edge_blob_agrees(copy, blob));
+    CU_ASSERT_EQUAL(edge_blob_write(copy, 0, data, bytes - 1, &outcome, NULL), LL_OK);
+    CU_ASSERT(edge_blob_agrees(copy, blob));
+    edge_blob_unref(copy);
+    CU_ASSERT_EQUAL(edge_store_used_bytes(store), whole);
+    CU_ASSERT_EQUAL(count_files(edge_store_folder(store)), files);
+    edge_blob_unref(blob);
+    CU_ASSERT_EQUAL(edge_store_used_bytes(store), 0);
+    CU_ASSERT_EQUAL(count_files(edge_store_folder(store)), 0);
+    edge_store_destroy(store);
+    free(data);
+}
+
+static void test_copy_becomes_the_blob(void)
+{
+    check_copies(100);
+    check_copies(EDGE_STORE_MAPPED_BYTES);
+}
+
 const char *const ll_test_suite = "edge_store";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_blob_is_available_once_whole),
@@ -452,5 +502,6 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_folders_of_killed_servers_are_removed),
     LL_TEST(test_other_folders_stay),
     LL_TEST(test_files_that_are_not_the_stores_keep_a_stale_folder),
+    LL_TEST(test_copy_becomes_the_blob),
     {NULL, NULL},
 };

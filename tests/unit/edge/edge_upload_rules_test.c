@@ -1,5 +1,6 @@
 /* What devices do wrong, and limits: each is answered with a status that names the reason, and
  * others are served meanwhile. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -309,8 +310,34 @@ static void test_device_whose_digests_never_fit_is_sent_away(void)
     char wrong[1000] = {0};
     set_up(&fixture, &model);
     struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < 2; i++) {
         edge_call_send_chunk(upload, 0, 0, wrong, 1000);
+    }
+    edge_fixture_check_refused(&fixture, upload, LL_E_INVALID,
+                               "layer 0: wrong bytes were sent again");
+    tear_down(&fixture, &model);
+}
+
+static void test_device_of_which_many_digests_do_not_fit_is_sent_away(void)
+{
+    enum { BLOBS = 16 };
+    static const char head[] = "fake\ninput 2\n";
+    char text[BLOBS * 16 + sizeof(head)];
+    char wrong[1] = {0};
+    struct edge_fixture fixture;
+    struct fake_model model;
+    size_t at = (size_t)snprintf(text, sizeof(text), "%s", head);
+    for (int i = 0; i < BLOBS; i++) {
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "layer 2 %d\n", 10 + i);
+    }
+    edge_fixture_set_up(&fixture);
+    fake_model_init(&model, text, 1);
+    struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
+    for (int i = 0; i < BLOBS; i++) {
+        edge_call_send_chunk(upload, i, 0, wrong, 1);
+        for (int64_t byte = 1; byte < 10 + i; byte++) {
+            edge_call_send_chunk(upload, i, byte, wrong, 1);
+        }
     }
     edge_fixture_check_refused(&fixture, upload, LL_E_INVALID,
                                "16 blobs did not have their digests");
@@ -360,6 +387,7 @@ static void test_more_models_wait_for_those_in_use(void)
     struct ll_error message;
     edge_fixture_init(&fixture);
     fixture.config.models = 1;
+    fixture.config.model_rest_ms = 0;
     edge_fixture_start(&fixture);
     fake_model_init(&model, cfg, 1);
     fake_model_init(&other, cfg, 2);
@@ -371,6 +399,99 @@ static void test_more_models_wait_for_those_in_use(void)
     edge_call_close(upload);
     CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &other), LL_OK);
     fake_model_finish(&other);
+    tear_down(&fixture, &model);
+}
+
+/* Takes events until `bytes` of payload are dealt with. */
+static void await_receipt(struct edge_call *upload, uint64_t bytes)
+{
+    uint64_t received = 0;
+    while (received < bytes) {
+        Layerlift__V1__UploadEvent *event = edge_call_await(upload, EVENT_CREDIT);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(event);
+        received = event->credit->received_bytes;
+        layerlift__v1__upload_event__free_unpacked(event, NULL);
+    }
+}
+
+/* Takes events until a blob's fate is known; says how often it was rejected before. */
+static int await_blob(struct edge_call *upload, uint32_t layer, int kind)
+{
+    int rejected = 0;
+    bool is_known = false;
+    while (!is_known) {
+        Layerlift__V1__UploadEvent *event = edge_call_event(upload);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(event);
+        bool is_rejected =
+            event->kind_case == (unsigned)EVENT_REJECTED && event->blob_rejected->layer == layer;
+        rejected += is_rejected;
+        is_known = event->kind_case == (unsigned)kind && (kind != EVENT_REJECTED || is_rejected);
+        layerlift__v1__upload_event__free_unpacked(event, NULL);
+    }
+    return rejected;
+}
+
+/* A liar begins every blob before the honest device does: that sends one blob twice, and no other;
+ * the liar is found out. */
+static void test_wrong_beginnings_keep_nobody_from_uploading(void)
+{
+    struct edge_fixture fixture;
+    struct fake_model model;
+    char wrong[500] = {0};
+    set_up(&fixture, &model);
+    struct edge_call *liar = edge_client_upload(fixture.client, &model, NULL);
+    struct edge_call *honest = edge_client_upload(fixture.client, &model, NULL);
+    for (int layer = 0; layer < 3; layer++) {
+        edge_call_send_chunk(liar, layer, 0, wrong, 400);
+    }
+    edge_fixture_await_bytes(&fixture, &model, 1200);
+    edge_call_send_layers(honest, &model, 0, 1);
+    CU_ASSERT_EQUAL(await_blob(honest, 0, EVENT_REJECTED), 1);
+    CU_ASSERT_EQUAL(await_blob(liar, 0, EVENT_REJECTED), 1);
+    edge_call_send_chunk(liar, 0, 0, wrong, 400);
+    /* What the liar has sent is here before the honest device goes on. */
+    await_receipt(liar, 1600);
+    edge_call_send_layers(honest, &model, 0, LAYERS);
+    int rejected = await_blob(honest, 1, EVENT_COMPLETE);
+    CU_ASSERT_EQUAL(rejected, 0);
+    edge_fixture_check_refused(&fixture, liar, LL_E_INVALID,
+                               "layer 0: the bytes are not those of its digest");
+    edge_call_close(honest);
+    tear_down(&fixture, &model);
+}
+
+/* The bytes of a session that has gone were wrong, too: the next one begins anew, and is not
+ * blamed. */
+static void test_wrong_beginning_of_a_lost_session_costs_one_resend(void)
+{
+    struct edge_fixture fixture;
+    struct fake_model model;
+    char wrong[400] = {0};
+    set_up(&fixture, &model);
+    struct edge_call *liar = edge_client_upload(fixture.client, &model, NULL);
+    edge_call_send_chunk(liar, 1, 0, wrong, 400);
+    edge_fixture_await_bytes(&fixture, &model, 400);
+    edge_call_close(liar);
+    Layerlift__V1__UploadEvent *event = NULL;
+    struct edge_call *honest = edge_client_upload(fixture.client, &model, &event);
+    CU_ASSERT_EQUAL_FATAL(event->accepted->n_partial, 1);
+    CU_ASSERT_EQUAL(event->accepted->partial[0]->offset, 400);
+    layerlift__v1__upload_event__free_unpacked(event, NULL);
+    edge_call_send_part(honest, &model, 1, 400, 2000);
+    CU_ASSERT_EQUAL(await_blob(honest, 1, EVENT_REJECTED), 1);
+    edge_call_send_part(honest, &model, 1, 0, 1000);
+    await_receipt(honest, 2600);
+    /* Nobody is offered what may be wrong. */
+    struct edge_call *other = edge_client_upload(fixture.client, &model, &event);
+    CU_ASSERT_EQUAL(event->accepted->n_partial, 0);
+    layerlift__v1__upload_event__free_unpacked(event, NULL);
+    edge_call_send_part(honest, &model, 1, 1000, 2000);
+    edge_call_send_layers(honest, &model, 0, 1);
+    edge_call_send_layers(honest, &model, 2, LAYERS);
+    CU_ASSERT(edge_call_has_event(honest, EVENT_COMPLETE));
+    CU_ASSERT(edge_call_has_event(other, EVENT_COMPLETE));
+    edge_call_close(honest);
+    edge_call_close(other);
     tear_down(&fixture, &model);
 }
 
@@ -451,6 +572,9 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_device_whose_digests_never_fit_is_sent_away),
     LL_TEST(test_a_model_above_the_store_is_refused_for_good),
     LL_TEST(test_more_models_wait_for_those_in_use),
+    LL_TEST(test_device_of_which_many_digests_do_not_fit_is_sent_away),
+    LL_TEST(test_wrong_beginnings_keep_nobody_from_uploading),
+    LL_TEST(test_wrong_beginning_of_a_lost_session_costs_one_resend),
     LL_TEST(test_full_store_evicts_or_says_so),
     LL_TEST(test_sessions_are_limited),
     {NULL, NULL},
