@@ -2,10 +2,15 @@
 
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "core/ll_clock.h"
+
+enum { LIMITED_EVERY_S = 5 };
 
 static atomic_int current_level = LL_LOG_INFO;
 
@@ -39,20 +44,21 @@ static size_t write_stamp(char *line, size_t bytes)
     return used + (size_t)more;
 }
 
-void ll_log(ll_log_level level, const char *module, const char *format, ...)
+static bool is_logged(ll_log_level level)
 {
-    if ((int)level > atomic_load_explicit(&current_level, memory_order_relaxed)) {
-        return;
-    }
+    return (int)level <= atomic_load_explicit(&current_level, memory_order_relaxed);
+}
+
+static void write_line(ll_log_level level, const char *module, const char *format, va_list args)
+    LL_PRINTF(3, 0);
+
+static void write_line(ll_log_level level, const char *module, const char *format, va_list args)
+{
     char line[1024];
     size_t used = write_stamp(line, sizeof(line));
     int more = snprintf(line + used, sizeof(line) - used, " %-5s %s: ", level_names[level], module);
     used += more > 0 ? (size_t)more : 0;
-
-    va_list args;
-    va_start(args, format);
     more = vsnprintf(line + used, sizeof(line) - used - 1, format, args);
-    va_end(args);
     size_t room = sizeof(line) - used - 2;
     size_t text = more < 0 ? 0 : (size_t)more < room ? (size_t)more : room;
     for (size_t i = used; i < used + text; i++) {
@@ -65,4 +71,38 @@ void ll_log(ll_log_level level, const char *module, const char *format, ...)
     line[used++] = '\n';
     ssize_t written = write(STDERR_FILENO, line, used);
     (void)written;
+}
+
+void ll_log(ll_log_level level, const char *module, const char *format, ...)
+{
+    if (!is_logged(level)) {
+        return;
+    }
+    va_list args;
+    va_start(args, format);
+    write_line(level, module, format, args);
+    va_end(args);
+}
+
+void ll_log_limited(struct ll_log_limit *limit, ll_log_level level, const char *module,
+                    const char *format, ...)
+{
+    int64_t now_ns = ll_clock_now_ns();
+    if (!is_logged(level)) {
+        return;
+    }
+    if (now_ns < limit->next_ns) {
+        limit->left_out++;
+        return;
+    }
+    if (limit->left_out > 0) {
+        ll_log(level, module, "%lld lines like the next one were left out",
+               (long long)limit->left_out);
+    }
+    limit->left_out = 0;
+    limit->next_ns = now_ns + LIMITED_EVERY_S * LL_NS_PER_S;
+    va_list args;
+    va_start(args, format);
+    write_line(level, module, format, args);
+    va_end(args);
 }

@@ -4,6 +4,8 @@
 #ifndef LL_LOG_H
 #define LL_LOG_H
 
+#include <stdint.h>
+
 #include "core/ll_status.h"
 
 typedef enum {
@@ -22,5 +24,17 @@ LL_MUST_USE ll_status ll_log_parse_level(const char *name, ll_log_level *out_lev
 /* Writes the line if `level` is within the level that is set. Anything in the text that is not
  * printable ASCII or UTF-8 continuation is replaced, so that a peer's text cannot forge lines. */
 void ll_log(ll_log_level level, const char *module, const char *format, ...) LL_PRINTF(3, 4);
+
+/* For lines that a peer can cause as often as it likes: one of them in 5 seconds, all zeros at
+ * first. Guarded by the user's lock. */
+struct ll_log_limit {
+    int64_t next_ns;
+    int64_t left_out;
+};
+
+/* As ll_log, unless such a line was written less than 5 seconds ago; the next one says how many
+ * were left out. */
+void ll_log_limited(struct ll_log_limit *limit, ll_log_level level, const char *module,
+                    const char *format, ...) LL_PRINTF(4, 5);
 
 #endif

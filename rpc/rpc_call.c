@@ -333,6 +333,10 @@ static void send_done(struct rpc_op *op, bool ok)
     bool wants_more = stream->queued <= 1 && was_message && !stream->is_finishing &&
                       !stream->is_cancelling && !stream->is_ended;
     ll_mutex_unlock(&stream->mutex);
+    if (ok && stream->answered) {
+        stream->answered(stream->closed_arg, stream);
+        stream->answered = NULL;
+    }
     if (ok) {
         stream->is_end_sent = stream->has_sent_end;
         rpc_call_advance(stream);
