@@ -46,6 +46,11 @@ void edge_server_config_default(struct edge_server_config *config)
         .queries = 32,
         .query_bytes = (int64_t)256 * MB,
         .server_query_bytes = (int64_t)1024 * MB,
+        .connections = 1024,
+        .connections_per_peer = 256,
+        .connection_streams = 100,
+        .connection_resets = 1000,
+        .calls = 16384,
     };
 }
 
@@ -88,6 +93,11 @@ static ll_status create_inspect(struct edge_server *server, const struct edge_se
         {"queries", config->queries},
         {"query_bytes", config->query_bytes},
         {"server_query_bytes", config->server_query_bytes},
+        {"connections", rpc_server_most_connections(config->connections)},
+        {"connections_per_peer", config->connections_per_peer},
+        {"connection_streams", config->connection_streams},
+        {"connection_resets", config->connection_resets},
+        {"calls", config->calls},
         {"message_bytes", LL_LIMIT_MESSAGE_BYTES},
         {"chunk_bytes", LL_LIMIT_CHUNK_BYTES},
         {"cfg_bytes", LL_LIMIT_CFG_BYTES},
@@ -168,7 +178,14 @@ static ll_status start(struct edge_server *server, const struct edge_server_conf
         status = create_services(server, config);
     }
     if (status == LL_OK) {
-        const struct rpc_server_config rpc = {.listen = config->listen};
+        const struct rpc_server_config rpc = {
+            .listen = config->listen,
+            .max_concurrent_streams = config->connection_streams,
+            .connections = config->connections,
+            .connections_per_peer = config->connections_per_peer,
+            .connection_resets = config->connection_resets,
+            .calls = config->calls,
+        };
         status = rpc_server_create(server->loop, &rpc, &server->rpc, err);
     }
     if (status == LL_OK) {

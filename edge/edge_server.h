@@ -33,6 +33,12 @@ struct edge_server_config {
     /* Tensors of one stream's queries, and of all streams'. */
     int64_t query_bytes;
     int64_t server_query_bytes;
+    /* As rpc_server_config has them. */
+    int connections;
+    int connections_per_peer;
+    int connection_streams;
+    int connection_resets;
+    int calls;
     /* Weights that one creation takes before other models have their turn; 0: 64 MB. */
     int64_t creation_turn_bytes;
 };
