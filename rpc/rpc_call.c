@@ -254,6 +254,11 @@ static void start_send(struct rpc_stream *stream, struct rpc_message *message, b
         fill_end(stream, &ops[count++], &details);
     }
     stream->is_sending = true;
+    if (stream->answered) {
+        /* Before the peer can have it. */
+        stream->answered(stream->closed_arg, stream);
+        stream->answered = NULL;
+    }
     start_batch(stream, ops, count, &stream->send);
     grpc_slice_unref(details);
 }
@@ -333,10 +338,6 @@ static void send_done(struct rpc_op *op, bool ok)
     bool wants_more = stream->queued <= 1 && was_message && !stream->is_finishing &&
                       !stream->is_cancelling && !stream->is_ended;
     ll_mutex_unlock(&stream->mutex);
-    if (ok && stream->answered) {
-        stream->answered(stream->closed_arg, stream);
-        stream->answered = NULL;
-    }
     if (ok) {
         stream->is_end_sent = stream->has_sent_end;
         rpc_call_advance(stream);

@@ -59,7 +59,7 @@ struct rpc_stream {
 
     const struct rpc_stream_handler *handler;
     void *owner;
-    /* A server's: told once, when the first message or the end has gone out; told after on_closed.
+    /* A server's: told once, before the first message or the end goes out; told after on_closed.
      */
     void (*answered)(void *arg, struct rpc_stream *stream);
     void (*closed)(void *arg, struct rpc_stream *stream);

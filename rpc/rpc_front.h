@@ -58,7 +58,7 @@ void rpc_front_destroy(struct rpc_front *front);
 LL_MUST_USE ll_status rpc_front_begin_call(struct rpc_front *front, const char *grpc_peer,
                                            struct rpc_connection **out_connection,
                                            struct ll_error *err);
-/* Something was sent to the peer: its connection is one that is used. Any thread. */
+/* Something is about to be sent to the peer: its connection is one that is used. Any thread. */
 void rpc_front_answered(struct rpc_front *front, struct rpc_connection *connection);
 /* `was_reset`: the peer ended the call, not the server. Any thread. */
 void rpc_front_end_call(struct rpc_front *front, struct rpc_connection *connection, bool was_reset);
