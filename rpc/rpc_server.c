@@ -35,6 +35,7 @@ enum {
     KEEPALIVE_TIMEOUT_MS = 10000,
     MIN_CLIENT_PING_MS = 10000,
     GREETING_MS = 10000,
+    IDLE_MS = 15 * 60 * 1000,
     DEFAULT_CONNECTIONS = 1024,
     DEFAULT_CONNECTIONS_PER_PEER = 256,
     DEFAULT_RESETS = 1000,
@@ -76,6 +77,7 @@ ll_status rpc_server_create(struct rpc_loop *loop, const struct rpc_server_confi
                                                                     : DEFAULT_CONNECTIONS_PER_PEER;
     server->resets = config->connection_resets > 0 ? config->connection_resets : DEFAULT_RESETS;
     server->calls_at_once = config->calls > 0 ? config->calls : DEFAULT_CALLS;
+    server->idle_ms = config->idle_ms > 0 ? config->idle_ms : IDLE_MS;
     server->greeting_ns =
         config->greeting_ns > 0 ? config->greeting_ns : GREETING_MS * LL_NS_PER_MS;
     ll_mutex_init(&server->mutex);
@@ -374,6 +376,7 @@ static grpc_server *create_grpc(const struct rpc_server *server)
         RPC_ARG_INT(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
         RPC_ARG_INT(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
         RPC_ARG_INT(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, MIN_CLIENT_PING_MS),
+        RPC_ARG_INT(GRPC_ARG_MAX_CONNECTION_IDLE_MS, server->idle_ms),
         RPC_ARG_INT(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, COMPRESSION_NONE),
         {.type = GRPC_ARG_POINTER,
          .key = GRPC_ARG_RESOURCE_QUOTA,

@@ -37,6 +37,8 @@ struct rpc_server_config {
     int calls;
     /* A new connection that has not begun to talk HTTP/2 after this is closed; 0: 10 s. */
     int64_t greeting_ns;
+    /* A connection without calls for so long is asked to go, and closed; 0: 15 minutes. */
+    int idle_ms;
 };
 
 /* So many of `wished` connections at once the process's descriptors allow. */

@@ -48,6 +48,7 @@ struct rpc_server {
     int resets;
     int calls_at_once;
     int64_t greeting_ns;
+    int idle_ms;
     int port;
 
     /* Fixed by start. */

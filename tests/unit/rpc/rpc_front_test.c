@@ -218,6 +218,20 @@ static void test_connections_that_say_nothing_are_closed_in_time(void)
     rpc_pair_finish(&pair);
 }
 
+static void test_connections_without_calls_are_closed_in_time(void)
+{
+    static const uint8_t settings[9] = {0, 0, 0, 4, 0, 0, 0, 0, 0};
+    struct rpc_server_config config = {.listen = "127.0.0.1:0", .idle_ms = 1};
+    struct rpc_pair pair;
+    start_pair(&pair, &config);
+    int idle = open_plain(&pair);
+    CU_ASSERT(send(idle, PREFACE, 24, MSG_NOSIGNAL) == 24);
+    CU_ASSERT(send(idle, settings, 9, MSG_NOSIGNAL) == 9);
+    wait_closed(idle);
+    close(idle);
+    rpc_pair_finish(&pair);
+}
+
 static void test_calls_beyond_the_limit_are_exhausted(void)
 {
     enum { CALLS = 3 };
@@ -413,6 +427,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_silent_connections_keep_nobody_out),
     LL_TEST(test_connections_that_are_not_http2_are_closed),
     LL_TEST(test_connections_that_say_nothing_are_closed_in_time),
+    LL_TEST(test_connections_without_calls_are_closed_in_time),
     LL_TEST(test_calls_beyond_the_limit_are_exhausted),
     LL_TEST(test_flood_of_resets_is_cut_off),
     LL_TEST(test_some_resets_do_no_harm),
