@@ -21,7 +21,8 @@ void ll_log_set_level(ll_log_level level);
 /* "error", "warn", "info" or "debug". Errors: LL_E_INVALID. */
 LL_MUST_USE ll_status ll_log_parse_level(const char *name, ll_log_level *out_level);
 
-/* Writes the line if `level` is within the level that is set. Anything in the text that is not
+/* Writes the line if `level` is within the level that is set. Of warnings and infos 200 are written
+ * at once and then 20 a second, and how many were left out; a peer cannot fill a disk. Anything in the text that is not
  * printable ASCII or UTF-8 continuation is replaced, so that a peer's text cannot forge lines. */
 void ll_log(ll_log_level level, const char *module, const char *format, ...) LL_PRINTF(3, 4);
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/ll_utf8.h"
+
 #define LL_STATUS_ROW(code, grpc, text) {#code, text, grpc},
 static const struct {
     const char *name;
@@ -42,12 +44,21 @@ ll_status ll_status_from_grpc(int code)
     return LL_E_INTERNAL;
 }
 
+/* The sentence, cut between characters where it is too long. */
+static void write_text(struct ll_error *err, const char *format, va_list args) LL_PRINTF(2, 0);
+
+static void write_text(struct ll_error *err, const char *format, va_list args)
+{
+    vsnprintf(err->text, sizeof(err->text), format, args);
+    err->text[ll_utf8_cut(err->text, sizeof(err->text))] = '\0';
+}
+
 ll_status ll_fail(struct ll_error *err, ll_status status, const char *format, ...)
 {
     if (err) {
         va_list args;
         va_start(args, format);
-        vsnprintf(err->text, sizeof(err->text), format, args);
+        write_text(err, format, args);
         va_end(args);
         err->limit[0] = '\0';
         err->limit_value = 0;
@@ -62,7 +73,7 @@ ll_status ll_fail_limit(struct ll_error *err, const char *limit, int64_t value, 
     if (err) {
         va_list args;
         va_start(args, format);
-        vsnprintf(err->text, sizeof(err->text), format, args);
+        write_text(err, format, args);
         va_end(args);
         snprintf(err->limit, sizeof(err->limit), "%s", limit);
         err->limit_value = value;
@@ -86,7 +97,7 @@ void ll_error_prefix(struct ll_error *err, const char *format, ...)
     tail[sizeof(tail) - 1] = '\0';
     int used = snprintf(err->text, sizeof(err->text), "%s: ", head);
     if (used > 0 && (size_t)used < sizeof(err->text)) {
-        size_t length = strnlen(tail, sizeof(err->text) - (size_t)used - 1);
+        size_t length = ll_utf8_cut(tail, sizeof(err->text) - (size_t)used - 1);
         memcpy(err->text + used, tail, length);
         err->text[(size_t)used + length] = '\0';
     }
