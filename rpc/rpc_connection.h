@@ -36,6 +36,8 @@ struct rpc_connection {
     int64_t allowance;
     int64_t most_allowance;
     int64_t refilled_ns;
+    /* What gRPC had read of it at the last look. */
+    int64_t read_bytes;
     /* Its list, while fd is open, and its calls hold it. */
     int refs;
     struct rpc_connection *next;

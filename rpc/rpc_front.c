@@ -17,8 +17,7 @@
 #include "core/ll_clock.h"
 #include "core/ll_log.h"
 #include "core/ll_sync.h"
-#include "rpc/rpc_connection.h"
-#include "rpc/rpc_listen.h"
+#include "rpc/rpc_front_state.h"
 
 /* Why gRPC 1.51 does not listen itself: its listener is gone for good after the first accept that
  * fails for want of a descriptor; it accepts whoever comes; and it counts nothing.
@@ -35,7 +34,8 @@
  * Every connection has an allowance of calls. Beginning one takes from it, an end by the server
  * gives back, time gives back slowly: who calls honestly never uses it up, who opens streams and
  * resets them, or never lets them be counted by HTTP/2's own limit, does within a second or two and
- * is cut off. An address that did gets less for a while. */
+ * is cut off. An address that did gets less for a while (rpc_front_calls.c). Whoever keeps gRPC
+ * reading with frames that are no calls is cut off, too (rpc_front_watch.c). */
 
 enum {
     EVENTS = 64,
@@ -48,52 +48,10 @@ enum {
     IDLE_MS = 10000,
     /* A vanished client's connection ends when sent bytes were not acknowledged for so long. */
     USER_TIMEOUT_MS = 10000,
-    RESETS_PER_SECOND = 100,
-    /* What an address that flooded may cancel in a row, and for how long. */
-    FLOODER_RESETS = 100,
-    FLOODER_MS = 10000,
-    FLOODERS = 64,
     /* Other things than connections need descriptors, too. */
     RESERVED_DESCRIPTORS = 32,
     /* gRPC's descriptors have numbers from half of this on. */
     NUMBERS = 16384,
-};
-
-struct flooder {
-    struct rpc_host host;
-    int64_t until_ns;
-};
-
-struct rpc_front {
-    struct rpc_front_config config;
-    struct rpc_listen listen;
-    int epoll;
-    int wake;
-    struct ll_thread thread;
-
-    /* The front's thread: what has gone during this round; when to accept again, when to look for
-     * silent connections; the next number for gRPC. */
-    struct rpc_connection *gone;
-    int64_t resume_ns;
-    int64_t check_ns;
-    int next_number;
-    struct ll_log_limit descriptors_log;
-    struct ll_log_limit limit_log;
-
-    struct ll_mutex mutex;
-    struct ll_cond changed;
-    /* Guarded by mutex. */
-    struct rpc_connections connections;
-    struct rpc_connection **by_number;
-    int numbers;
-    int calls;
-    struct flooder flooders[FLOODERS];
-    int next_flooder;
-    struct ll_log_limit flood_log;
-    struct ll_log_limit calls_log;
-    bool is_stopping;
-    bool has_stopped;
-    bool is_ending;
 };
 
 static int descriptor_limit(void)
@@ -113,15 +71,6 @@ int rpc_front_most_connections(int wished)
     int most = (limit - reserved) / 2;
     most = most > 1 ? most : 1;
     return wished < most ? wished : most;
-}
-
-static void unref_locked(struct rpc_front *front, struct rpc_connection *connection)
-    LL_REQUIRES(front->mutex)
-{
-    ll_mutex_assert_held(&front->mutex);
-    if (--connection->refs == 0) {
-        free(connection);
-    }
 }
 
 /* Ends the connection, whatever state it is in. It is freed at the end of the round: events of this
@@ -148,22 +97,9 @@ static void drop_gone(struct rpc_front *front)
     while (front->gone) {
         struct rpc_connection *connection = front->gone;
         front->gone = connection->next;
-        unref_locked(front, connection);
+        rpc_front_unref_locked(front, connection);
     }
     ll_mutex_unlock(&front->mutex);
-}
-
-static int64_t resets_of_locked(struct rpc_front *front, const struct rpc_host *host,
-                                int64_t now_ns) LL_REQUIRES(front->mutex)
-{
-    for (int i = 0; i < FLOODERS; i++) {
-        if (front->flooders[i].until_ns > now_ns &&
-            rpc_host_equals(&front->flooders[i].host, host) &&
-            front->config.resets > FLOODER_RESETS) {
-            return FLOODER_RESETS;
-        }
-    }
-    return front->config.resets;
 }
 
 static struct rpc_connection *create_connection(int fd, const struct sockaddr *address)
@@ -230,7 +166,7 @@ static void admit(struct rpc_front *front, int fd, const struct sockaddr *addres
     if (has_room && epoll_ctl(front->epoll, EPOLL_CTL_ADD, fd, &event) == 0) {
         connection->most_allowance =
             front->config.streams +
-            resets_of_locked(front, &connection->host, connection->accepted_ns);
+            rpc_front_resets_locked(front, &connection->host, connection->accepted_ns);
         connection->allowance = connection->most_allowance;
         rpc_connections_append(&front->connections, connection);
         int64_t check_ns = ll_clock_deadline(connection->accepted_ns, front->config.greeting_ns);
@@ -344,6 +280,7 @@ static bool hand_over(struct rpc_front *front, struct rpc_connection *connection
     ll_mutex_unlock(&front->mutex);
     if (is_ready) {
         front->config.hand_over(front->config.arg, number);
+        rpc_front_begin_watch(front);
     } else if (number >= 0) {
         close(number);
     }
@@ -424,12 +361,14 @@ static bool keep_house(struct rpc_front *front)
     }
     bool goes_on = !front->is_ending;
     ll_mutex_unlock(&front->mutex);
+    rpc_front_watch(front, now_ns);
     return goes_on;
 }
 
 static int wait_ms(const struct rpc_front *front)
 {
     int64_t next_ns = front->resume_ns < front->check_ns ? front->resume_ns : front->check_ns;
+    next_ns = front->watch_ns < next_ns ? front->watch_ns : next_ns;
     if (next_ns == LL_CLOCK_NEVER) {
         return -1;
     }
@@ -478,6 +417,8 @@ ll_status rpc_front_create(const struct rpc_front_config *config, struct rpc_fro
     front->config.connections = rpc_front_most_connections(config->connections);
     front->resume_ns = LL_CLOCK_NEVER;
     front->check_ns = LL_CLOCK_NEVER;
+    front->watch_ns = LL_CLOCK_NEVER;
+    atomic_init(&front->turns_seen, 0);
     ll_mutex_init(&front->mutex);
     ll_cond_init(&front->changed);
     front->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -521,11 +462,8 @@ void rpc_front_stop(struct rpc_front *front)
     ll_mutex_unlock(&front->mutex);
 }
 
-void rpc_front_destroy(struct rpc_front *front)
+void rpc_front_end(struct rpc_front *front)
 {
-    if (!front) {
-        return;
-    }
     ll_mutex_lock(&front->mutex);
     front->is_ending = true;
     if (front->thread.started) {
@@ -533,6 +471,14 @@ void rpc_front_destroy(struct rpc_front *front)
     }
     ll_mutex_unlock(&front->mutex);
     ll_thread_join(&front->thread);
+}
+
+void rpc_front_destroy(struct rpc_front *front)
+{
+    if (!front) {
+        return;
+    }
+    rpc_front_end(front);
     ll_mutex_lock(&front->mutex);
     while (front->connections.first) {
         retire_locked(front, front->connections.first);
@@ -550,95 +496,4 @@ void rpc_front_destroy(struct rpc_front *front)
     ll_cond_finish(&front->changed);
     ll_mutex_finish(&front->mutex);
     free(front);
-}
-
-static struct rpc_connection *find_locked(struct rpc_front *front, const char *grpc_peer)
-    LL_REQUIRES(front->mutex)
-{
-    static const char mark[] = "fd:";
-    if (strncmp(grpc_peer, mark, strlen(mark)) != 0) {
-        return NULL;
-    }
-    long number = strtol(grpc_peer + strlen(mark), NULL, 10);
-    return number >= 0 && number < front->numbers ? front->by_number[number] : NULL;
-}
-
-/* Ends the connection from outside: gRPC may be reading from it without a pause. What it has not
- * read is thrown away, or it would read that still. The thread hears of the end and does the rest.
- */
-static void cut_off_locked(struct rpc_front *front, struct rpc_connection *connection)
-    LL_REQUIRES(front->mutex)
-{
-    enum { BLOCK = 65536, BLOCKS = 1024 };
-    connection->is_flooding = true;
-    front->flooders[front->next_flooder] = (struct flooder){
-        .host = connection->host, .until_ns = ll_clock_now_ns() + FLOODER_MS * LL_NS_PER_MS};
-    front->next_flooder = (front->next_flooder + 1) % FLOODERS;
-    ll_log_limited(&front->flood_log, LL_LOG_WARN, "rpc",
-                   "limit connection_resets %d: %s opens and cancels streams without measure, its "
-                   "connection is closed",
-                   front->config.resets, connection->peer);
-    shutdown(connection->fd, SHUT_RDWR);
-    /* Not written to: MSG_TRUNC. */
-    char none[BLOCK];
-    int blocks = 0;
-    while (blocks < BLOCKS &&
-           recv(connection->fd, none, sizeof(none), MSG_TRUNC | MSG_DONTWAIT) > 0) {
-        blocks++;
-    }
-}
-
-ll_status rpc_front_begin_call(struct rpc_front *front, const char *grpc_peer,
-                               struct rpc_connection **out_connection, struct ll_error *err)
-{
-    ll_status status = LL_OK;
-    ll_mutex_lock(&front->mutex);
-    struct rpc_connection *connection = find_locked(front, grpc_peer);
-    if (!connection) {
-        status = LL_E_NOT_FOUND;
-    } else if (connection->is_flooding) {
-        status = LL_E_STOPPED;
-    } else if (!rpc_connection_take(connection, ll_clock_now_ns(), RESETS_PER_SECOND)) {
-        cut_off_locked(front, connection);
-        status = LL_E_STOPPED;
-    } else if (front->calls >= front->config.calls) {
-        rpc_connection_give(connection);
-        status =
-            ll_fail_limit(err, "calls", front->config.calls, 1000,
-                          "limit calls %d: the server has so many calls open", front->config.calls);
-        ll_log_limited(&front->calls_log, LL_LOG_WARN, "rpc", "%s: refused: %s", connection->peer,
-                       err->text);
-    } else {
-        connection->refs++;
-        connection->calls++;
-        front->calls++;
-        *out_connection = connection;
-    }
-    ll_mutex_unlock(&front->mutex);
-    return status;
-}
-
-void rpc_front_answered(struct rpc_front *front, struct rpc_connection *connection)
-{
-    ll_mutex_lock(&front->mutex);
-    connection->has_answered = true;
-    ll_mutex_unlock(&front->mutex);
-}
-
-void rpc_front_end_call(struct rpc_front *front, struct rpc_connection *connection, bool was_reset)
-{
-    ll_mutex_lock(&front->mutex);
-    front->calls--;
-    connection->calls--;
-    connection->idle_ns = ll_clock_now_ns();
-    if (!was_reset) {
-        rpc_connection_give(connection);
-    }
-    unref_locked(front, connection);
-    ll_mutex_unlock(&front->mutex);
-}
-
-const char *rpc_connection_peer(const struct rpc_connection *connection)
-{
-    return connection->peer;
 }

@@ -2,7 +2,7 @@
  * calls. gRPC gets connections that have begun to talk HTTP/2, and never listens itself. Inside
  * rpc/ only.
  *
- * Threads: create, start, stop and destroy on one; the rest as said. */
+ * Threads: create, start, stop, end and destroy on one; the rest as said. */
 #ifndef RPC_FRONT_H
 #define RPC_FRONT_H
 
@@ -29,6 +29,9 @@ struct rpc_front_config {
     int64_t greeting_ns;
     /* Takes the descriptor of a connection that has. The front's thread. */
     void (*hand_over)(void *arg, int fd);
+    /* Has the threads that go into gRPC, one after the other, take a turn, and rpc_front_turn
+     * called by the last. Never again before that has come. The front's thread. */
+    void (*ask_turn)(void *arg);
     void *arg;
 };
 
@@ -46,6 +49,8 @@ LL_MUST_USE ll_status rpc_front_start(struct rpc_front *front);
 /* Closes the listening sockets and the connections that were not handed over; returns when that is
  * done. Those that were go on. Twice is harmless. */
 void rpc_front_stop(struct rpc_front *front);
+/* Ends the thread: it calls nobody any more. Twice is harmless. */
+void rpc_front_end(struct rpc_front *front);
 /* After the last call has ended. NULL is allowed. */
 void rpc_front_destroy(struct rpc_front *front);
 
@@ -62,6 +67,9 @@ LL_MUST_USE ll_status rpc_front_begin_call(struct rpc_front *front, const char *
 void rpc_front_answered(struct rpc_front *front, struct rpc_connection *connection);
 /* `was_reset`: the peer ended the call, not the server. Any thread. */
 void rpc_front_end_call(struct rpc_front *front, struct rpc_connection *connection, bool was_reset);
+
+/* The answer to ask_turn. Any thread. */
+void rpc_front_turn(struct rpc_front *front);
 
 /* "ipv4:10.0.0.2:50051" or "ipv6:[::1]:50051"; valid until the call ends. */
 const char *rpc_connection_peer(const struct rpc_connection *connection);

@@ -26,6 +26,10 @@ struct rpc_gate {
     grpc_server *server;
     grpc_completion_queue *call_queue;
     struct ll_thread thread;
+    /* A call that leads nowhere: an empty batch on it is an event for the thread (rpc_loop.c). */
+    grpc_channel *poke_channel;
+    grpc_call *poke_call;
+    struct rpc_op poke;
     /* The gate's thread: those that are with gRPC. */
     int waiting;
     struct request requests[REQUESTS];
@@ -64,6 +68,19 @@ static void request_done(struct rpc_op *op, bool ok)
     }
 }
 
+static void poke_done(struct rpc_op *op, bool ok)
+{
+    struct rpc_gate *gate = RPC_CONTAINER(op, struct rpc_gate, poke);
+    (void)ok;
+    gate->handler.on_poke(gate->arg);
+}
+
+void rpc_gate_poke(struct rpc_gate *gate)
+{
+    /* Cannot fail: there is nothing in the batch that could be wrong. */
+    grpc_call_start_batch(gate->poke_call, NULL, 0, rpc_op_start(&gate->poke), NULL);
+}
+
 static void gate_main(void *arg)
 {
     struct rpc_gate *gate = arg;
@@ -91,6 +108,11 @@ ll_status rpc_gate_create(const struct rpc_gate_handler *handler, void *arg,
         .version = 1, .cq_completion_type = GRPC_CQ_NEXT, .cq_polling_type = GRPC_CQ_NON_POLLING};
     gate->queue = grpc_completion_queue_create(grpc_completion_queue_factory_lookup(&attributes),
                                                &attributes, NULL);
+    gate->poke.done = poke_done;
+    gate->poke_channel = grpc_lame_client_channel_create("", GRPC_STATUS_UNAVAILABLE, "");
+    gate->poke_call = grpc_channel_create_call(gate->poke_channel, NULL, GRPC_PROPAGATE_DEFAULTS,
+                                               gate->queue, grpc_slice_from_static_string("/"),
+                                               NULL, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
     for (int i = 0; i < REQUESTS; i++) {
         gate->requests[i].gate = gate;
         gate->requests[i].op.done = request_done;
@@ -125,6 +147,8 @@ void rpc_gate_destroy(struct rpc_gate *gate)
     if (gate->thread.started) {
         ll_thread_join(&gate->thread);
     }
+    grpc_call_unref(gate->poke_call);
+    grpc_channel_destroy(gate->poke_channel);
     grpc_completion_queue_destroy(gate->queue);
     free(gate);
 }

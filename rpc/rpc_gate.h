@@ -18,6 +18,8 @@ struct rpc_gate;
 struct rpc_gate_handler {
     /* A new call, which is the callee's; `method` is valid during the call only. */
     void (*on_call)(void *arg, grpc_call *call, grpc_slice method);
+    /* What rpc_gate_poke asked for. */
+    void (*on_poke)(void *arg);
     /* The server is shut down: no call comes any more. */
     void (*on_end)(void *arg);
 };
@@ -30,7 +32,9 @@ grpc_completion_queue *rpc_gate_queue(struct rpc_gate *gate);
 /* Asks a started server for calls; their own events go to `queue`. Once. Errors: LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status rpc_gate_start(struct rpc_gate *gate, grpc_server *server,
                                      grpc_completion_queue *queue);
-/* After on_end, where it was started. NULL is allowed. */
+/* Has the thread call on_poke, soon; not again before that has come. Any thread. */
+void rpc_gate_poke(struct rpc_gate *gate);
+/* After on_end, where it was started, and the last poke's on_poke. NULL is allowed. */
 void rpc_gate_destroy(struct rpc_gate *gate);
 
 #endif

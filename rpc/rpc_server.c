@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <grpc/grpc_posix.h>
 #include <grpc/grpc_security.h>
@@ -357,11 +359,36 @@ static void gate_ended(void *arg)
     ll_mutex_unlock(&server->mutex);
 }
 
-/* On the front's thread. Takes `fd`. */
+/* A connection on its way from the front to gRPC. */
+struct newcomer {
+    struct rpc_task task;
+    struct rpc_server *server;
+    int fd;
+};
+
+static void run_newcomer(struct rpc_task *task)
+{
+    struct newcomer *newcomer = RPC_CONTAINER(task, struct newcomer, task);
+    grpc_server_add_channel_from_fd(newcomer->server->grpc, newcomer->fd,
+                                    newcomer->server->credentials);
+    free(newcomer);
+}
+
+/* On the front's thread, which never goes into gRPC: it would read from the connection there, and
+ * not come back while more comes. Takes `fd`. */
 static void add_connection(void *arg, int fd)
 {
-    struct rpc_server *server = arg;
-    grpc_server_add_channel_from_fd(server->grpc, fd, server->credentials);
+    struct newcomer *newcomer = calloc(1, sizeof(*newcomer));
+    if (!newcomer) {
+        /* The front hears of that end. */
+        shutdown(fd, SHUT_RDWR);
+        close(fd);
+        return;
+    }
+    newcomer->task.run = run_newcomer;
+    newcomer->server = arg;
+    newcomer->fd = fd;
+    rpc_loop_post(newcomer->server->loop, &newcomer->task);
 }
 
 static grpc_server *create_grpc(const struct rpc_server *server)
@@ -388,9 +415,37 @@ static grpc_server *create_grpc(const struct rpc_server *server)
     return grpc;
 }
 
+static void give_turn(struct rpc_task *task)
+{
+    struct rpc_server *server = RPC_CONTAINER(task, struct rpc_server, turn);
+    rpc_front_turn(server->front);
+    ll_mutex_lock(&server->mutex);
+    server->is_turn_due = false;
+    ll_cond_broadcast(&server->changed);
+    ll_mutex_unlock(&server->mutex);
+}
+
+/* On the front's thread. */
+static void ask_turn(void *arg)
+{
+    struct rpc_server *server = arg;
+    ll_mutex_lock(&server->mutex);
+    server->is_turn_due = true;
+    ll_mutex_unlock(&server->mutex);
+    rpc_gate_poke(server->gate);
+}
+
+/* On the gate's thread: it has its turn, now the loop. */
+static void gate_poked(void *arg)
+{
+    struct rpc_server *server = arg;
+    rpc_loop_post(server->loop, &server->turn);
+}
+
 static ll_status create_parts(struct rpc_server *server, struct ll_error *err)
 {
-    static const struct rpc_gate_handler handler = {.on_call = take_call, .on_end = gate_ended};
+    static const struct rpc_gate_handler handler = {
+        .on_call = take_call, .on_poke = gate_poked, .on_end = gate_ended};
     const struct rpc_front_config config = {
         .listen = server->listen,
         .connections = server->connections,
@@ -400,8 +455,10 @@ static ll_status create_parts(struct rpc_server *server, struct ll_error *err)
         .resets = server->resets,
         .greeting_ns = server->greeting_ns,
         .hand_over = add_connection,
+        .ask_turn = ask_turn,
         .arg = server,
     };
+    server->turn.run = give_turn;
     ll_status status = rpc_front_create(&config, &server->front, err);
     if (status != LL_OK) {
         return status;
@@ -496,6 +553,11 @@ static bool has_stopped_locked(const struct rpc_server *server)
            server->streams == 0;
 }
 
+static bool has_no_turn_locked(const struct rpc_server *server)
+{
+    return !server->is_turn_due;
+}
+
 /* Waits until `is_reached`; false at the deadline. */
 static bool wait_until(struct rpc_server *server,
                        bool (*is_reached_locked)(const struct rpc_server *server),
@@ -534,6 +596,8 @@ void rpc_server_stop(struct rpc_server *server, int64_t drain_ns)
         grpc_server_cancel_all_calls(server->grpc);
         wait_until(server, has_stopped_locked, LL_CLOCK_NEVER);
     }
+    rpc_front_end(server->front);
+    wait_until(server, has_no_turn_locked, LL_CLOCK_NEVER);
 }
 
 void rpc_server_destroy(struct rpc_server *server)

@@ -63,6 +63,7 @@ struct rpc_server {
 
     struct rpc_op shutdown;
     struct rpc_task stop_services;
+    struct rpc_task turn;
 
     struct ll_mutex mutex;
     struct ll_cond changed;
@@ -71,6 +72,8 @@ struct rpc_server {
     bool is_asking;
     bool is_shut_down;
     bool has_stopped_services;
+    /* The front waits for a turn of the loop. */
+    bool is_turn_due;
     /* Streams that have not closed, those on their way from the gate included, and those of them
      * that came before the drain. */
     int streams;

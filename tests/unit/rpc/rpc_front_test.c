@@ -2,6 +2,7 @@
 #include "rpc/rpc_front.h"
 
 #include <dirent.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_sync.h"
 #include "tests/support/ll_test.h"
 #include "tests/unit/rpc/rpc_test_peer.h"
 #include "tests/unit/rpc/rpc_test_relay.h"
@@ -34,14 +36,11 @@ static void tell_peer(void *arg, struct rpc_stream *stream, const uint8_t *data,
     rpc_stream_finish(stream, status, NULL);
 }
 
-/* As rpc_pair_init, with a configuration. */
-static void start_pair(struct rpc_pair *pair, const struct rpc_server_config *config)
+/* As rpc_pair_init, with a configuration, on loops that are there. */
+static void start_on_loops(struct rpc_pair *pair, const struct rpc_server_config *config)
 {
-    memset(pair, 0, sizeof(*pair));
     rpc_peer_init(&pair->peer);
     struct ll_error err = {.text = ""};
-    CU_ASSERT_EQUAL_FATAL(rpc_loop_create(&pair->server_loop), LL_OK);
-    CU_ASSERT_EQUAL_FATAL(rpc_loop_create(&pair->client_loop), LL_OK);
     CU_ASSERT_EQUAL_FATAL(rpc_server_create(pair->server_loop, config, &pair->server, &err), LL_OK);
     CU_ASSERT_EQUAL(rpc_server_add(pair->server, "/t.T/Echo", rpc_echo_open, NULL), LL_OK);
     CU_ASSERT_EQUAL(rpc_server_add(pair->server, "/t.T/Peer", rpc_peer_open, &pair->peer), LL_OK);
@@ -50,6 +49,14 @@ static void start_pair(struct rpc_pair *pair, const struct rpc_server_config *co
     snprintf(pair->target, sizeof(pair->target), "127.0.0.1:%d", rpc_server_port(pair->server));
     CU_ASSERT_EQUAL_FATAL(rpc_channel_create(pair->client_loop, pair->target, &pair->channel, &err),
                           LL_OK);
+}
+
+static void start_pair(struct rpc_pair *pair, const struct rpc_server_config *config)
+{
+    memset(pair, 0, sizeof(*pair));
+    CU_ASSERT_EQUAL_FATAL(rpc_loop_create(&pair->server_loop), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(rpc_loop_create(&pair->client_loop), LL_OK);
+    start_on_loops(pair, config);
 }
 
 static int open_plain(const struct rpc_pair *pair)
@@ -378,6 +385,58 @@ static void test_some_resets_do_no_harm(void)
     rpc_pair_finish(&pair);
 }
 
+/* Sends PRIORITY frames, which no window holds back, until it is told to stop or cut off. */
+struct torrent {
+    struct ll_thread thread;
+    int connection;
+    atomic_bool is_over;
+};
+
+static void pour(void *arg)
+{
+    enum { FRAMES = 5000, BYTES = 14 };
+    static const uint8_t priority[BYTES] = {0, 0, 5, 2, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1};
+    static uint8_t batch[FRAMES * BYTES];
+    struct torrent *torrent = arg;
+    for (int i = 0; i < FRAMES; i++) {
+        memcpy(batch + (size_t)i * BYTES, priority, BYTES);
+    }
+    size_t at = 0;
+    while (!atomic_load(&torrent->is_over)) {
+        ssize_t put = send(torrent->connection, batch + at, sizeof(batch) - at, MSG_NOSIGNAL);
+        if (put <= 0) {
+            return;
+        }
+        at = (at + (size_t)put) % sizeof(batch);
+    }
+}
+
+static void test_endless_frames_keep_nobody_out(void)
+{
+    static const char greeting[] = PREFACE "\0\0\0\4\0\0\0\0";
+    struct rpc_server_config config = {.listen = "127.0.0.1:0"};
+    struct rpc_pair pair = {.channel = NULL};
+    /* One loop, as a server's process has: gRPC may read on any that there is. */
+    CU_ASSERT_EQUAL_FATAL(rpc_loop_create(&pair.server_loop), LL_OK);
+    pair.client_loop = pair.server_loop;
+    start_on_loops(&pair, &config);
+    struct torrent torrent = {.connection = open_plain(&pair)};
+    CU_ASSERT(send(torrent.connection, greeting, sizeof(greeting), MSG_NOSIGNAL) ==
+              sizeof(greeting));
+    CU_ASSERT_EQUAL_FATAL(ll_thread_start(&torrent.thread, "torrent", pour, &torrent), LL_OK);
+    /* They would never be answered. */
+    for (int i = 0; i < 3; i++) {
+        rpc_channel_destroy(pair.channel);
+        CU_ASSERT_EQUAL_FATAL(
+            rpc_channel_create(pair.client_loop, pair.target, &pair.channel, NULL), LL_OK);
+        echo_once(&pair);
+    }
+    atomic_store(&torrent.is_over, true);
+    ll_thread_join(&torrent.thread);
+    close(torrent.connection);
+    rpc_pair_finish(&pair);
+}
+
 static int count_descriptors(void)
 {
     DIR *folder = opendir("/proc/self/fd");
@@ -431,6 +490,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_calls_beyond_the_limit_are_exhausted),
     LL_TEST(test_flood_of_resets_is_cut_off),
     LL_TEST(test_some_resets_do_no_harm),
+    LL_TEST(test_endless_frames_keep_nobody_out),
     LL_TEST(test_stop_leaves_no_descriptor),
     {NULL, NULL},
 };
