@@ -44,7 +44,7 @@ static int add_socket(struct rpc_listen *listen_on, struct sockaddr *address, so
     if (address->sa_family == AF_INET6) {
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &is_one_kind, sizeof(is_one_kind));
     }
-    struct sockaddr_storage bound;
+    struct sockaddr_in6 bound = {.sin6_family = AF_UNSPEC};
     socklen_t bound_bytes = sizeof(bound);
     if (bind(fd, address, bytes) != 0 || listen(fd, SOMAXCONN) != 0 ||
         getsockname(fd, (struct sockaddr *)&bound, &bound_bytes) != 0) {
