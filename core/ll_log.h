@@ -4,6 +4,8 @@
 #ifndef LL_LOG_H
 #define LL_LOG_H
 
+#include <stdint.h>
+
 #include "core/ll_status.h"
 
 typedef enum {
@@ -19,8 +21,21 @@ void ll_log_set_level(ll_log_level level);
 /* "error", "warn", "info" or "debug". Errors: LL_E_INVALID. */
 LL_MUST_USE ll_status ll_log_parse_level(const char *name, ll_log_level *out_level);
 
-/* Writes the line if `level` is within the level that is set. The text is tamed (ll_text.h), so
- * that a peer's words can neither forge lines nor steer a terminal. */
+/* Writes the line if `level` is within the level that is set. Of warnings and infos 200 are written
+ * at once and then 20 a second, and how many were left out: a peer cannot fill a disk. The text is
+ * tamed (ll_text.h), so that a peer's words can neither forge lines nor steer a terminal. */
 void ll_log(ll_log_level level, const char *module, const char *format, ...) LL_PRINTF(3, 4);
+
+/* For lines that a peer can cause as often as it likes: one of them in 5 seconds, all zeros at
+ * first. Guarded by the user's lock. */
+struct ll_log_limit {
+    int64_t next_ns;
+    int64_t left_out;
+};
+
+/* As ll_log, unless such a line was written less than 5 seconds ago; the next one says how many
+ * were left out. */
+void ll_log_limited(struct ll_log_limit *limit, ll_log_level level, const char *module,
+                    const char *format, ...) LL_PRINTF(4, 5);
 
 #endif

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/ll_utf8.h"
+
 #define LL_STATUS_ROW(code, grpc, text) {#code, text, grpc},
 static const struct {
     const char *name;
@@ -42,10 +44,12 @@ ll_status ll_status_from_grpc(int code)
     return LL_E_INTERNAL;
 }
 
+/* A sentence that is too long is cut between characters. */
 ll_status ll_vfail(struct ll_error *err, ll_status status, const char *format, va_list args)
 {
     if (err) {
         vsnprintf(err->text, sizeof(err->text), format, args);
+        err->text[ll_utf8_cut(err->text, sizeof(err->text))] = '\0';
         err->limit[0] = '\0';
         err->limit_value = 0;
         err->retry_ms = 0;
@@ -99,7 +103,7 @@ void ll_error_prefix(struct ll_error *err, const char *format, ...)
     tail[sizeof(tail) - 1] = '\0';
     int used = snprintf(err->text, sizeof(err->text), "%s: ", head);
     if (used > 0 && (size_t)used < sizeof(err->text)) {
-        size_t length = strnlen(tail, sizeof(err->text) - (size_t)used - 1);
+        size_t length = ll_utf8_cut(tail, sizeof(err->text) - (size_t)used - 1);
         memcpy(err->text + used, tail, length);
         err->text[(size_t)used + length] = '\0';
     }

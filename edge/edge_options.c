@@ -31,6 +31,9 @@ enum {
     OPT_WATCHES,
     OPT_QUERY_MB,
     OPT_ALL_QUERIES_MB,
+    OPT_CONNECTIONS,
+    OPT_CONNECTIONS_PER_PEER,
+    OPT_CALLS,
     OPT_LOG_LEVEL,
 };
 
@@ -104,6 +107,11 @@ static const struct argp_option option_list[] = {
     {"query-idle-ms", OPT_QUERY_IDLE_MS, "N", 0,
      "How long none of a query's bytes may come (default 10000)", 0},
     {"max-watches", OPT_WATCHES, "N", 0, "Streams of WatchModel at a time (default 256)", 0},
+    {"max-connections", OPT_CONNECTIONS, "N", 0,
+     "Connections at a time (default 1024, and at most what descriptors allow)", 0},
+    {"max-connections-per-peer", OPT_CONNECTIONS_PER_PEER, "N", 0,
+     "Connections at a time from one address, or one /64 of IPv6 (default 256)", 0},
+    {"max-calls", OPT_CALLS, "N", 0, "Calls at a time, of all connections (default 16384)", 0},
     {"log-level", OPT_LOG_LEVEL, "L", 0, "error, warn, info or debug (default info)", 0},
     {0},
 };
@@ -206,6 +214,16 @@ static bool parse_limit(int key, const char *arg, struct argp_state *state)
         return true;
     case OPT_ALL_QUERIES_MB:
         server->server_query_bytes = number(state, "all-queries-mb", arg, 1, MEGABYTES_MAX) * MB;
+        return true;
+    case OPT_CONNECTIONS:
+        server->connections = (int)number(state, "max-connections", arg, 1, COUNT_MAX);
+        return true;
+    case OPT_CONNECTIONS_PER_PEER:
+        server->connections_per_peer =
+            (int)number(state, "max-connections-per-peer", arg, 1, COUNT_MAX);
+        return true;
+    case OPT_CALLS:
+        server->calls = (int)number(state, "max-calls", arg, 1, COUNT_MAX);
         return true;
     default:
         return false;

@@ -71,6 +71,11 @@ void edge_server_config_default(struct edge_server_config *config)
         .answer_idle_ms = 30000,
         .watches = 256,
         .peer_inspect_bytes = (int64_t)4 * MB,
+        .connections = 1024,
+        .connections_per_peer = 256,
+        .connection_streams = 100,
+        .connection_resets = 1000,
+        .calls = 16384,
     };
 }
 
@@ -171,6 +176,11 @@ static ll_status create_inspect(struct edge_server *server, const struct edge_se
         {"answer_idle_ms", config->answer_idle_ms},
         {"watches", config->watches},
         {"peer_inspect_bytes", config->peer_inspect_bytes},
+        {"connections", rpc_server_most_connections(config->connections)},
+        {"connections_per_peer", config->connections_per_peer},
+        {"connection_streams", config->connection_streams},
+        {"connection_resets", config->connection_resets},
+        {"calls", config->calls},
         {"message_bytes", LL_LIMIT_MESSAGE_BYTES},
         {"chunk_bytes", LL_LIMIT_CHUNK_BYTES},
         {"queued_chunks", EDGE_UPLOAD_QUEUED_CHUNKS},
@@ -274,7 +284,14 @@ static ll_status start(struct edge_server *server, const struct edge_server_conf
         status = create_services(server, config);
     }
     if (status == LL_OK) {
-        const struct rpc_server_config rpc = {.listen = config->listen};
+        const struct rpc_server_config rpc = {
+            .listen = config->listen,
+            .max_concurrent_streams = config->connection_streams,
+            .connections = config->connections,
+            .connections_per_peer = config->connections_per_peer,
+            .connection_resets = config->connection_resets,
+            .calls = config->calls,
+        };
         status = rpc_server_create(server->loop, &rpc, &server->rpc, err);
     }
     if (status == LL_OK) {

@@ -53,6 +53,12 @@ struct edge_server_config {
     int watches;
     /* A second, of what ListModels and GetModel tell one address. */
     int64_t peer_inspect_bytes;
+    /* As rpc_server_config has them. */
+    int connections;
+    int connections_per_peer;
+    int connection_streams;
+    int connection_resets;
+    int calls;
     /* Weights that one creation takes before other models have their turn; 0: 64 MB. */
     int64_t creation_turn_bytes;
 };

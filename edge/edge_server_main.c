@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@
 #include "edge/edge_options.h"
 #include "edge/edge_server.h"
 #include "edge/edge_store.h"
+#include "rpc/rpc_server.h"
 
 enum {
     /* How long calls may go on after a signal, and how long all of the ending may take. */
@@ -65,6 +67,28 @@ static ll_status open_signals(struct program *program, struct ll_error *err)
         return ll_fail(err, LL_E_IO, "signals: %s", strerrordesc_np(errno));
     }
     return LL_OK;
+}
+
+/* Every connection takes descriptors, and the usual soft limit of 1024 is for programs that use
+ * select(2); nothing here does. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static void warn_of_few_descriptors(const struct edge_server_config *config)
+{
+    int most = rpc_server_most_connections(config->connections);
+    if (most < config->connections) {
+        ll_log(LL_LOG_WARN, "server",
+               "%d connections at a time instead of %d: the limit of open files (ulimit -n) allows "
+               "no more",
+               most, config->connections);
+    }
 }
 
 /* Wholly, so that whoever waits for the file finds the whole of it. */
@@ -142,6 +166,7 @@ static ll_status start(struct program *program, struct ll_error *err)
             return status;
         }
     }
+    warn_of_few_descriptors(config);
     ll_log(LL_LOG_INFO, "server",
            "serving on %s, port %d: engine %s (%s, %d threads), %d executors, %s creation",
            config->listen, port, program->engine->name, program->engine->instruction_set,
@@ -261,6 +286,7 @@ int main(int argc, char **argv)
     if (status == LL_OK) {
         status = open_signals(&program, &err);
     }
+    raise_descriptors();
     if (status == LL_OK) {
         status = start(&program, &err);
     }

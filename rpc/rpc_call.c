@@ -282,6 +282,11 @@ static void start_send(struct rpc_stream *stream, struct rpc_message *message, b
         fill_end(stream, &ops[count++], &details);
     }
     stream->is_sending = true;
+    if (stream->answered) {
+        /* Before the peer can have it. */
+        stream->answered(stream->closed_arg, stream);
+        stream->answered = NULL;
+    }
     start_batch(stream, ops, count, &stream->send);
     grpc_slice_unref(details);
 }

@@ -22,6 +22,8 @@ struct rpc_message {
     size_t copied_bytes;
 };
 
+struct rpc_connection;
+
 struct rpc_stream {
     struct rpc_loop *loop;
     /* Gone once closed. */
@@ -57,9 +59,12 @@ struct rpc_stream {
 
     const struct rpc_stream_handler *handler;
     void *owner;
-    /* Told after on_closed. */
+    /* A server's: told once, before the first message or the end goes out; told after on_closed.
+     */
+    void (*answered)(void *arg, struct rpc_stream *stream);
     void (*closed)(void *arg, struct rpc_stream *stream);
     void *closed_arg;
+    struct rpc_connection *connection;
 
     struct rpc_op send;
     struct rpc_op receive;

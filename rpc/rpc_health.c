@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_utf8.h"
 #include "proto/grpc/health/v1/health.pb-c.h"
 #include "rpc/rpc_server.h"
 #include "rpc/rpc_server_state.h"
@@ -96,7 +97,8 @@ static void check(void *arg, struct rpc_stream *stream, const uint8_t *data, siz
     if (status == HEALTH(SERVICE_UNKNOWN)) {
         struct ll_error text;
         rpc_stream_finish(stream,
-                          ll_fail(&text, LL_E_NOT_FOUND, "no service \"%.200s\"", request->service),
+                          ll_fail(&text, LL_E_NOT_FOUND, "no service \"%.*s\"",
+                                  (int)ll_utf8_cut(request->service, 200), request->service),
                           text.text);
     } else {
         rpc_stream_finish(stream, send_status(stream, status), NULL);

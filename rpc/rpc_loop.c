@@ -1,6 +1,6 @@
 #include "rpc/rpc_loop.h"
 
-#include <stdio.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #include <grpc/grpc.h>
@@ -10,6 +10,7 @@
 #include "core/ll_log.h"
 #include "core/ll_sync.h"
 #include "rpc/rpc_op.h"
+#include "rpc/rpc_timers.h"
 
 /* One thread serves, in turn, timers, posted tasks and the completion queue.
  *
@@ -19,17 +20,15 @@
  * a batch without operations completes at once, on any call, from any thread. `wake_call` is a call
  *   on a channel that leads nowhere and exists for nothing else.
  * - At most one wake-up is under way (`waking`), and the thread does not end before it arrived: a
- *   poster may be inside gRPC for a while after its task has run. */
+ *   poster may be inside gRPC for a while after its task has run.
+ * - What a burst leaves free stays with glibc, a gigabyte after a flood. When the loop has had
+ *   nothing to do for a while after one, it is given back to the system. */
 
-enum { TIMERS_AT_ONCE = 64 };
-
-struct rpc_timer {
-    struct rpc_loop *loop;
-    void (*fire)(void *arg);
-    void *arg;
-    int64_t deadline_ns;
-    bool is_set;
-    struct rpc_timer *next;
+enum {
+    TIMERS_AT_ONCE = 64,
+    /* So many events are a burst; so long nothing happens after it. */
+    BURST_EVENTS = 2000,
+    CALM_MS = 500,
 };
 
 struct rpc_loop {
@@ -39,10 +38,11 @@ struct rpc_loop {
     struct rpc_op wake;
     struct ll_thread thread;
 
-    /* Loop thread: set timers, the earliest first; the message being delivered. */
-    struct rpc_timer *timers;
+    /* Loop thread: set timers; the message being delivered; events since memory was given back. */
+    struct rpc_timers timers;
     uint8_t *scratch;
     size_t scratch_bytes;
+    int64_t events;
 
     struct ll_mutex mutex;
     /* Guarded by mutex. */
@@ -55,24 +55,12 @@ struct rpc_loop {
 
 static _Thread_local const struct rpc_loop *current_loop;
 
-static _Thread_local char *captured_log;
-static _Thread_local size_t captured_bytes;
-
-void rpc_loop_capture_log(char *text, size_t bytes)
-{
-    captured_log = text;
-    captured_bytes = bytes;
-}
-
 /* What gRPC says by itself: mostly about what peers did, who could fill a log with it, and each
- * call tells its user anyway. Without GRPC_VERBOSITY only errors come. */
+ * call tells its user anyway. Without GRPC_VERBOSITY only errors come. The function is the whole
+ * process's: a program that uses gRPC elsewhere, too, finds those lines here. */
 static void log_grpc(gpr_log_func_args *args)
 {
-    if (captured_log) {
-        snprintf(captured_log, captured_bytes, "%s", args->message);
-    } else {
-        ll_log(LL_LOG_DEBUG, "grpc", "%s", args->message);
-    }
+    ll_log(LL_LOG_DEBUG, "grpc", "%s", args->message);
 }
 
 gpr_timespec rpc_loop_time(int64_t time_ns)
@@ -154,40 +142,51 @@ static bool take_tasks(struct rpc_loop *loop, struct rpc_task **out_tasks)
     return goes_on;
 }
 
-static void unlink_timer(struct rpc_timer *timer)
-{
-    struct rpc_timer **link = &timer->loop->timers;
-    while (*link != timer) {
-        link = &(*link)->next;
-    }
-    *link = timer->next;
-    timer->is_set = false;
-}
-
 /* Fires what is due; a timer that sets itself into the past again does not keep the thread. */
 static void run_timers(struct rpc_loop *loop)
 {
-    if (!loop->timers) {
+    if (!loop->timers.earliest) {
         return;
     }
     int64_t now_ns = ll_clock_now_ns();
-    for (int i = 0; i < TIMERS_AT_ONCE && loop->timers && loop->timers->deadline_ns <= now_ns;
-         i++) {
-        struct rpc_timer *timer = loop->timers;
-        unlink_timer(timer);
+    for (int i = 0; i < TIMERS_AT_ONCE; i++) {
+        struct rpc_timer *timer = loop->timers.earliest;
+        if (!timer || timer->deadline_ns > now_ns) {
+            return;
+        }
+        rpc_timers_remove(&loop->timers, timer);
         timer->fire(timer->arg);
     }
 }
 
-/* Waits until `deadline`; returns false when the queue is shut down and empty. */
-static bool serve_queue(struct rpc_loop *loop, gpr_timespec deadline)
+/* Waits until `deadline` for one event and serves it. */
+static grpc_completion_type serve_queue(struct rpc_loop *loop, gpr_timespec deadline)
 {
     grpc_event event = grpc_completion_queue_next(loop->queue, deadline, NULL);
     if (event.type == GRPC_OP_COMPLETE) {
         struct rpc_op *op = rpc_op_finish(event.tag);
+        loop->events++;
         op->done(op, event.success != 0);
     }
-    return event.type != GRPC_QUEUE_SHUTDOWN;
+    return event.type;
+}
+
+/* Waits for an event until the next timer; gives memory back on the way where it is time. */
+static void wait_for_event(struct rpc_loop *loop)
+{
+    int64_t deadline_ns =
+        loop->timers.earliest ? loop->timers.earliest->deadline_ns : LL_CLOCK_NEVER;
+    if (loop->events < BURST_EVENTS) {
+        serve_queue(loop, rpc_loop_time(deadline_ns));
+        return;
+    }
+    int64_t calm_ns = ll_clock_deadline(ll_clock_now_ns(), CALM_MS * LL_NS_PER_MS);
+    bool is_calm = calm_ns < deadline_ns;
+    if (serve_queue(loop, rpc_loop_time(is_calm ? calm_ns : deadline_ns)) == GRPC_QUEUE_TIMEOUT &&
+        is_calm) {
+        loop->events = 0;
+        malloc_trim(0);
+    }
 }
 
 static void loop_main(void *arg)
@@ -200,17 +199,18 @@ static void loop_main(void *arg)
         while (tasks) {
             struct rpc_task *task = tasks;
             tasks = task->next;
+            loop->events++;
             task->run(task);
         }
         run_timers(loop);
-        gpr_timespec deadline = gpr_inf_past(GPR_CLOCK_MONOTONIC);
-        if (!has_run) {
-            deadline = rpc_loop_time(loop->timers ? loop->timers->deadline_ns : LL_CLOCK_NEVER);
+        if (has_run) {
+            serve_queue(loop, gpr_inf_past(GPR_CLOCK_MONOTONIC));
+        } else {
+            wait_for_event(loop);
         }
-        serve_queue(loop, deadline);
     }
     grpc_completion_queue_shutdown(loop->queue);
-    while (serve_queue(loop, gpr_inf_future(GPR_CLOCK_MONOTONIC))) {
+    while (serve_queue(loop, gpr_inf_future(GPR_CLOCK_MONOTONIC)) != GRPC_QUEUE_SHUTDOWN) {
     }
 }
 
@@ -289,20 +289,13 @@ ll_status rpc_timer_create(struct rpc_loop *loop, void (*fire)(void *arg), void 
 void rpc_timer_set(struct rpc_timer *timer, int64_t deadline_ns)
 {
     rpc_timer_cancel(timer);
-    struct rpc_timer **link = &timer->loop->timers;
-    while (*link && (*link)->deadline_ns <= deadline_ns) {
-        link = &(*link)->next;
-    }
-    timer->deadline_ns = deadline_ns;
-    timer->next = *link;
-    timer->is_set = true;
-    *link = timer;
+    rpc_timers_add(&timer->loop->timers, timer, deadline_ns);
 }
 
 void rpc_timer_cancel(struct rpc_timer *timer)
 {
     if (timer->is_set) {
-        unlink_timer(timer);
+        rpc_timers_remove(&timer->loop->timers, timer);
     }
 }
 

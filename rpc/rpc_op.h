@@ -65,10 +65,6 @@ grpc_completion_queue *rpc_loop_queue(struct rpc_loop *loop);
  * memory. Loop thread. */
 uint8_t *rpc_loop_scratch(struct rpc_loop *loop, size_t bytes);
 
-/* From now on gRPC's complaints on this thread go to `text`, the last one wins, instead of the log;
- * until called with NULL. */
-void rpc_loop_capture_log(char *text, size_t bytes);
-
 /* A time of ll_clock.h as gRPC has it. */
 gpr_timespec rpc_loop_time(int64_t time_ns);
 

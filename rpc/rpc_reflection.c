@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/ll_utf8.h"
 #include "proto/grpc/reflection/v1/reflection.pb-c.h"
 #include "rpc/rpc_descriptors.h"
 #include "rpc/rpc_server.h"
@@ -130,6 +131,12 @@ static ll_status answer_services(const struct reflection *reflection, struct rpc
     return status;
 }
 
+/* How much of a peer's name an answer repeats: whole characters, or the answer is no protobuf. */
+static int quoted(const char *name)
+{
+    return (int)ll_utf8_cut(name, 200);
+}
+
 static ll_status answer_file_by_name(const struct reflection *reflection, struct rpc_stream *stream,
                                      reflection_response *response, const char *name)
 {
@@ -138,7 +145,7 @@ static ll_status answer_file_by_name(const struct reflection *reflection, struct
         return answer_files(reflection, stream, response, file);
     }
     struct ll_error text;
-    ll_status status = ll_fail(&text, LL_E_NOT_FOUND, "no file \"%.200s\"", name);
+    ll_status status = ll_fail(&text, LL_E_NOT_FOUND, "no file \"%.*s\"", quoted(name), name);
     return answer_error(stream, response, status, text.text);
 }
 
@@ -152,7 +159,7 @@ static ll_status answer_symbol(const struct reflection *reflection, struct rpc_s
         return answer_files(reflection, stream, response, file);
     }
     struct ll_error text;
-    ll_status status = ll_fail(&text, LL_E_NOT_FOUND, "no symbol \"%.200s\"", symbol);
+    ll_status status = ll_fail(&text, LL_E_NOT_FOUND, "no symbol \"%.*s\"", quoted(symbol), symbol);
     return answer_error(stream, response, status, text.text);
 }
 

@@ -4,28 +4,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <grpc/grpc_posix.h>
 #include <grpc/grpc_security.h>
 #include <grpc/slice.h>
 #include <grpc/support/alloc.h>
 
 #include "core/ll_clock.h"
 #include "core/ll_limits.h"
-#include "core/ll_log.h"
 #include "rpc/rpc_address.h"
 #include "rpc/rpc_server_state.h"
 
 /* gRPC's server side. It never answers for methods that it does not know, and queues calls for
- * methods that it does without limit; so no method is registered with it. One request for any call
- * is posted at all times (`request`), each call that it brings is looked up here and answered or
- * refused, and the request is posted again.
+ * methods that it does without limit; so no method is registered with it. Connections come from the
+ * front (rpc_front.c), calls through the gate (rpc_gate.c), where each is counted for its
+ * connection; those that are taken are posted to the loop, looked up here, and answered or refused.
  *
  * Stopping (rpc_server_stop): services end their own endless streams, and new calls are answered
- * UNAVAILABLE here, until no call is left or the drain ends. gRPC, which would answer new calls
- * CANCELLED, is shut down only then: it takes leave of the connections and reports (`shutdown`)
- * when the last has gone; at the drain's end everything left is cancelled, which makes it report
- * soon. Stopped is: shutdown reported, the request back, every stream closed. Any other order makes
- * gRPC assert or hang. */
+ * UNAVAILABLE here, until no call is left or the drain ends; nobody new is let in. gRPC, which
+ * would answer new calls CANCELLED, is shut down only then: it takes leave of the connections and
+ * reports (`shutdown`) when the last has gone; at the drain's end everything left is cancelled,
+ * which makes it report soon. Stopped is: shutdown reported, the gate's end, every stream closed.
+ * Any other order makes gRPC assert or hang. */
 
 enum {
     DEFAULT_STREAMS = 100,
@@ -34,10 +36,21 @@ enum {
     KEEPALIVE_MS = 20000,
     KEEPALIVE_TIMEOUT_MS = 10000,
     MIN_CLIENT_PING_MS = 10000,
-    HANDSHAKE_MS = 20000,
+    GREETING_MS = 10000,
+    IDLE_MS = 15 * 60 * 1000,
+    DEFAULT_CONNECTIONS = 1024,
+    DEFAULT_CONNECTIONS_PER_PEER = 256,
+    DEFAULT_RESETS = 1000,
+    /* A call takes 12 KiB. */
+    DEFAULT_CALLS = 16384,
     /* Only "identity": our payloads do not compress, and nobody can send a bomb. */
     COMPRESSION_NONE = 1,
 };
+
+int rpc_server_most_connections(int wished)
+{
+    return rpc_front_most_connections(wished);
+}
 
 ll_status rpc_server_create(struct rpc_loop *loop, const struct rpc_server_config *config,
                             struct rpc_server **out_server, struct ll_error *err)
@@ -61,8 +74,14 @@ ll_status rpc_server_create(struct rpc_loop *loop, const struct rpc_server_confi
         config->max_concurrent_streams > 0 ? config->max_concurrent_streams : DEFAULT_STREAMS;
     server->memory_quota_bytes =
         config->memory_quota_bytes > 0 ? config->memory_quota_bytes : DEFAULT_QUOTA_BYTES;
-    grpc_call_details_init(&server->details);
-    grpc_metadata_array_init(&server->metadata);
+    server->connections = config->connections > 0 ? config->connections : DEFAULT_CONNECTIONS;
+    server->connections_per_peer = config->connections_per_peer > 0 ? config->connections_per_peer
+                                                                    : DEFAULT_CONNECTIONS_PER_PEER;
+    server->resets = config->connection_resets > 0 ? config->connection_resets : DEFAULT_RESETS;
+    server->calls_at_once = config->calls > 0 ? config->calls : DEFAULT_CALLS;
+    server->idle_ms = config->idle_ms > 0 ? config->idle_ms : IDLE_MS;
+    server->greeting_ns =
+        config->greeting_ns > 0 ? config->greeting_ns : GREETING_MS * LL_NS_PER_MS;
     ll_mutex_init(&server->mutex);
     ll_cond_init(&server->changed);
     *out_server = server;
@@ -197,31 +216,29 @@ static void count_closed(struct rpc_server *server, int calls)
     ll_mutex_unlock(&server->mutex);
 }
 
+static void end_call(struct rpc_server *server, struct rpc_stream *stream)
+{
+    struct rpc_connection *connection = stream->connection;
+    stream->connection = NULL;
+    rpc_front_end_call(server->front, connection, stream->was_cancelled && !stream->has_cancelled);
+}
+
 static void call_closed(void *arg, struct rpc_stream *stream)
 {
-    (void)stream;
+    end_call(arg, stream);
     count_closed(arg, 1);
 }
 
 static void refused_closed(void *arg, struct rpc_stream *stream)
 {
-    (void)stream;
+    end_call(arg, stream);
     count_closed(arg, 0);
 }
 
-/* "ipv6:%5B::1%5D:80" as people write it. */
-static void decode_peer(char *peer)
+static void call_answered(void *arg, struct rpc_stream *stream)
 {
-    char *to = peer;
-    for (const char *from = peer; *from; from++) {
-        if (strncmp(from, "%5B", 3) == 0 || strncmp(from, "%5D", 3) == 0) {
-            *to++ = from[2] == 'B' ? '[' : ']';
-            from += 2;
-        } else {
-            *to++ = *from;
-        }
-    }
-    *to = '\0';
+    struct rpc_server *server = arg;
+    rpc_front_answered(server->front, stream->connection);
 }
 
 static void open_method(struct rpc_server *server, struct rpc_stream *stream, const char *path,
@@ -247,29 +264,33 @@ static void open_method(struct rpc_server *server, struct rpc_stream *stream, co
     }
 }
 
-/* Takes `call`. */
-static void start_stream(struct rpc_server *server, grpc_call *call)
+/* A call on its way from the gate to the loop. */
+struct arrival {
+    struct rpc_task task;
+    struct rpc_server *server;
+    struct rpc_connection *connection;
+    grpc_call *call;
+    grpc_slice path;
+};
+
+/* gRPC's way of ending a call that has no stream. Takes `call`. */
+static void refuse_call(grpc_call *call, const char *message)
 {
-    struct rpc_stream *stream = NULL;
-    char *peer = grpc_call_get_peer(call);
-    decode_peer(peer);
-    ll_status status = rpc_call_create(server->loop, call, peer, &stream);
-    gpr_free(peer);
-    if (status != LL_OK) {
-        grpc_call_cancel_with_status(call, GRPC_STATUS_RESOURCE_EXHAUSTED, "out of memory", NULL);
-        grpc_call_unref(call);
-        return;
-    }
-    stream->is_server = true;
+    grpc_call_cancel_with_status(call, GRPC_STATUS_RESOURCE_EXHAUSTED, message, NULL);
+    grpc_call_unref(call);
+}
+
+static void run_stream(struct rpc_server *server, struct rpc_stream *stream, grpc_slice path)
+{
     ll_mutex_lock(&server->mutex);
     bool is_refused = server->is_draining;
-    server->streams++;
     server->calls += is_refused ? 0 : 1;
     ll_mutex_unlock(&server->mutex);
+    stream->is_server = true;
+    stream->answered = call_answered;
     stream->closed = is_refused ? refused_closed : call_closed;
     stream->closed_arg = server;
     rpc_call_advance(stream);
-    grpc_slice path = server->details.method;
     if (is_refused) {
         rpc_stream_finish(stream, LL_E_UNAVAILABLE, "the server stops");
     } else {
@@ -278,36 +299,96 @@ static void start_stream(struct rpc_server *server, grpc_call *call)
     }
 }
 
-static void request_call(struct rpc_server *server)
+static void run_arrival(struct rpc_task *task)
 {
-    grpc_completion_queue *queue = rpc_loop_queue(server->loop);
-    grpc_call_error error =
-        grpc_server_request_call(server->grpc, &server->call, &server->details, &server->metadata,
-                                 queue, queue, rpc_op_start(&server->request));
-    assert(error == GRPC_CALL_OK);
-    (void)error;
+    struct arrival *arrival = RPC_CONTAINER(task, struct arrival, task);
+    struct rpc_server *server = arrival->server;
+    struct rpc_stream *stream = NULL;
+    ll_status status = rpc_call_create(server->loop, arrival->call,
+                                       rpc_connection_peer(arrival->connection), &stream);
+    if (status == LL_OK) {
+        stream->connection = arrival->connection;
+        run_stream(server, stream, arrival->path);
+    } else {
+        refuse_call(arrival->call, "out of memory");
+        rpc_front_end_call(server->front, arrival->connection, false);
+        count_closed(server, 0);
+    }
+    grpc_slice_unref(arrival->path);
+    free(arrival);
 }
 
-static void request_done(struct rpc_op *op, bool ok)
+/* On the gate's thread. */
+static void take_call(void *arg, grpc_call *call, grpc_slice path)
 {
-    struct rpc_server *server = RPC_CONTAINER(op, struct rpc_server, request);
-    if (ok) {
-        start_stream(server, server->call);
-        server->call = NULL;
+    struct rpc_server *server = arg;
+    struct rpc_connection *connection = NULL;
+    struct ll_error err = {.text = ""};
+    char *peer = grpc_call_get_peer(call);
+    ll_status status = rpc_front_begin_call(server->front, peer, &connection, &err);
+    gpr_free(peer);
+    struct arrival *arrival = status == LL_OK ? calloc(1, sizeof(*arrival)) : NULL;
+    if (status == LL_E_EXHAUSTED) {
+        refuse_call(call, err.text);
+    } else if (status != LL_OK) {
+        /* Nobody listens. Cancels it. */
+        grpc_call_unref(call);
+    } else if (!arrival) {
+        refuse_call(call, "out of memory");
+        rpc_front_end_call(server->front, connection, false);
+    } else {
+        arrival->task.run = run_arrival;
+        arrival->server = server;
+        arrival->connection = connection;
+        arrival->call = call;
+        arrival->path = grpc_slice_ref(path);
+        ll_mutex_lock(&server->mutex);
+        server->streams++;
+        ll_mutex_unlock(&server->mutex);
+        rpc_loop_post(server->loop, &arrival->task);
     }
-    grpc_call_details_destroy(&server->details);
-    grpc_metadata_array_destroy(&server->metadata);
-    grpc_call_details_init(&server->details);
-    grpc_metadata_array_init(&server->metadata);
-    if (ok) {
-        /* Fails with ok = false, soon, where the server stops. */
-        request_call(server);
-        return;
-    }
+}
+
+/* On the gate's thread. */
+static void gate_ended(void *arg)
+{
+    struct rpc_server *server = arg;
     ll_mutex_lock(&server->mutex);
-    server->is_requesting = false;
+    server->is_asking = false;
     ll_cond_broadcast(&server->changed);
     ll_mutex_unlock(&server->mutex);
+}
+
+/* A connection on its way from the front to gRPC. */
+struct newcomer {
+    struct rpc_task task;
+    struct rpc_server *server;
+    int fd;
+};
+
+static void run_newcomer(struct rpc_task *task)
+{
+    struct newcomer *newcomer = RPC_CONTAINER(task, struct newcomer, task);
+    grpc_server_add_channel_from_fd(newcomer->server->grpc, newcomer->fd,
+                                    newcomer->server->credentials);
+    free(newcomer);
+}
+
+/* On the front's thread, which never goes into gRPC: it would read from the connection there, and
+ * not come back while more comes. Takes `fd`. */
+static void add_connection(void *arg, int fd)
+{
+    struct newcomer *newcomer = calloc(1, sizeof(*newcomer));
+    if (!newcomer) {
+        /* The front hears of that end. */
+        shutdown(fd, SHUT_RDWR);
+        close(fd);
+        return;
+    }
+    newcomer->task.run = run_newcomer;
+    newcomer->server = arg;
+    newcomer->fd = fd;
+    rpc_loop_post(newcomer->server->loop, &newcomer->task);
 }
 
 static grpc_server *create_grpc(const struct rpc_server *server)
@@ -315,7 +396,6 @@ static grpc_server *create_grpc(const struct rpc_server *server)
     grpc_resource_quota *quota = grpc_resource_quota_create("rpc_server");
     grpc_resource_quota_resize(quota, (size_t)server->memory_quota_bytes);
     grpc_arg args[] = {
-        RPC_ARG_INT(GRPC_ARG_ALLOW_REUSEPORT, 0),
         RPC_ARG_INT(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, server->max_message_bytes),
         RPC_ARG_INT(GRPC_ARG_MAX_CONCURRENT_STREAMS, server->max_concurrent_streams),
         RPC_ARG_INT(GRPC_ARG_KEEPALIVE_TIME_MS, KEEPALIVE_MS),
@@ -323,7 +403,7 @@ static grpc_server *create_grpc(const struct rpc_server *server)
         RPC_ARG_INT(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
         RPC_ARG_INT(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
         RPC_ARG_INT(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, MIN_CLIENT_PING_MS),
-        RPC_ARG_INT(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, HANDSHAKE_MS),
+        RPC_ARG_INT(GRPC_ARG_MAX_CONNECTION_IDLE_MS, server->idle_ms),
         RPC_ARG_INT(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, COMPRESSION_NONE),
         {.type = GRPC_ARG_POINTER,
          .key = GRPC_ARG_RESOURCE_QUOTA,
@@ -335,27 +415,76 @@ static grpc_server *create_grpc(const struct rpc_server *server)
     return grpc;
 }
 
-/* The system's words in gRPC's complaint: ... os_error:"Address already in use" ... */
-static void find_reason(const char *complaint, char *out_reason, size_t bytes)
+static void give_turn(struct rpc_task *task)
 {
-    static const char mark[] = "os_error:\"";
-    const char *start = strstr(complaint, mark);
-    start = start ? start + strlen(mark) : "unknown host";
-    snprintf(out_reason, bytes, "%.*s", (int)strcspn(start, "\""), start);
+    struct rpc_server *server = RPC_CONTAINER(task, struct rpc_server, turn);
+    rpc_front_turn(server->front);
+    ll_mutex_lock(&server->mutex);
+    server->is_turn_due = false;
+    ll_cond_broadcast(&server->changed);
+    ll_mutex_unlock(&server->mutex);
 }
 
-/* Returns the port, or 0 and why. */
-static int bind_port(const struct rpc_server *server, grpc_server *grpc, char *out_reason,
-                     size_t bytes)
+/* On the front's thread. */
+static void ask_turn(void *arg)
 {
-    char complaint[2048] = "";
-    grpc_server_credentials *credentials = grpc_insecure_server_credentials_create();
-    rpc_loop_capture_log(complaint, sizeof(complaint));
-    int port = grpc_server_add_http2_port(grpc, server->listen, credentials);
-    rpc_loop_capture_log(NULL, 0);
-    grpc_server_credentials_release(credentials);
-    find_reason(complaint, out_reason, bytes);
-    return port;
+    struct rpc_server *server = arg;
+    ll_mutex_lock(&server->mutex);
+    server->is_turn_due = true;
+    ll_mutex_unlock(&server->mutex);
+    rpc_gate_poke(server->gate);
+}
+
+/* On the gate's thread: it has its turn, now the loop. */
+static void gate_poked(void *arg)
+{
+    struct rpc_server *server = arg;
+    rpc_loop_post(server->loop, &server->turn);
+}
+
+static ll_status create_parts(struct rpc_server *server, struct ll_error *err)
+{
+    static const struct rpc_gate_handler handler = {
+        .on_call = take_call, .on_poke = gate_poked, .on_end = gate_ended};
+    const struct rpc_front_config config = {
+        .listen = server->listen,
+        .connections = server->connections,
+        .connections_per_peer = server->connections_per_peer,
+        .calls = server->calls_at_once,
+        .streams = server->max_concurrent_streams,
+        .resets = server->resets,
+        .greeting_ns = server->greeting_ns,
+        .hand_over = add_connection,
+        .ask_turn = ask_turn,
+        .arg = server,
+    };
+    server->turn.run = give_turn;
+    ll_status status = rpc_front_create(&config, &server->front, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    status = rpc_gate_create(&handler, server, &server->gate);
+    if (status != LL_OK) {
+        return ll_fail(err, status, "no memory for a server");
+    }
+    server->credentials = grpc_insecure_server_credentials_create();
+    server->grpc = create_grpc(server);
+    grpc_server_register_completion_queue(server->grpc, rpc_loop_queue(server->loop), NULL);
+    grpc_server_register_completion_queue(server->grpc, rpc_gate_queue(server->gate), NULL);
+    return LL_OK;
+}
+
+static void destroy_parts(struct rpc_server *server)
+{
+    if (server->grpc) {
+        grpc_server_destroy(server->grpc);
+        grpc_server_credentials_release(server->credentials);
+    }
+    rpc_gate_destroy(server->gate);
+    rpc_front_destroy(server->front);
+    server->grpc = NULL;
+    server->gate = NULL;
+    server->front = NULL;
 }
 
 ll_status rpc_server_start(struct rpc_server *server, struct ll_error *err)
@@ -363,21 +492,24 @@ ll_status rpc_server_start(struct rpc_server *server, struct ll_error *err)
     if (server->grpc || server->is_stopped) {
         return ll_fail(err, LL_E_PRECONDITION, "the server has been started before");
     }
-    grpc_server *grpc = create_grpc(server);
-    grpc_server_register_completion_queue(grpc, rpc_loop_queue(server->loop), NULL);
-    char reason[128];
-    server->port = bind_port(server, grpc, reason, sizeof(reason));
-    if (server->port <= 0) {
-        server->port = 0;
-        grpc_server_destroy(grpc);
-        return ll_fail(err, LL_E_UNAVAILABLE, "%s: cannot listen there: %s", server->listen,
-                       reason);
+    ll_status status = create_parts(server, err);
+    if (status != LL_OK) {
+        destroy_parts(server);
+        return status;
     }
-    server->grpc = grpc;
-    server->request.done = request_done;
-    server->is_requesting = true;
-    grpc_server_start(grpc);
-    request_call(server);
+    server->port = rpc_front_port(server->front);
+    grpc_server_start(server->grpc);
+    server->is_asking = true;
+    status = rpc_gate_start(server->gate, server->grpc, rpc_loop_queue(server->loop));
+    server->is_asking = status == LL_OK;
+    if (status == LL_OK) {
+        status = rpc_front_start(server->front);
+    }
+    if (status != LL_OK) {
+        rpc_server_stop(server, 0);
+        server->port = 0;
+        return ll_fail(err, status, "no thread for a server");
+    }
     return LL_OK;
 }
 
@@ -417,8 +549,13 @@ static bool has_no_calls_locked(const struct rpc_server *server)
 
 static bool has_stopped_locked(const struct rpc_server *server)
 {
-    return server->is_shut_down && server->has_stopped_services && !server->is_requesting &&
+    return server->is_shut_down && server->has_stopped_services && !server->is_asking &&
            server->streams == 0;
+}
+
+static bool has_no_turn_locked(const struct rpc_server *server)
+{
+    return !server->is_turn_due;
 }
 
 /* Waits until `is_reached`; false at the deadline. */
@@ -450,6 +587,7 @@ void rpc_server_stop(struct rpc_server *server, int64_t drain_ns)
     ll_mutex_lock(&server->mutex);
     server->is_draining = true;
     ll_mutex_unlock(&server->mutex);
+    rpc_front_stop(server->front);
     rpc_loop_post(server->loop, &server->stop_services);
     wait_until(server, has_no_calls_locked, deadline_ns);
     grpc_server_shutdown_and_notify(server->grpc, rpc_loop_queue(server->loop),
@@ -458,6 +596,8 @@ void rpc_server_stop(struct rpc_server *server, int64_t drain_ns)
         grpc_server_cancel_all_calls(server->grpc);
         wait_until(server, has_stopped_locked, LL_CLOCK_NEVER);
     }
+    rpc_front_end(server->front);
+    wait_until(server, has_no_turn_locked, LL_CLOCK_NEVER);
 }
 
 void rpc_server_destroy(struct rpc_server *server)
@@ -477,11 +617,7 @@ void rpc_server_destroy(struct rpc_server *server)
         free(method->path);
         free(method);
     }
-    if (server->grpc) {
-        grpc_server_destroy(server->grpc);
-    }
-    grpc_call_details_destroy(&server->details);
-    grpc_metadata_array_destroy(&server->metadata);
+    destroy_parts(server);
     ll_cond_finish(&server->changed);
     ll_mutex_finish(&server->mutex);
     free(server->listen);

@@ -25,7 +25,24 @@ struct rpc_server_config {
     int max_concurrent_streams;
     /* Bytes that all connections' buffers may take; 0: 256 MiB. */
     int64_t memory_quota_bytes;
+    /* Connections at once: in all, 0: 1024, but never more than rpc_server_most_connections; and
+     * from one IPv4 address or 64-bit network of IPv6, 0: 256. Where there are so many, the oldest
+     * that was never answered makes room for a new one, or one that was without calls for 10 s. */
+    int connections;
+    int connections_per_peer;
+    /* Calls that a connection may cancel in a row, beyond its max_concurrent_streams and 100 a
+     * second; who cancels more is cut off. 0: 1000. */
+    int connection_resets;
+    /* Calls of all connections at once; more are answered LL_E_EXHAUSTED. 0: 16384. */
+    int calls;
+    /* A new connection that has not begun to talk HTTP/2 after this is closed; 0: 10 s. */
+    int64_t greeting_ns;
+    /* A connection without calls for so long is asked to go, and closed; 0: 15 minutes. */
+    int idle_ms;
 };
+
+/* So many of `wished` connections at once the process's descriptors allow. */
+int rpc_server_most_connections(int wished);
 
 /* Errors: LL_E_INVALID where `listen` is not HOST:PORT (`err` quotes it), LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status rpc_server_create(struct rpc_loop *loop,

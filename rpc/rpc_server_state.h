@@ -10,6 +10,8 @@
 
 #include "core/ll_sync.h"
 #include "rpc/rpc_call.h"
+#include "rpc/rpc_front.h"
+#include "rpc/rpc_gate.h"
 #include "rpc/rpc_loop.h"
 #include "rpc/rpc_op.h"
 #include "rpc/rpc_server.h"
@@ -41,32 +43,39 @@ struct rpc_server {
     int max_message_bytes;
     int max_concurrent_streams;
     int64_t memory_quota_bytes;
+    int connections;
+    int connections_per_peer;
+    int resets;
+    int calls_at_once;
+    int64_t greeting_ns;
+    int idle_ms;
     int port;
 
     /* Fixed by start. */
     struct rpc_method *methods;
     struct rpc_service *services;
     struct rpc_health *health;
+    struct rpc_front *front;
+    struct rpc_gate *gate;
     grpc_server *grpc;
+    grpc_server_credentials *credentials;
     bool is_stopped;
-
-    /* The call that is asked for: loop thread after start. */
-    struct rpc_op request;
-    grpc_call *call;
-    grpc_call_details details;
-    grpc_metadata_array metadata;
 
     struct rpc_op shutdown;
     struct rpc_task stop_services;
+    struct rpc_task turn;
 
     struct ll_mutex mutex;
     struct ll_cond changed;
     /* Guarded by mutex. */
     bool is_draining;
-    bool is_requesting;
+    bool is_asking;
     bool is_shut_down;
     bool has_stopped_services;
-    /* Streams that have not closed, and those of them that came before the drain. */
+    /* The front waits for a turn of the loop. */
+    bool is_turn_due;
+    /* Streams that have not closed, those on their way from the gate included, and those of them
+     * that came before the drain. */
     int streams;
     int calls;
 };

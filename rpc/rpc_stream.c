@@ -7,6 +7,7 @@
 #include <grpc/slice.h>
 
 #include "core/ll_limits.h"
+#include "core/ll_utf8.h"
 #include "rpc/rpc_call.h"
 #include "rpc/rpc_details.h"
 
@@ -166,7 +167,9 @@ static void finish(struct rpc_stream *stream, ll_status status, const char *mess
     size_t details_bytes = 0;
     uint8_t *details = stream->is_server ? pack_details(status, err, &details_bytes) : NULL;
     /* Without memory for it the status goes out with its own text. */
-    char *copy = message && stream->is_server ? strndup(message, FINISH_MESSAGE_BYTES) : NULL;
+    char *copy = message && stream->is_server
+                     ? strndup(message, ll_utf8_cut(message, FINISH_MESSAGE_BYTES))
+                     : NULL;
     ll_mutex_lock(&stream->mutex);
     if (stream->is_ended || stream->is_finishing || stream->is_cancelling) {
         ll_mutex_unlock(&stream->mutex);

@@ -179,6 +179,13 @@ static void test_long_names_are_answered(void)
     request.message_request_case = REQUEST(FILE_CONTAINING_SYMBOL);
     request.file_containing_symbol = name;
     check_error(&client, &request, 5);
+    /* What an answer repeats of a name ends between two characters. */
+    memcpy(name + 199, "\xe2\x82\xac", 4);
+    reflection_response *response = ask(&client, &request);
+    CU_ASSERT_EQUAL_FATAL(response->message_response_case, RESPONSE(ERROR_RESPONSE));
+    CU_ASSERT_PTR_NULL(strchr(response->error_response->error_message, '\xe2'));
+    CU_ASSERT_PTR_NOT_NULL(strstr(response->error_response->error_message, "xxx\""));
+    release(response);
     free(name);
     rpc_stream_finish(client.stream, LL_OK, NULL);
     CU_ASSERT_EQUAL(rpc_peer_wait_closed(&client), LL_OK);

@@ -138,8 +138,9 @@ static void test_unary_answers(void)
     CU_ASSERT_EQUAL(rpc_pair_unary(&pair, "/t.T/Later", "a", 1, &client), LL_OK);
     CU_ASSERT(rpc_peer_last_is(&client, "b", 1));
     rpc_peer_finish(&client);
-    ll_thread_join(&later.thread);
     rpc_pair_finish(&pair);
+    /* The loop that started the thread has ended: `later` is whole. */
+    ll_thread_join(&later.thread);
 }
 
 static void test_unary_without_a_request_is_invalid(void)
