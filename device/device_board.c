@@ -11,6 +11,7 @@
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"
 #include "device/device_encode.h"
+#include "proto/wire/wire_head.h"
 
 enum { BOARD_CANCELS = 64 };
 /* Silence of this length, over two missed deadlines at least, means that the edge is gone. */
@@ -407,12 +408,12 @@ int64_t device_board_next_bytes(struct device_board *board, int64_t chunk_bytes)
     ll_mutex_lock(&board->lock);
     struct device_remote *remote = next_remote_locked(board);
     if (board->cancel_count > 0) {
-        bytes = DEVICE_WIRE_HEAD_BYTES / 2;
+        bytes = WIRE_HEAD_BYTES / 2;
     } else if (remote && !remote->is_head_sent) {
         /* The model's id and the tensors' heads. */
-        bytes = (int64_t)2 * DEVICE_WIRE_HEAD_BYTES + (int64_t)remote->inputs.count * 16;
+        bytes = (int64_t)2 * WIRE_HEAD_BYTES + (int64_t)remote->inputs.count * 16;
     } else if (remote) {
-        bytes = chunk_of(remote, chunk_bytes) + DEVICE_WIRE_HEAD_BYTES / 2;
+        bytes = chunk_of(remote, chunk_bytes) + WIRE_HEAD_BYTES / 2;
     }
     ll_mutex_unlock(&board->lock);
     return bytes > 0 ? bytes + DEVICE_WIRE_FRAME_BYTES : 0;
@@ -445,11 +446,11 @@ static ll_status next_chunk_locked(struct device_board *board, struct device_rem
 {
     struct ll_buf *tensor = current_tensor(remote);
     size_t bytes = (size_t)chunk_of(remote, chunk_bytes);
-    message->head = malloc(DEVICE_WIRE_HEAD_BYTES);
+    message->head = malloc(WIRE_HEAD_BYTES);
     if (!message->head || ll_buf_slice(tensor, remote->offset, bytes, &message->payload) != LL_OK) {
         return LL_E_NO_MEMORY;
     }
-    message->head_bytes = device_wire_tensor_chunk(
+    message->head_bytes = wire_head_tensor_chunk(
         message->head, remote->id, remote->inputs.names[remote->tensor], remote->offset, bytes);
     remote->offset += bytes;
     remote->sent_bytes += (int64_t)bytes;

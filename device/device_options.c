@@ -13,6 +13,10 @@
 enum { OPTIONS_DEFAULT_EXTRA = 10 };
 /* And how long to wait for an edge then. */
 #define OPTIONS_DEFAULT_PATIENCE_NS (10 * LL_NS_PER_S)
+/* About a year; and what the wire holds of a deadline. */
+#define OPTIONS_MOST_S 3e7
+#define OPTIONS_MOST_MS (OPTIONS_MOST_S * 1e3)
+#define OPTIONS_MOST_DEADLINE_MS 4e9
 
 enum {
     OPT_EDGE = 1,
@@ -106,11 +110,11 @@ static double number(struct argp_state *state, const char *option, const char *t
     return value;
 }
 
-/* Times of up to about a year, in ns. */
+/* Times in ns; each option has a most that its unit's ns hold. */
 static int64_t time_ns(struct argp_state *state, const char *option, const char *text, double least,
-                       double unit_ns)
+                       double most, double unit_ns)
 {
-    return (int64_t)(number(state, option, text, least, 3e16 / unit_ns) * unit_ns);
+    return (int64_t)(number(state, option, text, least, most) * unit_ns);
 }
 
 static void set_until(struct argp_state *state, struct parsing *parsing, const char *option,
@@ -222,7 +226,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_DURATION:
         set_until(state, parsing, "--duration", DEVICE_UNTIL_TIME);
-        options->duration_ns = time_ns(state, "--duration", arg, 0, (double)LL_NS_PER_S);
+        options->duration_ns =
+            time_ns(state, "--duration", arg, 0, OPTIONS_MOST_S, (double)LL_NS_PER_S);
         return 0;
     case OPT_CUT:
         set_cut(state, options, arg);
@@ -240,10 +245,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         options->keeps_profile = false;
         return 0;
     case OPT_DEADLINE:
-        options->deadline_ns = time_ns(state, "--deadline", arg, 1e-3, (double)LL_NS_PER_MS);
+        options->deadline_ns =
+            time_ns(state, "--deadline", arg, 1e-3, OPTIONS_MOST_DEADLINE_MS, (double)LL_NS_PER_MS);
         return 0;
     case OPT_INTERVAL:
-        options->interval_ns = time_ns(state, "--interval", arg, 0, (double)LL_NS_PER_MS);
+        options->interval_ns =
+            time_ns(state, "--interval", arg, 0, OPTIONS_MOST_MS, (double)LL_NS_PER_MS);
         return 0;
     case OPT_PARTITIONER:
         set_partitioner(state, options, arg);

@@ -50,6 +50,13 @@ static void learn(struct device_querier *querier, const struct device_decision *
     device_advisor_answered(querier->advisor, &exchange, &spent, &decision->link, remote->done_ns);
 }
 
+/* For the wire, which has 32 bits for it: rounded up, and the most that there is for more. */
+static uint32_t wire_ms(int64_t ns)
+{
+    int64_t ms = (ns - 1) / LL_NS_PER_MS + 1;
+    return ms > (int64_t)UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
+}
+
 /* How long the remote part may take, here and on the edge. */
 static void set_deadlines(const struct device_querier *querier,
                           const struct device_decision *decision, struct device_remote *remote,
@@ -62,9 +69,9 @@ static void set_deadlines(const struct device_querier *querier,
         out_patience->deadline_ns =
             ll_clock_deadline(ll_clock_now_ns(), querier->deadline_ns - decision->waited_ns);
         out_patience->allowance_ns = LL_CLOCK_NEVER;
-        remote->deadline_ms = (uint32_t)((querier->deadline_ns - 1) / LL_NS_PER_MS + 1);
+        remote->deadline_ms = wire_ms(querier->deadline_ns);
     } else if (decision->least_prefix == 0) {
-        remote->deadline_ms = (uint32_t)(allowance_ns / LL_NS_PER_MS + 1);
+        remote->deadline_ms = wire_ms(allowance_ns);
     }
 }
 

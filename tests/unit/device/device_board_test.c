@@ -5,6 +5,7 @@
 #include <CUnit/CUnit.h>
 
 #include "core/ll_clock.h"
+#include "proto/wire/wire_head.h"
 #include "tests/support/fake_model.h"
 #include "tests/support/ll_test.h"
 
@@ -73,7 +74,7 @@ static Layerlift__V1__OffloadRequest *next(int64_t chunk_bytes, bool *out_is_las
     uint8_t bytes[1024];
     CU_ASSERT_FATAL(message.head_bytes + payload <= sizeof(bytes));
     CU_ASSERT_TRUE((int64_t)(message.head_bytes + payload) <=
-                   chunk_bytes + (int64_t)DEVICE_WIRE_HEAD_BYTES * 4);
+                   chunk_bytes + (int64_t)WIRE_HEAD_BYTES * 4);
     memcpy(bytes, message.head, message.head_bytes);
     if (payload > 0) {
         memcpy(bytes + message.head_bytes, ll_buf_data(message.payload), payload);
