@@ -180,6 +180,9 @@ static void deal_with(struct fake_edge *edge, struct rpc_stream *stream, struct 
     case FAKE_ANSWER_GARBAGE:
         (void)!rpc_stream_send(stream, "\x0a\xff", 2, NULL);
         break;
+    case FAKE_ANSWER_MANY_PARTS:
+        fake_edge_send_parts(stream, 6);
+        break;
     default:
         answer_query(edge, stream, query, script.answer);
         break;

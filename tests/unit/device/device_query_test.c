@@ -214,10 +214,10 @@ static void test_an_edge_that_dies_in_its_answer_is_left_and_found_again(void)
     end();
 }
 
-static void test_garbage_ends_the_connection(void)
+static void check_unreadable(fake_answer how)
 {
     begin();
-    script.answer = FAKE_ANSWER_GARBAGE;
+    script.answer = how;
     start();
     device_fixture_await_uploaded(&device);
     expect_fallback("edge lost: the edge sent an answer that cannot be read");
@@ -225,6 +225,12 @@ static void test_garbage_ends_the_connection(void)
     CU_ASSERT_TRUE(device.last_is_refusal);
     expect(9, 0, 0, "no edge");
     end();
+}
+
+static void test_garbage_ends_the_connection(void)
+{
+    check_unreadable(FAKE_ANSWER_GARBAGE);
+    check_unreadable(FAKE_ANSWER_MANY_PARTS);
 }
 
 static void test_a_status_is_the_reason(void)

@@ -171,6 +171,7 @@ static void test_an_edge_that_breaks_the_protocol_is_left(void)
     check_refusal(FAKE_UPLOAD_OFFSET_BEYOND, "more of a blob");
     check_refusal(FAKE_UPLOAD_LYING_CREDIT, "more than was sent");
     check_refusal(FAKE_UPLOAD_GARBAGE, "cannot be read");
+    check_refusal(FAKE_UPLOAD_MANY_PARTS, "no layerlift.v1.UploadEvent of usual size");
     check_refusal(FAKE_UPLOAD_EARLY_END, "before its end");
     check_refusal(FAKE_UPLOAD_REJECT_ALL, "keeps rejecting");
 }
