@@ -14,9 +14,6 @@
 #include "proto/wire/wire_head.h"
 
 enum { BOARD_CANCELS = 64 };
-/* Silence of this length, over two missed deadlines at least, means that the edge is gone. */
-#define BOARD_SILENCE_NS (5 * LL_NS_PER_S)
-enum { BOARD_SILENT_MISSES = 2 };
 
 struct device_board {
     const struct device_model *model;
@@ -43,7 +40,6 @@ struct device_board {
     uint64_t cancels[BOARD_CANCELS];
     int cancel_count;
     int64_t heard_ns;
-    int silent_misses;
     int64_t sent_bytes;
 };
 
@@ -222,9 +218,6 @@ static void wait_locked(struct device_board *board, struct device_remote *remote
             allowed_until_ns < patience->deadline_ns ? allowed_until_ns : patience->deadline_ns;
         if (now_ns >= until_ns) {
             remote->status = ll_fail(&remote->error, LL_E_DEADLINE, "deadline");
-            if (board->heard_ns < remote->posted_ns && !patience->is_idle) {
-                board->silent_misses++;
-            }
             return;
         }
         ll_cond_wait(&board->changed, &board->lock, until_ns);
@@ -279,7 +272,6 @@ void device_board_set_state(struct device_board *board, device_edge_state state,
     ll_mutex_lock(&board->lock);
     board->state = state;
     board->prefix = prefix;
-    board->silent_misses = 0;
     if (state != DEVICE_EDGE_UP) {
         board->cancel_count = 0;
         board->takes_u8 = board->takes_f16 = false;
@@ -341,17 +333,19 @@ void device_board_heard(struct device_board *board)
 {
     ll_mutex_lock(&board->lock);
     board->heard_ns = ll_clock_now_ns();
-    board->silent_misses = 0;
     ll_mutex_unlock(&board->lock);
 }
 
-bool device_board_is_silent(struct device_board *board)
+void device_board_debt(struct device_board *board, struct device_board_debt *out_debt)
 {
     ll_mutex_lock(&board->lock);
-    bool is_silent = board->silent_misses >= BOARD_SILENT_MISSES &&
-                     ll_clock_now_ns() - board->heard_ns >= BOARD_SILENCE_NS;
+    struct device_board_debt debt = {.heard_ns = board->heard_ns};
+    for (const struct device_remote *remote = board->remotes; remote; remote = remote->next) {
+        debt.queries += remote->is_done ? 0 : 1;
+        debt.sent_bytes += remote->is_done || remote->answered_ns > 0 ? 0 : remote->sent_bytes;
+    }
     ll_mutex_unlock(&board->lock);
-    return is_silent;
+    *out_debt = debt;
 }
 
 static void end_locked(struct device_board *board, struct device_remote *remote, ll_status status)

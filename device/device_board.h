@@ -117,8 +117,6 @@ LL_MUST_USE ll_status device_board_post(struct device_board *board, struct devic
 struct device_patience {
     int64_t deadline_ns;
     int64_t allowance_ns;
-    /* Nobody needs the answer: that it has not come says nothing of the edge. */
-    bool is_idle;
 };
 
 /* Waits for the answer and takes the query back: `remote->status` tells how it ended
@@ -174,8 +172,14 @@ LL_MUST_USE ll_status device_board_take(struct device_board *board,
                                         uint64_t *out_mark);
 /* Something came from the edge. */
 void device_board_heard(struct device_board *board);
-/* The edge is silent: deadlines pass and nothing at all has come from it for seconds. */
-bool device_board_is_silent(struct device_board *board);
+/* What the edge owes: when it was last heard, the queries that wait for its answer, and the bytes
+ * of them that were handed to the connection. */
+struct device_board_debt {
+    int64_t heard_ns;
+    int queries;
+    int64_t sent_bytes;
+};
+void device_board_debt(struct device_board *board, struct device_board_debt *out_debt);
 
 /* Payload bytes of queries that were handed to the connection so far. */
 int64_t device_board_sent_bytes(struct device_board *board);

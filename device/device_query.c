@@ -190,8 +190,7 @@ static ll_status run_beside(struct device_querier *querier, struct device_decisi
     bool is_posted = device_board_post(querier->board, &remote) == LL_OK;
     status = run_local(querier, decision->first, layers, tensors, result, err);
     if (is_posted) {
-        struct device_patience none = {
-            .deadline_ns = 0, .allowance_ns = LL_CLOCK_NEVER, .is_idle = true};
+        struct device_patience none = {.deadline_ns = 0, .allowance_ns = LL_CLOCK_NEVER};
         device_board_withdraw(querier->board, &remote, &none);
         learn_outcome(querier, decision, &remote);
         result->up_bytes = remote.sent_bytes;

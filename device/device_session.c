@@ -18,18 +18,21 @@
 #include "device/device_link.h"
 #include "device/device_offload.h"
 #include "device/device_route.h"
+#include "device/device_silence.h"
 #include "device/device_uploader.h"
 #include "rpc/rpc_channel.h"
 #include "rpc/rpc_loop.h"
 
-/* Time for an edge to answer `open`. */
+/* Time for an edge to answer `open`; where there are others to try, less at first. */
 #define SESSION_ACCEPT_NS (5 * LL_NS_PER_S)
+#define SESSION_FIRST_ACCEPT_NS LL_NS_PER_S
 
 struct device_session {
     struct device_session_config config;
     struct rpc_loop *loop;
     struct device_board *board;
     struct device_link *link;
+    struct device_silence *silence;
     struct rpc_task start_task;
     struct rpc_task stop_task;
     struct rpc_task stopped_task;
@@ -101,6 +104,7 @@ static void lose(struct device_session *session, ll_status status, const char *r
         session->loss_status = ll_fail(&session->loss_reason, status, "%s", reason);
         session->is_up = false;
         rpc_timer_cancel(session->accept_timer);
+        device_silence_end(session->silence);
         if (session->loss_was_up) {
             struct ll_error sentence;
             ll_status lost = ll_fail(&sentence, LL_E_UNAVAILABLE, "edge lost: %.200s",
@@ -142,7 +146,8 @@ static void tell_loss(struct device_session *session, const char *address)
 /* Goes on once nothing of the lost connection is open any more. */
 static void settle(struct device_session *session)
 {
-    if (session->is_upload_open || session->is_offload_open) {
+    if (session->is_upload_open || session->is_offload_open ||
+        device_silence_is_open(session->silence)) {
         return;
     }
     if (session->is_stopping) {
@@ -209,6 +214,7 @@ static void on_accepted(void *owner, const struct device_accepted *accepted)
     session->acked_now = 0;
     session->acked_ns = ll_clock_now_ns();
     device_route_reached(&session->route);
+    device_silence_begin(session->silence, session->channel);
     device_board_set_link(session->board, session->acked_ns - session->opened_ns, 0);
     device_board_set_dtypes(session->board, accepted->dtype_count, accepted->dtypes);
     device_board_set_state(session->board, DEVICE_EDGE_UP, accepted->prefix);
@@ -256,6 +262,7 @@ static void on_complete(void *owner, const struct device_upload_done *done)
     struct device_session *session = owner;
     session->prefix = session->config.model->table->layer_count;
     device_board_heard(session->board);
+    device_silence_set_uploading(session->silence, false);
     device_board_set_prefix(session->board, session->prefix);
     tell_progress(session);
     if (session->is_uploaded) {
@@ -296,7 +303,35 @@ static const struct device_uploader_events upload_events = {
     .closed = on_upload_closed,
 };
 
+/* ---- Silence ---- */
+
+static void on_silent(void *owner)
+{
+    lose(owner, LL_E_UNAVAILABLE, "it does not answer");
+}
+
+static void on_question_closed(void *owner)
+{
+    struct device_session *session = owner;
+    if (session->is_losing) {
+        settle(session);
+    }
+}
+
 /* ---- Connecting ---- */
+
+/* Every edge in turn has had as long; then twice that, up to what a single one gets. */
+static int64_t accept_ns(const struct device_session *session)
+{
+    int64_t ns = SESSION_ACCEPT_NS;
+    if (session->config.edge_count > 1) {
+        ns = SESSION_FIRST_ACCEPT_NS;
+        for (int round = session->route.failures / session->config.edge_count; round > 0; round--) {
+            ns = 2 * ns < SESSION_ACCEPT_NS ? 2 * ns : SESSION_ACCEPT_NS;
+        }
+    }
+    return ns;
+}
 
 static void drop_connection(struct device_session *session)
 {
@@ -351,7 +386,7 @@ static void connect_now(void *arg)
         return;
     }
     session->is_upload_open = true;
-    rpc_timer_set(session->accept_timer, ll_clock_deadline(session->opened_ns, SESSION_ACCEPT_NS));
+    rpc_timer_set(session->accept_timer, ll_clock_deadline(session->opened_ns, accept_ns(session)));
 }
 
 static void accept_late(void *arg)
@@ -373,10 +408,7 @@ static void run_kick(struct rpc_task *task)
 {
     struct device_session *session = SESSION_OF(task, kick_task);
     atomic_flag_clear(&session->is_kick_posted);
-    if (session->is_up && device_board_is_silent(session->board)) {
-        lose(session, LL_E_UNAVAILABLE, "it does not answer");
-        return;
-    }
+    device_silence_kick(session->silence);
     device_link_pump(session->link);
 }
 
@@ -389,6 +421,7 @@ static void run_stop(struct rpc_task *task)
     session->connect_timer = NULL;
     session->accept_timer = NULL;
     device_link_close(session->link);
+    device_silence_end(session->silence);
     session->is_losing = true;
     session->is_up = false;
     if (session->is_upload_open) {
@@ -443,6 +476,17 @@ ll_status device_session_create(const struct device_session_config *config,
         status = device_link_create(session->loop, config->limit_bytes_per_s, &session->link);
     }
     if (status == LL_OK) {
+        struct device_silence_config silence = {
+            .loop = session->loop,
+            .board = session->board,
+            .link = session->link,
+            .silent = on_silent,
+            .closed = on_question_closed,
+            .owner = session,
+        };
+        status = device_silence_create(&silence, &session->silence);
+    }
+    if (status == LL_OK) {
         status = rpc_timer_create(session->loop, connect_now, session, &session->connect_timer);
     }
     if (status == LL_OK) {
@@ -493,6 +537,7 @@ void device_session_destroy(struct device_session *session)
     rpc_timer_destroy(session->connect_timer);
     rpc_timer_destroy(session->accept_timer);
     device_link_destroy(session->link);
+    device_silence_destroy(session->silence);
     drop_connection(session);
     rpc_loop_destroy(session->loop);
     device_board_destroy(session->board);

@@ -416,7 +416,32 @@ static void test_the_view_follows_the_edge(void)
     CU_ASSERT_EQUAL(view.state, DEVICE_EDGE_DOWN);
     CU_ASSERT_FALSE(view.takes_f16);
     CU_ASSERT_EQUAL(view.prefix, 0);
-    CU_ASSERT_FALSE(device_board_is_silent(board));
+    end();
+}
+
+static void test_what_the_edge_owes(void)
+{
+    begin();
+    struct device_remote remote;
+    struct device_board_debt debt;
+    device_board_debt(board, &debt);
+    CU_ASSERT_EQUAL(debt.queries, 0);
+    post(&remote);
+    device_board_debt(board, &debt);
+    CU_ASSERT_EQUAL(debt.queries, 1);
+    CU_ASSERT_EQUAL(debt.sent_bytes, 0);
+    (void)send_query();
+    device_board_debt(board, &debt);
+    CU_ASSERT_EQUAL(debt.sent_bytes, 400);
+    int64_t heard_ns = debt.heard_ns;
+    device_board_heard(board);
+    device_board_fail_all(board, LL_E_UNAVAILABLE, "gone");
+    device_board_debt(board, &debt);
+    CU_ASSERT_TRUE(debt.heard_ns >= heard_ns);
+    CU_ASSERT_EQUAL(debt.queries, 0);
+    CU_ASSERT_EQUAL(debt.sent_bytes, 0);
+    withdraw(&remote);
+    device_remote_finish(&remote);
     end();
 }
 
@@ -433,5 +458,6 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_status_of_not_found_is_passed_on),
     LL_TEST(test_layer_times_are_kept_as_long_as_the_edge),
     LL_TEST(test_the_view_follows_the_edge),
+    LL_TEST(test_what_the_edge_owes),
     {NULL, NULL},
 };

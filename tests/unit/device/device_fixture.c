@@ -211,6 +211,14 @@ void device_fixture_await_uploaded(struct device_fixture *fixture)
     await(fixture, has_uploaded, 0);
 }
 
+int device_fixture_downs(struct device_fixture *fixture)
+{
+    ll_mutex_lock(&fixture->lock);
+    int downs = fixture->downs;
+    ll_mutex_unlock(&fixture->lock);
+    return downs;
+}
+
 /* ---- Queries ---- */
 
 void device_fixture_query(struct device_fixture *fixture, unsigned seed,

@@ -50,6 +50,8 @@ void device_fixture_await_downs(struct device_fixture *fixture, int count);
 void device_fixture_await_prefix(struct device_fixture *fixture, int prefix);
 void device_fixture_await_acked(struct device_fixture *fixture, int64_t bytes);
 void device_fixture_await_uploaded(struct device_fixture *fixture);
+/* Losses so far. */
+int device_fixture_downs(struct device_fixture *fixture);
 
 /* Runs a query on the input of this seed and checks that its outputs are the right ones, bit for
  * bit, and its times in order. Then device_query_result_finish. */
