@@ -188,6 +188,7 @@ static ll_status create_querier(struct device_agent *agent)
         .is_input_f32 = config->is_input_f32,
         .cut_dtype = config->cut_dtype,
         .deadline_ns = config->deadline_ns,
+        .wait_edge_ns = config->wait_edge_ns,
     };
     return device_querier_init(&agent->querier);
 }

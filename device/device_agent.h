@@ -56,6 +56,7 @@ struct device_agent_config {
     bool is_input_f32;
     ll_dtype cut_dtype;
     int64_t deadline_ns;
+    int64_t wait_edge_ns;
     /* Finds what a query shows of its outputs; what `out_view` points at lives until the next call.
      */
     void (*look)(void *owner, const struct device_query_result *result,

@@ -237,6 +237,7 @@ static ll_status create_agent(struct agent_program *program, struct ll_error *er
         .is_input_f32 = options->input_encoding == DEVICE_INPUT_F32,
         .cut_dtype = options->cut_dtype,
         .deadline_ns = options->deadline_ns,
+        .wait_edge_ns = options->wait_edge_ns,
         .look = look,
         .owner = program,
         .report = program->report,

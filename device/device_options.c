@@ -28,6 +28,7 @@ enum {
     OPT_INPUT_ENCODING,
     OPT_CUT_ENCODING,
     OPT_DEADLINE,
+    OPT_WAIT_EDGE,
     OPT_INTERVAL,
     OPT_PARTITIONER,
     OPT_NO_PROFILE,
@@ -67,6 +68,11 @@ static const struct argp_option option_list[] = {
     {"deadline", OPT_DEADLINE, "MS", 0,
      "Milliseconds that a query waits for the edge before the device finishes it (default: three "
      "times the predicted time, at least 200)",
+     3},
+    {"wait-edge", OPT_WAIT_EDGE, "MS", 0,
+     "Milliseconds that the first query waits for the connection to an edge (default: 200 or a "
+     "tenth of what the device alone is predicted to take, the longer, but half of that at most); "
+     "0: it starts at once, on this device",
      3},
     {"partitioner", OPT_PARTITIONER, "NAME", 0,
      "How the upload is cut: efficiency (default) or ionn, by the device's layer times; layer, "
@@ -248,6 +254,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         options->deadline_ns =
             time_ns(state, "--deadline", arg, 1e-3, OPTIONS_MOST_DEADLINE_MS, (double)LL_NS_PER_MS);
         return 0;
+    case OPT_WAIT_EDGE:
+        options->wait_edge_ns =
+            time_ns(state, "--wait-edge", arg, 0, OPTIONS_MOST_MS, (double)LL_NS_PER_MS);
+        return 0;
     case OPT_INTERVAL:
         options->interval_ns =
             time_ns(state, "--interval", arg, 0, OPTIONS_MOST_MS, (double)LL_NS_PER_MS);
@@ -287,6 +297,7 @@ void device_options_parse(int argc, char **argv, struct device_options *out_opti
         .until = DEVICE_UNTIL_UPLOADED,
         .count = OPTIONS_DEFAULT_EXTRA,
         .cut_end = -1,
+        .wait_edge_ns = DEVICE_WAIT_PREDICTED,
         .keeps_profile = true,
         .partitioner = "efficiency",
         .terms = {.slowdown = 1},

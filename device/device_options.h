@@ -32,6 +32,7 @@ struct device_options {
     int64_t patience_ns;
     int64_t interval_ns;
     int64_t deadline_ns;
+    int64_t wait_edge_ns;
     /* `cut_end` -1: not given. */
     int cut_first;
     int cut_end;

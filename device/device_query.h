@@ -48,13 +48,23 @@ struct device_querier {
     ll_dtype cut_dtype;
     /* The remote part's time; 0: by prediction. */
     int64_t deadline_ns;
+    /* How long queries wait, together and from the first one on, for the first attempt to reach an
+     * edge to be decided; DEVICE_WAIT_PREDICTED: as long as that is likely to pay. A fixed range
+     * waits for longer. */
+    int64_t wait_edge_ns;
 
     /* Private. */
     struct device_advisor *advisor;
     struct device_input_bytes input_bytes;
     uint64_t connection;
     uint64_t times_version;
+    /* Until when `wait_edge_ns` lasts; 0: no query yet. */
+    int64_t wait_until_ns;
 };
+
+/* 200 ms or a tenth of what the device alone is predicted to take, whichever is longer, but half of
+ * that time at most. */
+#define DEVICE_WAIT_PREDICTED ((int64_t)-1)
 
 /* Makes a querier that knows nothing of the edge yet. Errors: LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status device_querier_init(struct device_querier *querier);

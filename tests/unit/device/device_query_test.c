@@ -126,6 +126,50 @@ static void test_queries_before_the_first_connection_run_here(void)
     end();
 }
 
+/* A single query uses the edge, which has the model already. */
+static void test_the_first_query_waits_for_the_connection(void)
+{
+    begin();
+    start();
+    device_fixture_await_uploaded(&device);
+    struct device_fixture other;
+    const char *address = fake_edge_address(edge);
+    device_fixture_init(&other, &model, &address, 1, 0);
+    other.querier.wait_edge_ns = 30 * LL_NS_PER_S;
+    device_fixture_start(&other);
+    struct device_query_result result;
+    device_fixture_query(&other, 1, &result);
+    CU_ASSERT_EQUAL(result.end, LAYERS);
+    CU_ASSERT_STRING_EQUAL(result.fallback.text, "");
+    device_query_result_finish(&result);
+    device_fixture_finish(&other);
+    end();
+}
+
+/* Where nothing is ever decided, it waits as long as it may, and once. */
+static void test_the_wait_for_a_connection_is_bounded(void)
+{
+    begin();
+    device.querier.wait_edge_ns = LL_NS_PER_MS;
+    expect(1, 0, 0, "");
+    int64_t until_ns = device.querier.wait_until_ns;
+    CU_ASSERT_TRUE(until_ns > 0 && until_ns <= ll_clock_now_ns());
+    expect(2, 0, 0, "");
+    CU_ASSERT_EQUAL(device.querier.wait_until_ns, until_ns);
+    end();
+    /* By prediction: half of the two microseconds that the device alone takes. */
+    begin();
+    device.querier.wait_edge_ns = DEVICE_WAIT_PREDICTED;
+    for (int i = 0; i < LAYERS; i++) {
+        CU_ASSERT_EQUAL(device_profile_set(device.profile, i, 400, 5), LL_OK);
+    }
+    int64_t before_ns = ll_clock_now_ns();
+    expect(1, 0, 0, "");
+    CU_ASSERT_TRUE(device.querier.wait_until_ns >= before_ns + 1000);
+    CU_ASSERT_TRUE(device.querier.wait_until_ns <= ll_clock_now_ns());
+    end();
+}
+
 static void test_a_device_alone_runs_everything(void)
 {
     fake_model_init(&model, cfg, 5);
@@ -563,6 +607,8 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_every_cut_gives_the_right_answer),
     LL_TEST(test_a_fixed_cut_waits_for_the_edge),
     LL_TEST(test_queries_before_the_first_connection_run_here),
+    LL_TEST(test_the_first_query_waits_for_the_connection),
+    LL_TEST(test_the_wait_for_a_connection_is_bounded),
     LL_TEST(test_a_device_alone_runs_everything),
     LL_TEST(test_bad_answers_are_not_believed),
     LL_TEST(test_a_fixed_cut_is_not_answered_short),
