@@ -251,6 +251,7 @@ void device_agent_stop(struct device_agent *agent)
     agent->is_stopped = true;
     ll_cond_broadcast(&agent->changed);
     ll_mutex_unlock(&agent->lock);
+    device_report_hurry(agent->config.report);
     device_local_interrupt(agent->local);
     if (agent->session) {
         device_board_stop(device_session_board(agent->session));
@@ -392,7 +393,7 @@ ll_status device_agent_run(struct device_agent *agent, struct ll_error *err)
         device_session_stop(agent->session);
     }
     keep_profile(agent, true);
-    ll_status reported = device_report_end(agent->config.report);
+    ll_status reported = device_report_end(agent->config.report, LL_CLOCK_NEVER);
     if (status != LL_OK) {
         return status;
     }

@@ -1,9 +1,10 @@
-/* The agent as a program: reads the options and files, runs the agent on a thread of its own, and
- * waits for its end or a signal on the main one. */
+/* The agent as a program: reads the options, then a thread of its own reads the files and runs the
+ * agent, while the main one waits for its end or a signal. */
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +24,10 @@
 #include "device/device_cut.h"
 #include "device/device_options.h"
 
-/* After a signal, the query under way gets this long. */
-enum { MAIN_GRACE_MS = 4000 };
+/* After a signal, the query under way gets this long, and then what is still to be written. */
+enum { MAIN_GRACE_MS = 4000, MAIN_WRITE_MS = 500 };
+/* The status of a program that a signal ended is this and its number, as shells have it. */
+enum { MAIN_SIGNAL_STATUS = 128 };
 
 struct agent_program {
     struct device_options options;
@@ -46,6 +49,8 @@ struct agent_program {
     struct ll_thread thread;
     int signals;
     int ended;
+    /* There is a run, which a signal ends in order. */
+    atomic_bool is_running;
     ll_status status;
     struct ll_error err;
     /* What failed is an option's value, which only the model could tell. */
@@ -288,14 +293,19 @@ static void finish(struct agent_program *program)
 static void run_agent(void *arg)
 {
     struct agent_program *program = arg;
-    program->status = device_agent_run(program->agent, &program->err);
+    program->status = prepare(program, &program->err);
+    if (program->status == LL_OK) {
+        atomic_store(&program->is_running, true);
+        program->status = device_agent_run(program->agent, &program->err);
+    }
     uint64_t one = 1;
     ssize_t written = write(program->ended, &one, sizeof(one));
     (void)written;
 }
 
-/* Waits for the run's end; a signal stops it. Returns false where a query takes too long to wait
- * for. */
+/* Waits for the run's end; a signal stops it. A second one ends the program at once, as does one
+ * while files are read and the model is made: nothing is to be saved then. Returns false where a
+ * query, or who reads what is written, takes too long to wait for. */
 static bool wait_for_end(struct agent_program *program)
 {
     struct pollfd waits[] = {{.fd = program->ended, .events = POLLIN},
@@ -315,10 +325,12 @@ static bool wait_for_end(struct agent_program *program)
             return false;
         }
         struct signalfd_siginfo info;
-        if (ready > 0 && waits[1].revents && until_ns == LL_CLOCK_NEVER &&
+        if (ready > 0 && waits[1].revents &&
             read(program->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+            if (until_ns != LL_CLOCK_NEVER || !atomic_load(&program->is_running)) {
+                _exit(MAIN_SIGNAL_STATUS + (int)info.ssi_signo);
+            }
             until_ns = ll_clock_now_ns() + MAIN_GRACE_MS * LL_NS_PER_MS;
-            waits[1].events = 0;
             device_agent_stop(program->agent);
         }
     }
@@ -336,7 +348,8 @@ static ll_status write_output(struct agent_program *program, struct ll_error *er
     return data && status == LL_OK ? dkb_detect_draw(&program->detect, data, err) : status;
 }
 
-/* Signals wait for signalfd on all threads, since they inherit the mask. */
+/* Signals wait for signalfd: threads that run already block all of them (ll_thread_start), and
+ * later ones do, too. */
 static ll_status open_signals(struct agent_program *program, struct ll_error *err)
 {
     sigset_t set;
@@ -361,9 +374,6 @@ int main(int argc, char **argv)
     device_options_parse(argc, argv, &program.options);
     ll_status status = open_signals(&program, &err);
     if (status == LL_OK) {
-        status = prepare(&program, &err);
-    }
-    if (status == LL_OK) {
         status = ll_thread_start(&program.thread, "queries", run_agent, &program);
         if (status != LL_OK) {
             status = ll_fail(&err, status, "no thread");
@@ -373,8 +383,8 @@ int main(int argc, char **argv)
         if (!wait_for_end(&program)) {
             /* The query under way computes for longer than anybody waits: nothing is lost that
              * was finished, and the process goes without it. */
-            status = device_report_end(program.report);
-            fflush(NULL);
+            int64_t until_ns = ll_clock_now_ns() + MAIN_WRITE_MS * LL_NS_PER_MS;
+            status = device_report_end(program.report, until_ns);
             _exit(status == LL_OK ? 0 : 1);
         }
         status = program.status;

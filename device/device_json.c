@@ -3,6 +3,9 @@
 #include <json-c/json.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "core/ll_clock.h"
 
@@ -70,17 +73,27 @@ static void line_terms(struct json_line *line, const struct device_terms *terms)
     }
 }
 
-static ll_status line_end(struct json_line *line, FILE *file)
+static ll_status put_line(struct device_writer *writer, const char *text)
+{
+    size_t bytes = strlen(text);
+    char *line = malloc(bytes + 1);
+    if (!line) {
+        return LL_E_NO_MEMORY;
+    }
+    memcpy(line, text, bytes);
+    line[bytes] = '\n';
+    ll_status status = device_writer_put(writer, line, bytes + 1);
+    free(line);
+    return status;
+}
+
+static ll_status line_end(struct json_line *line, struct device_writer *writer)
 {
     ll_status status = line->is_ok ? LL_OK : LL_E_NO_MEMORY;
     if (status == LL_OK) {
         const char *text = json_object_to_json_string_ext(
             line->object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-        if (!text) {
-            status = LL_E_NO_MEMORY;
-        } else if (fprintf(file, "%s\n", text) < 0 || fflush(file) != 0) {
-            status = LL_E_IO;
-        }
+        status = text ? put_line(writer, text) : LL_E_NO_MEMORY;
     }
     json_object_put(line->object);
     return status;
@@ -176,7 +189,7 @@ ll_status device_json_query(const struct device_json *json, int64_t id,
         line_add(&line, "interrupted", json_object_new_boolean(1));
     }
     line_terms(&line, &json->terms);
-    return line_end(&line, json->file);
+    return line_end(&line, json->writer);
 }
 
 ll_status device_json_ready(const struct device_json *json, int64_t at_ns,
@@ -188,7 +201,7 @@ ll_status device_json_ready(const struct device_json *json, int64_t at_ns,
     line_int(&line, "prefix", creation->prefix);
     line_ms(&line, "creation_ms", creation->creation_ns);
     line_int(&line, "partitions", creation->partitions);
-    return line_end(&line, json->file);
+    return line_end(&line, json->writer);
 }
 
 ll_status device_json_upload(const struct device_json *json, const struct device_uploaded *uploaded)
@@ -204,7 +217,7 @@ ll_status device_json_upload(const struct device_json *json, const struct device
     line_int(&line, "creations", uploaded->creations);
     line_ms(&line, "creation_ms", uploaded->creation_ns);
     line_terms(&line, &json->terms);
-    return line_end(&line, json->file);
+    return line_end(&line, json->writer);
 }
 
 ll_status device_json_summary(const struct device_json *json, int64_t queries, int64_t lost,
@@ -216,5 +229,5 @@ ll_status device_json_summary(const struct device_json *json, int64_t queries, i
     line_int(&line, "lost", lost);
     line_int(&line, "fallbacks", fallbacks);
     line_terms(&line, &json->terms);
-    return line_end(&line, json->file);
+    return line_end(&line, json->writer);
 }

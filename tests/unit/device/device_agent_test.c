@@ -320,12 +320,15 @@ static void test_json_that_cannot_be_written_fails_the_run(void)
 static void test_numbers_that_json_has_not_become_null(void)
 {
     begin(false, false);
+    struct device_writer *writer = NULL;
+    CU_ASSERT_EQUAL_FATAL(device_writer_create(json_file, 1000, &writer), LL_OK);
     struct device_json out = {
-        .file = json_file, .origin_ns = 0, .layer_count = LAYERS, .terms = {.slowdown = 1}};
+        .writer = writer, .origin_ns = 0, .layer_count = LAYERS, .terms = {.slowdown = 1}};
     struct device_query_result result = {.issued_ns = 1500000};
     struct device_top top[] = {{"a \"b\"\n", 0.25F}, {"n", 0.0F / 0.0F}, {"i", 1e38F * 10}};
     struct device_view view = {.top = top, .top_count = 3};
     CU_ASSERT_EQUAL(device_json_query(&out, 7, &result, &view), LL_OK);
+    device_writer_destroy(writer);
     CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"issued_ms\":1.500,"));
     CU_ASSERT_PTR_NOT_NULL(
         strstr(json, "\"top\":[[\"a \\\"b\\\"\\n\",0.25],[\"n\",null],[\"i\",null]]}"));
