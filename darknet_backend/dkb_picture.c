@@ -1,17 +1,24 @@
-/* A file is mapped, its kind told by its first bytes, its size checked from its header, then
- * decoded. */
+/* A file is mapped, a pipe read; the bytes' kind is told by the first of them, the size checked
+ * from the header, then the picture decoded and turned upright. */
 #include "darknet_backend/dkb_picture.h"
 
 #include <errno.h>
-#include <png.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <turbojpeg.h>
+#include <unistd.h>
 
 #include "core/ll_buf.h"
 #include "core/ll_limits.h"
+#include "darknet_backend/dkb_jpeg.h"
+#include "darknet_backend/dkb_png.h"
+
+enum { PICTURE_READ_BYTES = 64 << 10 };
 
 static ll_status check_size(int64_t w, int64_t h, struct ll_error *err)
 {
@@ -27,105 +34,26 @@ static ll_status check_size(int64_t w, int64_t h, struct ll_error *err)
     return LL_OK;
 }
 
-static uint8_t *allocate_bytes(int64_t bytes)
-{
-    return malloc(bytes > 0 ? (size_t)bytes : 1);
-}
-
 /* Memory for pixels of the picture's size. */
 static ll_status allocate(struct dkb_picture *picture, struct ll_error *err)
 {
-    picture->pixels = allocate_bytes((int64_t)picture->w * picture->h * picture->channels);
+    int64_t bytes = (int64_t)picture->w * picture->h * picture->channels;
+    picture->pixels = malloc(bytes > 0 ? (size_t)bytes : 1);
     return picture->pixels ? LL_OK : ll_fail(err, LL_E_NO_MEMORY, "no memory for the picture");
 }
 
-static ll_status decode_jpeg_with(tjhandle decoder, const struct ll_buf *file,
-                                  struct dkb_picture *picture, struct ll_error *err)
+ll_status dkb_picture_allocate(struct dkb_picture *picture, int64_t w, int64_t h,
+                               struct ll_error *err)
 {
-    const unsigned char *bytes = ll_buf_data(file);
-    unsigned long count = ll_buf_bytes(file);
-    int subsampling = 0;
-    int colours = 0;
-    if (tjDecompressHeader3(decoder, bytes, count, &picture->w, &picture->h, &subsampling,
-                            &colours) != 0) {
-        return ll_fail(err, LL_E_INVALID, "no JPEG picture: %s", tjGetErrorStr2(decoder));
-    }
-    if (picture->w < 1 || picture->h < 1) {
-        return ll_fail(err, LL_E_INVALID, "no JPEG picture: the file ends within its header");
-    }
-    ll_status status = check_size(picture->w, picture->h, err);
-    if (status == LL_OK) {
-        status = allocate(picture, err);
-    }
+    ll_status status = check_size(w, h, err);
     if (status != LL_OK) {
         return status;
     }
-    /* A truncated file is only worth a warning to the decoder, which fills up with grey. */
-    if (tjDecompress2(decoder, bytes, count, picture->pixels, picture->w, 0, picture->h, TJPF_RGB,
-                      TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS) != 0) {
-        return ll_fail(err, LL_E_INVALID, "damaged JPEG picture: %s", tjGetErrorStr2(decoder));
-    }
-    return LL_OK;
+    *picture = (struct dkb_picture){.w = (int)w, .h = (int)h, .channels = 3};
+    return allocate(picture, err);
 }
 
-static ll_status decode_jpeg(const struct ll_buf *file, struct dkb_picture *picture,
-                             struct ll_error *err)
-{
-    tjhandle decoder = tjInitDecompress();
-    if (!decoder) {
-        return ll_fail(err, LL_E_NO_MEMORY, "no memory for the JPEG decoder");
-    }
-    ll_status status = decode_jpeg_with(decoder, file, picture, err);
-    tjDestroy(decoder);
-    return status;
-}
-
-static void drop_alpha(const uint8_t *rgba, int64_t pixels, uint8_t *rgb)
-{
-    for (int64_t i = 0; i < pixels; i++) {
-        memcpy(rgb + 3 * i, rgba + 4 * i, 3);
-    }
-}
-
-static ll_status decode_png_with(png_image *png, const struct ll_buf *file,
-                                 struct dkb_picture *picture, struct ll_error *err)
-{
-    if (!png_image_begin_read_from_memory(png, ll_buf_data(file), ll_buf_bytes(file))) {
-        return ll_fail(err, LL_E_INVALID, "no PNG picture: %s", png->message);
-    }
-    ll_status status = check_size(png->width, png->height, err);
-    if (status != LL_OK) {
-        return status;
-    }
-    picture->w = (int)png->width;
-    picture->h = (int)png->height;
-    status = allocate(picture, err);
-    if (status != LL_OK) {
-        return status;
-    }
-    png->format = PNG_FORMAT_RGBA;
-    int64_t pixels = (int64_t)picture->w * picture->h;
-    uint8_t *rgba = allocate_bytes(pixels * 4);
-    if (!rgba) {
-        return ll_fail(err, LL_E_NO_MEMORY, "no memory for the picture");
-    }
-    if (png_image_finish_read(png, NULL, rgba, 0, NULL)) {
-        drop_alpha(rgba, pixels, picture->pixels);
-    } else {
-        status = ll_fail(err, LL_E_INVALID, "damaged PNG picture: %s", png->message);
-    }
-    free(rgba);
-    return status;
-}
-
-static ll_status decode_png(const struct ll_buf *file, struct dkb_picture *picture,
-                            struct ll_error *err)
-{
-    png_image png = {.version = PNG_IMAGE_VERSION};
-    ll_status status = decode_png_with(&png, file, picture, err);
-    png_image_free(&png);
-    return status;
-}
+/* ---- BMP ---- */
 
 static int64_t little_endian(const uint8_t *bytes, int count)
 {
@@ -151,8 +79,26 @@ static ll_status read_bmp_size(const struct ll_buf *file, int64_t *out_w, int64_
     return LL_OK;
 }
 
-static ll_status decode_bmp(const char *path, const struct ll_buf *file,
-                            struct dkb_picture *picture, struct ll_error *err)
+/* Such bytes as a file, which the decoder wants; -1 where there cannot be one. */
+static int open_as_file(const struct ll_buf *file)
+{
+    int descriptor = memfd_create("picture", MFD_CLOEXEC);
+    const uint8_t *bytes = ll_buf_data(file);
+    size_t left = ll_buf_bytes(file);
+    while (descriptor >= 0 && left > 0) {
+        ssize_t written = write(descriptor, bytes, left);
+        if (written < 0 && errno != EINTR) {
+            close(descriptor);
+            return -1;
+        }
+        bytes += written > 0 ? written : 0;
+        left -= written > 0 ? (size_t)written : 0;
+    }
+    return descriptor;
+}
+
+static ll_status decode_bmp(const struct ll_buf *file, struct dkb_picture *picture,
+                            struct ll_error *err)
 {
     int64_t w = 0;
     int64_t h = 0;
@@ -163,51 +109,176 @@ static ll_status decode_bmp(const char *path, const struct ll_buf *file,
     if (status != LL_OK) {
         return status;
     }
+    int descriptor = open_as_file(file);
+    if (descriptor < 0) {
+        return ll_fail(err, LL_E_IO, "no room for the BMP decoder: %s", strerrordesc_np(errno));
+    }
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", descriptor);
     int format = TJPF_RGB;
-    unsigned char *pixels = tjLoadImage(path, &picture->w, 1, &picture->h, &format, 0);
+    int got_w = 0;
+    int got_h = 0;
+    unsigned char *pixels = tjLoadImage(path, &got_w, 1, &got_h, &format, 0);
+    close(descriptor);
     if (!pixels) {
         return ll_fail(err, LL_E_INVALID, "damaged BMP picture: %s", tjGetErrorStr2(NULL));
     }
-    status = check_size(picture->w, picture->h, err);
+    status = dkb_picture_allocate(picture, got_w, got_h, err);
     if (status == LL_OK) {
-        status = allocate(picture, err);
-    }
-    if (status == LL_OK) {
-        memcpy(picture->pixels, pixels, (size_t)picture->w * (size_t)picture->h * 3);
+        memcpy(picture->pixels, pixels, (size_t)got_w * (size_t)got_h * 3);
     }
     tjFree(pixels);
     return status;
 }
 
-static ll_status decode(const char *path, const struct ll_buf *file, struct dkb_picture *picture,
+/* ---- Upright ---- */
+
+/* EXIF's orientations, as what has to be done to stand upright: first the picture's rows become its
+ * columns, then it is mirrored. */
+struct turn {
+    bool is_transposed, is_mirrored_x, is_mirrored_y;
+};
+
+static const struct turn turns[9] = {
+    [2] = {false, true, false}, [3] = {false, true, true}, [4] = {false, false, true},
+    [5] = {true, false, false}, [6] = {true, true, false}, [7] = {true, true, true},
+    [8] = {true, false, true},
+};
+
+static void turn_pixels(const struct dkb_picture *from, struct turn turn, struct dkb_picture *to)
+{
+    uint8_t *out = to->pixels;
+    for (int y = 0; y < to->h; y++) {
+        int from_y = turn.is_mirrored_y ? to->h - 1 - y : y;
+        for (int x = 0; x < to->w; x++) {
+            int from_x = turn.is_mirrored_x ? to->w - 1 - x : x;
+            int64_t at = turn.is_transposed ? (int64_t)from_x * from->w + from_y
+                                            : (int64_t)from_y * from->w + from_x;
+            memcpy(out, from->pixels + 3 * at, 3);
+            out += 3;
+        }
+    }
+}
+
+static ll_status turn_upright(struct dkb_picture *picture, int orientation, struct ll_error *err)
+{
+    if (orientation <= 1 || orientation > 8) {
+        return LL_OK;
+    }
+    struct turn turn = turns[orientation];
+    struct dkb_picture upright = {0};
+    ll_status status = turn.is_transposed
+                           ? dkb_picture_allocate(&upright, picture->h, picture->w, err)
+                           : dkb_picture_allocate(&upright, picture->w, picture->h, err);
+    if (status == LL_OK) {
+        turn_pixels(picture, turn, &upright);
+        dkb_picture_finish(picture);
+        *picture = upright;
+    }
+    return status;
+}
+
+/* ---- Files and pipes ---- */
+
+static ll_status decode(const struct ll_buf *file, struct dkb_picture *picture,
                         struct ll_error *err)
 {
     static const uint8_t png_magic[] = {0x89, 'P', 'N', 'G'};
     const uint8_t *bytes = ll_buf_data(file);
     size_t count = ll_buf_bytes(file);
-    picture->channels = 3;
+    int orientation = 1;
+    ll_status status = LL_OK;
     if (count >= 2 && bytes[0] == 0xff && bytes[1] == 0xd8) {
-        return decode_jpeg(file, picture, err);
+        status = dkb_jpeg_decode(bytes, count, picture, &orientation, err);
+    } else if (count >= sizeof(png_magic) && memcmp(bytes, png_magic, sizeof(png_magic)) == 0) {
+        status = dkb_png_decode(bytes, count, picture, &orientation, err);
+    } else if (count >= 2 && bytes[0] == 'B' && bytes[1] == 'M') {
+        status = decode_bmp(file, picture, err);
+    } else {
+        status = ll_fail(err, LL_E_INVALID,
+                         count == 0 ? "an empty file" : "neither a JPEG, a PNG nor a BMP picture");
     }
-    if (count >= sizeof(png_magic) && memcmp(bytes, png_magic, sizeof(png_magic)) == 0) {
-        return decode_png(file, picture, err);
+    return status == LL_OK ? turn_upright(picture, orientation, err) : status;
+}
+
+/* Appends what can be read at once; `*out_is_end` where nothing comes any more. */
+static ll_status read_more(int descriptor, uint8_t **bytes, size_t *count, bool *out_is_end,
+                           struct ll_error *err)
+{
+    uint8_t *larger = realloc(*bytes, *count + PICTURE_READ_BYTES);
+    if (!larger) {
+        return ll_fail(err, LL_E_NO_MEMORY, "no memory for the picture");
     }
-    if (count >= 2 && bytes[0] == 'B' && bytes[1] == 'M') {
-        return decode_bmp(path, file, picture, err);
+    *bytes = larger;
+    ssize_t got = read(descriptor, larger + *count, PICTURE_READ_BYTES);
+    if (got < 0 && errno != EINTR) {
+        return ll_fail(err, LL_E_IO, "cannot be read: %s", strerrordesc_np(errno));
     }
-    return ll_fail(err, LL_E_INVALID,
-                   count == 0 ? "an empty file" : "neither a JPEG, a PNG nor a BMP picture");
+    *count += got > 0 ? (size_t)got : 0;
+    *out_is_end = got == 0;
+    if (*count > (size_t)LL_LIMIT_IMAGE_FILE_BYTES) {
+        return ll_fail(err, LL_E_EXHAUSTED, "more than %lld bytes, the limit",
+                       (long long)LL_LIMIT_IMAGE_FILE_BYTES);
+    }
+    return LL_OK;
+}
+
+static void release_bytes(void *arg, void *data, size_t bytes)
+{
+    (void)arg;
+    (void)bytes;
+    free(data);
+}
+
+static ll_status read_stream(int descriptor, struct ll_buf **out_file, struct ll_error *err)
+{
+    uint8_t *bytes = NULL;
+    size_t count = 0;
+    bool is_end = false;
+    ll_status status = LL_OK;
+    while (status == LL_OK && !is_end) {
+        status = read_more(descriptor, &bytes, &count, &is_end, err);
+    }
+    if (status == LL_OK) {
+        status = ll_buf_wrap(bytes, count, release_bytes, NULL, out_file);
+    }
+    if (status != LL_OK) {
+        free(bytes);
+    }
+    return status;
+}
+
+/* Standard input and pipes are read to their end; opening a pipe waits for who writes it. */
+static ll_status read_file(const char *path, struct ll_buf **out_file, struct ll_error *err)
+{
+    struct stat info;
+    bool is_stdin = strcmp(path, "-") == 0;
+    if (!is_stdin && (stat(path, &info) != 0 || !S_ISFIFO(info.st_mode))) {
+        return ll_buf_map_file(path, LL_LIMIT_IMAGE_FILE_BYTES, out_file, err);
+    }
+    int descriptor = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) {
+        return ll_fail(err, LL_E_IO, "%s: cannot be opened: %s", path, strerrordesc_np(errno));
+    }
+    ll_status status = read_stream(descriptor, out_file, err);
+    if (!is_stdin) {
+        close(descriptor);
+    }
+    if (status != LL_OK) {
+        ll_error_prefix(err, "%s", is_stdin ? "standard input" : path);
+    }
+    return status;
 }
 
 ll_status dkb_picture_load(const char *path, struct dkb_picture *out_picture, struct ll_error *err)
 {
     struct ll_buf *file = NULL;
-    ll_status status = ll_buf_map_file(path, LL_LIMIT_IMAGE_FILE_BYTES, &file, err);
+    ll_status status = read_file(path, &file, err);
     if (status != LL_OK) {
         return status;
     }
     struct dkb_picture picture = {0};
-    status = decode(path, file, &picture, err);
+    status = decode(file, &picture, err);
     if (status == LL_OK && (picture.w < 1 || picture.h < 1)) {
         /* The decoders check it; everything that follows divides by it. */
         status = ll_fail(err, LL_E_INTERNAL, "no pixels");
@@ -252,17 +323,12 @@ ll_status dkb_picture_write(const struct dkb_picture *picture, const char *path,
     if (!file) {
         return ll_fail(err, LL_E_IO, "%s: %s", path, strerrordesc_np(errno));
     }
-    png_image png = {
-        .version = PNG_IMAGE_VERSION,
-        .width = (png_uint_32)picture->w,
-        .height = (png_uint_32)picture->h,
-        .format = PNG_FORMAT_RGB,
-    };
-    bool is_written = png_image_write_to_stdio(&png, file, 0, picture->pixels, 0, NULL);
-    bool is_closed = fclose(file) == 0;
-    if (!is_written || !is_closed) {
-        return ll_fail(err, LL_E_IO, "%s: %s", path,
-                       is_written ? strerrordesc_np(errno) : png.message);
+    ll_status status = dkb_png_write(picture, file, err);
+    if (fclose(file) != 0 && status == LL_OK) {
+        status = ll_fail(err, LL_E_IO, "%s", strerrordesc_np(errno));
     }
-    return LL_OK;
+    if (status != LL_OK) {
+        ll_error_prefix(err, "%s", path);
+    }
+    return status;
 }

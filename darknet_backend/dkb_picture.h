@@ -1,4 +1,4 @@
-/* Pictures from files: JPEG by libjpeg-turbo, PNG by libpng, BMP.
+/* Pictures from files: JPEG (dkb_jpeg.h), PNG (dkb_png.h) and BMP.
  *
  * Threads: any. */
 #ifndef DKB_PICTURE_H
@@ -16,13 +16,21 @@ struct dkb_picture {
     uint8_t *pixels;
 };
 
-/* Reads a file into a picture of 3 channels; transparency is dropped, not blended, as in Darknet.
- * Sizes are checked from the file's header, before anything is decoded or allocated for it.
+/* Reads a file, or a pipe or standard input ("-") to its end, into a picture of 3 channels, upright
+ * as its EXIF orientation says (Darknet without OpenCV leaves it lying). Transparency is dropped,
+ * not blended, and colours are not corrected, as in Darknet. Sizes are checked from the file's
+ * header, before anything is decoded or allocated for it.
  *
  * Errors: LL_E_NOT_FOUND, LL_E_IO, LL_E_INVALID for what cannot be decoded, LL_E_EXHAUSTED above
  * the limits on file size and pixels, LL_E_NO_MEMORY; `err` names the file. */
 LL_MUST_USE ll_status dkb_picture_load(const char *path, struct dkb_picture *out_picture,
                                        struct ll_error *err);
+/* For decoders: a new picture of that size with 3 channels, whose pixels are not set.
+ *
+ * Errors: LL_E_INVALID for an empty one, LL_E_EXHAUSTED above the limits, LL_E_NO_MEMORY; `err` has
+ * the size. */
+LL_MUST_USE ll_status dkb_picture_allocate(struct dkb_picture *picture, int64_t w, int64_t h,
+                                           struct ll_error *err);
 /* Takes zeroed pictures too. */
 void dkb_picture_finish(struct dkb_picture *picture);
 

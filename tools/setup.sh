@@ -21,9 +21,9 @@ set -euo pipefail
 # ca-certificates and dpkg-dev: Darknet comes as a Debian source package (tools/bazel/darknet.bzl).
 BUILD=(
     bazel-bootstrap ca-certificates dpkg-dev g++ gcc pkg-config
-    fonts-dejavu-core libdnnl-dev libfreetype-dev libgrpc-dev libjson-c-dev libpng-dev
-    libprotobuf-c-dev libssl-dev libturbojpeg0-dev zlib1g-dev libcunit1-dev protobuf-c-compiler
-    protobuf-compiler
+    fonts-dejavu-core libdnnl-dev libfreetype-dev libgrpc-dev libjpeg62-turbo-dev libjson-c-dev
+    libpng-dev libprotobuf-c-dev libssl-dev libturbojpeg0-dev zlib1g-dev libcunit1-dev
+    protobuf-c-compiler protobuf-compiler
 )
 TEST=(python3 python3-numpy)
 DEMO=(gnuplot-nox python3 python3-numpy python3-pip)
