@@ -50,6 +50,35 @@ ll_status ll_parse_double(const char *text, double min, double max, double *out_
     return LL_OK;
 }
 
+ll_status ll_parse_size(const char *text, int64_t min, int64_t max, int64_t *out_bytes,
+                        struct ll_error *err)
+{
+    static const struct {
+        const char *name;
+        int64_t bytes;
+    } units[] = {
+        {"", 1},         {"K", 1000},     {"M", 1000 * 1000}, {"G", 1000 * 1000 * 1000},
+        {"Ki", 1 << 10}, {"Mi", 1 << 20}, {"Gi", 1 << 30},
+    };
+    char *end = NULL;
+    errno = 0;
+    long long count = isdigit((unsigned char)text[0]) ? strtoll(text, &end, 10) : 0;
+    for (size_t i = 0; end && errno == 0 && i < sizeof(units) / sizeof(units[0]); i++) {
+        int64_t bytes = 0;
+        if (strcmp(end, units[i].name) == 0 &&
+            !__builtin_mul_overflow((int64_t)count, units[i].bytes, &bytes) && bytes >= min &&
+            bytes <= max) {
+            *out_bytes = bytes;
+            return LL_OK;
+        }
+    }
+    return ll_fail(
+        err, LL_E_INVALID,
+        "'%.100s' is not a size from %lld to %lld bytes, as a whole number with K, M, G, "
+        "Ki, Mi, Gi or nothing behind it",
+        text, (long long)min, (long long)max);
+}
+
 void ll_options_enter_caller_folder(void)
 {
     const char *folder = getenv("BUILD_WORKING_DIRECTORY");

@@ -20,6 +20,11 @@ LL_MUST_USE ll_status ll_parse_int(const char *text, int64_t min, int64_t max, i
 LL_MUST_USE ll_status ll_parse_double(const char *text, double min, double max, double *out_value,
                                       struct ll_error *err);
 
+/* A size in bytes from `min` to `max`: a decimal whole number, alone or with one of K M G (10^3,
+ * 10^6, 10^9) or Ki Mi Gi (2^10, 2^20, 2^30) right behind it. Errors: LL_E_INVALID. */
+LL_MUST_USE ll_status ll_parse_size(const char *text, int64_t min, int64_t max, int64_t *out_bytes,
+                                    struct ll_error *err);
+
 /* `bazel run` starts programs in a folder of its own: goes back to the one in which it was called,
  * so that relative paths mean what they say. Nothing happens for other callers. Call it first in
  * main. */

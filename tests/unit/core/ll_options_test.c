@@ -34,6 +34,56 @@ static void test_parse_int_refuses(void)
     }
 }
 
+static void test_parse_size(void)
+{
+    static const struct {
+        const char *text;
+        int64_t bytes;
+    } right[] = {
+        {"0", 0},           {"17", 17},
+        {"3K", 3000},       {"3Ki", 3072},
+        {"2M", 2000000},    {"2Mi", 2097152},
+        {"8G", 8000000000}, {"8Gi", 8589934592},
+        {"007K", 7000},     {"9223372036854775807", INT64_MAX},
+    };
+    for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+        int64_t bytes = -1;
+        CU_ASSERT_EQUAL(ll_parse_size(right[i].text, 0, INT64_MAX, &bytes, NULL), LL_OK);
+        CU_ASSERT_EQUAL(bytes, right[i].bytes);
+    }
+}
+
+static void test_parse_size_refuses(void)
+{
+    static const char *const wrong[] = {"",
+                                        "K",
+                                        "1k",
+                                        "1KB",
+                                        "1 K",
+                                        " 1K",
+                                        "+1",
+                                        "-1",
+                                        "1.5G",
+                                        "1T",
+                                        "1ki",
+                                        "1KiB",
+                                        "1e3",
+                                        "0x1",
+                                        "1K ",
+                                        "9",
+                                        "101K",
+                                        "9223372036854775807K",
+                                        "99999999999999999999"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        int64_t bytes = 5;
+        struct ll_error err = {.text = ""};
+        CU_ASSERT_EQUAL(ll_parse_size(wrong[i], 10, 100000, &bytes, &err), LL_E_INVALID);
+        CU_ASSERT_EQUAL(bytes, 5);
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.text, wrong[i]));
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "from 10 to 100000 bytes"));
+    }
+}
+
 static void test_parse_double(void)
 {
     double value = 0;
@@ -76,6 +126,7 @@ static void test_enter_caller_folder(void)
 
 const struct ll_test ll_tests[] = {
     LL_TEST(test_parse_int),           LL_TEST(test_parse_int_refuses),
+    LL_TEST(test_parse_size),          LL_TEST(test_parse_size_refuses),
     LL_TEST(test_parse_double),        LL_TEST(test_parse_double_refuses),
     LL_TEST(test_enter_caller_folder), {NULL, NULL},
 };
