@@ -80,6 +80,15 @@ static float parse_part(struct argp_state *state, const char *option, const char
     return (float)value;
 }
 
+static void add_image(struct argp_state *state, struct dkb_options *options, const char *name)
+{
+    if (options->image_count == DKB_OPTIONS_IMAGES) {
+        argp_error(state, "--image: more than %d; give a folder", DKB_OPTIONS_IMAGES);
+    }
+    options->images[options->image_count++] = name;
+    options->input.image = name;
+}
+
 static void parse_fit(struct argp_state *state, const char *text, dkb_fit *out_fit)
 {
     struct ll_error err;
@@ -114,9 +123,6 @@ static bool take_text(int key, const char *arg, struct dkb_options *options)
         return true;
     case OPT_WEIGHTS:
         options->weights = arg;
-        return true;
-    case OPT_IMAGE:
-        options->input.image = arg;
         return true;
     case OPT_INPUT_F32:
         options->input.input_f32 = arg;
@@ -177,6 +183,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
             .thresh = DKB_BOXES_THRESH,
             .nms = DKB_BOXES_NMS,
         };
+        return 0;
+    case OPT_IMAGE:
+        add_image(state, options, arg);
         return 0;
     case OPT_FIT:
         parse_fit(state, arg, &options->input.fit);

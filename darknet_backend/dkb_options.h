@@ -15,12 +15,17 @@
 #include "darknet_backend/dkb_engine.h"
 #include "darknet_backend/dkb_input.h"
 
+enum { DKB_OPTIONS_IMAGES = 256 };
+
 struct dkb_options {
     /* Set, or the parser has refused. */
     const char *cfg;
     const char *weights;
-    /* Exactly one input is set, or the parser has refused. */
+    /* Exactly one input is set, or the parser has refused; of several pictures, the last. */
     struct dkb_input_source input;
+    /* All of them, as they were given (dkb_pictures.h). */
+    const char *images[DKB_OPTIONS_IMAGES];
+    int image_count;
     struct dkb_engine_config engine;
     /* NULL where not given; `json` may be "-". */
     const char *names;

@@ -23,6 +23,8 @@ struct device_agent {
     struct device_querier querier;
     struct device_query_result last;
     int64_t start_ns;
+    /* That queries stay on the device was said. */
+    bool is_stay_told;
     /* Guards what is below. */
     struct ll_mutex lock;
     struct ll_cond changed;
@@ -317,10 +319,30 @@ static bool begin_query(struct device_agent *agent, struct agent_run *run)
     return true;
 }
 
+/* An edge that nobody uses looks like a mistake: once, why. */
+static void tell_stay(struct device_agent *agent, const struct device_query_result *result)
+{
+    if (result->stays && !agent->is_stay_told) {
+        agent->is_stay_told = true;
+        device_report_line(agent->config.report,
+                           "queries stay on the device: predicted %.1f ms there, %.1f ms with all "
+                           "layers on the edge",
+                           ll_clock_ms(result->predicted_ns), ll_clock_ms(result->there_ns));
+    }
+}
+
 static ll_status run_query(struct device_agent *agent, int64_t id, struct ll_error *err)
 {
     struct device_query_result result;
-    ll_status status = device_query_run(&agent->querier, agent->config.input, &result, err);
+    struct ll_buf *input = agent->config.input;
+    struct device_view view = {0};
+    ll_status status = LL_OK;
+    if (agent->config.pick) {
+        status = agent->config.pick(agent->config.owner, id, &input, &view.image, err);
+    }
+    if (status == LL_OK) {
+        status = device_query_run(&agent->querier, input, &result, err);
+    }
     if (status != LL_OK) {
         device_report_lost(agent->config.report, id, err->text);
         return status;
@@ -330,8 +352,8 @@ static ll_status run_query(struct device_agent *agent, int64_t id, struct ll_err
     ll_mutex_unlock(&agent->lock);
     device_query_result_finish(&agent->last);
     agent->last = result;
-    struct device_view view = {0};
     agent->config.look(agent->config.owner, &result, &view);
+    tell_stay(agent, &result);
     device_report_query(agent->config.report, id, &result, &view);
     return LL_OK;
 }
@@ -375,6 +397,9 @@ ll_status device_agent_run(struct device_agent *agent, struct ll_error *err)
     ll_mutex_lock(&agent->lock);
     agent->alone_since_ns = agent->start_ns;
     ll_mutex_unlock(&agent->lock);
+    device_report_line(agent->config.report, "%d layers, %.1f MB of weights",
+                       agent->model.table->layer_count,
+                       (double)agent->model.table->blob_bytes * 1e-6);
     if (agent->session) {
         device_session_start(agent->session);
     } else {

@@ -22,6 +22,7 @@
 #include "darknet_backend/dkb_model_file.h"
 #include "device/device_agent.h"
 #include "device/device_cut.h"
+#include "device/device_input_main.h"
 #include "device/device_options.h"
 
 /* After a signal, the query under way gets this long, and then what is still to be written. */
@@ -34,13 +35,12 @@ struct agent_program {
     struct ll_engine *engine;
     struct dkb_model_file file;
     struct device_model model;
-    struct ll_buf *input;
     struct dkb_labels labels;
+    struct device_input input;
     /* What a query shows: best values, or boxes. */
     struct dkb_top *best;
     struct device_top *top;
     char (*label_scratch)[DKB_LABEL_SCRATCH_BYTES];
-    struct dkb_detect detect;
     struct device_box *boxes;
     FILE *json;
     struct device_report *report;
@@ -78,10 +78,11 @@ static void look(void *owner, const struct device_query_result *result,
                  struct device_view *out_view)
 {
     struct agent_program *program = owner;
+    struct dkb_detect *detect = &program->input.current->detect;
     look_at_top(program, result, out_view);
-    out_view->has_boxes = program->detect.boxes != NULL;
+    out_view->has_boxes = detect->boxes != NULL;
     const struct dkb_box *found = NULL;
-    int count = dkb_detect_find(&program->detect, result->outputs, &found);
+    int count = dkb_detect_find(detect, result->outputs, &found);
     for (int i = 0; i < count; i++) {
         program->boxes[i] = (struct device_box){
             .label = found[i].label,
@@ -96,36 +97,11 @@ static void look(void *owner, const struct device_query_result *result,
     out_view->box_count = count;
 }
 
-static void free_input(void *arg, void *data, size_t bytes)
+static ll_status pick(void *owner, int64_t id, struct ll_buf **out_input, const char **out_name,
+                      struct ll_error *err)
 {
-    (void)arg;
-    (void)bytes;
-    free(data);
-}
-
-static ll_status load_input(struct agent_program *program, struct ll_error *err)
-{
-    struct dkb_image image = {0};
-    const struct ll_table *table = program->model.table;
-    ll_status status = dkb_input_load(&program->options.model.input, table, &image, err);
-    if (status != LL_OK) {
-        return status;
-    }
-    if (program->options.input_encoding == DEVICE_INPUT_U8) {
-        /* Here as there. */
-        ll_u8_quantise(image.data, table->in_floats);
-    }
-    status = ll_buf_wrap(image.data, (size_t)table->in_floats * sizeof(float), free_input, NULL,
-                         &program->input);
-    if (status == LL_OK) {
-        image.data = NULL;
-        status = dkb_detect_init(&program->detect, &program->options.model, program->file.network,
-                                 &image, &program->labels, err);
-    } else {
-        status = ll_fail(err, status, "out of memory");
-    }
-    dkb_image_finish(&image);
-    return status;
+    struct agent_program *program = owner;
+    return device_input_pick(&program->input, id, out_input, out_name, err);
 }
 
 static ll_status load_model(struct agent_program *program, struct ll_error *err)
@@ -166,7 +142,7 @@ static ll_status open_json(struct agent_program *program, struct ll_error *err)
 static bool allocate_view(struct agent_program *program)
 {
     size_t top = (size_t)program->options.model.top + 1;
-    size_t boxes = program->detect.boxes ? DKB_BOXES_MOST : 1;
+    size_t boxes = program->input.current->detect.boxes ? DKB_BOXES_MOST : 1;
     program->best = calloc(top, sizeof(*program->best));
     program->top = calloc(top, sizeof(*program->top));
     program->label_scratch = calloc(top, sizeof(*program->label_scratch));
@@ -207,7 +183,23 @@ static ll_status create_profile_store(struct agent_program *program, struct ll_e
     return status == LL_OK ? LL_OK : ll_fail(err, status, "out of memory");
 }
 
-static ll_status create_agent(struct agent_program *program, struct ll_error *err)
+/* How many queries: pictures in rounds, where rounds were asked for or nothing was. */
+static void set_count(struct agent_program *program, struct device_agent_config *config)
+{
+    const struct device_options *options = &program->options;
+    bool is_round = options->until == DEVICE_UNTIL_COUNT;
+    config->until = options->until;
+    config->count = options->count;
+    if (!options->has_until && program->input.count > 1) {
+        config->until = DEVICE_UNTIL_COUNT;
+        config->count = 1;
+        is_round = true;
+    }
+    config->count *= is_round ? program->input.count : 1;
+}
+
+static ll_status create_agent(struct agent_program *program, struct ll_buf *first,
+                              struct ll_error *err)
 {
     const struct device_options *options = &program->options;
     FILE *text = program->json == stdout ? stderr : stdout;
@@ -216,6 +208,7 @@ static ll_status create_agent(struct agent_program *program, struct ll_error *er
         .is_terminal = isatty(fileno(text)) == 1,
         .json = program->json,
         .layer_count = program->model.table->layer_count,
+        .names_images = program->input.count > 1,
         .terms = options->terms,
     };
     if (!allocate_view(program) || device_report_create(&report, &program->report) != LL_OK) {
@@ -226,12 +219,11 @@ static ll_status create_agent(struct agent_program *program, struct ll_error *er
         .partitioner = options->partitioner,
         .engine = program->engine,
         .network = program->file.network,
-        .input = program->input,
+        .input = first,
+        .pick = pick,
         .edges = options->edges,
         .edge_count = options->edge_count,
         .terms = options->terms,
-        .until = options->until,
-        .count = options->count,
         .duration_ns = options->duration_ns,
         .patience_ns = options->patience_ns,
         .interval_ns = options->interval_ns,
@@ -247,17 +239,29 @@ static ll_status create_agent(struct agent_program *program, struct ll_error *er
         .owner = program,
         .report = program->report,
     };
+    set_count(program, &config);
     return device_agent_create(&config, &program->agent, err);
+}
+
+/* Makes the list of inputs and loads the first one: what is wrong with it comes to light early. */
+static ll_status load_input(struct agent_program *program, struct ll_buf **out_first,
+                            struct ll_error *err)
+{
+    const char *name = NULL;
+    ll_status status = device_input_init(&program->input, &program->options, program->file.network,
+                                         &program->labels, err);
+    return status == LL_OK ? device_input_pick(&program->input, 1, out_first, &name, err) : status;
 }
 
 static ll_status prepare(struct agent_program *program, struct ll_error *err)
 {
+    struct ll_buf *first = NULL;
     ll_status status = load_model(program, err);
     if (status == LL_OK) {
         status = dkb_engine_create(&program->options.model.engine, &program->engine, err);
     }
     if (status == LL_OK) {
-        status = load_input(program, err);
+        status = load_input(program, &first, err);
     }
     if (status == LL_OK && program->options.model.names) {
         status = dkb_labels_load(program->options.model.names, &program->labels, err);
@@ -268,7 +272,7 @@ static ll_status prepare(struct agent_program *program, struct ll_error *err)
     if (status == LL_OK) {
         status = create_profile_store(program, err);
     }
-    return status == LL_OK ? create_agent(program, err) : status;
+    return status == LL_OK ? create_agent(program, first, err) : status;
 }
 
 static void finish(struct agent_program *program)
@@ -283,9 +287,8 @@ static void finish(struct agent_program *program)
     free(program->label_scratch);
     free(program->top);
     free(program->best);
-    dkb_detect_finish(&program->detect);
+    device_input_finish(&program->input);
     dkb_labels_finish(&program->labels);
-    ll_buf_unref(program->input);
     dkb_model_file_finish(&program->file);
     ll_engine_destroy(program->engine);
 }
@@ -345,7 +348,8 @@ static ll_status write_output(struct agent_program *program, struct ll_error *er
     if (data && path) {
         status = dkb_output_write(path, data, floats, err);
     }
-    return data && status == LL_OK ? dkb_detect_draw(&program->detect, data, err) : status;
+    return data && status == LL_OK ? dkb_detect_draw(&program->input.current->detect, data, err)
+                                   : status;
 }
 
 /* Signals wait for signalfd: threads that run already block all of them (ll_thread_start), and

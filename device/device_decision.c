@@ -96,6 +96,25 @@ static void choose_dtypes(struct device_querier *querier, const struct device_bo
     }
 }
 
+/* The device alone is predicted to be faster than an edge that could run everything. */
+static ll_status note_stay(struct device_querier *querier, const struct device_outlook *outlook,
+                           const struct device_decision *decision,
+                           struct device_query_result *result)
+{
+    int layers = querier->model->table->layer_count;
+    struct device_advice there;
+    if (decision->first < decision->end || outlook->prefix < layers ||
+        decision->advice.tries == DEVICE_TRY_DEVICE) {
+        return LL_OK;
+    }
+    ll_status status = device_advisor_predict(querier->advisor, outlook, 0, layers, &there);
+    if (status == LL_OK) {
+        result->stays = true;
+        result->there_ns = (int64_t)fmin(there.range.latency_ns, DECISION_MOST_NS);
+    }
+    return status;
+}
+
 ll_status device_decide(struct device_querier *querier, struct ll_buf *input,
                         struct device_decision *out_decision, struct device_query_result *result)
 {
@@ -129,6 +148,7 @@ ll_status device_decide(struct device_querier *querier, struct ll_buf *input,
         device_advisor_choose(querier->advisor, &outlook, result->issued_ns, &decision.advice);
         decision.first = decision.advice.range.first;
         decision.end = decision.advice.range.end;
+        status = note_stay(querier, &outlook, &decision, result);
     }
     *out_decision = decision;
     return status;

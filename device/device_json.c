@@ -157,6 +157,9 @@ ll_status device_json_query(const struct device_json *json, int64_t id,
     struct json_line line;
     line_begin(&line, "query");
     line_int(&line, "id", id);
+    if (view->image) {
+        line_add(&line, "image", json_object_new_string(view->image));
+    }
     line_ms(&line, "issued_ms", result->issued_ns - json->origin_ns);
     line_ms(&line, "latency_ms", result->latency_ns);
     line_ms(&line, "device_ms", result->device_ns);

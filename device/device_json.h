@@ -36,6 +36,8 @@ struct device_box {
 
 /* What is shown of a query's outputs. */
 struct device_view {
+    /* The query's picture, or NULL. */
+    const char *image;
     const struct device_top *top;
     int top_count;
     /* Whether the network finds boxes; they come before the best values then. */

@@ -41,7 +41,8 @@ static const struct argp_option option_list[] = {
      "Edge server; may be given several times: the next one is taken where one fails (default: "
      "none, everything runs on this device)",
      1},
-    {"repeat", OPT_REPEAT, "K", 0, "Run K queries", 2},
+    {"repeat", OPT_REPEAT, "K", 0,
+     "Run K queries; with several pictures, K rounds through them (their default is 1)", 2},
     {"until-uploaded", OPT_UNTIL_UPLOADED, "EXTRA", 0,
      "Run queries until the edge has the whole model, then EXTRA more (default: 10, or those alone "
      "where no edge is there for 10 s)",
@@ -305,6 +306,7 @@ void device_options_parse(int argc, char **argv, struct device_options *out_opti
     struct parsing parsing = {.options = &options};
     argp_err_exit_status = 2;
     argp_parse(&agent_argp, argc, argv, 0, NULL, &parsing);
+    options.has_until = parsing.until_option != NULL;
     options.patience_ns = parsing.until_option ? 0 : OPTIONS_DEFAULT_PATIENCE_NS;
     *out_options = options;
 }

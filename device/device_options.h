@@ -25,6 +25,8 @@ struct device_options {
     struct dkb_options model;
     const char *edges[DEVICE_OPTIONS_EDGES];
     int edge_count;
+    /* Something was said about the run's end. */
+    bool has_until;
     device_until until;
     int64_t count;
     int64_t duration_ns;

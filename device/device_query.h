@@ -79,6 +79,10 @@ struct device_query_result {
     int64_t network_ns;
     /* What the latency was predicted to be. */
     int64_t predicted_ns;
+    /* The query stays on the device although the edge has the whole model, and what it was
+     * predicted to take with all layers there. */
+    bool stays;
+    int64_t there_ns;
     /* The edge ran [first, end), nothing where they are equal. */
     int first;
     int end;

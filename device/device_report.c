@@ -387,10 +387,11 @@ void device_report_query(struct device_report *report, int64_t id,
                             : result->tries == DEVICE_TRY_DEVICE
                                 ? "  (to see how fast the device is)"
                                 : "";
-        print_locked(report, "query %-4lld %9.1f ms  %s %.1f ms%s  network %.1f ms%s%s%s%s%s%s",
-                     (long long)id, ll_clock_ms(result->latency_ns), device,
-                     ll_clock_ms(result->device_ns), edge, ll_clock_ms(result->network_ns),
-                     boxes_text(view, boxes, sizeof(boxes)),
+        bool has_name = report->config.names_images && view->image;
+        print_locked(report, "query %-4lld %9.1f ms  %s%s%s %.1f ms%s  network %.1f ms%s%s%s%s%s%s",
+                     (long long)id, ll_clock_ms(result->latency_ns), has_name ? view->image : "",
+                     has_name ? "  " : "", device, ll_clock_ms(result->device_ns), edge,
+                     ll_clock_ms(result->network_ns), boxes_text(view, boxes, sizeof(boxes)),
                      fell_back ? "  on the device alone: " : "", result->fallback.text, tries,
                      result->is_interrupted ? "  (interrupted)" : "", terms);
         if (report->lines) {

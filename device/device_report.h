@@ -24,6 +24,8 @@ struct device_report_config {
     /* NULL: none. Both outlive the report, and are nobody else's meanwhile. */
     FILE *json;
     int layer_count;
+    /* Queries have different pictures: their lines name them. */
+    bool names_images;
     struct device_terms terms;
 };
 

@@ -215,6 +215,44 @@ static void test_a_time_ends_the_run(void)
     end();
 }
 
+/* Two pictures in turn, and none for the third query. */
+static ll_status pick(void *owner, int64_t id, struct ll_buf **out_input, const char **out_name,
+                      struct ll_error *pick_err)
+{
+    CU_ASSERT_PTR_EQUAL(owner, &fake);
+    *out_input = input;
+    *out_name = id == 1 ? "one" : "t\"wo";
+    return id < 3 ? LL_OK : ll_fail(pick_err, LL_E_NOT_FOUND, "three: not there");
+}
+
+static void test_each_query_has_its_picture(void)
+{
+    begin(false, false);
+    config.pick = pick;
+    config.until = DEVICE_UNTIL_COUNT;
+    config.count = 5;
+    CU_ASSERT_EQUAL(run(), LL_E_NOT_FOUND);
+    CU_ASSERT_STRING_EQUAL(err.text, "three: not there");
+    CU_ASSERT_EQUAL(count_events("query"), 2);
+    CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"id\":1,\"image\":\"one\","));
+    CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"id\":2,\"image\":\"t\\\"wo\","));
+    CU_ASSERT_TRUE(says("query 3    failed: three: not there"));
+    CU_ASSERT_TRUE(says("5 layers, 0.1 MB of weights"));
+    end();
+}
+
+/* Where nobody uses the edge, the run says why, once. */
+static void test_queries_that_stay_are_explained(void)
+{
+    begin(true, false);
+    config.choose = DEVICE_CHOOSE_FASTEST;
+    CU_ASSERT_EQUAL(run(), LL_OK);
+    const char *first = strstr(text, "queries stay on the device: predicted ");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(first);
+    CU_ASSERT_PTR_NULL(strstr(first + 1, "queries stay"));
+    end();
+}
+
 static void test_without_an_edge_everything_runs_here(void)
 {
     begin(false, false);
@@ -340,6 +378,8 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_until_uploaded_runs_extra_queries),
     LL_TEST(test_a_count_ends_before_the_upload),
     LL_TEST(test_a_time_ends_the_run),
+    LL_TEST(test_each_query_has_its_picture),
+    LL_TEST(test_queries_that_stay_are_explained),
     LL_TEST(test_without_an_edge_everything_runs_here),
     LL_TEST(test_a_model_that_every_edge_refuses_fails_the_run),
     LL_TEST(test_patience_without_an_edge_ends),

@@ -424,6 +424,7 @@ static void test_the_fastest_range_is_chosen(void)
     CU_ASSERT_EQUAL(result.up_bytes, 8000);
     CU_ASSERT_EQUAL(result.down_bytes, 840);
     CU_ASSERT_TRUE(result.predicted_ns > 0 && result.predicted_ns < 6 * LL_NS_PER_S);
+    CU_ASSERT_FALSE(result.stays);
     CU_ASSERT_EQUAL(result.tries, DEVICE_TRY_NOTHING);
     device_query_result_finish(&result);
     end();
@@ -444,6 +445,7 @@ static void test_a_fast_device_needs_no_edge(void)
     CU_ASSERT_STRING_EQUAL(result.fallback.text, "");
     CU_ASSERT_EQUAL(result.tries, DEVICE_TRY_NOTHING);
     CU_ASSERT_EQUAL(result.up_bytes + result.down_bytes, 0);
+    CU_ASSERT_TRUE(result.stays && result.there_ns > result.predicted_ns);
     device_query_result_finish(&result);
     end();
 }
