@@ -30,6 +30,7 @@ struct device_agent {
     struct ll_cond changed;
     bool is_stopped;
     bool is_uploaded;
+    bool is_limited;
     bool is_refused;
     struct ll_error refusal;
     /* Since when no edge is up; 0: one is. */
@@ -52,7 +53,10 @@ static void on_up(void *owner, const char *address, int64_t left_bytes, bool is_
 static void on_down(void *owner, const struct device_edge_loss *loss)
 {
     struct device_agent *agent = owner;
-    const char *what = loss->is_refusal ? "refuses" : loss->was_up ? "is gone" : "is not there";
+    const char *what = loss->is_distrust  ? "is not believed"
+                       : loss->is_refusal ? "refuses"
+                       : loss->was_up     ? "is gone"
+                                          : "is not there";
     device_report_line(agent->config.report, "edge %s %s (%s): going on on the device alone",
                        loss->address, what, loss->reason);
     if (loss->was_up) {
@@ -91,12 +95,25 @@ static void on_uploaded(void *owner, const struct device_uploaded *uploaded)
     ll_mutex_unlock(&agent->lock);
 }
 
+static void on_limited(void *owner)
+{
+    struct device_agent *agent = owner;
+    device_report_line(agent->config.report,
+                       "the upload ends at its limit of %.1f MB: queries use the layers that are "
+                       "there by then",
+                       (double)agent->config.most_upload_bytes * 1e-6);
+    ll_mutex_lock(&agent->lock);
+    agent->is_limited = true;
+    ll_mutex_unlock(&agent->lock);
+}
+
 static const struct device_session_events session_events = {
     .up = on_up,
     .down = on_down,
     .progress = on_progress,
     .ready = on_ready,
     .uploaded = on_uploaded,
+    .limited = on_limited,
 };
 
 /* ---- Lifetime ---- */
@@ -112,6 +129,8 @@ static ll_status create_session(struct device_agent *agent)
         .edges = config->edges,
         .edge_count = config->edge_count,
         .limit_bytes_per_s = config->terms.limit_mbps * 1e6 / 8,
+        .most_upload_bytes = config->most_upload_bytes,
+        .engine = config->engine,
         .device = "layerlift-agent",
         .events = &session_events,
         .owner = agent,
@@ -191,6 +210,7 @@ static ll_status create_querier(struct device_agent *agent)
         .cut_dtype = config->cut_dtype,
         .deadline_ns = config->deadline_ns,
         .wait_edge_ns = config->wait_edge_ns,
+        .trust = {.verify_every = config->verify_every},
     };
     return device_querier_init(&agent->querier);
 }
@@ -291,7 +311,8 @@ static bool begin_query(struct device_agent *agent, struct agent_run *run)
     bool is_stopped = agent->is_stopped;
     /* Without any edge there is nothing to wait for. */
     bool is_alone = !agent->is_uploaded && has_no_patience_locked(agent);
-    bool is_after = agent->is_uploaded || agent->is_refused || !agent->session || is_alone;
+    bool is_after =
+        agent->is_uploaded || agent->is_limited || agent->is_refused || !agent->session || is_alone;
     run->is_given_up = agent->is_refused && !agent->is_uploaded;
     ll_mutex_unlock(&agent->lock);
     if (is_alone && !run->is_alone && agent->config.until == DEVICE_UNTIL_UPLOADED) {

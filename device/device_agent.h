@@ -61,6 +61,9 @@ struct device_agent_config {
     ll_dtype cut_dtype;
     int64_t deadline_ns;
     int64_t wait_edge_ns;
+    int64_t verify_every;
+    /* As the session's. */
+    int64_t most_upload_bytes;
     /* Finds what a query shows of its outputs; what `out_view` points at lives until the next call.
      */
     void (*look)(void *owner, const struct device_query_result *result,

@@ -235,6 +235,8 @@ static ll_status create_agent(struct agent_program *program, struct ll_buf *firs
         .cut_dtype = options->cut_dtype,
         .deadline_ns = options->deadline_ns,
         .wait_edge_ns = options->wait_edge_ns,
+        .verify_every = options->verify_every,
+        .most_upload_bytes = options->most_upload_bytes,
         .look = look,
         .owner = program,
         .report = program->report,

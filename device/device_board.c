@@ -28,6 +28,9 @@ struct device_board {
     double bytes_per_s;
     bool takes_u8;
     bool takes_f16;
+    bool is_same_engine;
+    bool is_accused;
+    struct ll_error accusation;
     uint64_t connection;
     /* By layer; 0: not told. */
     int64_t *times_ns;
@@ -85,6 +88,7 @@ void device_board_look(struct device_board *board, struct device_board_view *out
         .bytes_per_s = board->bytes_per_s,
         .takes_u8 = board->takes_u8,
         .takes_f16 = board->takes_f16,
+        .is_same_engine = board->is_same_engine,
         .connection = board->connection,
         .times_version = board->times_version,
     };
@@ -272,6 +276,8 @@ void device_board_set_state(struct device_board *board, device_edge_state state,
     ll_mutex_lock(&board->lock);
     board->state = state;
     board->prefix = prefix;
+    board->is_same_engine = false;
+    board->is_accused = false;
     if (state != DEVICE_EDGE_UP) {
         board->cancel_count = 0;
         board->takes_u8 = board->takes_f16 = false;
@@ -304,6 +310,36 @@ void device_board_set_dtypes(struct device_board *board, size_t count,
         board->takes_f16 = board->takes_f16 || dtypes[i] == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16;
     }
     ll_mutex_unlock(&board->lock);
+}
+
+void device_board_set_same_engine(struct device_board *board, bool is_same)
+{
+    ll_mutex_lock(&board->lock);
+    board->is_same_engine = is_same;
+    ll_mutex_unlock(&board->lock);
+}
+
+void device_board_accuse(struct device_board *board, uint64_t connection, const char *reason)
+{
+    ll_mutex_lock(&board->lock);
+    bool is_this = board->state == DEVICE_EDGE_UP && board->connection == connection;
+    if (is_this) {
+        board->is_accused = true;
+        (void)ll_fail(&board->accusation, LL_E_INTERNAL, "%s", reason);
+    }
+    ll_mutex_unlock(&board->lock);
+    if (is_this) {
+        board->kick(board->owner);
+    }
+}
+
+bool device_board_is_accused(struct device_board *board, struct ll_error *out_reason)
+{
+    ll_mutex_lock(&board->lock);
+    bool is_accused = board->is_accused;
+    *out_reason = board->accusation;
+    ll_mutex_unlock(&board->lock);
+    return is_accused;
 }
 
 void device_board_set_link(struct device_board *board, int64_t rtt_ns, double bytes_per_s)

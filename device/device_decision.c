@@ -61,6 +61,7 @@ static void look(struct device_querier *querier, struct device_decision *decisio
         }
     }
     result->prefix = view.prefix;
+    decision->is_same_engine = view.is_same_engine;
     decision->link =
         (struct device_link_state){.rtt_ns = view.rtt_ns, .bytes_per_s = view.bytes_per_s};
     *out_view = view;
@@ -72,6 +73,7 @@ static void tell_advisor(struct device_querier *querier, const struct device_boa
     if (view->connection != querier->connection) {
         querier->connection = view->connection;
         device_advisor_connected(querier->advisor);
+        device_trust_connect(&querier->trust);
     }
     if (view->times_version != querier->times_version) {
         querier->times_version = view->times_version;

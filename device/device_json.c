@@ -181,6 +181,10 @@ ll_status device_json_query(const struct device_json *json, int64_t id,
     if (result->is_rounded) {
         line_add(&line, "cut_encoding", json_object_new_string("f16"));
     }
+    if (result->is_verified) {
+        line_add(&line, "verified", json_object_new_boolean(!result->is_wrong));
+        line_number(&line, "difference", result->difference);
+    }
     if (result->tries != DEVICE_TRY_NOTHING) {
         line_add(&line, "try",
                  json_object_new_string(result->tries == DEVICE_TRY_EDGE ? "edge" : "device"));

@@ -17,6 +17,7 @@ enum { OPTIONS_DEFAULT_EXTRA = 10 };
 #define OPTIONS_MOST_S 3e7
 #define OPTIONS_MOST_MS (OPTIONS_MOST_S * 1e3)
 #define OPTIONS_MOST_DEADLINE_MS 4e9
+#define OPTIONS_MOST_BYTES INT64_C(1000000000000000)
 
 enum {
     OPT_EDGE = 1,
@@ -29,6 +30,8 @@ enum {
     OPT_CUT_ENCODING,
     OPT_DEADLINE,
     OPT_WAIT_EDGE,
+    OPT_VERIFY,
+    OPT_MAX_UPLOAD,
     OPT_INTERVAL,
     OPT_PARTITIONER,
     OPT_NO_PROFILE,
@@ -75,6 +78,14 @@ static const struct argp_option option_list[] = {
      "tenth of what the device alone is predicted to take, the longer, but half of that at most); "
      "0: it starts at once, on this device",
      3},
+    {"verify", OPT_VERIFY, "N", 0,
+     "Compute one query in N here as well, and leave an edge whose values differ: at all where it "
+     "computes as this device does, else by more than 1e-4 of the largest (default: never)",
+     3},
+    {"max-upload", OPT_MAX_UPLOAD, "SIZE", 0,
+     "Upload SIZE bytes of weights at most, such as 50M or 1Gi; queries are not counted (default: "
+     "no limit)",
+     3},
     {"partitioner", OPT_PARTITIONER, "NAME", 0,
      "How the upload is cut: efficiency (default) or ionn, by the device's layer times; layer, "
      "whole, or mb:N for partitions of about N x 10^6 bytes",
@@ -115,6 +126,16 @@ static double number(struct argp_state *state, const char *option, const char *t
         argp_error(state, "%s: %s", option, err.text);
     }
     return value;
+}
+
+static int64_t size(struct argp_state *state, const char *option, const char *text)
+{
+    struct ll_error err;
+    int64_t bytes = 0;
+    if (ll_parse_size(text, 1, OPTIONS_MOST_BYTES, &bytes, &err) != LL_OK) {
+        argp_error(state, "%s: %s", option, err.text);
+    }
+    return bytes;
 }
 
 /* Times in ns; each option has a most that its unit's ns hold. */
@@ -254,6 +275,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case OPT_DEADLINE:
         options->deadline_ns =
             time_ns(state, "--deadline", arg, 1e-3, OPTIONS_MOST_DEADLINE_MS, (double)LL_NS_PER_MS);
+        return 0;
+    case OPT_VERIFY:
+        options->verify_every = whole_number(state, "--verify", arg, 1, INT32_MAX);
+        return 0;
+    case OPT_MAX_UPLOAD:
+        options->most_upload_bytes = size(state, "--max-upload", arg);
         return 0;
     case OPT_WAIT_EDGE:
         options->wait_edge_ns =

@@ -35,6 +35,10 @@ struct device_options {
     int64_t interval_ns;
     int64_t deadline_ns;
     int64_t wait_edge_ns;
+    /* One answer in so many is computed here as well; 0: none. */
+    int64_t verify_every;
+    /* 0: no limit. */
+    int64_t most_upload_bytes;
     /* `cut_end` -1: not given. */
     int cut_first;
     int cut_end;

@@ -17,6 +17,7 @@
 #include "device/device_local.h"
 #include "device/device_model.h"
 #include "device/device_profile.h"
+#include "device/device_trust.h"
 
 typedef enum {
     /* The range with the least predicted latency, perhaps none. */
@@ -52,6 +53,9 @@ struct device_querier {
      * edge to be decided; DEVICE_WAIT_PREDICTED: as long as that is likely to pay. A fixed range
      * waits for longer. */
     int64_t wait_edge_ns;
+
+    /* `trust.verify_every`; the rest of it is private. */
+    struct device_trust trust;
 
     /* Private. */
     struct device_advisor *advisor;
@@ -93,6 +97,14 @@ struct device_query_result {
     int prefix;
     /* Tensors went or came as half floats. */
     bool is_rounded;
+    /* The device computed what the edge did as well; by how much it differs (device_trust.h), and
+     * whether that is too much: the edge's part is the device's own then, and `fallback` says so.
+     */
+    bool is_verified;
+    double difference;
+    bool is_wrong;
+    /* Time that this took, in device_ns and latency_ns. */
+    int64_t verify_ns;
     /* What was tried beside what is predicted to be fastest (device_advisor.h). */
     device_try tries;
     /* Empty, or why the edge did not do its part. */

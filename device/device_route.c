@@ -5,6 +5,7 @@
 #define ROUTE_FIRST_PAUSE_NS (100 * LL_NS_PER_MS)
 #define ROUTE_LONGEST_PAUSE_NS (500 * LL_NS_PER_MS)
 #define ROUTE_REFUSAL_PAUSE_NS (5 * LL_NS_PER_S)
+#define ROUTE_DISTRUST_PAUSE_NS (60 * LL_NS_PER_S)
 
 void device_route_init(struct device_route *route, int edge_count)
 {
@@ -16,6 +17,11 @@ void device_route_reached(struct device_route *route)
     route->failures = 0;
     route->pause_ns = ROUTE_FIRST_PAUSE_NS;
     route->refused_until_ns[route->current] = 0;
+}
+
+void device_route_distrust(struct device_route *route, int64_t now_ns)
+{
+    route->refused_until_ns[route->current] = ll_clock_deadline(now_ns, ROUTE_DISTRUST_PAUSE_NS);
 }
 
 int64_t device_route_failed(struct device_route *route, bool is_refusal, int64_t now_ns)

@@ -2,7 +2,8 @@
  *
  * After a failure the next address is tried at once; when all have failed, a pause comes that grows
  * from 100 ms to half a second, so that an edge that returns is found within about that time. An
- * edge that refuses (it answers, but does not take the model) is left alone for five seconds.
+ * edge that refuses (it answers, but does not take the model) is left alone for five seconds, one
+ * that answers wrongly for a minute.
  *
  * Threads: one at a time; the time is given, never read. */
 #ifndef DEVICE_ROUTE_H
@@ -33,7 +34,10 @@ void device_route_reached(struct device_route *route);
  * when to try it. */
 int64_t device_route_failed(struct device_route *route, bool is_refusal, int64_t now_ns);
 
-/* Every edge has refused. */
+/* The current edge is not to be believed: call it right before device_route_failed. */
+void device_route_distrust(struct device_route *route, int64_t now_ns);
+
+/* Every edge has refused, or is not to be believed. */
 bool device_route_is_refused(const struct device_route *route);
 
 #endif

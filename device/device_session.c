@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/ll_clock.h"
 #include "core/ll_log.h"
@@ -53,6 +54,8 @@ struct device_session {
     bool is_stopping;
     bool is_loss_told;
     bool is_refusal_told;
+    bool is_distrusted;
+    bool is_limit_told;
     ll_status loss_status;
     struct ll_error loss_reason;
     bool loss_was_up;
@@ -131,6 +134,7 @@ static void tell_loss(struct device_session *session, const char *address)
         .status = session->loss_status,
         .reason = session->loss_reason.text,
         .was_up = session->loss_was_up,
+        .is_distrust = session->is_distrusted,
         .is_refusal = is_refusal(session->loss_status),
         .all_refuse = device_route_is_refused(&session->route),
     };
@@ -156,6 +160,9 @@ static void settle(struct device_session *session)
         return;
     }
     const char *address = address_of(session);
+    if (session->is_distrusted) {
+        device_route_distrust(&session->route, ll_clock_now_ns());
+    }
     int64_t at_ns =
         device_route_failed(&session->route, is_refusal(session->loss_status), ll_clock_now_ns());
     if (session->route.failures >= session->route.edge_count) {
@@ -284,6 +291,16 @@ static void on_complete(void *owner, const struct device_upload_done *done)
     session->config.events->uploaded(session->config.owner, &uploaded);
 }
 
+static void on_limited(void *owner)
+{
+    struct device_session *session = owner;
+    device_silence_set_uploading(session->silence, false);
+    if (!session->is_limit_told) {
+        session->is_limit_told = true;
+        session->config.events->limited(session->config.owner);
+    }
+}
+
 static void on_upload_closed(void *owner, ll_status status, const char *message)
 {
     struct device_session *session = owner;
@@ -299,6 +316,7 @@ static const struct device_uploader_events upload_events = {
     .accepted = on_accepted,
     .progress = on_progress,
     .ready = on_ready,
+    .limited = on_limited,
     .complete = on_complete,
     .closed = on_upload_closed,
 };
@@ -308,6 +326,17 @@ static const struct device_uploader_events upload_events = {
 static void on_silent(void *owner)
 {
     lose(owner, LL_E_UNAVAILABLE, "it does not answer");
+}
+
+/* Equal bits are promised where all three are the same. */
+static void on_informed(void *owner, const Layerlift__V1__ServerInfo *info)
+{
+    struct device_session *session = owner;
+    const struct ll_engine *engine = session->config.engine;
+    device_board_set_same_engine(session->board,
+                                 engine && strcmp(info->engine, engine->name) == 0 &&
+                                     strcmp(info->instruction_set, engine->instruction_set) == 0 &&
+                                     info->threads == (uint32_t)engine->threads);
 }
 
 static void on_question_closed(void *owner)
@@ -350,6 +379,13 @@ static void drop_connection(struct device_session *session)
     session->channel = NULL;
 }
 
+/* Weights that may still be sent. */
+static int64_t most_bytes(const struct device_session *session)
+{
+    int64_t most = session->config.most_upload_bytes;
+    return most > 0 ? most - session->sent_before : INT64_MAX;
+}
+
 static void connect_now(void *arg)
 {
     struct device_session *session = arg;
@@ -359,6 +395,7 @@ static void connect_now(void *arg)
     }
     device_link_reset(session->link);
     session->is_losing = false;
+    session->is_distrusted = false;
     session->opened_ns = ll_clock_now_ns();
     if (!session->was_accepted) {
         /* The upload begins with the connection that takes it. */
@@ -372,6 +409,7 @@ static void connect_now(void *arg)
             .model = session->config.model,
             .link = session->link,
             .channel = session->channel,
+            .most_bytes = most_bytes(session),
             .device = session->config.device,
             .events = &upload_events,
             .owner = session,
@@ -408,6 +446,12 @@ static void run_kick(struct rpc_task *task)
 {
     struct device_session *session = SESSION_OF(task, kick_task);
     atomic_flag_clear(&session->is_kick_posted);
+    struct ll_error accusation;
+    if (session->is_up && device_board_is_accused(session->board, &accusation)) {
+        session->is_distrusted = true;
+        lose(session, LL_E_INTERNAL, accusation.text);
+        return;
+    }
     device_silence_kick(session->silence);
     device_link_pump(session->link);
 }
@@ -480,6 +524,7 @@ ll_status device_session_create(const struct device_session_config *config,
             .loop = session->loop,
             .board = session->board,
             .link = session->link,
+            .informed = on_informed,
             .silent = on_silent,
             .closed = on_question_closed,
             .owner = session,

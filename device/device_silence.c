@@ -4,6 +4,7 @@
 
 #include "core/ll_clock.h"
 #include "device/device_watch.h"
+#include "proto/wire/wire_unpack.h"
 
 #define SILENCE_PATH "/layerlift.v1.EdgeOffload/GetServerInfo"
 
@@ -26,10 +27,15 @@ struct device_silence {
 static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
 {
     (void)stream;
-    (void)data;
-    (void)bytes;
     struct device_silence *silence = owner;
+    ProtobufCMessage *info = NULL;
     device_watch_heard(&silence->watch, false);
+    /* What cannot be read is an answer, but tells nothing. */
+    if (silence->channel &&
+        wire_unpack(&layerlift__v1__server_info__descriptor, data, bytes, &info, NULL) == LL_OK) {
+        silence->config.informed(silence->config.owner, (const Layerlift__V1__ServerInfo *)info);
+        protobuf_c_message_free_unpacked(info, NULL);
+    }
 }
 
 static void on_closed(void *owner, struct rpc_stream *stream, ll_status status, const char *message)
@@ -129,6 +135,7 @@ void device_silence_begin(struct device_silence *silence, struct rpc_channel *ch
     silence->heard_ns = ll_clock_now_ns();
     device_watch_connect(&silence->watch, silence->heard_ns);
     device_silence_kick(silence);
+    ask(silence);
 }
 
 void device_silence_end(struct device_silence *silence)

@@ -1,5 +1,5 @@
-/* Watches over one connection at a time for a silent edge (device_watch.h), and asks it
- * (GetServerInfo) where it owes something and says nothing.
+/* Watches over one connection at a time for a silent edge (device_watch.h). It is asked what it is
+ * (GetServerInfo) at the beginning, and where it owes something and says nothing.
  *
  * Threads: the loop's; create and destroy on any while nothing runs. */
 #ifndef DEVICE_SILENCE_H
@@ -10,6 +10,7 @@
 #include "core/ll_status.h"
 #include "device/device_board.h"
 #include "device/device_link.h"
+#include "layerlift/v1/offload.pb-c.h"
 #include "rpc/rpc_channel.h"
 #include "rpc/rpc_loop.h"
 
@@ -20,6 +21,8 @@ struct device_silence_config {
     /* They know what was sent and heard. */
     struct device_board *board;
     struct device_link *link;
+    /* What it says of itself. */
+    void (*informed)(void *owner, const Layerlift__V1__ServerInfo *info);
     /* The edge is silent, after device_silence_begin. */
     void (*silent)(void *owner);
     /* The question's stream has ended: device_silence_is_open is false. */

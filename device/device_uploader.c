@@ -31,6 +31,7 @@ struct device_uploader {
     struct device_cursor cursor;
     bool is_accepted;
     bool is_complete;
+    bool is_limit_told;
     /* The stream takes nothing more. */
     bool is_ending;
     uint64_t credit_bytes;
@@ -57,6 +58,17 @@ static void fault(struct device_uploader *uploader, const char *sentence)
 
 /* ---- Sending ---- */
 
+/* What may still be sent in all; tells when that is nothing although the model is not through. */
+static int64_t allowed_bytes(struct device_uploader *uploader)
+{
+    int64_t left = uploader->config.most_bytes - (int64_t)uploader->sent_bytes;
+    if (left <= 0 && !uploader->is_limit_told && device_cursor_left(&uploader->cursor) > 0) {
+        uploader->is_limit_told = true;
+        uploader->config.events->limited(uploader->config.owner);
+    }
+    return left > 0 ? left : 0;
+}
+
 static bool next_piece(struct device_uploader *uploader, struct device_piece *out_piece)
 {
     if (!uploader->is_accepted || uploader->is_ending || uploader->has_fault ||
@@ -69,6 +81,8 @@ static bool next_piece(struct device_uploader *uploader, struct device_piece *ou
     if (credit < (uint64_t)most) {
         most = (int64_t)credit;
     }
+    int64_t allowed = allowed_bytes(uploader);
+    most = most < allowed ? most : allowed;
     if (most == 0 || !device_cursor_next(&uploader->cursor, most, out_piece)) {
         ll_window_starve(window);
         return false;

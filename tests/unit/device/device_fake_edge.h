@@ -32,6 +32,9 @@ typedef enum {
     /* Bytes that are no message; an answer's head of more tensors than any network has. */
     FAKE_ANSWER_GARBAGE,
     FAKE_ANSWER_MANY_PARTS,
+    /* Well-formed answers: the first value of each tensor is NaN, or half as large again. */
+    FAKE_ANSWER_NAN,
+    FAKE_ANSWER_WRONG_VALUES,
     /* A right answer, but times that cannot be. */
     FAKE_ANSWER_LYING_TIMES,
     /* To a query that does not exist, then the right one. */

@@ -203,6 +203,60 @@ static void test_bad_answers_are_not_believed(void)
     end();
 }
 
+/* ---- Numbers that are wrong: the fixture checks that outputs are the right ones all the same ----
+ */
+
+static struct device_query_result query(unsigned seed)
+{
+    struct device_query_result result;
+    device_fixture_query(&device, seed, &result);
+    struct device_query_result seen = result;
+    seen.outputs = NULL;
+    device_query_result_finish(&result);
+    return seen;
+}
+
+static void test_values_that_are_not_finite_are_not_believed(void)
+{
+    begin();
+    script.answer = FAKE_ANSWER_NAN;
+    start();
+    device_fixture_await_uploaded(&device);
+    expect(1, 0, 0, "the edge's values are not finite");
+    CU_ASSERT_EQUAL(device_fixture_downs(&device), 0);
+    expect(2, 0, 0, "the edge's values are not finite");
+    device_fixture_await_downs(&device, 1);
+    CU_ASSERT_STRING_EQUAL(device.last_down.text, "the edge's values are not finite");
+    CU_ASSERT_TRUE(device.last_is_distrust);
+    expect(3, 0, 0, "no edge");
+    end();
+}
+
+static void test_wrong_values_are_found_where_that_is_wanted(void)
+{
+    begin();
+    device.querier.trust.verify_every = 2;
+    start();
+    device_fixture_await_uploaded(&device);
+    struct device_query_result result = query(1);
+    CU_ASSERT_FALSE(result.is_verified);
+    result = query(2);
+    CU_ASSERT_TRUE(result.is_verified && !result.is_wrong);
+    CU_ASSERT_EQUAL(result.difference, 0);
+    CU_ASSERT_EQUAL(result.end, LAYERS);
+    device.querier.trust.verify_every = 1;
+    set_answer(FAKE_ANSWER_WRONG_VALUES);
+    result = query(3);
+    CU_ASSERT_TRUE(result.is_verified && result.is_wrong);
+    CU_ASSERT_TRUE(result.difference > 1e-4);
+    CU_ASSERT_EQUAL(result.end, 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(result.fallback.text, "the edge's values differ by "));
+    device_fixture_await_downs(&device, 1);
+    CU_ASSERT_TRUE(device.last_is_distrust);
+    expect(4, 0, 0, "no edge");
+    end();
+}
+
 static void test_a_fixed_cut_is_not_answered_short(void)
 {
     begin();
@@ -613,6 +667,8 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_the_wait_for_a_connection_is_bounded),
     LL_TEST(test_a_device_alone_runs_everything),
     LL_TEST(test_bad_answers_are_not_believed),
+    LL_TEST(test_values_that_are_not_finite_are_not_believed),
+    LL_TEST(test_wrong_values_are_found_where_that_is_wanted),
     LL_TEST(test_a_fixed_cut_is_not_answered_short),
     LL_TEST(test_no_answer_ends_with_the_deadline),
     LL_TEST(test_a_predicted_deadline_passes_as_well),

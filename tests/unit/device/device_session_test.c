@@ -356,6 +356,31 @@ static void test_stop_in_mid_upload_ends_everything(void)
     end();
 }
 
+/* Not a byte more, over two connections; what is there by then is used. */
+static void test_a_metered_link_ends_the_upload(void)
+{
+    enum { MOST_BYTES = 41000 };
+    fake_model_init(&model, cfg, 5);
+    edge = fake_edge_create(&model);
+    script = (struct fake_edge_script){.available_layer = -1, .break_after_bytes = 20000};
+    fake_edge_set_script(edge, &script);
+    const char *address = fake_edge_address(edge);
+    device_fixture_init_bounded(&device, &model, &address, 1, 0, MOST_BYTES);
+    device_fixture_start(&device);
+    device_fixture_await_limit(&device);
+    device_fixture_await_ups(&device, 2);
+    struct fake_edge_counts counts;
+    fake_edge_get_counts(edge, &counts);
+    CU_ASSERT_TRUE(counts.chunk_bytes <= MOST_BYTES);
+    struct device_query_result result;
+    device_fixture_query(&device, 1, &result);
+    CU_ASSERT_TRUE(result.end < LAYERS);
+    device_query_result_finish(&result);
+    CU_ASSERT_FALSE(device.has_uploaded);
+    CU_ASSERT_EQUAL(device.limits, 1);
+    end();
+}
+
 static void test_destroy_without_start_is_harmless(void)
 {
     begin();
@@ -394,6 +419,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_an_edge_that_computes_for_long_stays),
     LL_TEST(test_no_edge_at_all_is_told_once),
     LL_TEST(test_stop_in_mid_upload_ends_everything),
+    LL_TEST(test_a_metered_link_ends_the_upload),
     LL_TEST(test_destroy_without_start_is_harmless),
     LL_TEST(test_a_limited_link_uploads_everything),
     {NULL, NULL},
