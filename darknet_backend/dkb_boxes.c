@@ -149,6 +149,11 @@ void dkb_boxes_destroy(struct dkb_boxes *boxes)
     free(boxes);
 }
 
+int dkb_boxes_classes(const struct dkb_boxes *boxes)
+{
+    return boxes->classes;
+}
+
 /* ---- From outputs to candidates ---- */
 
 /* Middle and size in parts of the network's input to those in parts of the picture, as

@@ -8,8 +8,9 @@
  * - At most DKB_BOXES_MOST candidates, the most probable ones, come into question.
  * - Where overlapping boxes of a class are equally probable, the first in the outputs stays;
  * Darknet takes the one that its sorting by other classes left in front.
- * - Darknet's detection layers speak about a picture that was stretched to the network's size;
- *   here their boxes come back from whatever way the picture was fitted, as those of the others.
+ * - Darknet's detection layers speak about a picture that was stretched to the network's size, the
+ *   others about a letterboxed one; here the boxes of all come back from whatever way the picture
+ *   was fitted.
  * - Boxes are cut off at the picture's borders, and those that have no area left are left out.
  *
  * Threads: one at a time. */
@@ -51,6 +52,9 @@ struct dkb_boxes_config {
 };
 
 struct dkb_boxes;
+
+/* How many classes the network's detectors tell apart. */
+int dkb_boxes_classes(const struct dkb_boxes *boxes);
 
 /* Memory for searches in the outputs of `network`, which it takes a reference to.
  *

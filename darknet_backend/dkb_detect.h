@@ -31,6 +31,11 @@ LL_MUST_USE ll_status dkb_detect_init(struct dkb_detect *detect, const struct dk
 /* Takes zeroed ones too. */
 void dkb_detect_finish(struct dkb_detect *detect);
 
+/* Warns (ll_log) where there are fewer names than classes of the network, or values of a network
+ * that finds no boxes: numbers stand for all of them then. `name` is the list's. */
+void dkb_detect_check_names(const struct dkb_detect *detect, const struct ll_table *table,
+                            const struct dkb_labels *labels, const char *name);
+
 /* As dkb_boxes_find; none where the network finds no boxes. */
 int dkb_detect_find(struct dkb_detect *detect, const float *outputs,
                     const struct dkb_box **out_found);

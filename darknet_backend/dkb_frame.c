@@ -11,8 +11,10 @@ ll_status dkb_fit_parse(const char *name, dkb_fit *out_fit, struct ll_error *err
         *out_fit = DKB_FIT_LETTERBOX;
     } else if (strcmp(name, "crop") == 0) {
         *out_fit = DKB_FIT_CROP;
+    } else if (strcmp(name, "stretch") == 0) {
+        *out_fit = DKB_FIT_STRETCH;
     } else {
-        return ll_fail(err, LL_E_INVALID, "'%.100s' is not one of letterbox, crop", name);
+        return ll_fail(err, LL_E_INVALID, "'%.100s' is not one of letterbox, crop, stretch", name);
     }
     return LL_OK;
 }
@@ -75,9 +77,30 @@ static ll_status crop(struct dkb_frame *frame, struct ll_error *err)
     return LL_OK;
 }
 
+static ll_status stretch(struct dkb_frame *frame, struct ll_error *err)
+{
+    if (frame->net_h < 2) {
+        return ll_fail(err, LL_E_INVALID,
+                       "a picture of %d x %d pixels vanishes when stretched to %d x %d",
+                       frame->picture_w, frame->picture_h, frame->net_w, frame->net_h);
+    }
+    frame->scaled_w = frame->net_w;
+    frame->scaled_h = frame->net_h;
+    frame->left = 0;
+    frame->top = 0;
+    return LL_OK;
+}
+
 ll_status dkb_frame_fit(struct dkb_frame *frame, dkb_fit fit, struct ll_error *err)
 {
-    return fit == DKB_FIT_CROP ? crop(frame, err) : letterbox(frame, err);
+    switch (fit) {
+    case DKB_FIT_CROP:
+        return crop(frame, err);
+    case DKB_FIT_STRETCH:
+        return stretch(frame, err);
+    default:
+        return letterbox(frame, err);
+    }
 }
 
 struct dkb_frame dkb_frame_whole(int net_w, int net_h)

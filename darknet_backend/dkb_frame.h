@@ -12,9 +12,12 @@ typedef enum {
     DKB_FIT_LETTERBOX,
     /* Shorter side scaled to size / 0.875, then the middle: what ImageNet classifiers expect. */
     DKB_FIT_CROP,
+    /* Each side scaled to the network's, whatever that does to the picture's shape: what Darknet's
+     * yolo command (YOLO v1) and its popular forks' detectors do. */
+    DKB_FIT_STRETCH,
 } dkb_fit;
 
-/* "letterbox" or "crop". Errors: LL_E_INVALID. */
+/* "letterbox", "crop" or "stretch". Errors: LL_E_INVALID. */
 LL_MUST_USE ll_status dkb_fit_parse(const char *name, dkb_fit *out_fit, struct ll_error *err);
 
 /* All in pixels. The picture is scaled to scaled_w x scaled_h; (left, top) of the network's input

@@ -21,9 +21,9 @@ static void to_planes(const struct dkb_picture *picture, int left, int top, imag
     }
 }
 
-/* letterbox_image does not check its allocations. */
-static ll_status check_letterbox(const struct dkb_picture *picture, const struct dkb_frame *frame,
-                                 struct ll_error *err)
+/* Darknet's functions do not check their allocations. */
+static ll_status check_scaling(const struct dkb_picture *picture, const struct dkb_frame *frame,
+                               struct ll_error *err)
 {
     const int64_t most = 3 * LL_LIMIT_IMAGE_PIXELS;
     int64_t source = (int64_t)picture->w * picture->h * picture->channels;
@@ -39,10 +39,11 @@ static ll_status check_letterbox(const struct dkb_picture *picture, const struct
     return trial ? LL_OK : ll_fail(err, LL_E_NO_MEMORY, "no memory to scale the picture");
 }
 
-static ll_status fit_letterbox(const struct dkb_picture *picture, const struct dkb_frame *frame,
-                               float **out_data, struct ll_error *err)
+/* By Darknet's own functions, so that its bits come out. */
+static ll_status fit_whole(const struct dkb_picture *picture, const struct dkb_frame *frame,
+                           dkb_fit fit, float **out_data, struct ll_error *err)
 {
-    ll_status status = check_letterbox(picture, frame, err);
+    ll_status status = check_scaling(picture, frame, err);
     if (status != LL_OK) {
         return status;
     }
@@ -52,7 +53,9 @@ static ll_status fit_letterbox(const struct dkb_picture *picture, const struct d
         return ll_fail(err, LL_E_NO_MEMORY, "no memory to scale the picture");
     }
     to_planes(picture, 0, 0, whole);
-    *out_data = letterbox_image(whole, frame->net_w, frame->net_h).data;
+    image fitted = fit == DKB_FIT_STRETCH ? resize_image(whole, frame->net_w, frame->net_h)
+                                          : letterbox_image(whole, frame->net_w, frame->net_h);
+    *out_data = fitted.data;
     free(whole.data);
     return LL_OK;
 }
@@ -98,8 +101,9 @@ static ll_status fit_channels(const struct dkb_picture *picture,
     if (status != LL_OK) {
         return status;
     }
-    return target->fit == DKB_FIT_CROP ? fit_crop(picture, &image->frame, &image->data, err)
-                                       : fit_letterbox(picture, &image->frame, &image->data, err);
+    return target->fit == DKB_FIT_CROP
+               ? fit_crop(picture, &image->frame, &image->data, err)
+               : fit_whole(picture, &image->frame, target->fit, &image->data, err);
 }
 
 static ll_status fit(const struct dkb_image_target *target, struct dkb_image *image,

@@ -1,7 +1,7 @@
 /* Network input from an image file.
  *
- * Letterboxing and its resizing are Darknet's own functions, so that the same file gives the input
- * that Darknet would have.
+ * Letterboxing and stretching, and their resizing, are Darknet's own functions, so that the same
+ * file gives the input that Darknet would have.
  *
  * Threads: any. */
 #ifndef DKB_IMAGE_H

@@ -1,6 +1,5 @@
 #include "darknet_backend/dkb_input.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
@@ -10,6 +9,8 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_limits.h"
+#include "core/ll_output.h"
+#include "core/ll_text.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files hold little-endian floats");
 
@@ -57,27 +58,35 @@ ll_status dkb_input_load(const struct dkb_input_source *source, const struct ll_
 ll_status dkb_output_write(const char *path, const float *data, int64_t floats,
                            struct ll_error *err)
 {
-    FILE *file = fopen(path, "wb");
-    if (!file) {
-        return ll_fail(err, LL_E_IO, "%s: %s", path, strerrordesc_np(errno));
+    struct ll_output output;
+    ll_status status = ll_output_open(path, LL_OUTPUT_DIRECT, &output, err);
+    if (status != LL_OK) {
+        return status;
     }
-    size_t written = fwrite(data, sizeof(float), (size_t)floats, file);
-    int error = errno;
-    if (fclose(file) != 0) {
-        error = errno;
-        written = 0;
-    }
-    if (written != (size_t)floats) {
-        return ll_fail(err, LL_E_IO, "%s: %s", path, strerrordesc_np(error));
-    }
-    return LL_OK;
+    ll_output_write(&output, data, (size_t)floats * sizeof(float));
+    return ll_output_finish(&output, err);
 }
 
-static int64_t count_lines(const char *text, size_t bytes)
+/* Ends every line with a line feed alone, as CR LF and CR end them elsewhere. */
+static void unify_ends(char *text)
 {
-    int64_t lines = bytes > 0 && text[bytes - 1] != '\n' ? 1 : 0;
-    for (size_t i = 0; i < bytes; i++) {
-        lines += text[i] == '\n';
+    char *out = text;
+    for (const char *in = text; *in; in++) {
+        if (*in == '\r') {
+            *out++ = '\n';
+            in += in[1] == '\n';
+        } else {
+            *out++ = *in;
+        }
+    }
+    *out = '\0';
+}
+
+static int64_t count_lines(const char *text)
+{
+    int64_t lines = 0;
+    for (const char *at = text; *at; at++) {
+        lines += *at == '\n' || at[1] == '\0';
     }
     return lines;
 }
@@ -91,11 +100,31 @@ static void split_lines(struct dkb_labels *labels)
         size_t length = strcspn(line, "\n");
         char *next = line[length] ? line + length + 1 : line + length;
         line[length] = '\0';
-        if (length > 0 && line[length - 1] == '\r') {
-            line[length - 1] = '\0';
-        }
         line = next;
     }
+}
+
+/* The text as UTF-8 without a byte order mark; what is no UTF-8 has U+FFFD in its place, since
+ * names go into JSON. NULL without memory. */
+static char *copy_text(const char *text, size_t bytes)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    size_t skipped = bytes >= 3 && memcmp(text, mark, 3) == 0 ? 3 : 0;
+    char *raw = strndup(text + skipped, bytes - skipped);
+    char *valid = raw ? ll_text_to_utf8(raw) : NULL;
+    free(raw);
+    return valid;
+}
+
+static ll_status check_text(const char *text, size_t bytes, const char *path, struct ll_error *err)
+{
+    if (bytes >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0)) {
+        return ll_fail(err, LL_E_INVALID, "%s: a list of names in UTF-16; it must be UTF-8", path);
+    }
+    if (bytes > 0 && memchr(text, '\0', bytes)) {
+        return ll_fail(err, LL_E_INVALID, "%s: a NUL byte in a list of names", path);
+    }
+    return LL_OK;
 }
 
 static ll_status labels_init(struct dkb_labels *labels, const struct ll_buf *file, const char *path,
@@ -103,16 +132,21 @@ static ll_status labels_init(struct dkb_labels *labels, const struct ll_buf *fil
 {
     const char *text = ll_buf_data(file);
     size_t bytes = ll_buf_bytes(file);
-    labels->count = count_lines(text, bytes);
+    ll_status status = check_text(text, bytes, path, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    labels->text = bytes > 0 ? copy_text(text, bytes) : strdup("");
+    if (!labels->text) {
+        return ll_fail(err, LL_E_NO_MEMORY, "%s: no memory for names", path);
+    }
+    unify_ends(labels->text);
+    labels->count = count_lines(labels->text);
     if (labels->count == 0) {
         return ll_fail(err, LL_E_INVALID, "%s: no names in it", path);
     }
-    if (memchr(text, '\0', bytes)) {
-        return ll_fail(err, LL_E_INVALID, "%s: a NUL byte in a list of names", path);
-    }
-    labels->text = strndup(text, bytes);
     labels->names = calloc((size_t)labels->count, sizeof(*labels->names));
-    if (!labels->text || !labels->names) {
+    if (!labels->names) {
         return ll_fail(err, LL_E_NO_MEMORY, "%s: no memory for names", path);
     }
     split_lines(labels);
@@ -172,6 +206,15 @@ int dkb_top_k(const float *values, int64_t floats, int k, struct dkb_top *out_to
             at--;
         }
         out_top[at] = (struct dkb_top){i, values[i]};
+    }
+    return count;
+}
+
+int64_t dkb_count_not_finite(const float *values, int64_t floats)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < floats; i++) {
+        count += !isfinite(values[i]);
     }
     return count;
 }

@@ -29,13 +29,15 @@ LL_MUST_USE ll_status dkb_input_load(const struct dkb_input_source *source,
                                      const struct ll_table *table, struct dkb_image *out_image,
                                      struct ll_error *err);
 
-/* Writes `floats` little-endian f32 to the file `path`, replacing it.
+/* Writes `floats` little-endian f32 to `path`, as ll_output_open does ("-" is standard output).
  *
  * Errors: LL_E_IO; `err` names the file. */
 LL_MUST_USE ll_status dkb_output_write(const char *path, const float *data, int64_t floats,
                                        struct ll_error *err);
 
-/* Names of classes, one a line of a file; line ends are not part of them. */
+/* Names of classes, one a line of a file; line ends (LF, CR LF, CR) are not part of them, nor is a
+ * byte order mark. Valid UTF-8: what the file has of other bytes is U+FFFD here. Control characters
+ * stay, so that what shows names tames them (ll_text.h). */
 struct dkb_labels {
     int64_t count;
     const char **names;
@@ -43,8 +45,8 @@ struct dkb_labels {
     char *text;
 };
 
-/* Errors: LL_E_NOT_FOUND, LL_E_IO, LL_E_EXHAUSTED, LL_E_NO_MEMORY, LL_E_INVALID for NUL bytes and
- * for a file without a name; `err` names the file. */
+/* Errors: LL_E_NOT_FOUND, LL_E_IO, LL_E_EXHAUSTED, LL_E_NO_MEMORY, LL_E_INVALID for NUL bytes,
+ * UTF-16 and a file without a name; `err` names the file. */
 LL_MUST_USE ll_status dkb_labels_load(const char *path, struct dkb_labels *out_labels,
                                       struct ll_error *err);
 /* Takes zeroed labels too. */
@@ -66,5 +68,8 @@ struct dkb_top {
 /* The `k` largest of `floats` values, the largest first, the lower index first where they are
  * equal, NaN behind everything. `out_top` has room for k; returns min(k, floats). */
 int dkb_top_k(const float *values, int64_t floats, int k, struct dkb_top *out_top);
+
+/* How many of them are NaN or infinite: more than none, and the network has not answered. */
+int64_t dkb_count_not_finite(const float *values, int64_t floats);
 
 #endif

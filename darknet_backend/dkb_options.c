@@ -29,12 +29,17 @@ enum { THREADS_MAX = 256, TOP_MAX = 1000 };
 static const struct argp_option option_list[] = {
     {"cfg", OPT_CFG, "C", 0, "The network, as a Darknet cfg file", 0},
     {"weights", OPT_WEIGHTS, "W", 0, "Its .weights file", 0},
-    {"image", OPT_IMAGE, "I", 0, "Input: a JPEG, PNG or BMP picture", 0},
+    {"image", OPT_IMAGE, "I", 0,
+     "Input: a JPEG, PNG or BMP picture, a folder of them, a pipe, or - for standard input; may be "
+     "given several times, and further names may follow it",
+     0},
     {"input-f32", OPT_INPUT_F32, "F", 0, "Input: raw little-endian f32, channels x height x width",
      0},
     {"fit", OPT_FIT, "HOW", 0,
-     "How a picture fits the network: letterbox (the whole, between grey bars) or crop (shorter "
-     "side to size / 0.875, then the middle); default letterbox",
+     "How a picture fits the network: letterbox (the whole, between grey bars), stretch (the "
+     "whole, "
+     "in the network's shape, as YOLO v1 and popular forks of Darknet) or crop (shorter side to "
+     "size / 0.875, then the middle); default letterbox",
      0},
     {"output-f32", OPT_OUTPUT_F32, "F", 0,
      "Write the network's outputs in layer order, raw little-endian f32", 0},
@@ -80,15 +85,6 @@ static float parse_part(struct argp_state *state, const char *option, const char
     return (float)value;
 }
 
-static void add_image(struct argp_state *state, struct dkb_options *options, const char *name)
-{
-    if (options->image_count == DKB_OPTIONS_IMAGES) {
-        argp_error(state, "--image: more than %d; give a folder", DKB_OPTIONS_IMAGES);
-    }
-    options->images[options->image_count++] = name;
-    options->input.image = name;
-}
-
 static void parse_fit(struct argp_state *state, const char *text, dkb_fit *out_fit)
 {
     struct ll_error err;
@@ -112,6 +108,16 @@ static void parse_log_level(struct argp_state *state, const char *text)
         argp_error(state, "--log-level: '%.100s' is not one of error, warn, info, debug", text);
     }
     ll_log_set_level(level);
+}
+
+static void add_image(struct argp_state *state, struct dkb_options *options, const char *name)
+{
+    if (options->image_count == DKB_OPTIONS_IMAGES) {
+        argp_error(state, "--image: more than %d names; a folder's pictures need only one",
+                   DKB_OPTIONS_IMAGES);
+    }
+    options->images[options->image_count++] = name;
+    options->input.image = options->images[0];
 }
 
 /* The values that stand for themselves; false for another key. */
@@ -185,6 +191,13 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         };
         return 0;
     case OPT_IMAGE:
+        add_image(state, options, arg);
+        return 0;
+    case ARGP_KEY_ARG:
+        /* `--image *.jpg`, as the shell hands it over. */
+        if (options->image_count == 0) {
+            return ARGP_ERR_UNKNOWN;
+        }
         add_image(state, options, arg);
         return 0;
     case OPT_FIT:

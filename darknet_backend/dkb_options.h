@@ -15,15 +15,16 @@
 #include "darknet_backend/dkb_engine.h"
 #include "darknet_backend/dkb_input.h"
 
-enum { DKB_OPTIONS_IMAGES = 256 };
+/* Names of pictures, folders and pipes on one command line. */
+enum { DKB_OPTIONS_IMAGES = 1024 };
 
 struct dkb_options {
     /* Set, or the parser has refused. */
     const char *cfg;
     const char *weights;
-    /* Exactly one input is set, or the parser has refused; of several pictures, the last. */
+    /* Exactly one input is set, or the parser has refused. */
     struct dkb_input_source input;
-    /* All of them, as they were given (dkb_pictures.h). */
+    /* What --image names, for dkb_pictures_add; input.image is the first of them. */
     const char *images[DKB_OPTIONS_IMAGES];
     int image_count;
     struct dkb_engine_config engine;

@@ -15,6 +15,7 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_limits.h"
+#include "core/ll_output.h"
 #include "darknet_backend/dkb_jpeg.h"
 #include "darknet_backend/dkb_png.h"
 
@@ -248,6 +249,11 @@ static ll_status read_stream(int descriptor, struct ll_buf **out_file, struct ll
     return status;
 }
 
+static const char *name_of(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
 /* Standard input and pipes are read to their end; opening a pipe waits for who writes it. */
 static ll_status read_file(const char *path, struct ll_buf **out_file, struct ll_error *err)
 {
@@ -265,7 +271,7 @@ static ll_status read_file(const char *path, struct ll_buf **out_file, struct ll
         close(descriptor);
     }
     if (status != LL_OK) {
-        ll_error_prefix(err, "%s", is_stdin ? "standard input" : path);
+        ll_error_prefix(err, "%s", name_of(path));
     }
     return status;
 }
@@ -286,7 +292,7 @@ ll_status dkb_picture_load(const char *path, struct dkb_picture *out_picture, st
     ll_buf_unref(file);
     if (status != LL_OK) {
         dkb_picture_finish(&picture);
-        ll_error_prefix(err, "%s", path);
+        ll_error_prefix(err, "%s", name_of(path));
         return status;
     }
     *out_picture = picture;
@@ -319,16 +325,17 @@ ll_status dkb_picture_luminance(const struct dkb_picture *picture,
 ll_status dkb_picture_write(const struct dkb_picture *picture, const char *path,
                             struct ll_error *err)
 {
-    FILE *file = fopen(path, "wbe");
-    if (!file) {
-        return ll_fail(err, LL_E_IO, "%s: %s", path, strerrordesc_np(errno));
-    }
-    ll_status status = dkb_png_write(picture, file, err);
-    if (fclose(file) != 0 && status == LL_OK) {
-        status = ll_fail(err, LL_E_IO, "%s", strerrordesc_np(errno));
-    }
+    struct ll_output output;
+    ll_status status = ll_output_open(path, LL_OUTPUT_WHOLE, &output, err);
     if (status != LL_OK) {
-        ll_error_prefix(err, "%s", path);
+        return status;
     }
-    return status;
+    status = dkb_png_write(picture, output.file, err);
+    if (status != LL_OK && ferror(output.file) == 0) {
+        ll_output_drop(&output);
+        ll_error_prefix(err, "%s", path);
+        return status;
+    }
+    output.error = status == LL_OK ? 0 : errno;
+    return ll_output_finish(&output, err);
 }

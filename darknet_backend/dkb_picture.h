@@ -39,7 +39,7 @@ void dkb_picture_finish(struct dkb_picture *picture);
 LL_MUST_USE ll_status dkb_picture_luminance(const struct dkb_picture *picture,
                                             struct dkb_picture *out_luminance);
 
-/* Writes a picture of 3 channels as PNG to the file `path`, replacing it.
+/* Writes a picture of 3 channels as PNG to `path`, wholly or not at all (ll_output_open).
  *
  * Errors: LL_E_IO; `err` names the file. */
 LL_MUST_USE ll_status dkb_picture_write(const struct dkb_picture *picture, const char *path,

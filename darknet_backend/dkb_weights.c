@@ -1,12 +1,10 @@
 #include "darknet_backend/dkb_weights.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "core/ll_output.h"
 #include "darknet_backend/dkb_network.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
@@ -154,13 +152,9 @@ void dkb_weights_unref(struct ll_buf **blobs, int count)
     }
 }
 
-static bool write_bytes(FILE *file, const void *data, size_t bytes)
-{
-    return fwrite(data, 1, bytes, file) == bytes;
-}
-
 /* One layer's part of the file. */
-static ll_status write_layer(FILE *file, const struct dkb_layer *layer, const struct ll_buf *blob)
+static ll_status write_layer(struct ll_output *output, const struct dkb_layer *layer,
+                             const struct ll_buf *blob)
 {
     struct ll_buf *turned = NULL;
     if (how_turned(layer, false).is_turned) {
@@ -171,23 +165,22 @@ static ll_status write_layer(FILE *file, const struct dkb_layer *layer, const st
         }
         blob = turned;
     }
-    bool is_written = write_bytes(file, ll_buf_data(blob), ll_buf_bytes(blob));
+    ll_output_write(output, ll_buf_data(blob), ll_buf_bytes(blob));
     ll_buf_unref(turned);
-    return is_written ? LL_OK : LL_E_IO;
+    return LL_OK;
 }
 
-static ll_status write_all(FILE *file, const struct dkb_network *network,
+static ll_status write_all(struct ll_output *output, const struct dkb_network *network,
                            struct ll_buf *const *blobs)
 {
     const int32_t version[3] = {0, 2, 0};
     const uint64_t seen = 0;
-    if (!write_bytes(file, version, sizeof(version)) || !write_bytes(file, &seen, sizeof(seen))) {
-        return LL_E_IO;
-    }
+    ll_output_write(output, version, sizeof(version));
+    ll_output_write(output, &seen, sizeof(seen));
     for (int i = 0; i < network->base.table.layer_count; i++) {
         size_t bytes = (size_t)network->base.table.layers[i].blob_bytes;
         assert((blobs[i] ? ll_buf_bytes(blobs[i]) : 0) == bytes);
-        ll_status status = bytes > 0 ? write_layer(file, &network->layers[i], blobs[i]) : LL_OK;
+        ll_status status = bytes > 0 ? write_layer(output, &network->layers[i], blobs[i]) : LL_OK;
         if (status != LL_OK) {
             return status;
         }
@@ -195,43 +188,18 @@ static ll_status write_all(FILE *file, const struct dkb_network *network,
     return LL_OK;
 }
 
-/* Writes beside `path` and renames. */
-static ll_status write_file(const struct dkb_network *network, struct ll_buf *const *blobs,
-                            const char *path, const char *temporary)
-{
-    FILE *file = fopen(temporary, "wbe");
-    if (!file) {
-        return LL_E_IO;
-    }
-    ll_status status = write_all(file, network, blobs);
-    int saved = errno;
-    if (fclose(file) != 0 && status == LL_OK) {
-        saved = errno;
-        status = LL_E_IO;
-    }
-    if (status == LL_OK && rename(temporary, path) != 0) {
-        saved = errno;
-        status = LL_E_IO;
-    }
-    if (status != LL_OK) {
-        unlink(temporary);
-    }
-    errno = saved;
-    return status;
-}
-
 ll_status dkb_weights_write(const struct ll_network *network, struct ll_buf *const *blobs,
                             const char *path, struct ll_error *err)
 {
-    char *temporary = NULL;
-    if (asprintf(&temporary, "%s.part", path) < 0) {
-        return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
+    struct ll_output output;
+    ll_status status = ll_output_open(path, LL_OUTPUT_WHOLE, &output, err);
+    if (status != LL_OK) {
+        return status;
     }
-    ll_status status = write_file(dkb_network_of(network), blobs, path, temporary);
-    int saved = errno;
-    free(temporary);
-    if (status == LL_E_IO) {
-        return ll_fail(err, status, "%s: cannot be written: %s", path, strerrordesc_np(saved));
+    status = write_all(&output, dkb_network_of(network), blobs);
+    if (status != LL_OK) {
+        ll_output_drop(&output);
+        return ll_fail(err, status, "%s: out of memory", path);
     }
-    return status == LL_OK ? LL_OK : ll_fail(err, status, "out of memory");
+    return ll_output_finish(&output, err);
 }

@@ -16,7 +16,9 @@
 #include "core/ll_clock.h"
 #include "core/ll_dtype.h"
 #include "core/ll_options.h"
+#include "core/ll_output.h"
 #include "core/ll_sync.h"
+#include "core/ll_text.h"
 #include "darknet_backend/dkb_detect.h"
 #include "darknet_backend/dkb_engine.h"
 #include "darknet_backend/dkb_model_file.h"
@@ -42,7 +44,7 @@ struct agent_program {
     struct device_top *top;
     char (*label_scratch)[DKB_LABEL_SCRATCH_BYTES];
     struct device_box *boxes;
-    FILE *json;
+    struct ll_output json;
     struct device_report *report;
     struct device_profile_store *profile_store;
     struct device_agent *agent;
@@ -80,6 +82,7 @@ static void look(void *owner, const struct device_query_result *result,
     struct agent_program *program = owner;
     struct dkb_detect *detect = &program->input.current->detect;
     look_at_top(program, result, out_view);
+    out_view->not_finite = dkb_count_not_finite(result->outputs, result->output_floats);
     out_view->has_boxes = detect->boxes != NULL;
     const struct dkb_box *found = NULL;
     int count = dkb_detect_find(detect, result->outputs, &found);
@@ -132,11 +135,7 @@ static ll_status open_json(struct agent_program *program, struct ll_error *err)
     if (!path) {
         return LL_OK;
     }
-    program->json = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
-    if (!program->json) {
-        return ll_fail(err, LL_E_IO, "%s: cannot be written: %s", path, strerrordesc_np(errno));
-    }
-    return LL_OK;
+    return ll_output_open(path, LL_OUTPUT_DIRECT, &program->json, err);
 }
 
 static bool allocate_view(struct agent_program *program)
@@ -202,11 +201,11 @@ static ll_status create_agent(struct agent_program *program, struct ll_buf *firs
                               struct ll_error *err)
 {
     const struct device_options *options = &program->options;
-    FILE *text = program->json == stdout ? stderr : stdout;
+    FILE *text = program->json.is_stdout ? stderr : stdout;
     struct device_report_config report = {
         .text = text,
         .is_terminal = isatty(fileno(text)) == 1,
-        .json = program->json,
+        .json = program->json.file,
         .layer_count = program->model.table->layer_count,
         .names_images = program->input.count > 1,
         .terms = options->terms,
@@ -267,6 +266,10 @@ static ll_status prepare(struct agent_program *program, struct ll_error *err)
     }
     if (status == LL_OK && program->options.model.names) {
         status = dkb_labels_load(program->options.model.names, &program->labels, err);
+        if (status == LL_OK) {
+            dkb_detect_check_names(&program->input.current->detect, program->model.table,
+                                   &program->labels, program->options.model.names);
+        }
     }
     if (status == LL_OK) {
         status = open_json(program, err);
@@ -282,9 +285,7 @@ static void finish(struct agent_program *program)
     device_agent_destroy(program->agent);
     device_profile_store_destroy(program->profile_store);
     device_report_destroy(program->report);
-    if (program->json && program->json != stdout) {
-        fclose(program->json);
-    }
+    ll_output_drop(&program->json);
     free(program->boxes);
     free(program->label_scratch);
     free(program->top);
@@ -372,8 +373,18 @@ static ll_status open_signals(struct agent_program *program, struct ll_error *er
     return LL_OK;
 }
 
+/* Also where --help ends the program. */
+static void check_stdout(void)
+{
+    if (!ll_output_end_stdout("agent")) {
+        _exit(EXIT_FAILURE);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    ll_output_keep_streams();
+    atexit(check_stdout);
     static struct agent_program program;
     struct ll_error err = {.text = ""};
     ll_options_enter_caller_folder();
@@ -391,7 +402,8 @@ int main(int argc, char **argv)
              * was finished, and the process goes without it. */
             int64_t until_ns = ll_clock_now_ns() + MAIN_WRITE_MS * LL_NS_PER_MS;
             status = device_report_end(program.report, until_ns);
-            _exit(status == LL_OK ? 0 : 1);
+            /* A stream that still takes nothing must not be asked again. */
+            _exit(status == LL_OK && ll_output_end_stdout("agent") ? 0 : 1);
         }
         status = program.status;
         err = program.err;
@@ -399,9 +411,12 @@ int main(int argc, char **argv)
     if (status == LL_OK) {
         status = write_output(&program, &err);
     }
+    if (status == LL_OK && program.json.file) {
+        status = ll_output_finish(&program.json, &err);
+    }
     finish(&program);
     if (status != LL_OK) {
-        fprintf(stderr, "agent: %s\n", err.text);
+        ll_text_complain("agent", err.text);
         return program.is_usage_error ? 2 : 1;
     }
     return 0;

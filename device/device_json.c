@@ -1,6 +1,5 @@
 #include "device/device_json.h"
 
-#include <json-c/json.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -8,6 +7,7 @@
 #include <string.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_json.h"
 
 /* An object that is being filled; once memory runs out, it stays invalid. */
 struct json_line {
@@ -105,7 +105,7 @@ static struct json_object *new_top(const struct device_top *top, int count)
     struct json_object *list = json_object_new_array();
     for (int i = 0; list && i < count; i++) {
         struct json_object *pair = json_object_new_array();
-        struct json_object *label = json_object_new_string(top[i].label);
+        struct json_object *label = ll_json_string(top[i].label);
         struct json_object *value =
             isfinite(top[i].value) ? new_number((double)top[i].value) : NULL;
         /* A half-built pair is lost where memory runs out; the run ends then. */
@@ -123,7 +123,7 @@ static struct json_object *new_box(const struct device_box *box)
 {
     struct json_line line = {.object = json_object_new_object()};
     line.is_ok = line.object != NULL;
-    line_add(&line, "label", json_object_new_string(box->label));
+    line_add(&line, "label", ll_json_string(box->label));
     line_number(&line, "p", (double)box->p);
     line_number(&line, "left", (double)box->left);
     line_number(&line, "top", (double)box->top);
@@ -158,7 +158,7 @@ ll_status device_json_query(const struct device_json *json, int64_t id,
     line_begin(&line, "query");
     line_int(&line, "id", id);
     if (view->image) {
-        line_add(&line, "image", json_object_new_string(view->image));
+        line_add(&line, "image", ll_json_string(view->image));
     }
     line_ms(&line, "issued_ms", result->issued_ns - json->origin_ns);
     line_ms(&line, "latency_ms", result->latency_ns);
@@ -170,7 +170,7 @@ ll_status device_json_query(const struct device_json *json, int64_t id,
     line_int(&line, "layers", json->layer_count);
     line_int(&line, "prefix", result->prefix);
     if (result->fallback.text[0]) {
-        line_add(&line, "fallback", json_object_new_string(result->fallback.text));
+        line_add(&line, "fallback", ll_json_string(result->fallback.text));
     } else if (line.is_ok) {
         line.is_ok = json_object_object_add(line.object, "fallback", NULL) == 0;
     }
@@ -191,6 +191,9 @@ ll_status device_json_query(const struct device_json *json, int64_t id,
     }
     if (view->has_boxes) {
         line_add(&line, "boxes", new_boxes(view->boxes, view->box_count));
+    }
+    if (view->not_finite > 0) {
+        line_int(&line, "not_finite", view->not_finite);
     }
     if (result->is_interrupted) {
         line_add(&line, "interrupted", json_object_new_boolean(1));

@@ -44,6 +44,8 @@ struct device_view {
     bool has_boxes;
     const struct device_box *boxes;
     int box_count;
+    /* Output values that are NaN or infinite, of all outputs. */
+    int64_t not_finite;
 };
 
 struct device_json {

@@ -8,6 +8,7 @@
 
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"
+#include "core/ll_text.h"
 
 enum {
     REPORT_BAR_CELLS = 24,
@@ -130,12 +131,8 @@ static void draw_bar_locked(struct device_report *report) LL_REQUIRES(report->lo
 
 static void write_line_locked(struct device_report *report, char *line) LL_REQUIRES(report->lock)
 {
-    /* Part of it may be an edge's own words: they must not steer the terminal. */
-    for (char *at = line; *at; at++) {
-        if ((unsigned char)*at < 0x20 || *at == 0x7f) {
-            *at = '?';
-        }
-    }
+    /* Part of it may be an edge's own words, or a file's: they must not steer the terminal. */
+    ll_text_tame(line);
     wipe_bar_locked(report);
     put_text(report, line);
     put_text(report, "\n");
@@ -321,6 +318,17 @@ static const char *boxes_text(const struct device_view *view, char *text, size_t
     return text;
 }
 
+/* "  (3 output values are NaN or infinite)"; nothing where none is. */
+static const char *not_finite_text(const struct device_view *view, char *text, size_t bytes)
+{
+    text[0] = '\0';
+    if (view->not_finite > 0) {
+        snprintf(text, bytes, "  (%lld output values are NaN or infinite)",
+                 (long long)view->not_finite);
+    }
+    return text;
+}
+
 /* Which layers the device ran: all but [first, end). */
 static void device_part(const struct device_query_result *result, int layers, char *text,
                         size_t bytes)
@@ -361,6 +369,7 @@ void device_report_query(struct device_report *report, int64_t id,
     char device[96];
     char edge[96] = "";
     char boxes[256];
+    char not_finite[64];
     char terms[128];
     int layers = report->config.layer_count;
     bool ran_remote = result->end > result->first;
@@ -388,10 +397,12 @@ void device_report_query(struct device_report *report, int64_t id,
                                 ? "  (to see how fast the device is)"
                                 : "";
         bool has_name = report->config.names_images && view->image;
-        print_locked(report, "query %-4lld %9.1f ms  %s%s%s %.1f ms%s  network %.1f ms%s%s%s%s%s%s",
+        print_locked(report,
+                     "query %-4lld %9.1f ms  %s%s%s %.1f ms%s  network %.1f ms%s%s%s%s%s%s%s",
                      (long long)id, ll_clock_ms(result->latency_ns), has_name ? view->image : "",
                      has_name ? "  " : "", device, ll_clock_ms(result->device_ns), edge,
                      ll_clock_ms(result->network_ns), boxes_text(view, boxes, sizeof(boxes)),
+                     not_finite_text(view, not_finite, sizeof(not_finite)),
                      fell_back ? "  on the device alone: " : "", result->fallback.text, tries,
                      result->is_interrupted ? "  (interrupted)" : "", terms);
         if (report->lines) {

@@ -13,7 +13,9 @@
 #include "core/ll_clock.h"
 #include "core/ll_log.h"
 #include "core/ll_options.h"
+#include "core/ll_output.h"
 #include "core/ll_sync.h"
+#include "core/ll_text.h"
 #include "darknet_backend/dkb_engine.h"
 #include "edge/edge_options.h"
 #include "edge/edge_server.h"
@@ -61,24 +63,21 @@ static ll_status open_signals(struct program *program, struct ll_error *err)
     return LL_OK;
 }
 
-/* By rename, so that whoever waits for the file finds the whole of it. */
+/* Wholly, so that whoever waits for the file finds the whole of it. */
 static ll_status write_port_file(const char *path, int port, struct ll_error *err)
 {
-    char draft[4096];
-    if (snprintf(draft, sizeof(draft), "%s.tmp", path) >= (int)sizeof(draft)) {
-        return ll_fail(err, LL_E_INVALID, "port file: the name is too long");
+    struct ll_output output;
+    ll_status status = ll_output_open(path, LL_OUTPUT_WHOLE, &output, err);
+    if (status == LL_OK) {
+        char line[16];
+        int length = snprintf(line, sizeof(line), "%d\n", port);
+        ll_output_write(&output, line, (size_t)length);
+        status = ll_output_finish(&output, err);
     }
-    FILE *file = fopen(draft, "we");
-    if (!file) {
-        return ll_fail(err, LL_E_IO, "port file %s: %s", draft, strerrordesc_np(errno));
+    if (status != LL_OK) {
+        ll_error_prefix(err, "port file");
     }
-    int written = fprintf(file, "%d\n", port);
-    if (fclose(file) != 0 || written < 0 || rename(draft, path) != 0) {
-        ll_status status = ll_fail(err, LL_E_IO, "port file %s: %s", path, strerrordesc_np(errno));
-        unlink(draft);
-        return status;
-    }
-    return LL_OK;
+    return status;
 }
 
 /* How many queries may run at once: as many as were wished (0: all that fit), but together they
@@ -209,8 +208,18 @@ static ll_status create_engine(struct program *program, struct ll_error *err)
     return status;
 }
 
+/* Also where --help ends the program. */
+static void check_stdout(void)
+{
+    if (!ll_output_end_stdout("server")) {
+        _exit(EXIT_FAILURE);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    ll_output_keep_streams();
+    atexit(check_stdout);
     static struct program program;
     struct ll_error err = {.text = ""};
     mallopt(M_MMAP_THRESHOLD, MAPPED_ALLOCATION_BYTES);
@@ -218,7 +227,7 @@ int main(int argc, char **argv)
     edge_options_parse(argc, argv, &program.options);
     ll_status status = create_engine(&program, &err);
     if (status == LL_E_UNSUPPORTED || status == LL_E_INVALID) {
-        fprintf(stderr, "server: %s\n", err.text);
+        ll_text_complain("server", err.text);
         return 2;
     }
     if (status == LL_OK) {
@@ -230,7 +239,7 @@ int main(int argc, char **argv)
     if (status == LL_OK) {
         serve(&program);
     } else {
-        fprintf(stderr, "server: %s\n", err.text);
+        ll_text_complain("server", err.text);
         edge_server_destroy(program.server);
     }
     ll_engine_destroy(program.engine);

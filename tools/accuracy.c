@@ -7,9 +7,12 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/ll_engine.h"
+#include "core/ll_output.h"
 #include "core/ll_sync.h"
+#include "core/ll_text.h"
 #include "darknet_backend/dkb_engine.h"
 #include "darknet_backend/dkb_model_file.h"
 #include "darknet_backend/train/dkb_idx.h"
@@ -251,8 +254,18 @@ static ll_status measure(struct accuracy *accuracy, double *out_percent, struct 
     return LL_OK;
 }
 
+/* Also where --help ends the program. */
+static void check_stdout(void)
+{
+    if (!ll_output_end_stdout("accuracy")) {
+        _exit(EXIT_FAILURE);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    ll_output_keep_streams();
+    atexit(check_stdout);
     struct options options = {.engine = {.name = "onednn", .threads = 1}};
     const struct argp argp = {
         .options = option_list,
@@ -276,7 +289,7 @@ int main(int argc, char **argv)
     }
     accuracy_finish(&accuracy);
     if (status != LL_OK) {
-        fprintf(stderr, "accuracy: %s\n", err.text[0] ? err.text : ll_status_text(status));
+        ll_text_complain("accuracy", err.text[0] ? err.text : ll_status_text(status));
         return EXIT_FAILURE;
     }
     if (percent < options.at_least) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/ll_options.h"
+#include "core/ll_output.h"
 #include "core/ll_sync.h"
 #include "core/ll_version.h"
 #include "tools/conformance_check.h"
@@ -181,8 +182,18 @@ static bool check_all(const char *folder, const struct options *options)
     return failed == 0;
 }
 
+/* Also where --help ends the program. */
+static void check_stdout(void)
+{
+    if (!ll_output_end_stdout("conformance")) {
+        _exit(EXIT_FAILURE);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    ll_output_keep_streams();
+    atexit(check_stdout);
     static const struct argp argp = {option_list, parse_option, NULL, doc, NULL, NULL, NULL};
     struct options options = {
         .check = {.engine = {.name = "darknet", .threads = 1},

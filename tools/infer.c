@@ -1,23 +1,29 @@
-/* Runs a model on one input and prints the best classes, or the boxes of what it saw. */
+/* Runs a model on its inputs, one after the other, and prints the best classes of each, or the
+ * boxes of what it saw. */
 #include <argp.h>
-#include <json-c/json.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/ll_clock.h"
 #include "core/ll_engine.h"
+#include "core/ll_json.h"
+#include "core/ll_log.h"
 #include "core/ll_options.h"
+#include "core/ll_output.h"
 #include "core/ll_sync.h"
+#include "core/ll_text.h"
 #include "core/ll_version.h"
 #include "darknet_backend/dkb_detect.h"
 #include "darknet_backend/dkb_engine.h"
 #include "darknet_backend/dkb_input.h"
 #include "darknet_backend/dkb_model_file.h"
 #include "darknet_backend/dkb_options.h"
+#include "darknet_backend/dkb_pictures.h"
 
 const char *argp_program_version = "infer (layerlift) " LL_VERSION;
 
@@ -29,12 +35,12 @@ struct options {
 enum { OPT_REPEAT = 1, REPEAT_MAX = 1000000 };
 
 static const struct argp_option option_list[] = {
-    {"repeat", OPT_REPEAT, "K", 0, "Run K times (default 1)", 0},
+    {"repeat", OPT_REPEAT, "K", 0, "Run K times on each input (default 1)", 0},
     {0},
 };
 
 static const char doc[] =
-    "Runs a Darknet model on one input and prints the best of its output values with their "
+    "Runs a Darknet model on its inputs and prints the best of its output values with their "
     "classes' names; for a network with yolo, region or detection layers, the boxes that it finds, "
     "in pixels of the picture."
     "\vThe --json object is {\"event\":\"infer\",\"create_ms\":,\"create_cpu_ms\":,\"ms\":[K run "
@@ -42,7 +48,12 @@ static const char doc[] =
     "processor time. Where the network finds boxes, \"boxes\":[{\"label\":,\"p\":,\"left\":,"
     "\"top\":,\"right\":,\"bottom\":},...] follows. A network with several outputs counts its "
     "values through all of them, in layer order; where there are more values than names, numbers "
-    "stand for the names.\n\n"
+    "stand for the names. \"not_finite\" counts the values that are NaN or infinite, where there "
+    "are "
+    "any. Of several pictures each has such an object, on a line of its own, with "
+    "\"image\":its path; one that cannot be read has \"error\":why instead of results. "
+    "--output-f32 "
+    "has the outputs of all pictures one behind the other then.\n\n"
     "Exit status: 0 success, 1 failure, 2 wrong options.";
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -71,10 +82,18 @@ struct inference {
     const struct options *options;
     struct dkb_model_file file;
     struct dkb_labels labels;
+    /* Empty for raw input. */
+    struct dkb_pictures pictures;
     struct ll_engine *engine;
     struct ll_engine_model *model;
     struct ll_engine_context *context;
+    /* Where results go, or none. */
+    struct ll_output json;
+    struct ll_output raw;
+    /* The one that is being worked on, what it is called where it is not the only one, and what
+     * came out. */
     struct dkb_image input;
+    const char *name;
     /* The network's outputs, one behind the other. */
     struct ll_names names;
     struct ll_tensor_out *outputs;
@@ -85,9 +104,14 @@ struct inference {
     struct dkb_detect detect;
     const struct dkb_box *boxes;
     int box_count;
+    int64_t not_finite;
     int64_t create_ns;
     int64_t create_cpu_ns;
     int64_t *run_ns;
+    /* Of all runs; 0 before the first one. */
+    int64_t best_ns;
+    int unread;
+    bool has_checked_names;
 };
 
 static void inference_finish(struct inference *inference)
@@ -95,6 +119,9 @@ static void inference_finish(struct inference *inference)
     ll_engine_context_destroy(inference->context);
     ll_engine_model_destroy(inference->model);
     ll_engine_destroy(inference->engine);
+    ll_output_drop(&inference->json);
+    ll_output_drop(&inference->raw);
+    dkb_pictures_finish(&inference->pictures);
     ll_names_finish(&inference->names);
     dkb_detect_finish(&inference->detect);
     dkb_labels_finish(&inference->labels);
@@ -106,6 +133,20 @@ static void inference_finish(struct inference *inference)
     free(inference->run_ns);
 }
 
+static ll_status list_pictures(struct inference *inference, struct ll_error *err)
+{
+    const struct dkb_options *options = &inference->options->model;
+    ll_status status = LL_OK;
+    for (int i = 0; i < options->image_count && status == LL_OK; i++) {
+        status = dkb_pictures_add(&inference->pictures, options->images[i], err);
+    }
+    if (status == LL_OK && inference->pictures.count > 1 && options->draw) {
+        status = ll_fail(err, LL_E_INVALID, "--draw: one file for %d pictures; give one picture",
+                         inference->pictures.count);
+    }
+    return status;
+}
+
 static ll_status load(struct inference *inference, struct ll_error *err)
 {
     const struct dkb_options *options = &inference->options->model;
@@ -113,16 +154,27 @@ static ll_status load(struct inference *inference, struct ll_error *err)
     if (status == LL_OK && options->names) {
         status = dkb_labels_load(options->names, &inference->labels, err);
     }
-    if (status == LL_OK) {
-        status = dkb_input_load(&options->input, &inference->file.network->table, &inference->input,
-                                err);
-    }
+    return status == LL_OK ? list_pictures(inference, err) : status;
+}
+
+static ll_status load_input(struct inference *inference, const struct dkb_input_source *source,
+                            struct ll_error *err)
+{
+    const struct dkb_options *options = &inference->options->model;
+    ll_status status =
+        dkb_input_load(source, &inference->file.network->table, &inference->input, err);
     if (status == LL_OK) {
         status = dkb_detect_init(&inference->detect, options, inference->file.network,
                                  &inference->input, &inference->labels, err);
     }
     dkb_picture_finish(&inference->input.picture);
     return status;
+}
+
+static void drop_input(struct inference *inference)
+{
+    dkb_detect_finish(&inference->detect);
+    dkb_image_finish(&inference->input);
 }
 
 /* Processor time of all threads. */
@@ -195,11 +247,16 @@ static ll_status run(struct inference *inference, struct ll_error *err)
     for (int i = 0; i < inference->options->repeat; i++) {
         int64_t start_ns = ll_clock_now_ns();
         ll_status status = ll_engine_run(inference->context, &run, err);
-        inference->run_ns[i] = ll_clock_now_ns() - start_ns;
+        int64_t took_ns = ll_clock_now_ns() - start_ns;
+        inference->run_ns[i] = took_ns;
+        if (inference->best_ns == 0 || took_ns < inference->best_ns) {
+            inference->best_ns = took_ns;
+        }
         if (status != LL_OK) {
             return status;
         }
     }
+    inference->not_finite = dkb_count_not_finite(inference->values, inference->floats);
     inference->top_count = dkb_top_k(inference->values, inference->floats,
                                      inference->options->model.top, inference->top);
     inference->box_count =
@@ -216,7 +273,9 @@ static void print_top(const struct inference *inference)
 {
     for (int i = 0; i < inference->top_count; i++) {
         char scratch[DKB_LABEL_SCRATCH_BYTES];
-        printf("%9.6f  %s\n", (double)inference->top[i].value, label(inference, i, scratch));
+        printf("%9.6f  ", (double)inference->top[i].value);
+        ll_text_print(stdout, label(inference, i, scratch));
+        putchar('\n');
     }
 }
 
@@ -224,9 +283,10 @@ static void print_boxes(const struct inference *inference)
 {
     for (int i = 0; i < inference->box_count; i++) {
         const struct dkb_box *box = &inference->boxes[i];
-        printf("%5.1f%%  %s  left %.0f, top %.0f, right %.0f, bottom %.0f\n", 100 * (double)box->p,
-               box->label, (double)box->left, (double)box->top, (double)box->right,
-               (double)box->bottom);
+        printf("%5.1f%%  ", 100 * (double)box->p);
+        ll_text_print(stdout, box->label);
+        printf("  left %.0f, top %.0f, right %.0f, bottom %.0f\n", (double)box->left,
+               (double)box->top, (double)box->right, (double)box->bottom);
     }
     if (inference->box_count == 0) {
         printf("no box is more probable than %g%%\n",
@@ -236,14 +296,11 @@ static void print_boxes(const struct inference *inference)
 
 static void print_times(const struct inference *inference)
 {
-    int64_t best_ns = inference->run_ns[0];
-    for (int i = 1; i < inference->options->repeat; i++) {
-        best_ns = inference->run_ns[i] < best_ns ? inference->run_ns[i] : best_ns;
-    }
-    printf("engine %s (%s, %d thread%s): created in %.1f ms, ran in %.1f ms%s\n",
+    printf("engine %s (%s, %d thread%s): %d layers created in %.1f ms, ran in %.1f ms%s\n",
            inference->engine->name, inference->engine->instruction_set, inference->engine->threads,
-           inference->engine->threads == 1 ? "" : "s", ll_clock_ms(inference->create_ns),
-           ll_clock_ms(best_ns), inference->options->repeat > 1 ? " at best" : "");
+           inference->engine->threads == 1 ? "" : "s", inference->file.network->table.layer_count,
+           ll_clock_ms(inference->create_ns), ll_clock_ms(inference->best_ns),
+           inference->options->repeat > 1 || inference->pictures.count > 1 ? " at best" : "");
 }
 
 /* A number that JSON can hold, or null. */
@@ -266,7 +323,7 @@ static struct json_object *boxes_to_json(const struct inference *inference)
     for (int i = 0; i < inference->box_count; i++) {
         const struct dkb_box *box = &inference->boxes[i];
         struct json_object *entry = json_object_new_object();
-        json_object_object_add(entry, "label", json_object_new_string(box->label));
+        json_object_object_add(entry, "label", ll_json_string(box->label));
         json_object_object_add(entry, "p", json_float(box->p));
         json_object_object_add(entry, "left", json_float(box->left));
         json_object_object_add(entry, "top", json_float(box->top));
@@ -281,6 +338,9 @@ static struct json_object *to_json(const struct inference *inference)
 {
     struct json_object *object = json_object_new_object();
     json_object_object_add(object, "event", json_object_new_string("infer"));
+    if (inference->name) {
+        json_object_object_add(object, "image", ll_json_string(inference->name));
+    }
     json_object_object_add(object, "create_ms", json_number(ll_clock_ms(inference->create_ns)));
     json_object_object_add(object, "create_cpu_ms",
                            json_number(ll_clock_ms(inference->create_cpu_ns)));
@@ -293,7 +353,7 @@ static struct json_object *to_json(const struct inference *inference)
     for (int i = 0; i < inference->top_count; i++) {
         char scratch[DKB_LABEL_SCRATCH_BYTES];
         struct json_object *entry = json_object_new_array();
-        json_object_array_add(entry, json_object_new_string(label(inference, i, scratch)));
+        json_object_array_add(entry, ll_json_string(label(inference, i, scratch)));
         json_object_array_add(entry, json_number((double)inference->top[i].value));
         json_object_array_add(top, entry);
     }
@@ -301,44 +361,150 @@ static struct json_object *to_json(const struct inference *inference)
     if (inference->detect.boxes) {
         json_object_object_add(object, "boxes", boxes_to_json(inference));
     }
+    if (inference->not_finite > 0) {
+        json_object_object_add(object, "not_finite", json_object_new_int64(inference->not_finite));
+    }
     return object;
 }
 
-static ll_status write_json(const struct inference *inference, const char *path,
+/* Writes the object, which it takes, as a line. */
+static ll_status write_json(struct inference *inference, struct json_object *object,
                             struct ll_error *err)
 {
-    bool to_stdout = strcmp(path, "-") == 0;
-    FILE *file = to_stdout ? stdout : fopen(path, "w");
-    if (!file) {
-        return ll_fail(err, LL_E_IO, "%s: cannot be written", path);
-    }
-    struct json_object *object = to_json(inference);
     int flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
-    bool ok = fprintf(file, "%s\n", json_object_to_json_string_ext(object, flags)) > 0;
+    const char *text = json_object_to_json_string_ext(object, flags);
+    ll_status status = text ? LL_OK : ll_fail(err, LL_E_NO_MEMORY, "out of memory");
+    if (text) {
+        ll_output_write(&inference->json, text, strlen(text));
+        ll_output_write(&inference->json, "\n", 1);
+    }
     json_object_put(object);
-    ok = (to_stdout ? fflush(file) : fclose(file)) == 0 && ok;
-    return ok ? LL_OK : ll_fail(err, LL_E_IO, "%s: cannot be written", path);
+    return status;
+}
+
+/* A network that has not answered must not look as if it had. */
+static void warn_not_finite(const struct inference *inference)
+{
+    if (inference->not_finite > 0) {
+        ll_log(LL_LOG_WARN, "infer", "%s%s%lld of %lld output values are NaN or infinite",
+               inference->name ? inference->name : "", inference->name ? ": " : "",
+               (long long)inference->not_finite, (long long)inference->floats);
+    }
+}
+
+static bool prints_text(const struct inference *inference)
+{
+    const char *json = inference->options->model.json;
+    return !json || strcmp(json, "-") != 0;
 }
 
 static ll_status report(struct inference *inference, struct ll_error *err)
 {
-    const struct dkb_options *options = &inference->options->model;
     ll_status status = LL_OK;
-    if (!options->json || strcmp(options->json, "-") != 0) {
+    warn_not_finite(inference);
+    if (prints_text(inference)) {
+        if (inference->name) {
+            ll_text_print(stdout, inference->name);
+            printf(":\n");
+        }
         if (inference->detect.boxes) {
             print_boxes(inference);
         } else {
             print_top(inference);
         }
-        print_times(inference);
     }
-    if (options->json) {
-        status = write_json(inference, options->json, err);
+    if (inference->json.file) {
+        status = write_json(inference, to_json(inference), err);
     }
-    if (status == LL_OK && options->output_f32) {
-        status = dkb_output_write(options->output_f32, inference->values, inference->floats, err);
+    if (inference->raw.file) {
+        ll_output_write(&inference->raw, inference->values,
+                        (size_t)inference->floats * sizeof(float));
     }
     return status == LL_OK ? dkb_detect_draw(&inference->detect, inference->values, err) : status;
+}
+
+static ll_status open_outputs(struct inference *inference, struct ll_error *err)
+{
+    const struct dkb_options *options = &inference->options->model;
+    /* Of many results, those that there are already are worth having. */
+    ll_output_mode mode = inference->pictures.count > 1 ? LL_OUTPUT_DIRECT : LL_OUTPUT_WHOLE;
+    ll_status status = LL_OK;
+    if (options->json) {
+        status = ll_output_open(options->json, mode, &inference->json, err);
+    }
+    if (status == LL_OK && options->output_f32) {
+        status = ll_output_open(options->output_f32, mode, &inference->raw, err);
+    }
+    return status;
+}
+
+static ll_status finish_outputs(struct inference *inference, struct ll_error *err)
+{
+    ll_status status = LL_OK;
+    if (inference->json.file) {
+        status = ll_output_finish(&inference->json, err);
+    }
+    if (status == LL_OK && inference->raw.file) {
+        status = ll_output_finish(&inference->raw, err);
+    }
+    return status;
+}
+
+/* The model's answer to one input. */
+static ll_status answer(struct inference *inference, struct ll_error *err)
+{
+    const struct dkb_options *options = &inference->options->model;
+    if (options->names && !inference->has_checked_names) {
+        inference->has_checked_names = true;
+        dkb_detect_check_names(&inference->detect, &inference->file.network->table,
+                               &inference->labels, options->names);
+    }
+    ll_status status = run(inference, err);
+    return status == LL_OK ? report(inference, err) : status;
+}
+
+/* Of several pictures, one that cannot be read does not keep the others from being answered. */
+static ll_status note_unread(struct inference *inference, struct ll_error *err)
+{
+    inference->unread++;
+    ll_text_complain("infer", err->text);
+    if (!inference->json.file) {
+        return LL_OK;
+    }
+    struct json_object *object = json_object_new_object();
+    json_object_object_add(object, "event", json_object_new_string("infer"));
+    json_object_object_add(object, "image", ll_json_string(inference->name));
+    json_object_object_add(object, "error", ll_json_string(err->text));
+    return write_json(inference, object, err);
+}
+
+static ll_status answer_one(struct inference *inference, const struct dkb_input_source *source,
+                            struct ll_error *err)
+{
+    ll_status status = load_input(inference, source, err);
+    if (status == LL_OK) {
+        status = answer(inference, err);
+    } else if (inference->name && status != LL_E_NO_MEMORY) {
+        status = note_unread(inference, err);
+    }
+    drop_input(inference);
+    return status;
+}
+
+static ll_status answer_all(struct inference *inference, struct ll_error *err)
+{
+    struct dkb_input_source source = inference->options->model.input;
+    if (source.input_f32) {
+        return answer_one(inference, &source, err);
+    }
+    int count = inference->pictures.count;
+    ll_status status = LL_OK;
+    for (int i = 0; i < count && status == LL_OK; i++) {
+        source.image = inference->pictures.list[i].path;
+        inference->name = count > 1 ? source.image : NULL;
+        status = answer_one(inference, &source, err);
+    }
+    return status;
 }
 
 static ll_status infer(struct inference *inference, struct ll_error *err)
@@ -351,13 +517,36 @@ static ll_status infer(struct inference *inference, struct ll_error *err)
         status = create(inference, err);
     }
     if (status == LL_OK) {
-        status = run(inference, err);
+        status = open_outputs(inference, err);
     }
-    return status == LL_OK ? report(inference, err) : status;
+    if (status == LL_OK) {
+        status = answer_all(inference, err);
+    }
+    if (status == LL_OK && prints_text(inference) && inference->best_ns > 0) {
+        print_times(inference);
+    }
+    if (status == LL_OK) {
+        status = finish_outputs(inference, err);
+    }
+    if (status == LL_OK && inference->unread > 0) {
+        status = ll_fail(err, LL_E_INVALID, "%d of %d pictures could not be read",
+                         inference->unread, inference->pictures.count);
+    }
+    return status;
+}
+
+/* Also where --help ends the program. */
+static void check_stdout(void)
+{
+    if (!ll_output_end_stdout("infer")) {
+        _exit(EXIT_FAILURE);
+    }
 }
 
 int main(int argc, char **argv)
 {
+    ll_output_keep_streams();
+    atexit(check_stdout);
     static const struct argp_child children[] = {{&dkb_options_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {option_list, parse_option, NULL, doc, children, NULL, NULL};
     struct options options = {.repeat = 1};
@@ -371,7 +560,7 @@ int main(int argc, char **argv)
     ll_status status = infer(&inference, &err);
     inference_finish(&inference);
     if (status != LL_OK) {
-        fprintf(stderr, "infer: %s\n", err.text[0] ? err.text : ll_status_text(status));
+        ll_text_complain("infer", err.text[0] ? err.text : ll_status_text(status));
         return EXIT_FAILURE;
     }
     return EXIT_SUCCESS;

@@ -5,12 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/ll_buf.h"
 #include "core/ll_engine.h"
 #include "core/ll_limits.h"
 #include "core/ll_options.h"
+#include "core/ll_output.h"
 #include "core/ll_sync.h"
+#include "core/ll_text.h"
 #include "core/ll_version.h"
 #include "darknet_backend/dkb_engine.h"
 #include "darknet_backend/dkb_network.h"
@@ -207,8 +210,18 @@ static ll_status make_weights(const struct options *options, struct ll_error *er
     return status;
 }
 
+/* Also where --help ends the program. */
+static void check_stdout(void)
+{
+    if (!ll_output_end_stdout("make_weights")) {
+        _exit(EXIT_FAILURE);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    ll_output_keep_streams();
+    atexit(check_stdout);
     static const struct argp argp = {option_list, parse_option, NULL, doc, NULL, NULL, NULL};
     struct options options = {.seed = 1};
     argp_err_exit_status = 2;
@@ -218,7 +231,7 @@ int main(int argc, char **argv)
     struct ll_error err = {.text = ""};
     ll_status status = make_weights(&options, &err);
     if (status != LL_OK) {
-        fprintf(stderr, "make_weights: %s\n", err.text[0] ? err.text : ll_status_text(status));
+        ll_text_complain("make_weights", err.text[0] ? err.text : ll_status_text(status));
         return EXIT_FAILURE;
     }
     return EXIT_SUCCESS;

@@ -4,13 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/ll_buf.h"
 #include "core/ll_ionn.h"
 #include "core/ll_limits.h"
 #include "core/ll_options.h"
+#include "core/ll_output.h"
 #include "core/ll_profile.h"
 #include "core/ll_sync.h"
+#include "core/ll_text.h"
 #include "core/ll_version.h"
 #include "tools/plan_measure.h"
 #include "tools/plan_report.h"
@@ -226,14 +229,10 @@ static ll_status read_profile(const char *path, struct ll_chain *out_chain, stru
 static ll_status report(const struct options *options, const struct plan_report *plan_report,
                         struct ll_error *err)
 {
-    ll_status status = LL_OK;
     if (!options->json || strcmp(options->json, "-") != 0) {
-        status = plan_report_print(plan_report, err);
+        plan_report_print(plan_report);
     }
-    if (status == LL_OK && options->json) {
-        status = plan_report_write(plan_report, options->json, err);
-    }
-    return status;
+    return options->json ? plan_report_write(plan_report, options->json, err) : LL_OK;
 }
 
 static ll_status plan_chain(const struct options *options, const struct ll_chain *chain,
@@ -277,8 +276,18 @@ static ll_status plan(const struct options *options, struct ll_error *err)
     return status;
 }
 
+/* Also where --help ends the program. */
+static void check_stdout(void)
+{
+    if (!ll_output_end_stdout("plan")) {
+        _exit(EXIT_FAILURE);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    ll_output_keep_streams();
+    atexit(check_stdout);
     static const struct argp argp = {option_list, parse_option, NULL, doc, NULL, NULL, NULL};
     struct options options = {
         .model = {.engine = {.name = "onednn", .threads = 1}, .slowdown = 1, .repeat = 5},
@@ -294,7 +303,7 @@ int main(int argc, char **argv)
     struct ll_error err = {.text = ""};
     ll_status status = plan(&options, &err);
     if (status != LL_OK) {
-        fprintf(stderr, "plan: %s\n", err.text[0] ? err.text : ll_status_text(status));
+        ll_text_complain("plan", err.text[0] ? err.text : ll_status_text(status));
         return EXIT_FAILURE;
     }
     return EXIT_SUCCESS;

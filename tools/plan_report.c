@@ -1,10 +1,12 @@
 #include "tools/plan_report.h"
 
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_json.h"
+#include "core/ll_output.h"
+#include "core/ll_text.h"
 
 /* One partition, and the query once it and those before it are created. */
 struct row {
@@ -56,9 +58,16 @@ static int64_t weight_bytes(const struct ll_chain *chain)
 
 static void print_head(const struct plan_report *report)
 {
-    printf("%s: %d element%s, %.1f MB of weights; %s at %g Mbit/s", report->source,
-           report->chain->count, report->chain->count == 1 ? "" : "s",
-           (double)weight_bytes(report->chain) / 1e6, report->partitioner, report->bandwidth_mbps);
+    const struct ll_chain *chain = report->chain;
+    ll_text_print(stdout, report->source);
+    printf(": %d element%s", chain->count, chain->count == 1 ? "" : "s");
+    if (report->machine && chain->count > 0) {
+        /* What agent --cut counts in. */
+        int layers = chain->elements[chain->count - 1].end;
+        printf(", %d layer%s", layers, layers == 1 ? "" : "s");
+    }
+    printf(", %.1f MB of weights; %s at %g Mbit/s", (double)weight_bytes(report->chain) / 1e6,
+           report->partitioner, report->bandwidth_mbps);
     if (strcmp(report->partitioner, "ionn") == 0) {
         printf(", penalty factor %g", report->terms->penalty);
     }
@@ -88,7 +97,7 @@ static void print_row(const struct row *row)
     print_range(row->on_edge);
 }
 
-ll_status plan_report_print(const struct plan_report *report, struct ll_error *err)
+void plan_report_print(const struct plan_report *report)
 {
     const struct ll_chain_element *elements = report->chain->elements;
     struct row row = {.bytes = 0};
@@ -101,16 +110,16 @@ ll_status plan_report_print(const struct plan_report *report, struct ll_error *e
     for (int i = 0; i < report->plan->count; i++) {
         next_row(report, i, &row);
         print_row(&row);
-        printf("%s", elements[row.elements.first].name);
+        ll_text_print(stdout, elements[row.elements.first].name);
         if (row.elements.end - row.elements.first > 1) {
-            printf(" to %s", elements[row.elements.end - 1].name);
+            printf(" to ");
+            ll_text_print(stdout, elements[row.elements.end - 1].name);
         }
         printf("\n");
     }
     printf("%d partition%s%s\n", report->plan->count, report->plan->count == 1 ? "" : "s",
            report->was_sorted ? ", sorted by their first layer: the planner's order was another"
                               : "");
-    return fflush(stdout) == 0 ? LL_OK : ll_fail(err, LL_E_IO, "stdout: cannot be written");
 }
 
 static void add_int(struct json_object *object, const char *name, int64_t value)
@@ -125,7 +134,7 @@ static void add_double(struct json_object *object, const char *name, double valu
 
 static void add_string(struct json_object *object, const char *name, const char *value)
 {
-    json_object_object_add(object, name, json_object_new_string(value));
+    json_object_object_add(object, name, ll_json_string(value));
 }
 
 static struct json_object *partition_json(const struct row *row)
@@ -197,15 +206,22 @@ static struct json_object *to_json(const struct plan_report *report)
 ll_status plan_report_write(const struct plan_report *report, const char *path,
                             struct ll_error *err)
 {
-    bool to_stdout = strcmp(path, "-") == 0;
-    FILE *file = to_stdout ? stdout : fopen(path, "w");
-    if (!file) {
-        return ll_fail(err, LL_E_IO, "%s: cannot be written", path);
+    struct ll_output output;
+    ll_status status = ll_output_open(path, LL_OUTPUT_WHOLE, &output, err);
+    if (status != LL_OK) {
+        return status;
     }
     struct json_object *object = to_json(report);
     int flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
-    bool ok = fprintf(file, "%s\n", json_object_to_json_string_ext(object, flags)) > 0;
+    const char *text = json_object_to_json_string_ext(object, flags);
+    if (text) {
+        ll_output_write(&output, text, strlen(text));
+        ll_output_write(&output, "\n", 1);
+    }
     json_object_put(object);
-    ok = (to_stdout ? fflush(file) : fclose(file)) == 0 && ok;
-    return ok ? LL_OK : ll_fail(err, LL_E_IO, "%s: cannot be written", path);
+    if (!text) {
+        ll_output_drop(&output);
+        return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
+    }
+    return ll_output_finish(&output, err);
 }

@@ -23,8 +23,8 @@ struct plan_report {
     bool has_seeded_weights;
 };
 
-/* Errors: LL_E_IO. */
-LL_MUST_USE ll_status plan_report_print(const struct plan_report *report, struct ll_error *err);
+/* The table, to stdout. */
+void plan_report_print(const struct plan_report *report);
 
 /* Writes one JSON object in a line to the file, or to stdout for "-". Errors: LL_E_IO,
  * LL_E_NO_MEMORY.

@@ -5,14 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/ll_buf.h"
 #include "core/ll_clock.h"
 #include "core/ll_engine.h"
 #include "core/ll_limits.h"
 #include "core/ll_options.h"
+#include "core/ll_output.h"
 #include "core/ll_plan.h"
 #include "core/ll_sync.h"
+#include "core/ll_text.h"
 #include "core/ll_version.h"
 #include "darknet_backend/dkb_engine.h"
 #include "darknet_backend/dkb_model_file.h"
@@ -361,8 +364,18 @@ static ll_status create_and_tell(const struct options *options, struct ll_error 
     return status;
 }
 
+/* Also where --help ends the program. */
+static void check_stdout(void)
+{
+    if (!ll_output_end_stdout("creation_worker")) {
+        _exit(EXIT_FAILURE);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    ll_output_keep_streams();
+    atexit(check_stdout);
     static const struct argp argp = {option_list, parse_option, NULL, doc, NULL, NULL, NULL};
     struct options options = {.partitions = 1, .threads = 1};
     argp_err_exit_status = 2;
@@ -372,7 +385,7 @@ int main(int argc, char **argv)
     struct ll_error err = {.text = ""};
     ll_status status = options.split ? split(&options, &err) : create_and_tell(&options, &err);
     if (status != LL_OK) {
-        fprintf(stderr, "creation_worker: %s\n", err.text[0] ? err.text : ll_status_text(status));
+        ll_text_complain("creation_worker", err.text[0] ? err.text : ll_status_text(status));
         return EXIT_FAILURE;
     }
     return EXIT_SUCCESS;

@@ -3,10 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/ll_clock.h"
 #include "core/ll_options.h"
+#include "core/ll_output.h"
 #include "core/ll_sync.h"
+#include "core/ll_text.h"
 #include "core/ll_version.h"
 #include "darknet_backend/dkb_input.h"
 #include "tools/bench/bench_subject.h"
@@ -162,8 +165,18 @@ static ll_status answer(struct bench_subject *subject, struct ll_error *err)
     return status;
 }
 
+/* Also where --help ends the program. */
+static void check_stdout(void)
+{
+    if (!ll_output_end_stdout("infer_worker")) {
+        _exit(EXIT_FAILURE);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    ll_output_keep_streams();
+    atexit(check_stdout);
     static const struct argp argp = {option_list, parse_option, NULL, doc, NULL, NULL, NULL};
     struct options options = {.subject = {.threads = 1}};
     argp_err_exit_status = 2;
@@ -181,7 +194,7 @@ int main(int argc, char **argv)
     }
     bench_subject_destroy(subject);
     if (status != LL_OK) {
-        fprintf(stderr, "infer_worker: %s\n", err.text[0] ? err.text : ll_status_text(status));
+        ll_text_complain("infer_worker", err.text[0] ? err.text : ll_status_text(status));
         return EXIT_FAILURE;
     }
     return EXIT_SUCCESS;

@@ -54,6 +54,22 @@ static void test_crop(void)
     }
 }
 
+/* The picture's shape does not matter, but to the way back. */
+static void test_stretch(void)
+{
+    static const int sizes[][4] = {
+        {768, 576, 416, 416}, {1, 1, 8, 8}, {40000, 1, 4, 2}, {3, 1000, 1, 2}};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        const struct dkb_frame frame = {.scaled_w = sizes[i][2], .scaled_h = sizes[i][3]};
+        check(DKB_FIT_STRETCH, sizes[i], &frame);
+    }
+    struct dkb_frame frame;
+    struct ll_error err = {.text = ""};
+    CU_ASSERT_EQUAL(fit((const int[]){768, 576, 416, 1}, DKB_FIT_STRETCH, &frame, &err),
+                    LL_E_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "768 x 576 pixels vanishes when stretched to 416 x 1"));
+}
+
 static void test_frames_refused(void)
 {
     static const struct {
@@ -85,6 +101,6 @@ static void test_whole(void)
 
 const char *const ll_test_suite = "dkb_frame";
 const struct ll_test ll_tests[] = {
-    LL_TEST(test_letterbox), LL_TEST(test_crop), LL_TEST(test_frames_refused),
-    LL_TEST(test_whole),     {NULL, NULL},
+    LL_TEST(test_stretch),        LL_TEST(test_letterbox), LL_TEST(test_crop),
+    LL_TEST(test_frames_refused), LL_TEST(test_whole),     {NULL, NULL},
 };

@@ -253,6 +253,48 @@ static void test_crop_values(void)
     free(data);
 }
 
+/* 2 x 2 pixels on 3 x 5: the corners stay, and between them is what lies between them. */
+static void test_stretch_values(void)
+{
+    static unsigned char rgb[12] = {0, 8, 16, 100, 108, 116, 200, 208, 216, 60, 68, 76};
+    const char *path = new_path("four.bmp");
+    CU_ASSERT_EQUAL_FATAL(tjSaveImage(path, rgb, 2, 0, 2, TJPF_RGB, 0), 0);
+    float *data = NULL;
+    CU_ASSERT_EQUAL_FATAL(
+        load(path, (struct dkb_image_target){3, 5, 3, DKB_FIT_STRETCH}, &data, NULL), LL_OK);
+    for (int c = 0; c < 3; c++) {
+        for (int y = 0; y < 5; y++) {
+            double left = rgb[c] + y / 4. * (rgb[6 + c] - rgb[c]);
+            double right = rgb[3 + c] + y / 4. * (rgb[9 + c] - rgb[3 + c]);
+            const float *row = data + (ptrdiff_t)(c * 5 + y) * 3;
+            CU_ASSERT_DOUBLE_EQUAL(row[0], left / 255, 1e-6);
+            CU_ASSERT_DOUBLE_EQUAL(row[1], (left + right) / 2 / 255, 1e-6);
+            CU_ASSERT_DOUBLE_EQUAL(row[2], right / 255, 1e-6);
+        }
+    }
+    free(data);
+}
+
+/* One row, one column, and onto one column. */
+static void test_stretch_lines(void)
+{
+    static const int sizes[][4] = {{30, 1, 4, 2}, {1, 30, 8, 8}, {1, 1, 32, 2}, {40, 40, 2, 1}};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        static unsigned char pixels[3 * 1600];
+        const char *path = new_path("line.bmp");
+        memset(pixels, 51, sizeof(pixels));
+        CU_ASSERT_EQUAL_FATAL(tjSaveImage(path, pixels, sizes[i][0], 0, sizes[i][1], TJPF_RGB, 0),
+                              0);
+        const struct dkb_image_target target = {3, sizes[i][2], sizes[i][3], DKB_FIT_STRETCH};
+        float *data = NULL;
+        CU_ASSERT_EQUAL_FATAL(load(path, target, &data, NULL), LL_OK);
+        for (int at = 0; at < 3 * target.h * target.w; at++) {
+            CU_ASSERT_DOUBLE_EQUAL(data[at], .2, 1e-6);
+        }
+        free(data);
+    }
+}
+
 static void test_fit_names(void)
 {
     dkb_fit fit = DKB_FIT_CROP;
@@ -261,8 +303,10 @@ static void test_fit_names(void)
     CU_ASSERT_EQUAL(fit, DKB_FIT_LETTERBOX);
     CU_ASSERT_EQUAL(dkb_fit_parse("crop", &fit, &err), LL_OK);
     CU_ASSERT_EQUAL(fit, DKB_FIT_CROP);
-    CU_ASSERT_EQUAL(dkb_fit_parse("stretch", &fit, &err), LL_E_INVALID);
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "letterbox, crop"));
+    CU_ASSERT_EQUAL(dkb_fit_parse("stretch", &fit, &err), LL_OK);
+    CU_ASSERT_EQUAL(fit, DKB_FIT_STRETCH);
+    CU_ASSERT_EQUAL(dkb_fit_parse("squeeze", &fit, &err), LL_E_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "letterbox, crop, stretch"));
 }
 
 static void test_load_other_channels(void)
@@ -446,6 +490,8 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_letterbox_has_grey_bars),
     LL_TEST(test_crop_takes_the_middle),
     LL_TEST(test_crop_values),
+    LL_TEST(test_stretch_values),
+    LL_TEST(test_stretch_lines),
     LL_TEST(test_fit_names),
     LL_TEST(test_load_other_channels),
     LL_TEST(test_load_missing_and_empty),

@@ -120,6 +120,38 @@ static void test_labels(void)
     dkb_labels_finish(&labels);
 }
 
+/* Whatever editors and systems make of a list. */
+static void test_labels_of_other_kinds(void)
+{
+    static const struct {
+        const char *text;
+        const char *names[3];
+    } cases[] = {
+        {"\xef\xbb\xbf"
+         "cat\r\ndog\r\nbird\r\n",
+         {"cat", "dog", "bird"}},
+        {"cat\rdog\rbird", {"cat", "dog", "bird"}},
+        {"cat\n\rbird", {"cat", "1", "bird"}},
+        {"K\xe4se\nK\xc3\xa4se\n\x1b[31m", {"K\xef\xbf\xbdse", "K\xc3\xa4se", "\x1b[31m"}},
+        {"a\nb\n\xef\xbb\xbf"
+         "c",
+         {"a", "b",
+          "\xef\xbb\xbf"
+          "c"}},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct dkb_labels labels = {0};
+        const char *path = new_file("names", cases[i].text, strlen(cases[i].text));
+        CU_ASSERT_EQUAL_FATAL(dkb_labels_load(path, &labels, NULL), LL_OK);
+        CU_ASSERT_EQUAL(labels.count, 3);
+        for (int name = 0; name < 3; name++) {
+            char scratch[DKB_LABEL_SCRATCH_BYTES];
+            CU_ASSERT_STRING_EQUAL(dkb_label(&labels, 3, name, scratch), cases[i].names[name]);
+        }
+        dkb_labels_finish(&labels);
+    }
+}
+
 static void test_labels_refused(void)
 {
     struct dkb_labels labels = {0};
@@ -127,6 +159,15 @@ static void test_labels_refused(void)
     CU_ASSERT_EQUAL(dkb_labels_load(new_file("names", "", 0), &labels, &err), LL_E_INVALID);
     CU_ASSERT_EQUAL(dkb_labels_load(new_file("names", "a\0b\n", 4), &labels, &err), LL_E_INVALID);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "NUL"));
+    CU_ASSERT_EQUAL(dkb_labels_load(new_file("names",
+                                             "\xff\xfe"
+                                             "a\0",
+                                             4),
+                                    &labels, &err),
+                    LL_E_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "UTF-16"));
+    CU_ASSERT_EQUAL(dkb_labels_load(new_file("names", "\xef\xbb\xbf", 3), &labels, &err),
+                    LL_E_INVALID);
     CU_ASSERT_EQUAL(dkb_labels_load("/no/such/file", &labels, &err), LL_E_NOT_FOUND);
     char path[4096];
     snprintf(path, sizeof(path), "%s", new_file("names", "a\n", 2));
@@ -151,10 +192,25 @@ static void test_top_k(void)
     CU_ASSERT_EQUAL(top[0].index, 5);
 }
 
+static void test_count_not_finite(void)
+{
+    static const float values[] = {.5F, NAN, 2, -INFINITY, 2, INFINITY, -NAN, 1e38F};
+    CU_ASSERT_EQUAL(dkb_count_not_finite(values, 8), 4);
+    CU_ASSERT_EQUAL(dkb_count_not_finite(values, 1), 0);
+    CU_ASSERT_EQUAL(dkb_count_not_finite(values, 0), 0);
+}
+
 const struct ll_test ll_tests[] = {
-    LL_TEST(test_load_raw),       LL_TEST(test_load_raw_other_size),
-    LL_TEST(test_load_missing),   LL_TEST(test_load_image_into_flat_input),
-    LL_TEST(test_write_and_load), LL_TEST(test_write_where_it_cannot),
-    LL_TEST(test_labels),         LL_TEST(test_labels_refused),
-    LL_TEST(test_top_k),          {NULL, NULL},
+    LL_TEST(test_count_not_finite),
+    LL_TEST(test_labels_of_other_kinds),
+    LL_TEST(test_load_raw),
+    LL_TEST(test_load_raw_other_size),
+    LL_TEST(test_load_missing),
+    LL_TEST(test_load_image_into_flat_input),
+    LL_TEST(test_write_and_load),
+    LL_TEST(test_write_where_it_cannot),
+    LL_TEST(test_labels),
+    LL_TEST(test_labels_refused),
+    LL_TEST(test_top_k),
+    {NULL, NULL},
 };

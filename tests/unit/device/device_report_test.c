@@ -211,7 +211,34 @@ static void test_a_pager_that_does_not_read(void)
     free(json);
 }
 
+static void test_what_is_not_finite(void)
+{
+    begin();
+    print(&(struct device_view){.not_finite = 3});
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "  (3 output values are NaN or infinite)"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(json, ",\"top\":[],\"not_finite\":3}\n"));
+    end();
+    begin();
+    print(&(struct device_view){.not_finite = 0});
+    CU_ASSERT_PTR_NULL(strstr(text, "NaN"));
+    CU_ASSERT_PTR_NULL(strstr(json, "not_finite"));
+    end();
+}
+
+/* A label may hold anything: neither the terminal nor a reader of JSON is to suffer. */
+static void test_labels_of_any_bytes(void)
+{
+    static const struct device_top top[] = {{"\x1b[2JK\xe4se", .75F}};
+    begin();
+    print(&(struct device_view){.top = top, .top_count = 1});
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "?[2JK?se"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"\\u001b[2JK\xef\xbf\xbdse\""));
+    end();
+}
+
 const struct ll_test ll_tests[] = {
+    LL_TEST(test_what_is_not_finite),
+    LL_TEST(test_labels_of_any_bytes),
     LL_TEST(test_boxes_as_text),
     LL_TEST(test_best_values_as_text),
     LL_TEST(test_many_boxes_are_counted),
