@@ -2,11 +2,9 @@
 
 #include <math.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/ll_clock.h"
 #include "core/ll_json.h"
 
 /* An object that is being filled; once memory runs out, it stays invalid. */
@@ -33,19 +31,11 @@ static void line_add(struct json_line *line, const char *key, struct json_object
     }
 }
 
-/* Nine digits tell every float from its neighbours. */
-static struct json_object *new_number(double value)
-{
-    char text[32];
-    snprintf(text, sizeof(text), "%.9g", value);
-    return json_object_new_double_s(value, text);
-}
-
 /* Infinities and NaN, which JSON does not have, become null. */
 static void line_number(struct json_line *line, const char *key, double value)
 {
     if (isfinite(value)) {
-        line_add(line, key, new_number(value));
+        line_add(line, key, ll_json_number(value));
     } else if (line->is_ok) {
         line->is_ok = json_object_object_add(line->object, key, NULL) == 0;
     }
@@ -53,9 +43,7 @@ static void line_number(struct json_line *line, const char *key, double value)
 
 static void line_ms(struct json_line *line, const char *key, int64_t ns)
 {
-    char text[32];
-    snprintf(text, sizeof(text), "%.3f", ll_clock_ms(ns));
-    line_add(line, key, json_object_new_double_s(ll_clock_ms(ns), text));
+    line_add(line, key, ll_json_ms(ns));
 }
 
 static void line_int(struct json_line *line, const char *key, int64_t value)
@@ -106,8 +94,7 @@ static struct json_object *new_top(const struct device_top *top, int count)
     for (int i = 0; list && i < count; i++) {
         struct json_object *pair = json_object_new_array();
         struct json_object *label = ll_json_string(top[i].label);
-        struct json_object *value =
-            isfinite(top[i].value) ? new_number((double)top[i].value) : NULL;
+        struct json_object *value = ll_json_number((double)top[i].value);
         /* A half-built pair is lost where memory runs out; the run ends then. */
         if (!pair || !label || json_object_array_add(pair, label) != 0 ||
             json_object_array_add(pair, value) != 0 || json_object_array_add(list, pair) != 0) {
