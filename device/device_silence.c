@@ -16,8 +16,10 @@ struct device_silence {
     struct rpc_channel *channel;
     bool is_uploading;
     bool is_ticking;
-    /* What the board had heard at the last look. */
+    /* What the board had heard at the last look, and the least of the upload's bytes under way
+     * since: what went on leaving in the silence is no reason to wait for longer. */
     int64_t heard_ns;
+    int64_t under_way_bytes;
     /* The question under way. */
     struct rpc_stream *stream;
 };
@@ -92,11 +94,14 @@ static void look(void *arg)
     device_board_debt(silence->config.board, &owed);
     if (owed.heard_ns > silence->heard_ns) {
         silence->heard_ns = owed.heard_ns;
+        silence->under_way_bytes = view.under_way_bytes;
         device_watch_heard(&silence->watch, true);
+    } else if (view.under_way_bytes < silence->under_way_bytes) {
+        silence->under_way_bytes = view.under_way_bytes;
     }
     struct device_debt debt = {
         .is_owed = silence->is_uploading || owed.queries > 0,
-        .under_way_bytes = view.under_way_bytes + owed.sent_bytes,
+        .under_way_bytes = silence->under_way_bytes + owed.sent_bytes,
         .rtt_ns = ll_window_rtt_ns(window),
         .bytes_per_s = ll_window_bytes_per_s(window),
     };
@@ -133,6 +138,7 @@ void device_silence_begin(struct device_silence *silence, struct rpc_channel *ch
     silence->channel = channel;
     silence->is_uploading = true;
     silence->heard_ns = ll_clock_now_ns();
+    silence->under_way_bytes = 0;
     device_watch_connect(&silence->watch, silence->heard_ns);
     device_silence_kick(silence);
     ask(silence);
