@@ -86,7 +86,7 @@ ll_status device_input_pick(struct device_input *input, int64_t id, struct ll_bu
     int at = (int)((id - 1) % input->count);
     const struct dkb_picture_path *picture =
         input->pictures.count > 0 ? &input->pictures.list[at] : NULL;
-    bool is_kept = input->count == 1 || picture->is_stream;
+    bool is_kept = input->count == 1 || (picture && picture->is_stream);
     struct device_input_item *item = is_kept ? &input->kept[at] : &input->loaded;
     if (!is_kept) {
         input->current = NULL;

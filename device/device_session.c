@@ -56,9 +56,9 @@ struct device_session {
     bool is_refusal_told;
     bool is_distrusted;
     bool is_limit_told;
+    bool loss_was_up;
     ll_status loss_status;
     struct ll_error loss_reason;
-    bool loss_was_up;
     int64_t opened_ns;
     /* The upload, over all connections. */
     bool is_uploaded;
