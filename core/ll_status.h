@@ -59,6 +59,10 @@ ll_status ll_status_from_grpc(int code);
  * `return ll_fail(err, LL_E_INVALID, "...")`. `err` may be NULL. */
 ll_status ll_fail(struct ll_error *err, ll_status status, const char *format, ...) LL_PRINTF(3, 4);
 
+/* A time to ask again for what others have and give back as they end (places, memory), where nobody
+ * knows a better one. */
+#define LL_RETRY_MS ((int64_t)1000)
+
 /* The same for a limit that was met: keeps its name, value and `retry_ms` (0: asking again is no
  * use) and returns LL_E_EXHAUSTED. The sentence should have name and value, too. */
 ll_status ll_fail_limit(struct ll_error *err, const char *limit, int64_t value, int64_t retry_ms,

@@ -46,22 +46,22 @@ static ll_status seal_layer(struct ll_table *table, int index, struct ll_error *
 {
     struct ll_layer *layer = &table->layers[index];
     if (layer->out_floats <= 0 || layer->out_floats > LL_LIMIT_TENSOR_BYTES / 4) {
-        return ll_fail(err, LL_E_EXHAUSTED,
-                       "layer %d (%s, line %d) makes %lld floats, the limit is %lld", index,
-                       layer->type, layer->line, (long long)layer->out_floats,
-                       (long long)(LL_LIMIT_TENSOR_BYTES / 4));
+        return ll_fail_limit(err, "tensor_bytes", LL_LIMIT_TENSOR_BYTES, 0,
+                             "layer %d (%s, line %d) makes %lld floats, the limit is %lld", index,
+                             layer->type, layer->line, (long long)layer->out_floats,
+                             (long long)(LL_LIMIT_TENSOR_BYTES / 4));
     }
     if (layer->blob_bytes < 0 || layer->blob_bytes > LL_LIMIT_BLOB_BYTES) {
-        return ll_fail(err, LL_E_EXHAUSTED,
-                       "layer %d (%s, line %d) has %lld bytes of weights, the limit is %lld", index,
-                       layer->type, layer->line, (long long)layer->blob_bytes,
-                       (long long)LL_LIMIT_BLOB_BYTES);
+        return ll_fail_limit(err, "blob_bytes", LL_LIMIT_BLOB_BYTES, 0,
+                             "layer %d (%s, line %d) has %lld bytes of weights, the limit is %lld",
+                             index, layer->type, layer->line, (long long)layer->blob_bytes,
+                             (long long)LL_LIMIT_BLOB_BYTES);
     }
     table->blob_bytes += layer->blob_bytes;
     if (table->blob_bytes > LL_LIMIT_MODEL_BYTES) {
-        return ll_fail(err, LL_E_EXHAUSTED,
-                       "layer %d (%s, line %d) brings the model above %lld bytes of weights", index,
-                       layer->type, layer->line, (long long)LL_LIMIT_MODEL_BYTES);
+        return ll_fail_limit(err, "model_bytes", LL_LIMIT_MODEL_BYTES, 0,
+                             "layer %d (%s, line %d) brings the model above %lld bytes of weights",
+                             index, layer->type, layer->line, (long long)LL_LIMIT_MODEL_BYTES);
     }
     if (__builtin_add_overflow(table->flops, layer->flops, &table->flops)) {
         table->flops = INT64_MAX;
@@ -73,8 +73,8 @@ ll_status ll_table_seal(struct ll_table *table, struct ll_error *err)
 {
     int count = table->layer_count;
     if (count < 1 || count > LL_LIMIT_LAYERS) {
-        return ll_fail(err, LL_E_EXHAUSTED, "%d layers, the limits are 1 and %d", count,
-                       LL_LIMIT_LAYERS);
+        return ll_fail_limit(err, "layers", LL_LIMIT_LAYERS, 0,
+                             "%d layers, the limits are 1 and %d", count, LL_LIMIT_LAYERS);
     }
     if (!table->layers[count - 1].ends_group) {
         return ll_fail(err, LL_E_INVALID, "the last layer does not end its group");

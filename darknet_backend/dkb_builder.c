@@ -44,9 +44,10 @@ bool dkb_take_image(struct dkb_builder *builder)
 static bool fits_tensor(struct dkb_builder *builder, int64_t floats)
 {
     if (floats < 1 || floats > LL_LIMIT_TENSOR_BYTES / (int64_t)sizeof(float)) {
-        dkb_refuse(builder->reader, NULL, LL_E_EXHAUSTED,
-                   "the output has %lld floats; from 1 to %lld are allowed", (long long)floats,
-                   (long long)(LL_LIMIT_TENSOR_BYTES / (int64_t)sizeof(float)));
+        dkb_refuse_limit(builder->reader, "tensor_bytes", LL_LIMIT_TENSOR_BYTES,
+                         "the output has %lld floats; from 1 to %lld are allowed",
+                         (long long)floats,
+                         (long long)(LL_LIMIT_TENSOR_BYTES / (int64_t)sizeof(float)));
         return false;
     }
     return true;
@@ -54,10 +55,15 @@ static bool fits_tensor(struct dkb_builder *builder, int64_t floats)
 
 static bool fits_dimension(struct dkb_builder *builder, const char *name, int64_t value)
 {
-    if (value < 1 || value > LL_LIMIT_DIM) {
-        dkb_refuse(builder->reader, NULL, value < 1 ? LL_E_INVALID : LL_E_EXHAUSTED,
-                   "the output's %s is %lld; from 1 to %d are allowed", name, (long long)value,
+    static const char format[] = "the output's %s is %lld; from 1 to %d are allowed";
+    if (value < 1) {
+        dkb_refuse(builder->reader, NULL, LL_E_INVALID, format, name, (long long)value,
                    LL_LIMIT_DIM);
+        return false;
+    }
+    if (value > LL_LIMIT_DIM) {
+        dkb_refuse_limit(builder->reader, "dimension", LL_LIMIT_DIM, format, name, (long long)value,
+                         LL_LIMIT_DIM);
         return false;
     }
     return true;
@@ -96,8 +102,9 @@ void dkb_have_weights(struct dkb_builder *builder, int64_t biases, int64_t scale
     int64_t floats = dkb_add(dkb_add(biases, dkb_mul(3, scales)), weights);
     int64_t bytes = dkb_mul(floats, sizeof(float));
     if (bytes > LL_LIMIT_BLOB_BYTES) {
-        dkb_refuse(builder->reader, NULL, LL_E_EXHAUSTED,
-                   "the layer has more than %lld bytes of weights", (long long)LL_LIMIT_BLOB_BYTES);
+        dkb_refuse_limit(builder->reader, "blob_bytes", LL_LIMIT_BLOB_BYTES,
+                         "the layer has more than %lld bytes of weights",
+                         (long long)LL_LIMIT_BLOB_BYTES);
         return;
     }
     builder->row->blob_bytes = bytes;
@@ -111,9 +118,9 @@ void dkb_have_weights(struct dkb_builder *builder, int64_t biases, int64_t scale
 void dkb_need_workspace(struct dkb_builder *builder, int64_t floats)
 {
     if (floats > LL_LIMIT_SCRATCH_BYTES / (int64_t)sizeof(float)) {
-        dkb_refuse(builder->reader, NULL, LL_E_EXHAUSTED,
-                   "the layer needs more than %lld bytes of scratch memory",
-                   (long long)LL_LIMIT_SCRATCH_BYTES);
+        dkb_refuse_limit(builder->reader, "scratch_bytes", LL_LIMIT_SCRATCH_BYTES,
+                         "the layer needs more than %lld bytes of scratch memory",
+                         (long long)LL_LIMIT_SCRATCH_BYTES);
         return;
     }
     builder->layer->workspace_floats = (size_t)floats;

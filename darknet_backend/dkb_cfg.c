@@ -40,8 +40,8 @@ static ll_status add_section(struct lexer *lexer, const char *name)
 {
     struct dkb_cfg *cfg = lexer->cfg;
     if (cfg->section_count == MAX_SECTIONS) {
-        return ll_fail(lexer->err, LL_E_EXHAUSTED, "line %d: more than %d layers", lexer->line,
-                       LL_LIMIT_LAYERS);
+        return ll_fail_limit(lexer->err, "layers", LL_LIMIT_LAYERS, 0,
+                             "line %d: more than %d layers", lexer->line, LL_LIMIT_LAYERS);
     }
     void *sections = cfg->sections;
     ll_status status =
@@ -69,9 +69,9 @@ static ll_status add_option(struct lexer *lexer, char *text, size_t length)
     }
     struct dkb_cfg_section *section = &cfg->sections[cfg->section_count - 1];
     if (section->option_count == LL_LIMIT_SECTION_OPTIONS) {
-        return ll_fail(lexer->err, LL_E_EXHAUSTED,
-                       "line %d: more than %d options in the section of line %d", lexer->line,
-                       LL_LIMIT_SECTION_OPTIONS, section->line);
+        return ll_fail_limit(lexer->err, "section_options", LL_LIMIT_SECTION_OPTIONS, 0,
+                             "line %d: more than %d options in the section of line %d", lexer->line,
+                             LL_LIMIT_SECTION_OPTIONS, section->line);
     }
     void *options = cfg->options;
     ll_status status =
@@ -93,8 +93,8 @@ static ll_status add_option(struct lexer *lexer, char *text, size_t length)
 static ll_status add_line(struct lexer *lexer, const char *line, size_t length)
 {
     if (length > LL_LIMIT_CFG_LINE_BYTES) {
-        return ll_fail(lexer->err, LL_E_EXHAUSTED, "line %d: longer than %u bytes", lexer->line,
-                       LL_LIMIT_CFG_LINE_BYTES);
+        return ll_fail_limit(lexer->err, "cfg_line_bytes", LL_LIMIT_CFG_LINE_BYTES, 0,
+                             "line %d: longer than %u bytes", lexer->line, LL_LIMIT_CFG_LINE_BYTES);
     }
     if (length > 0 && memchr(line, '\0', length)) {
         return ll_fail(lexer->err, LL_E_INVALID, "line %d: a NUL byte; a cfg is text", lexer->line);
@@ -140,8 +140,8 @@ ll_status dkb_cfg_init(struct dkb_cfg *cfg, const char *text, size_t bytes, stru
 {
     *cfg = (struct dkb_cfg){0};
     if (bytes > LL_LIMIT_CFG_BYTES) {
-        return ll_fail(err, LL_E_EXHAUSTED, "a cfg of %zu bytes, the limit is %u", bytes,
-                       LL_LIMIT_CFG_BYTES);
+        return ll_fail_limit(err, "cfg_bytes", LL_LIMIT_CFG_BYTES, 0,
+                             "a cfg of %zu bytes, the limit is %u", bytes, LL_LIMIT_CFG_BYTES);
     }
     /* A line's text and its NUL take no more than the line and its line end; the last line may
      * have none. */

@@ -91,9 +91,9 @@ static void read_net(struct dkb_reader *reader, struct ll_table *table)
     int64_t pixels = dkb_mul3(w, h, c);
     int64_t most = LL_LIMIT_TENSOR_BYTES / (int64_t)sizeof(float);
     if (pixels > most) {
-        dkb_refuse(reader, NULL, LL_E_EXHAUSTED,
-                   "width x height x channels is %lld, the limit is %lld", (long long)pixels,
-                   (long long)most);
+        dkb_refuse_limit(reader, "tensor_bytes", LL_LIMIT_TENSOR_BYTES,
+                         "width x height x channels is %lld, the limit is %lld", (long long)pixels,
+                         (long long)most);
         return;
     }
     int inputs = dkb_read_int(reader, "inputs", (int)pixels, 0, (int)most);
@@ -182,17 +182,18 @@ static void add_totals(struct dkb_builder *builder, struct totals *totals)
     totals->blob_bytes = dkb_add(totals->blob_bytes, row->blob_bytes);
     int64_t bytes = dkb_mul(dkb_add(totals->floats, (int64_t)network->workspace_floats), 4);
     if (bytes > LL_LIMIT_CONTEXT_BYTES) {
-        dkb_refuse(builder->reader, NULL, LL_E_EXHAUSTED,
-                   "brings the tensors of one query above %lld bytes",
-                   (long long)LL_LIMIT_CONTEXT_BYTES);
+        dkb_refuse_limit(builder->reader, "context_bytes", LL_LIMIT_CONTEXT_BYTES,
+                         "brings the tensors of one query above %lld bytes",
+                         (long long)LL_LIMIT_CONTEXT_BYTES);
     }
     if (totals->flops > LL_LIMIT_MODEL_FLOPS) {
-        dkb_refuse(builder->reader, NULL, LL_E_EXHAUSTED, "brings one query above %lld operations",
-                   (long long)LL_LIMIT_MODEL_FLOPS);
+        dkb_refuse_limit(builder->reader, "model_flops", LL_LIMIT_MODEL_FLOPS,
+                         "brings one query above %lld operations", (long long)LL_LIMIT_MODEL_FLOPS);
     }
     if (totals->blob_bytes > LL_LIMIT_MODEL_BYTES) {
-        dkb_refuse(builder->reader, NULL, LL_E_EXHAUSTED,
-                   "brings the model above %lld bytes of weights", (long long)LL_LIMIT_MODEL_BYTES);
+        dkb_refuse_limit(builder->reader, "model_bytes", LL_LIMIT_MODEL_BYTES,
+                         "brings the model above %lld bytes of weights",
+                         (long long)LL_LIMIT_MODEL_BYTES);
     }
 }
 

@@ -27,21 +27,12 @@ static void make_printable(const char *text, char out_text[SHOWN_CHARS + 4])
     memcpy(out_text + shown, length > shown ? "..." : "", length > shown ? 4 : 1);
 }
 
-void dkb_refuse(struct dkb_reader *reader, const char *key, ll_status status, const char *format,
-                ...)
+/* Puts the place in front of the sentence. */
+static void add_place(struct dkb_reader *reader, const char *key)
 {
-    if (reader->status != LL_OK) {
-        return;
-    }
-    reader->status = status;
     if (!reader->err) {
         return;
     }
-    va_list args;
-    va_start(args, format);
-    vsnprintf(reader->err->text, sizeof(reader->err->text), format, args);
-    va_end(args);
-
     char name[SHOWN_CHARS + 4];
     make_printable(reader->section->name, name);
     const struct dkb_cfg_option *option = key ? dkb_cfg_find(reader->section, key) : NULL;
@@ -53,6 +44,34 @@ void dkb_refuse(struct dkb_reader *reader, const char *key, ll_status status, co
         ll_error_prefix(reader->err, "line %d, %s %s", reader->section->line, name, key);
     } else {
         ll_error_prefix(reader->err, "line %d, %s", reader->section->line, name);
+    }
+}
+
+void dkb_refuse(struct dkb_reader *reader, const char *key, ll_status status, const char *format,
+                ...)
+{
+    struct ll_error err;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err.text, sizeof(err.text), format, args);
+    va_end(args);
+    if (reader->status == LL_OK) {
+        reader->status = ll_fail(reader->err, status, "%s", err.text);
+        add_place(reader, key);
+    }
+}
+
+void dkb_refuse_limit(struct dkb_reader *reader, const char *limit, int64_t value,
+                      const char *format, ...)
+{
+    struct ll_error err;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err.text, sizeof(err.text), format, args);
+    va_end(args);
+    if (reader->status == LL_OK) {
+        reader->status = ll_fail_limit(reader->err, limit, value, 0, "%s", err.text);
+        add_place(reader, NULL);
     }
 }
 

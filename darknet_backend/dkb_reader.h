@@ -46,4 +46,8 @@ int dkb_read_floats(struct dkb_reader *reader, const char *key, int max_count, f
 void dkb_refuse(struct dkb_reader *reader, const char *key, ll_status status, const char *format,
                 ...) LL_PRINTF(4, 5);
 
+/* The same for the section where a limit was met, which GetServerInfo lists by this name. */
+void dkb_refuse_limit(struct dkb_reader *reader, const char *limit, int64_t value,
+                      const char *format, ...) LL_PRINTF(4, 5);
+
 #endif

@@ -50,6 +50,28 @@ static void on_up(void *owner, const char *address, int64_t left_bytes, bool is_
                        is_return ? "back" : "there", (double)left_bytes * 1e-6);
 }
 
+static void on_busy(void *owner, const struct device_edge_busy *busy)
+{
+    struct device_agent *agent = owner;
+    ll_mutex_lock(&agent->lock);
+    /* It answers, and will have room. */
+    agent->is_refused = false;
+    agent->alone_since_ns = busy->is_used ? 0 : ll_clock_now_ns();
+    ll_mutex_unlock(&agent->lock);
+    if (!busy->is_new) {
+        return;
+    }
+    if (busy->is_used) {
+        device_report_line(agent->config.report,
+                           "edge %s is busy (%s): using the %d layers that it has", busy->address,
+                           busy->reason->text, busy->prefix);
+    } else {
+        device_report_line(agent->config.report,
+                           "edge %s is busy (%s): going on on the device until it has room",
+                           busy->address, busy->reason->text);
+    }
+}
+
 static void on_down(void *owner, const struct device_edge_loss *loss)
 {
     struct device_agent *agent = owner;
@@ -109,6 +131,7 @@ static void on_limited(void *owner)
 
 static const struct device_session_events session_events = {
     .up = on_up,
+    .busy = on_busy,
     .down = on_down,
     .progress = on_progress,
     .ready = on_ready,

@@ -12,6 +12,7 @@
 #include "core/ll_sync.h"
 #include "device/device_encode.h"
 #include "proto/wire/wire_head.h"
+#include "rpc/rpc_details.h"
 
 enum { BOARD_CANCELS = 64 };
 
@@ -574,6 +575,8 @@ static ll_status take_answer_locked(struct device_board *board, const Layerlift_
             ll_status_from_grpc(answer->status > INT32_MAX ? INT32_MAX : (int)answer->status);
         status = ll_fail(&remote->error, status, "edge: %s%s%.200s", ll_status_text(status),
                          answer->message[0] ? ": " : "", answer->message);
+        /* Details that are wrong leave the status alone. */
+        (void)!rpc_details_take(answer->error_info, answer->retry_info, &remote->error);
         remote->is_over_there = true;
         end_locked(board, remote, status);
         return status == LL_E_NOT_FOUND ? status : LL_OK;

@@ -8,6 +8,7 @@
 #include "core/ll_options.h"
 #include "core/ll_plan.h"
 #include "core/ll_version.h"
+#include "rpc/rpc_address.h"
 
 /* Queries after the upload where nothing else is asked for. */
 enum { OPTIONS_DEFAULT_EXTRA = 10 };
@@ -157,12 +158,9 @@ static void set_until(struct argp_state *state, struct parsing *parsing, const c
 
 static void add_edge(struct argp_state *state, struct device_options *options, const char *address)
 {
-    const char *colon = strrchr(address, ':');
     struct ll_error err;
-    int64_t port = 0;
-    if (!colon || colon == address || strlen(address) > 255 ||
-        ll_parse_int(colon + 1, 1, 65535, &port, &err) != LL_OK) {
-        argp_error(state, "--edge: '%.100s' is not HOST:PORT", address);
+    if (rpc_address_check(address, 1, &err) != LL_OK) {
+        argp_error(state, "--edge: %s", err.text);
     }
     if (options->edge_count == DEVICE_OPTIONS_EDGES) {
         argp_error(state, "--edge: more than %d edges", DEVICE_OPTIONS_EDGES);

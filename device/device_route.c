@@ -6,6 +6,8 @@
 #define ROUTE_LONGEST_PAUSE_NS (500 * LL_NS_PER_MS)
 #define ROUTE_REFUSAL_PAUSE_NS (5 * LL_NS_PER_S)
 #define ROUTE_DISTRUST_PAUSE_NS (60 * LL_NS_PER_S)
+#define ROUTE_LEAST_WAIT_MS 100
+#define ROUTE_LONGEST_WAIT_MS 60000
 
 void device_route_init(struct device_route *route, int edge_count)
 {
@@ -16,19 +18,19 @@ void device_route_reached(struct device_route *route)
 {
     route->failures = 0;
     route->pause_ns = ROUTE_FIRST_PAUSE_NS;
-    route->refused_until_ns[route->current] = 0;
+    route->left_until_ns[route->current] = 0;
+    route->is_refused[route->current] = false;
 }
 
 void device_route_distrust(struct device_route *route, int64_t now_ns)
 {
-    route->refused_until_ns[route->current] = ll_clock_deadline(now_ns, ROUTE_DISTRUST_PAUSE_NS);
+    route->left_until_ns[route->current] = ll_clock_deadline(now_ns, ROUTE_DISTRUST_PAUSE_NS);
+    route->is_refused[route->current] = true;
 }
 
-int64_t device_route_failed(struct device_route *route, bool is_refusal, int64_t now_ns)
+/* The current edge could not be had. */
+static int64_t go_on(struct device_route *route, int64_t now_ns)
 {
-    if (is_refusal) {
-        route->refused_until_ns[route->current] = ll_clock_deadline(now_ns, ROUTE_REFUSAL_PAUSE_NS);
-    }
     route->failures++;
     int64_t at_ns = now_ns;
     if (route->failures % route->edge_count == 0) {
@@ -40,21 +42,44 @@ int64_t device_route_failed(struct device_route *route, bool is_refusal, int64_t
     int best = route->current;
     for (int i = route->edge_count; i > 0; i--) {
         int edge = (route->current + i) % route->edge_count;
-        bool is_free = route->refused_until_ns[edge] <= at_ns;
-        bool is_best_free = route->refused_until_ns[best] <= at_ns;
-        if (is_free ||
-            (!is_best_free && route->refused_until_ns[edge] < route->refused_until_ns[best])) {
+        bool is_free = route->left_until_ns[edge] <= at_ns;
+        bool is_best_free = route->left_until_ns[best] <= at_ns;
+        if (is_free || (!is_best_free && route->left_until_ns[edge] < route->left_until_ns[best])) {
             best = edge;
         }
     }
     route->current = best;
-    return at_ns > route->refused_until_ns[best] ? at_ns : route->refused_until_ns[best];
+    return at_ns > route->left_until_ns[best] ? at_ns : route->left_until_ns[best];
+}
+
+int64_t device_route_failed(struct device_route *route, bool is_refusal, int64_t now_ns)
+{
+    if (is_refusal) {
+        route->left_until_ns[route->current] = ll_clock_deadline(now_ns, ROUTE_REFUSAL_PAUSE_NS);
+        route->is_refused[route->current] = true;
+    }
+    return go_on(route, now_ns);
+}
+
+int64_t device_route_busy(struct device_route *route, int64_t wait_ns, int64_t now_ns)
+{
+    route->left_until_ns[route->current] = ll_clock_deadline(now_ns, wait_ns);
+    route->is_refused[route->current] = false;
+    return go_on(route, now_ns);
+}
+
+int64_t device_route_wait_ns(int64_t retry_ms, uint32_t random)
+{
+    int64_t ms = retry_ms < ROUTE_LEAST_WAIT_MS     ? ROUTE_LEAST_WAIT_MS
+                 : retry_ms > ROUTE_LONGEST_WAIT_MS ? ROUTE_LONGEST_WAIT_MS
+                                                    : retry_ms;
+    return ms * LL_NS_PER_MS + ms * (int64_t)(random % 1000) * (LL_NS_PER_MS / 2000);
 }
 
 bool device_route_is_refused(const struct device_route *route)
 {
     for (int i = 0; i < route->edge_count; i++) {
-        if (route->refused_until_ns[i] == 0) {
+        if (!route->is_refused[i]) {
             return false;
         }
     }

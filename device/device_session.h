@@ -55,9 +55,24 @@ struct device_edge_loss {
     bool all_refuse;
 };
 
+/* An edge has no room for the model now. It is asked again; meanwhile its layers are used where it
+ * has some of this model, or else other edges are tried. */
+struct device_edge_busy {
+    const char *address;
+    /* With the limit, its value and the edge's time. */
+    const struct ll_error *reason;
+    /* It was not said before. */
+    bool is_new;
+    /* Queries run there up to `prefix`. */
+    bool is_used;
+    int prefix;
+};
+
 struct device_session_events {
     /* An edge knows the model; `is_return`: there was a loss before. */
     void (*up)(void *owner, const char *address, int64_t left_bytes, bool is_return);
+    /* Told each time. */
+    void (*busy)(void *owner, const struct device_edge_busy *busy);
     /* Told once for each loss, not for every further attempt. */
     void (*down)(void *owner, const struct device_edge_loss *loss);
     void (*progress)(void *owner, const struct device_progress *progress);

@@ -5,6 +5,7 @@
  * reports that instead of the cancellation. */
 #include "device/device_uploader.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -321,18 +322,18 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
 
 static void on_closed(void *owner, struct rpc_stream *stream, ll_status status, const char *message)
 {
-    (void)stream;
     struct device_uploader *uploader = owner;
+    struct ll_error err = *rpc_stream_error(stream);
     uploader->is_ending = true;
     device_link_set_source(uploader->config.link, DEVICE_LINK_UPLOAD, NULL);
     if (uploader->has_fault) {
-        status = LL_E_INVALID;
-        message = uploader->fault.text;
+        status = ll_fail(&err, LL_E_INVALID, "%s", uploader->fault.text);
     } else if (status == LL_OK && !uploader->is_complete) {
-        status = LL_E_INVALID;
-        message = "the edge ended the upload before its end";
+        status = ll_fail(&err, LL_E_INVALID, "the edge ended the upload before its end");
+    } else {
+        snprintf(err.text, sizeof(err.text), "%s", message ? message : "");
     }
-    uploader->config.events->closed(uploader->config.owner, status, message ? message : "");
+    uploader->config.events->closed(uploader->config.owner, status, &err);
 }
 
 static const struct rpc_stream_handler upload_handler = {

@@ -58,8 +58,9 @@ struct device_uploader_events {
     /* The whole model is ready. The stream's end follows. */
     void (*complete)(void *owner, const struct device_upload_done *done);
     /* The stream is over, exactly once, also after `complete`; the uploader may be destroyed from
-     * the next callback on. LL_E_INVALID with a sentence where the edge broke the protocol. */
-    void (*closed)(void *owner, ll_status status, const char *message);
+     * the next callback on. LL_E_INVALID with a sentence where the edge broke the protocol; a
+     * refusal by a limit has what the edge said of it. */
+    void (*closed)(void *owner, ll_status status, const struct ll_error *err);
 };
 
 struct device_uploader_config {

@@ -34,10 +34,16 @@ static void on_wake(void *arg)
 struct edge_offload *edge_offload_create(struct edge_offloads *service, struct rpc_stream *stream)
 {
     struct edge_offload *offload = calloc(1, sizeof(*offload));
-    if (!offload || rpc_timer_create(service->loop, on_wake, offload, &offload->timer) != LL_OK) {
+    size_t room = (size_t)service->most_queries * EDGE_OFFLOAD_UNREAD_FACTOR;
+    uint64_t *answered = calloc(room, sizeof(*answered));
+    if (!offload || !answered ||
+        rpc_timer_create(service->loop, on_wake, offload, &offload->timer) != LL_OK) {
+        free(answered);
         free(offload);
         return NULL;
     }
+    offload->answered = answered;
+    offload->answered_room = (unsigned)room;
     offload->service = service;
     offload->stream = rpc_stream_ref(stream);
     offload->refs = 1;
@@ -51,6 +57,7 @@ void edge_offload_unref(struct edge_offload *offload)
     if (--offload->refs == 0) {
         rpc_timer_destroy(offload->timer);
         rpc_stream_unref(offload->stream);
+        free(offload->answered);
         free(offload);
     }
 }
@@ -69,7 +76,7 @@ static void forget(struct edge_query *query)
     query->bytes = 0;
 }
 
-void edge_offload_end(struct edge_offload *offload, ll_status status, const char *text)
+void edge_offload_fail(struct edge_offload *offload, ll_status status, const struct ll_error *err)
 {
     if (offload->is_over) {
         return;
@@ -77,9 +84,16 @@ void edge_offload_end(struct edge_offload *offload, ll_status status, const char
     offload->is_over = true;
     if (status != LL_OK) {
         ll_log(LL_LOG_WARN, "offload", "stream of %s ended: %s: %s",
-               rpc_stream_peer(offload->stream), ll_status_text(status), text);
+               rpc_stream_peer(offload->stream), ll_status_text(status), err->text);
     }
-    rpc_stream_finish(offload->stream, status, text);
+    rpc_stream_finish_error(offload->stream, status, err);
+}
+
+void edge_offload_end(struct edge_offload *offload, ll_status status, const char *text)
+{
+    struct ll_error err;
+    (void)ll_fail(&err, status, "%s", text ? text : "");
+    edge_offload_fail(offload, status, &err);
 }
 
 void edge_offload_end_if_done(struct edge_offload *offload)
@@ -213,7 +227,7 @@ static void take_out(struct edge_query *query)
 
 static void remember(struct edge_offload *offload, uint64_t id)
 {
-    offload->answered[offload->answered_count++ % EDGE_OFFLOAD_REMEMBERED_IDS] = id;
+    offload->answered[offload->answered_count++ % offload->answered_room] = id;
 }
 
 /* From now on the query takes what came out of it, be it more or less than was expected of it. */
@@ -234,7 +248,6 @@ static void answer(struct edge_query *query)
     struct edge_offload *offload = query->offload;
     rpc_timer_destroy(query->timer);
     query->timer = NULL;
-    remember(offload, query->id);
     account_outputs(query);
     if (edge_query_answer(query) != LL_OK) {
         forget(query);
@@ -246,9 +259,9 @@ static void answer(struct edge_query *query)
     edge_offload_pump(offload);
 }
 
-static void fail(struct edge_query *query, ll_status status, const char *text)
+static void fail(struct edge_query *query, ll_status status, const struct ll_error *err)
 {
-    edge_query_fail(query, status, text);
+    edge_query_fail(query, status, err);
     answer(query);
 }
 
@@ -313,10 +326,13 @@ static struct edge_query *withdraw(struct edge_query *query)
     return NULL;
 }
 
-void edge_offload_give_up(struct edge_query *query, ll_status status, const char *text)
+void edge_offload_refuse(struct edge_query *query, ll_status status, const struct ll_error *err)
 {
     struct edge_offload *offload = query->offload;
     uint64_t id = query->id;
+    if (query->state == EDGE_QUERY_RECEIVING) {
+        remember(offload, id);
+    }
     int prefix = query->job.model ? edge_model_prefix(query->job.model) : 0;
     struct edge_query *withdrawn = withdraw(query);
     if (!withdrawn) {
@@ -332,12 +348,37 @@ void edge_offload_give_up(struct edge_query *query, ll_status status, const char
         offload->query_count++;
     }
     withdrawn->job.prefix = prefix;
-    fail(withdrawn, status, text);
+    fail(withdrawn, status, err);
+}
+
+void edge_offload_give_up(struct edge_query *query, ll_status status, const char *text)
+{
+    struct ll_error err;
+    (void)ll_fail(&err, status, "%s", text);
+    edge_offload_refuse(query, status, &err);
+}
+
+/* The answer waits for its turn, and is CANCELLED when that comes. */
+static void cancel_answer(struct edge_query *query)
+{
+    struct edge_offload *offload = query->offload;
+    struct ll_error err;
+    edge_query_fail(query, ll_fail(&err, LL_E_CANCELLED, "cancelled by the device"), &err);
+    account_outputs(query);
+    if (edge_query_answer(query) != LL_OK) {
+        edge_offload_end(offload, LL_E_NO_MEMORY, "out of memory for an answer");
+    }
 }
 
 void edge_offload_stop_answer(struct edge_query *query)
 {
     struct edge_offload *offload = query->offload;
+    if (!query->has_sent_head) {
+        if (query->job.status == LL_OK) {
+            cancel_answer(query);
+        }
+        return;
+    }
     struct edge_query **link = &offload->answering;
     while (*link != query) {
         link = &(*link)->next;

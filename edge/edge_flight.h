@@ -18,8 +18,8 @@
 #include "rpc/rpc_loop.h"
 #include "rpc/rpc_stream.h"
 
-/* Answered queries whose chunks may still be on their way. */
-enum { EDGE_OFFLOAD_REMEMBERED_IDS = 256 };
+/* Error answers that may wait for a device that does not read, in multiples of most_queries. */
+enum { EDGE_OFFLOAD_UNREAD_FACTOR = 4 };
 
 /* The service. */
 struct edge_offloads {
@@ -61,7 +61,11 @@ struct edge_offload {
     uint64_t unwatched_bytes;
     struct ll_window window;
     struct rpc_timer *timer;
-    uint64_t answered[EDGE_OFFLOAD_REMEMBERED_IDS];
+    /* Queries that were answered before all of their tensors had come, whose chunks may still be on
+     * their way: the last `answered_room` of them. A device that knows of none of these answers has
+     * no more queries in flight than the stream allows. */
+    uint64_t *answered;
+    unsigned answered_room;
     unsigned answered_count;
 };
 
@@ -72,6 +76,8 @@ void edge_offload_unref(struct edge_offload *offload);
 void edge_offload_account(struct edge_offload *offload, int64_t bytes);
 /* Ends the call. Harmless when it has ended. */
 void edge_offload_end(struct edge_offload *offload, ll_status status, const char *text);
+/* The same with the sentence, the limit and the time of `err`. */
+void edge_offload_fail(struct edge_offload *offload, ll_status status, const struct ll_error *err);
 /* Ends a stream that has nothing more to do: after a half-close, or when the server drains. */
 void edge_offload_end_if_done(struct edge_offload *offload);
 
@@ -81,13 +87,16 @@ void edge_offload_end_if_done(struct edge_offload *offload);
 void edge_offload_submit(struct edge_query *query);
 /* Answers an open query with an error, whatever it is doing. */
 void edge_offload_give_up(struct edge_query *query, ll_status status, const char *text);
+/* The same with the sentence, the limit and the time of `err`. */
+void edge_offload_refuse(struct edge_query *query, ll_status status, const struct ll_error *err);
 /* Sends of the answers what the stream takes, one message of each in turn. */
 void edge_offload_pump(struct edge_offload *offload);
 /* The device has `receipt` of the answers. */
 void edge_offload_receipt(struct edge_offload *offload, const Layerlift__V1__Receipt *receipt);
 /* From now on the device sends receipts. */
 void edge_offload_expect_receipts(struct edge_offload *offload);
-/* Stops answering a query. */
+/* The device cancels a query that is being answered: an answer that has not begun becomes
+ * CANCELLED, one that has stops. */
 void edge_offload_stop_answer(struct edge_query *query);
 /* Drops all queries: the stream is closed. */
 void edge_offload_drop_all(struct edge_offload *offload);

@@ -3,11 +3,20 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_digest.h"
+#include "core/ll_limits.h"
 #include "core/ll_version.h"
 #include "edge/edge_watch.h"
 #include "edge/edge_wire.h"
+
+enum {
+    /* Of a page besides its models: the token. Of a model besides its message: tag and length. */
+    PAGE_END_BYTES = 128,
+    PAGE_ENTRY_BYTES = 6,
+};
 
 struct edge_inspect {
     struct edge_models *models;
@@ -139,39 +148,90 @@ static ProtobufCMessage *unpack(struct rpc_stream *stream,
     return message;
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    const struct edge_model *const *first = a;
+    const struct edge_model *const *second = b;
+    return strcmp(edge_model_id_text(*first), edge_model_id_text(*second));
+}
+
+/* One page of the models in the order of their ids. */
+struct page {
+    struct edge_model **list;
+    int count;
+    struct summary *summaries;
+    Layerlift__V1__ListModelsResponse response;
+};
+
+static ll_status init_page(struct page *page, struct edge_models *models)
+{
+    *page = (struct page){.list = NULL};
+    layerlift__v1__list_models_response__init(&page->response);
+    ll_status status = edge_models_list(models, &page->list, &page->count);
+    if (status != LL_OK) {
+        return status;
+    }
+    qsort(page->list, (size_t)page->count, sizeof(*page->list), compare_ids);
+    size_t room = (size_t)page->count + 1;
+    page->summaries = calloc(room, sizeof(*page->summaries));
+    page->response.models = calloc(room, sizeof(Layerlift__V1__Model *));
+    return page->summaries && page->response.models ? LL_OK : LL_E_NO_MEMORY;
+}
+
+static void finish_page(struct page *page)
+{
+    for (int i = 0; i < page->count; i++) {
+        edge_model_unref(page->list[i]);
+    }
+    free(page->list);
+    free(page->summaries);
+    free(page->response.models);
+}
+
+/* What stands behind `after`, up to `most` models and one message. */
+static void fill_page(struct page *page, const char *after, size_t most)
+{
+    Layerlift__V1__ListModelsResponse *response = &page->response;
+    size_t bytes = PAGE_END_BYTES;
+    for (int i = 0; i < page->count; i++) {
+        if (strcmp(edge_model_id_text(page->list[i]), after) <= 0) {
+            continue;
+        }
+        struct summary *summary = &page->summaries[i];
+        fill_summary(summary, page->list[i]);
+        bytes += layerlift__v1__model__get_packed_size(&summary->message) + PAGE_ENTRY_BYTES;
+        if (response->n_models == most || bytes > LL_LIMIT_MESSAGE_BYTES) {
+            response->next_page_token = response->models[response->n_models - 1]->model_id;
+            return;
+        }
+        response->models[response->n_models++] = &summary->message;
+    }
+}
+
 static void list_models(void *arg, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
 {
     struct edge_inspect *inspect = arg;
-    ProtobufCMessage *request =
+    ProtobufCMessage *message =
         unpack(stream, &layerlift__v1__list_models_request__descriptor, data, bytes);
-    if (!request) {
+    if (!message) {
         return;
     }
-    protobuf_c_message_free_unpacked(request, NULL);
-    struct edge_model **list = NULL;
-    int count = 0;
-    if (edge_models_list(inspect->models, &list, &count) != LL_OK) {
-        rpc_stream_finish(stream, LL_E_NO_MEMORY, "out of memory for an answer");
-        return;
-    }
-    Layerlift__V1__ListModelsResponse response = LAYERLIFT__V1__LIST_MODELS_RESPONSE__INIT;
-    struct summary *summaries = calloc((size_t)count + 1, sizeof(*summaries));
-    response.models = calloc((size_t)count + 1, sizeof(Layerlift__V1__Model *));
-    if (summaries && response.models) {
-        for (int i = 0; i < count; i++) {
-            fill_summary(&summaries[i], list[i]);
-            response.models[response.n_models++] = &summaries[i].message;
-        }
-        edge_reply(stream, &response.base);
+    const Layerlift__V1__ListModelsRequest *request = (Layerlift__V1__ListModelsRequest *)message;
+    struct ll_digest token;
+    struct page page;
+    if (request->page_token[0] && ll_digest_parse(request->page_token, &token) != LL_OK) {
+        rpc_stream_finish(stream, LL_E_INVALID, "page_token is none that this server gives");
     } else {
-        rpc_stream_finish(stream, LL_E_NO_MEMORY, "out of memory for an answer");
+        if (init_page(&page, inspect->models) == LL_OK) {
+            fill_page(&page, request->page_token,
+                      request->page_size > 0 ? request->page_size : SIZE_MAX);
+            edge_reply(stream, &page.response.base);
+        } else {
+            rpc_stream_finish(stream, LL_E_NO_MEMORY, "out of memory for an answer");
+        }
+        finish_page(&page);
     }
-    for (int i = 0; i < count; i++) {
-        edge_model_unref(list[i]);
-    }
-    free(list);
-    free(summaries);
-    free(response.models);
+    protobuf_c_message_free_unpacked(message, NULL);
 }
 
 static void get_model(void *arg, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
@@ -248,6 +308,18 @@ static void get_server_info(void *arg, struct rpc_stream *stream, const uint8_t 
     info.executors = (uint32_t)inspect->executors;
     info.uptime_ms = (uint64_t)((ll_clock_now_ns() - inspect->started_ns) / LL_NS_PER_MS);
     info.draining = atomic_load(&inspect->is_draining);
+    Layerlift__V1__Format darknet = LAYERLIFT__V1__FORMAT__INIT;
+    Layerlift__V1__Format *formats[] = {&darknet};
+    Layerlift__V1__Encoding encodings[] = {LAYERLIFT__V1__ENCODING__ENCODING_RAW};
+    Layerlift__V1__DataType data_types[EDGE_WIRE_DATA_TYPES];
+    darknet.format = "darknet";
+    darknet.dialect = "pjreddie";
+    info.formats = formats;
+    info.n_formats = 1;
+    info.encodings = encodings;
+    info.n_encodings = 1;
+    info.data_types = data_types;
+    info.n_data_types = edge_wire_data_types(data_types);
     edge_reply(stream, &info.base);
     free(entries);
     free(info.limits);

@@ -247,9 +247,10 @@ static ll_status insert(struct edge_models *models, struct edge_model *model, st
         }
         ll_mutex_unlock(&models->lock);
     } while (!has_room && edge_models_evict(models));
-    return has_room ? LL_OK
-                    : ll_fail(err, LL_E_EXHAUSTED, "all models are in use: limit models is %d",
-                              models->most_models);
+    return has_room
+               ? LL_OK
+               : ll_fail_limit(err, "models", models->most_models, LL_RETRY_MS,
+                               "all models are in use: limit models is %d", models->most_models);
 }
 
 static ll_status make_model(struct edge_models *models, struct ll_manifest *manifest,
@@ -269,10 +270,10 @@ static ll_status make_model(struct edge_models *models, struct ll_manifest *mani
         status = ll_plan_check(&network->table, plan, err);
     }
     if (status == LL_OK && network->table.blob_bytes > edge_store_budget_bytes(models->store)) {
-        status = ll_fail(err, LL_E_EXHAUSTED,
-                         "the model has %lld bytes of weights: limit store_bytes is %lld",
-                         (long long)network->table.blob_bytes,
-                         (long long)edge_store_budget_bytes(models->store));
+        int64_t budget_bytes = edge_store_budget_bytes(models->store);
+        status = ll_fail_limit(err, "store_bytes", budget_bytes, 0,
+                               "the model has %lld bytes of weights: limit store_bytes is %lld",
+                               (long long)network->table.blob_bytes, (long long)budget_bytes);
     }
     if (status == LL_OK) {
         status = edge_model_create(models->engine, models->store, manifest, network, &model, err);

@@ -12,9 +12,6 @@
 #include "edge/edge_flight.h"
 #include "edge/edge_wire.h"
 
-/* Error answers that may wait for a device that does not read, in multiples of most_queries. */
-enum { UNREAD_FACTOR = 4 };
-
 /* ---- Requests ---- */
 
 static void on_deadline(void *arg)
@@ -32,9 +29,8 @@ static struct edge_query *find(struct edge_query *list, uint64_t id)
 
 static bool was_answered(const struct edge_offload *offload, uint64_t id)
 {
-    unsigned count = offload->answered_count < EDGE_OFFLOAD_REMEMBERED_IDS
-                         ? offload->answered_count
-                         : EDGE_OFFLOAD_REMEMBERED_IDS;
+    unsigned count = offload->answered_count < offload->answered_room ? offload->answered_count
+                                                                      : offload->answered_room;
     for (unsigned i = 0; i < count; i++) {
         if (offload->answered[i] == id) {
             return true;
@@ -65,14 +61,17 @@ static ll_status admit(struct edge_query *query, const Layerlift__V1__Query *hea
         return ll_fail(err, LL_E_UNAVAILABLE, "the server is shutting down");
     }
     if (offload->query_count > service->most_queries) {
-        return ll_fail(err, LL_E_EXHAUSTED, "too many queries in flight: limit queries is %d",
-                       service->most_queries);
+        return ll_fail_limit(err, "queries", service->most_queries, LL_RETRY_MS,
+                             "too many queries in flight: limit queries is %d",
+                             service->most_queries);
     }
-    int64_t stream_bytes = service->most_stream_bytes - offload->bytes;
-    int64_t server_bytes = service->most_server_bytes - service->bytes;
-    ll_status status =
-        edge_query_open(query, head, service->models,
-                        stream_bytes < server_bytes ? stream_bytes : server_bytes, err);
+    const struct edge_query_room room = {
+        .most_stream_bytes = service->most_stream_bytes,
+        .stream_bytes = offload->bytes,
+        .most_server_bytes = service->most_server_bytes,
+        .server_bytes = service->bytes,
+    };
+    ll_status status = edge_query_open(query, head, service->models, &room, err);
     if (status == LL_OK) {
         edge_offload_account(offload, query->bytes);
         status = set_deadline(query, head->deadline_ms, ll_clock_now_ns());
@@ -88,9 +87,12 @@ static void on_query(struct edge_offload *offload, const Layerlift__V1__Query *h
         edge_offload_end(offload, LL_E_INVALID, err.text);
         return;
     }
-    if (offload->query_count >= UNREAD_FACTOR * offload->service->most_queries) {
-        edge_offload_end(offload, LL_E_EXHAUSTED,
-                         "queries come faster than their answers are read");
+    if (offload->query_count >= EDGE_OFFLOAD_UNREAD_FACTOR * offload->service->most_queries) {
+        int most = offload->service->most_queries;
+        ll_status status = ll_fail_limit(
+            &err, "queries", most, LL_RETRY_MS,
+            "queries come faster than their answers are read: limit queries is %d", most);
+        edge_offload_fail(offload, status, &err);
         return;
     }
     struct edge_query *query = edge_query_create(head->id);
@@ -108,7 +110,7 @@ static void on_query(struct edge_offload *offload, const Layerlift__V1__Query *h
     }
     ll_status status = admit(query, head, &err);
     if (status != LL_OK) {
-        edge_offload_give_up(query, status, err.text);
+        edge_offload_refuse(query, status, &err);
     } else if (query->inputs_missing == 0) {
         edge_offload_submit(query);
     }

@@ -7,6 +7,7 @@
 #include "core/ll_log.h"
 #include "core/ll_options.h"
 #include "core/ll_version.h"
+#include "rpc/rpc_address.h"
 
 enum {
     OPT_LISTEN = 1,
@@ -100,11 +101,9 @@ static int64_t number(struct argp_state *state, const char *option, const char *
 
 static void parse_listen(struct argp_state *state, const char *text)
 {
-    const char *colon = strrchr(text, ':');
-    int64_t port = 0;
     struct ll_error err;
-    if (!colon || colon == text || ll_parse_int(colon + 1, 0, 65535, &port, &err) != LL_OK) {
-        argp_error(state, "--listen: '%.100s' is not HOST:PORT with a port from 0 to 65535", text);
+    if (rpc_address_check(text, 0, &err) != LL_OK) {
+        argp_error(state, "--listen: %s", err.text);
     }
 }
 

@@ -9,6 +9,7 @@
 #include "edge/edge_wire.h"
 #include "proto/wire/wire_dtype.h"
 #include "proto/wire/wire_head.h"
+#include "rpc/rpc_details.h"
 
 struct edge_query *edge_query_create(uint64_t id)
 {
@@ -155,8 +156,26 @@ static ll_status check_tensors(struct edge_query *query, const Layerlift__V1__Qu
     return LL_OK;
 }
 
-static ll_status measure(struct edge_query *query, const struct ll_table *table, int64_t most_bytes,
-                         struct ll_error *err)
+/* Whether `bytes` more fit. What others have is given back; what is more than all is final. */
+static ll_status check_room(int64_t bytes, const char *limit, int64_t most_bytes,
+                            int64_t used_bytes, struct ll_error *err)
+{
+    int64_t free_bytes = most_bytes > used_bytes ? most_bytes - used_bytes : 0;
+    if (bytes <= free_bytes) {
+        return LL_OK;
+    }
+    if (bytes > most_bytes) {
+        return ll_fail_limit(err, limit, most_bytes, 0,
+                             "query: %lld bytes of tensors: limit %s is %lld", (long long)bytes,
+                             limit, (long long)most_bytes);
+    }
+    return ll_fail_limit(err, limit, most_bytes, LL_RETRY_MS,
+                         "query: %lld bytes of tensors; %lld of limit %s (%lld) are free",
+                         (long long)bytes, (long long)free_bytes, limit, (long long)most_bytes);
+}
+
+static ll_status measure(struct edge_query *query, const struct ll_table *table,
+                         const struct edge_query_room *room, struct ll_error *err)
 {
     struct ll_names outputs;
     ll_status status = ll_table_outputs(table, query->job.first, query->job.end, &outputs);
@@ -165,13 +184,13 @@ static ll_status measure(struct edge_query *query, const struct ll_table *table,
     }
     int64_t bytes = ll_names_bytes(table, &query->input_names) + ll_names_bytes(table, &outputs);
     ll_names_finish(&outputs);
-    if (bytes > most_bytes) {
-        return ll_fail(err, LL_E_EXHAUSTED,
-                       "query: %lld bytes of tensors; %lld of limit query_bytes are free",
-                       (long long)bytes, (long long)(most_bytes > 0 ? most_bytes : 0));
+    status = check_room(bytes, "query_bytes", room->most_stream_bytes, room->stream_bytes, err);
+    if (status == LL_OK) {
+        status = check_room(bytes, "server_query_bytes", room->most_server_bytes,
+                            room->server_bytes, err);
     }
-    query->bytes = bytes;
-    return LL_OK;
+    query->bytes = status == LL_OK ? bytes : 0;
+    return status;
 }
 
 static ll_status make_inputs(struct edge_query *query, const struct ll_table *table)
@@ -202,7 +221,8 @@ static ll_status make_inputs(struct edge_query *query, const struct ll_table *ta
 }
 
 ll_status edge_query_open(struct edge_query *query, const Layerlift__V1__Query *head,
-                          struct edge_models *models, int64_t most_bytes, struct ll_error *err)
+                          struct edge_models *models, const struct edge_query_room *room,
+                          struct ll_error *err)
 {
     struct edge_model *model = NULL;
     ll_status status = edge_models_find(models, head->model_id, &model, err);
@@ -227,7 +247,7 @@ ll_status edge_query_open(struct edge_query *query, const Layerlift__V1__Query *
         status = check_tensors(query, head, table, err);
     }
     if (status == LL_OK) {
-        status = measure(query, table, most_bytes, err);
+        status = measure(query, table, room, err);
     }
     if (status == LL_OK) {
         status = make_inputs(query, table);
@@ -277,10 +297,10 @@ ll_status edge_query_chunk(struct edge_query *query, const Layerlift__V1__Tensor
 
 /* ---- The answer ---- */
 
-void edge_query_fail(struct edge_query *query, ll_status status, const char *text)
+void edge_query_fail(struct edge_query *query, ll_status status, const struct ll_error *err)
 {
     query->job.status = status;
-    snprintf(query->job.err.text, sizeof(query->job.err.text), "%s", text);
+    query->job.err = *err;
 }
 
 /* Storage for the tensors' heads in an answer. */
@@ -315,6 +335,7 @@ static ll_status pack_head(struct edge_query *query, Layerlift__V1__Answer *answ
     response.kind_case = LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_ANSWER;
     response.answer = answer;
     query->head_bytes = layerlift__v1__offload_response__get_packed_size(&response);
+    free(query->head);
     query->head = malloc(query->head_bytes > 0 ? query->head_bytes : 1);
     if (!query->head) {
         return LL_E_NO_MEMORY;
@@ -338,6 +359,19 @@ static void fill_result(const struct edge_query *query, Layerlift__V1__Answer *a
     }
 }
 
+/* What a refusal says to programs. `details` lives until the answer is packed. */
+static void fill_refusal(struct edge_query *query, Layerlift__V1__Answer *answer,
+                         struct rpc_details *details)
+{
+    struct edge_job *job = &query->job;
+    if (job->status == LL_E_NO_MEMORY && job->err.retry_ms == 0) {
+        job->err.retry_ms = LL_RETRY_MS;
+    }
+    rpc_details_fill(details, &job->err);
+    answer->error_info = details->error_info;
+    answer->retry_info = details->retry_info;
+}
+
 ll_status edge_query_answer(struct edge_query *query)
 {
     const struct edge_job *job = &query->job;
@@ -347,6 +381,7 @@ ll_status edge_query_answer(struct edge_query *query)
     }
     size_t count = (size_t)job->names.count;
     Layerlift__V1__Answer answer = LAYERLIFT__V1__ANSWER__INIT;
+    struct rpc_details details;
     struct answer_tensor *tensors = calloc(count + 1, sizeof(*tensors));
     answer.tensors = calloc(count + 1, sizeof(Layerlift__V1__Tensor *));
     ll_status status = tensors && answer.tensors ? LL_OK : LL_E_NO_MEMORY;
@@ -358,6 +393,8 @@ ll_status edge_query_answer(struct edge_query *query)
     if (status == LL_OK && job->status == LL_OK) {
         answer.message = "";
         fill_result(query, &answer, tensors);
+    } else {
+        fill_refusal(query, &answer, &details);
     }
     if (status == LL_OK) {
         status = pack_head(query, &answer);

@@ -74,12 +74,20 @@ struct edge_query *edge_query_create(uint64_t id);
 void edge_query_leave_model(struct edge_query *query);
 void edge_query_destroy(struct edge_query *query);
 
-/* Checks a head and makes room for its tensors, of `most_bytes` at most. Uses the model on LL_OK.
+/* What tensors may take, and do: those of the query's stream, and of all streams. */
+struct edge_query_room {
+    int64_t most_stream_bytes;
+    int64_t stream_bytes;
+    int64_t most_server_bytes;
+    int64_t server_bytes;
+};
+
+/* Checks a head and makes room for its tensors, within `room`. Uses the model on LL_OK.
  *
  * Errors: LL_E_NOT_FOUND, LL_E_INVALID, LL_E_EXHAUSTED, LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status edge_query_open(struct edge_query *query, const Layerlift__V1__Query *head,
-                                      struct edge_models *models, int64_t most_bytes,
-                                      struct ll_error *err);
+                                      struct edge_models *models,
+                                      const struct edge_query_room *room, struct ll_error *err);
 
 /* The job's hooks: edge_query_values.c. */
 void edge_query_expand_inputs(struct edge_job *job);
@@ -92,11 +100,12 @@ LL_MUST_USE ll_status edge_query_chunk(struct edge_query *query,
                                        const Layerlift__V1__TensorChunk *chunk,
                                        struct ll_error *err);
 
-/* Makes the query's answer an error. The sentence is copied. */
-void edge_query_fail(struct edge_query *query, ll_status status, const char *text);
+/* Makes the query's answer an error, with the limit and the time of `err`. */
+void edge_query_fail(struct edge_query *query, ll_status status, const struct ll_error *err);
 
 /* The job has ended or failed: packs the answer's head, lets go of inputs and model, and begins to
- * answer. Errors: LL_E_NO_MEMORY. */
+ * answer. Once more after an edge_query_fail while the head has not been sent. Errors:
+ * LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status edge_query_answer(struct edge_query *query);
 
 /* Payload bytes of the answer's next message with chunks of `chunk_bytes`; 0 for its head. */

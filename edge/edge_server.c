@@ -90,11 +90,18 @@ static ll_status create_inspect(struct edge_server *server, const struct edge_se
         {"server_query_bytes", config->server_query_bytes},
         {"message_bytes", LL_LIMIT_MESSAGE_BYTES},
         {"chunk_bytes", LL_LIMIT_CHUNK_BYTES},
+        {"queued_chunks", EDGE_UPLOAD_QUEUED_CHUNKS},
         {"cfg_bytes", LL_LIMIT_CFG_BYTES},
         {"layers", LL_LIMIT_LAYERS},
         {"blob_bytes", LL_LIMIT_BLOB_BYTES},
         {"model_bytes", LL_LIMIT_MODEL_BYTES},
         {"tensor_bytes", LL_LIMIT_TENSOR_BYTES},
+        {"cfg_line_bytes", LL_LIMIT_CFG_LINE_BYTES},
+        {"section_options", LL_LIMIT_SECTION_OPTIONS},
+        {"dimension", LL_LIMIT_DIM},
+        {"scratch_bytes", LL_LIMIT_SCRATCH_BYTES},
+        {"context_bytes", LL_LIMIT_CONTEXT_BYTES},
+        {"model_flops", LL_LIMIT_MODEL_FLOPS},
     };
     const struct edge_inspect_config inspect = {
         .models = server->models,

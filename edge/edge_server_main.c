@@ -3,11 +3,13 @@
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/ll_clock.h"
@@ -37,6 +39,8 @@ struct program {
     struct edge_server *server;
     /* A copy that outlives the server. */
     char *store_folder;
+    /* The port file as it was written; no inode: none was. */
+    struct stat port_file;
     /* Becomes readable when a signal has come; when the server has ended. */
     int signals;
     int ended;
@@ -64,7 +68,8 @@ static ll_status open_signals(struct program *program, struct ll_error *err)
 }
 
 /* Wholly, so that whoever waits for the file finds the whole of it. */
-static ll_status write_port_file(const char *path, int port, struct ll_error *err)
+static ll_status write_port_file(const char *path, int port, struct stat *out_stat,
+                                 struct ll_error *err)
 {
     struct ll_output output;
     ll_status status = ll_output_open(path, LL_OUTPUT_WHOLE, &output, err);
@@ -72,12 +77,28 @@ static ll_status write_port_file(const char *path, int port, struct ll_error *er
         char line[16];
         int length = snprintf(line, sizeof(line), "%d\n", port);
         ll_output_write(&output, line, (size_t)length);
+        /* A file of its own alone goes when the server does. */
+        if (fstat(fileno(output.file), out_stat) != 0 || !S_ISREG(out_stat->st_mode)) {
+            out_stat->st_ino = 0;
+        }
         status = ll_output_finish(&output, err);
     }
     if (status != LL_OK) {
+        out_stat->st_ino = 0;
         ll_error_prefix(err, "port file");
     }
     return status;
+}
+
+/* A port where nobody serves helps nobody. The file may be another server's by now. */
+static void remove_port_file(const struct program *program)
+{
+    struct stat now;
+    const char *path = program->options.port_file;
+    if (path && program->port_file.st_ino != 0 && stat(path, &now) == 0 &&
+        now.st_dev == program->port_file.st_dev && now.st_ino == program->port_file.st_ino) {
+        unlink(path);
+    }
 }
 
 /* How many queries may run at once: as many as were wished (0: all that fit), but together they
@@ -110,7 +131,7 @@ static ll_status start(struct program *program, struct ll_error *err)
     program->store_folder = strdup(edge_server_store_folder(program->server));
     int port = edge_server_port(program->server);
     if (options->port_file) {
-        status = write_port_file(options->port_file, port, err);
+        status = write_port_file(options->port_file, port, &program->port_file, err);
         if (status != LL_OK) {
             return status;
         }
@@ -164,6 +185,7 @@ static void serve(struct program *program)
                              {.fd = program->ended, .events = POLLIN}};
     wait_for(waits, 1, LL_CLOCK_NEVER);
     take_signal(program);
+    remove_port_file(program);
     int64_t deadline_ns = ll_clock_deadline(ll_clock_now_ns(), END_MS * LL_NS_PER_MS);
     if (ll_thread_start(&program->ender, "ender", end_server, program) != LL_OK) {
         end_server(program);

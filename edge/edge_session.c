@@ -53,24 +53,29 @@ void edge_session_finish(struct edge_session *session)
     free(session->reported);
 }
 
-void edge_session_end(struct edge_session *session, ll_status status, const char *format, ...)
+void edge_session_fail(struct edge_session *session, ll_status status, const struct ll_error *err)
 {
     if (session->is_over) {
         return;
     }
-    struct ll_error err;
+    session->is_over = true;
+    if (status != LL_OK) {
+        ll_log(LL_LOG_WARN, "upload", "session %u ended: %s: %s", session->number,
+               ll_status_text(status), err->text);
+    }
+    /* First the model, so that a device that sees the end finds it unused. */
+    leave_model(session);
+    rpc_stream_finish_error(session->stream, status, err);
+}
+
+void edge_session_end(struct edge_session *session, ll_status status, const char *format, ...)
+{
+    struct ll_error err = {.text = ""};
     va_list args;
     va_start(args, format);
     vsnprintf(err.text, sizeof(err.text), format, args);
     va_end(args);
-    session->is_over = true;
-    if (status != LL_OK) {
-        ll_log(LL_LOG_WARN, "upload", "session %u ended: %s: %s", session->number,
-               ll_status_text(status), err.text);
-    }
-    /* First the model, so that a device that sees the end finds it unused. */
-    leave_model(session);
-    rpc_stream_finish(session->stream, status, err.text);
+    edge_session_fail(session, status, &err);
 }
 
 /* ---- Events ---- */
@@ -317,7 +322,7 @@ void edge_session_update(struct edge_session *session)
     if (edge_model_has_failed(session->model)) {
         struct edge_model_info info;
         edge_model_get_info(session->model, &info);
-        edge_session_end(session, info.failure_status, "%s", info.failure.text);
+        edge_session_fail(session, info.failure_status, &info.failure);
         return;
     }
     if (session->owes_credit) {
@@ -388,9 +393,7 @@ static void fill_accepted(struct edge_session *session, Layerlift__V1__UploadAcc
 
 static ll_status send_accepted(struct edge_session *session)
 {
-    Layerlift__V1__DataType data_types[] = {LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32,
-                                            LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8,
-                                            LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16};
+    Layerlift__V1__DataType data_types[EDGE_WIRE_DATA_TYPES];
     size_t count = (size_t)edge_model_table(session->model)->layer_count;
     Layerlift__V1__UploadAccepted accepted = LAYERLIFT__V1__UPLOAD_ACCEPTED__INIT;
     Layerlift__V1__BlobOffset *offsets = calloc(count, sizeof(*offsets));
@@ -406,7 +409,7 @@ static ll_status send_accepted(struct edge_session *session)
         accepted.credit_bytes = grant(session);
         accepted.prefix = (uint32_t)edge_model_prefix(session->model);
         accepted.data_types = data_types;
-        accepted.n_data_types = sizeof(data_types) / sizeof(data_types[0]);
+        accepted.n_data_types = edge_wire_data_types(data_types);
         Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
         event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_ACCEPTED;
         event.accepted = &accepted;
@@ -431,7 +434,7 @@ void edge_session_open(struct edge_session *session, const Layerlift__V1__Upload
     }
     ll_status status = open_model(session, open, &err);
     if (status != LL_OK) {
-        edge_session_end(session, status, "%s", err.text);
+        edge_session_fail(session, status, &err);
         return;
     }
     struct edge_model *model = session->model;

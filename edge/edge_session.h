@@ -91,6 +91,9 @@ void edge_session_writable(struct edge_session *session);
 void edge_session_end(struct edge_session *session, ll_status status, const char *format, ...)
     LL_PRINTF(3, 4);
 
+/* The same with the sentence, the limit and the time of `err`. */
+void edge_session_fail(struct edge_session *session, ll_status status, const struct ll_error *err);
+
 /* For edge_session_chunk.c: sends an event; tells credit and receipts, unless events wait already:
  * then the latest go when those have gone. */
 void edge_session_send(struct edge_session *session, const Layerlift__V1__UploadEvent *event);

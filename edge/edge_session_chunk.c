@@ -150,7 +150,7 @@ void edge_session_chunk(struct edge_session *session, const Layerlift__V1__Chunk
         status = write_chunk(session, chunk, blob, &outcome, &err);
     }
     if (status != LL_OK) {
-        edge_session_end(session, status, "%s", err.text);
+        edge_session_fail(session, status, &err);
         return;
     }
     session->received_bytes += chunk->data.len;

@@ -327,9 +327,15 @@ struct ll_buf *edge_blob_data(const struct edge_blob *blob)
 static ll_status write_error(struct edge_store *store, int number, struct ll_error *err)
 {
     bool is_full = number == ENOSPC || number == EDQUOT || number == EFBIG;
-    return ll_fail(err, is_full ? LL_E_EXHAUSTED : LL_E_IO,
-                   is_full ? "the store's disk is full: %s: %s" : "the store cannot write: %s: %s",
-                   store->folder, strerrordesc_np(number));
+    ll_status status =
+        ll_fail(err, is_full ? LL_E_EXHAUSTED : LL_E_IO,
+                is_full ? "the store's disk is full: %s: %s" : "the store cannot write: %s: %s",
+                store->folder, strerrordesc_np(number));
+    if (is_full && err) {
+        /* No limit of this server, but not for ever either. */
+        err->retry_ms = LL_RETRY_MS;
+    }
+    return status;
 }
 
 static ll_status write_at(struct edge_blob *blob, int64_t offset, const char *data, size_t bytes,
@@ -372,8 +378,9 @@ static ll_status reserve(struct edge_store *store, int64_t bytes, struct ll_erro
     }
     ll_mutex_unlock(&store->lock);
     return fits ? LL_OK
-                : ll_fail(err, LL_E_EXHAUSTED, "the store is full: limit store_bytes is %lld",
-                          (long long)store->budget_bytes);
+                : ll_fail_limit(err, "store_bytes", store->budget_bytes, LL_RETRY_MS,
+                                "the store is full: limit store_bytes is %lld",
+                                (long long)store->budget_bytes);
 }
 
 static void give_back(struct edge_store *store, int64_t bytes)

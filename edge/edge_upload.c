@@ -24,12 +24,6 @@
 #include "edge/edge_wire.h"
 #include "edge/edge_worker.h"
 
-enum {
-    /* Chunks that wait for the receiver. Devices send 8 KiB and more; only blobs that are smaller
-     * come in smaller chunks. */
-    LIMIT_QUEUED_CHUNKS = 16384,
-};
-
 struct edge_uploads {
     struct edge_worker *receiver;
     int most_sessions;
@@ -154,7 +148,7 @@ static void refuse(struct upload *upload, ll_status status, const struct ll_erro
     upload->is_refused = true;
     ll_log(LL_LOG_WARN, "upload", "session %u from %s refused: %s", upload->session.number,
            rpc_stream_peer(upload->session.stream), err->text);
-    rpc_stream_finish(upload->session.stream, status, err->text);
+    rpc_stream_finish_error(upload->session.stream, status, err);
 }
 
 static ll_status check_chunk(struct upload *upload, const Layerlift__V1__Chunk *chunk,
@@ -173,9 +167,10 @@ static ll_status check_chunk(struct upload *upload, const Layerlift__V1__Chunk *
                        "credit ignored: %" PRIu64 " bytes sent, %" PRIu64 " granted",
                        upload->sent_bytes + chunk->data.len, granted_bytes);
     }
-    if (atomic_load(&upload->queued_chunks) >= LIMIT_QUEUED_CHUNKS) {
-        return ll_fail(err, LL_E_EXHAUSTED, "too many small chunks: limit queued_chunks is %d",
-                       LIMIT_QUEUED_CHUNKS);
+    if (atomic_load(&upload->queued_chunks) >= EDGE_UPLOAD_QUEUED_CHUNKS) {
+        return ll_fail_limit(err, "queued_chunks", EDGE_UPLOAD_QUEUED_CHUNKS, LL_RETRY_MS,
+                             "too many small chunks: limit queued_chunks is %d",
+                             EDGE_UPLOAD_QUEUED_CHUNKS);
     }
     upload->sent_bytes += chunk->data.len;
     return LL_OK;
@@ -195,8 +190,9 @@ static ll_status check_request(struct upload *upload, const Layerlift__V1__Uploa
     }
     struct edge_uploads *uploads = upload->uploads;
     if (atomic_load(&uploads->session_count) >= uploads->most_sessions) {
-        return ll_fail(err, LL_E_EXHAUSTED, "too many uploads: limit upload_sessions is %d",
-                       uploads->most_sessions);
+        return ll_fail_limit(err, "upload_sessions", uploads->most_sessions, LL_RETRY_MS,
+                             "too many uploads: limit upload_sessions is %d",
+                             uploads->most_sessions);
     }
     atomic_fetch_add(&uploads->session_count, 1);
     upload->has_opened = true;

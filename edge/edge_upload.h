@@ -13,6 +13,10 @@
 
 struct edge_uploads;
 
+/* Chunks of one session that wait for the receiver. Devices send 8 KiB and more; only blobs that
+ * are smaller come in smaller chunks. */
+enum { EDGE_UPLOAD_QUEUED_CHUNKS = 16384 };
+
 struct edge_uploads_config {
     struct edge_models *models;
     struct edge_creator *creator;

@@ -49,8 +49,8 @@ static ll_status copy_blob(const Layerlift__V1__Blob *message, size_t layer,
                            struct ll_blob_name *out_name, struct ll_error *err)
 {
     if (message->size > (uint64_t)LL_LIMIT_BLOB_BYTES) {
-        return ll_fail(
-            err, LL_E_EXHAUSTED,
+        return ll_fail_limit(
+            err, "blob_bytes", LL_LIMIT_BLOB_BYTES, 0,
             "manifest: the blob of layer %zu has %llu bytes, the limit blob_bytes is %lld", layer,
             (unsigned long long)message->size, (long long)LL_LIMIT_BLOB_BYTES);
     }
@@ -84,13 +84,14 @@ ll_status edge_wire_manifest(const Layerlift__V1__Manifest *message,
                        message->cfg.len < 1 ? "cfg" : "blobs");
     }
     if (message->n_blobs > LL_LIMIT_LAYERS) {
-        return ll_fail(err, LL_E_EXHAUSTED, "manifest: %zu blobs, the limit layers is %d",
-                       message->n_blobs, LL_LIMIT_LAYERS);
+        return ll_fail_limit(err, "layers", LL_LIMIT_LAYERS, 0,
+                             "manifest: %zu blobs, the limit layers is %d", message->n_blobs,
+                             LL_LIMIT_LAYERS);
     }
     if (message->cfg.len > LL_LIMIT_CFG_BYTES) {
-        return ll_fail(err, LL_E_EXHAUSTED,
-                       "manifest: a cfg of %zu bytes, the limit cfg_bytes is %u", message->cfg.len,
-                       LL_LIMIT_CFG_BYTES);
+        return ll_fail_limit(err, "cfg_bytes", LL_LIMIT_CFG_BYTES, 0,
+                             "manifest: a cfg of %zu bytes, the limit cfg_bytes is %u",
+                             message->cfg.len, LL_LIMIT_CFG_BYTES);
     }
     struct ll_manifest manifest;
     ll_status status = ll_manifest_init(&manifest, (const char *)message->cfg.data,
@@ -131,4 +132,14 @@ ll_status edge_wire_plan(size_t count, Layerlift__V1__Partition *const *partitio
     }
     *out_plan = plan;
     return LL_OK;
+}
+
+/* ---- Tensors ---- */
+
+size_t edge_wire_data_types(Layerlift__V1__DataType out_types[EDGE_WIRE_DATA_TYPES])
+{
+    out_types[0] = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32;
+    out_types[1] = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8;
+    out_types[2] = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16;
+    return EDGE_WIRE_DATA_TYPES;
 }

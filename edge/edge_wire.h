@@ -39,6 +39,10 @@ LL_MUST_USE ll_status edge_wire_manifest(const Layerlift__V1__Manifest *message,
 LL_MUST_USE ll_status edge_wire_plan(size_t count, Layerlift__V1__Partition *const *partitions,
                                      struct ll_plan *out_plan, struct ll_error *err);
 
+/* The data types that tensors of queries may have here. Returns how many. */
+enum { EDGE_WIRE_DATA_TYPES = 3 };
+size_t edge_wire_data_types(Layerlift__V1__DataType out_types[EDGE_WIRE_DATA_TYPES]);
+
 /* Replaces what is not printable ASCII: a peer's bytes in a sentence must not make an answer that
  * other runtimes refuse as invalid UTF-8. */
 void edge_wire_clean(char *text);

@@ -10,6 +10,7 @@
 #include <grpc/support/alloc.h>
 
 #include "core/ll_log.h"
+#include "rpc/rpc_details.h"
 
 /* gRPC's side of a stream. Every operation is started and completed on the loop's thread; other
  * threads change what the mutex guards and post `kick`, which runs rpc_call_advance.
@@ -123,11 +124,31 @@ static void start_end(struct rpc_stream *stream)
     start_batch(stream, &op, 1, &stream->end);
 }
 
+/* What the server says of a limit. Details that are wrong are nobody's: the status counts alone. */
+static void read_details(struct rpc_stream *stream)
+{
+    for (size_t i = 0; i < stream->trailing.count; i++) {
+        const grpc_metadata *entry = &stream->trailing.metadata[i];
+        if (grpc_slice_str_cmp(entry->key, RPC_DETAILS_KEY) != 0) {
+            continue;
+        }
+        ll_status status = rpc_details_unpack((int)stream->code, GRPC_SLICE_START_PTR(entry->value),
+                                              GRPC_SLICE_LENGTH(entry->value), &stream->error);
+        if (status != LL_OK) {
+            ll_log(LL_LOG_DEBUG, "rpc", "%s: status details that cannot be read", stream->peer);
+        }
+        return;
+    }
+}
+
 static void end_done(struct rpc_op *op, bool ok)
 {
     struct rpc_stream *stream = RPC_CONTAINER(op, struct rpc_stream, end);
     (void)ok;
     stream->is_over = true;
+    if (!stream->is_server) {
+        read_details(stream);
+    }
     ll_mutex_lock(&stream->mutex);
     stream->is_ended = true;
     ll_mutex_unlock(&stream->mutex);
@@ -224,7 +245,7 @@ static void fill_end(struct rpc_stream *stream, grpc_op *op, grpc_slice *details
         op->op = GRPC_OP_SEND_CLOSE_FROM_CLIENT;
         return;
     }
-    /* Both were written before is_finishing and never again. */
+    /* All were written before is_finishing and never again. */
     ll_status status = stream->finish_status;
     const char *text = stream->finish_message;
     op->op = GRPC_OP_SEND_STATUS_FROM_SERVER;
@@ -232,6 +253,13 @@ static void fill_end(struct rpc_stream *stream, grpc_op *op, grpc_slice *details
     if (status != LL_OK || text) {
         *details = grpc_slice_from_copied_string(text ? text : ll_status_text(status));
         op->data.send_status_from_server.status_details = details;
+    }
+    if (stream->finish_details) {
+        stream->refusal.key = grpc_slice_from_static_string(RPC_DETAILS_KEY);
+        stream->refusal.value = grpc_slice_from_copied_buffer((const char *)stream->finish_details,
+                                                              stream->finish_details_bytes);
+        op->data.send_status_from_server.trailing_metadata = &stream->refusal;
+        op->data.send_status_from_server.trailing_metadata_count = 1;
     }
 }
 
@@ -391,6 +419,7 @@ ll_status rpc_call_create(struct rpc_loop *loop, grpc_call *call, const char *pe
     stream->end.done = end_done;
     stream->kick.run = run_kick;
     stream->details = grpc_empty_slice();
+    stream->refusal.value = grpc_empty_slice();
     grpc_metadata_array_init(&stream->initial);
     grpc_metadata_array_init(&stream->trailing);
     ll_mutex_init(&stream->mutex);
@@ -402,10 +431,12 @@ void rpc_call_free(struct rpc_stream *stream)
 {
     assert(stream->is_closed && !stream->first && !stream->sent);
     grpc_slice_unref(stream->details);
+    grpc_slice_unref(stream->refusal.value);
     grpc_metadata_array_destroy(&stream->initial);
     grpc_metadata_array_destroy(&stream->trailing);
     free(stream->peer);
     free(stream->finish_message);
+    free(stream->finish_details);
     ll_mutex_finish(&stream->mutex);
     free(stream);
 }

@@ -69,6 +69,10 @@ struct rpc_stream {
     grpc_metadata_array initial;
     grpc_metadata_array trailing;
     grpc_slice details;
+    /* Server: the limit that the end names, as RPC_DETAILS_KEY's value. Client: what the server's
+     * end said of one. */
+    grpc_metadata refusal;
+    struct ll_error error;
 
     struct ll_mutex mutex;
     /* Guarded by mutex. */
@@ -76,9 +80,12 @@ struct rpc_stream {
     struct rpc_message *last;
     size_t copied_bytes;
     char *finish_message;
+    /* A serialised google.rpc.Status; NULL: none. */
+    uint8_t *finish_details;
+    size_t finish_details_bytes;
     struct rpc_task kick;
     int queued;
-    /* rpc_stream_finish was called, with this and finish_message. */
+    /* rpc_stream_finish was called, with this, finish_message and finish_details. */
     ll_status finish_status;
     bool is_finishing;
     bool is_cancelling;

@@ -1,7 +1,5 @@
 #include "rpc/rpc_channel.h"
 
-#include <arpa/inet.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,27 +30,10 @@ struct rpc_channel {
     char *target;
 };
 
-/* Numbers need no resolver. */
-static const char *scheme(const char *target)
-{
-    struct in_addr numbers;
-    char host[INET_ADDRSTRLEN];
-    size_t bytes = strcspn(target, ":");
-    if (target[0] == '[') {
-        return "ipv6:";
-    }
-    if (bytes >= sizeof(host)) {
-        return "dns:///";
-    }
-    memcpy(host, target, bytes);
-    host[bytes] = '\0';
-    return inet_pton(AF_INET, host, &numbers) == 1 ? "ipv4:" : "dns:///";
-}
-
 static grpc_channel *create_grpc(const char *target)
 {
-    char uri[RPC_ADDRESS_BYTES + 16];
-    snprintf(uri, sizeof(uri), "%s%s", scheme(target), target);
+    char uri[RPC_ADDRESS_URI_BYTES];
+    rpc_address_uri(target, uri);
     grpc_arg args[] = {
         RPC_ARG_INT(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
         RPC_ARG_INT(GRPC_ARG_ENABLE_HTTP_PROXY, 0),

@@ -8,6 +8,7 @@
 
 #include "core/ll_limits.h"
 #include "rpc/rpc_call.h"
+#include "rpc/rpc_details.h"
 
 /* What of a stream any thread may call: changes what the mutex guards, then has the loop's thread
  * look (rpc_call.c). */
@@ -135,24 +136,66 @@ ll_status rpc_stream_send(struct rpc_stream *stream, const void *head, size_t he
     return LL_OK;
 }
 
-void rpc_stream_finish(struct rpc_stream *stream, ll_status status, const char *message)
+/* The status details that go with the end; NULL for none, or without memory for them. `err` may be
+ * NULL. */
+static uint8_t *pack_details(ll_status status, const struct ll_error *err, size_t *out_bytes)
+{
+    struct ll_error told = {.text = ""};
+    if (err) {
+        told = *err;
+    }
+    if ((status == LL_E_NO_MEMORY || status == LL_E_FULL) && told.retry_ms == 0) {
+        told.retry_ms = LL_RETRY_MS;
+    }
+    uint8_t *details = NULL;
+    if (status == LL_OK ||
+        rpc_details_pack(ll_status_to_grpc(status), &told, &details, out_bytes) != LL_OK) {
+        return NULL;
+    }
+    return details;
+}
+
+/* `err` may be NULL; its sentence is `message`. */
+static void finish(struct rpc_stream *stream, ll_status status, const char *message,
+                   const struct ll_error *err)
 {
     if (!stream->is_server && status != LL_OK) {
         rpc_stream_cancel(stream);
         return;
     }
+    size_t details_bytes = 0;
+    uint8_t *details = stream->is_server ? pack_details(status, err, &details_bytes) : NULL;
     /* Without memory for it the status goes out with its own text. */
     char *copy = message && stream->is_server ? strndup(message, FINISH_MESSAGE_BYTES) : NULL;
     ll_mutex_lock(&stream->mutex);
     if (stream->is_ended || stream->is_finishing || stream->is_cancelling) {
         ll_mutex_unlock(&stream->mutex);
         free(copy);
+        free(details);
         return;
     }
     stream->is_finishing = true;
     stream->finish_status = status;
     stream->finish_message = copy;
+    stream->finish_details = details;
+    stream->finish_details_bytes = details_bytes;
     rpc_call_unlock_and_kick(stream);
+}
+
+void rpc_stream_finish_error(struct rpc_stream *stream, ll_status status,
+                             const struct ll_error *err)
+{
+    finish(stream, status, err->text[0] ? err->text : NULL, err);
+}
+
+void rpc_stream_finish(struct rpc_stream *stream, ll_status status, const char *message)
+{
+    finish(stream, status, message, NULL);
+}
+
+const struct ll_error *rpc_stream_error(const struct rpc_stream *stream)
+{
+    return &stream->error;
 }
 
 void rpc_stream_cancel(struct rpc_stream *stream)

@@ -56,9 +56,19 @@ int rpc_stream_queued(struct rpc_stream *stream);
 void rpc_stream_bound_receive(struct rpc_stream *stream, int queued);
 
 /* Server: sends what is queued, then ends the call with `status` and `message` (may be NULL: the
- * status's own text; cut at 1 KiB). Of the callbacks only on_closed comes after. Further calls are
- * ignored. Client: LL_OK half-closes after what is queued, anything else cancels. */
+ * status's own text; cut at 1 KiB); a lack of memory with a time to ask again. Of the callbacks
+ * only on_closed comes after. Further calls are ignored. Client: LL_OK half-closes after what is
+ * queued, anything else cancels. */
 void rpc_stream_finish(struct rpc_stream *stream, ll_status status, const char *message);
+
+/* The same with the sentence of `err`, whose limit and time go along as status details
+ * (rpc_details.h). */
+void rpc_stream_finish_error(struct rpc_stream *stream, ll_status status,
+                             const struct ll_error *err);
+
+/* Client, in on_closed: the limit, its value and the time that the server named; the sentence is
+ * on_closed's. */
+const struct ll_error *rpc_stream_error(const struct rpc_stream *stream);
 
 /* Ends the call now; what is queued is dropped. Harmless at any time. on_closed still comes. */
 void rpc_stream_cancel(struct rpc_stream *stream);

@@ -8,6 +8,7 @@
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"
 #include "edge/edge_server.h"
+#include "tests/support/edge_client.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/ll_test.h"
 #include "tests/support/tcp_relay.h"
@@ -36,19 +37,25 @@ struct edge {
     char address[64];
 };
 
+/* With everything else as `config` has it. */
+static void edge_begin_with(struct edge *edge, struct edge_server_config *config)
+{
+    struct ll_error err = {.text = ""};
+    edge->engine = fake_engine_create();
+    CU_ASSERT_PTR_NOT_NULL_FATAL(edge->engine);
+    config->engine = edge->engine;
+    CU_ASSERT_EQUAL_FATAL(edge_server_create(config, &edge->server, &err), LL_OK);
+    snprintf(edge->address, sizeof(edge->address), "127.0.0.1:%d", edge_server_port(edge->server));
+}
+
 /* `listen` NULL: a free port. */
 static void edge_begin(struct edge *edge, const char *listen, bool is_inline)
 {
     struct edge_server_config config;
-    struct ll_error err = {.text = ""};
-    edge->engine = fake_engine_create();
-    CU_ASSERT_PTR_NOT_NULL_FATAL(edge->engine);
     edge_server_config_default(&config);
     config.listen = listen ? listen : "127.0.0.1:0";
-    config.engine = edge->engine;
     config.is_inline = is_inline;
-    CU_ASSERT_EQUAL_FATAL(edge_server_create(&config, &edge->server, &err), LL_OK);
-    snprintf(edge->address, sizeof(edge->address), "127.0.0.1:%d", edge_server_port(edge->server));
+    edge_begin_with(edge, &config);
 }
 
 static void edge_end(struct edge *edge)
@@ -373,6 +380,128 @@ static void test_a_creation_that_fails_leaves_the_prefix_useful(void)
     end();
 }
 
+/* ---- A busy edge ---- */
+
+/* An edge with one place for uploads, which `holder` has for `model`. */
+struct busy {
+    struct edge_client *client;
+    struct edge_call *holder;
+};
+
+static void busy_begin(struct busy *busy)
+{
+    static const char *addresses[1];
+    struct edge_server_config config;
+    fake_model_init(&model, cfg, 11);
+    edge_server_config_default(&config);
+    config.listen = "127.0.0.1:0";
+    config.upload_sessions = 1;
+    edge_begin_with(&edge, &config);
+    addresses[0] = edge.address;
+    device_fixture_init(&device, &model, addresses, 1, 0);
+    busy->client = edge_client_create(edge_server_port(edge.server));
+    busy->holder = NULL;
+}
+
+/* Brings layers [first, end) in chunks. */
+static void send_layers(struct edge_call *upload, int first, int end)
+{
+    enum { CHUNK = 200000 };
+    for (int i = first; i < end; i++) {
+        int64_t bytes = model.blobs[i] ? (int64_t)ll_buf_bytes(model.blobs[i]) : 0;
+        for (int64_t at = 0; at < bytes; at += CHUNK) {
+            edge_call_send_part(upload, &model, i, at, at + CHUNK < bytes ? at + CHUNK : bytes);
+        }
+    }
+}
+
+/* Takes the place for `other`, as soon as whoever has it is gone. */
+static void hold_place(struct busy *busy, const struct fake_model *other)
+{
+    struct ll_plan plan;
+    Layerlift__V1__UploadEvent *accepted = NULL;
+    fake_model_plan(other, &plan);
+    while (!accepted) {
+        busy->holder = edge_call_open(busy->client, "Upload");
+        edge_call_send_open(busy->holder, other, &plan);
+        accepted = edge_call_await(busy->holder, EVENT_ACCEPTED);
+        if (!accepted) {
+            CU_ASSERT_EQUAL_FATAL(edge_call_end(busy->holder, NULL), LL_E_EXHAUSTED);
+            edge_call_close(busy->holder);
+        }
+    }
+    layerlift__v1__upload_event__free_unpacked(accepted, NULL);
+    ll_plan_finish(&plan);
+}
+
+static void busy_end(struct busy *busy)
+{
+    edge_client_destroy(busy->client);
+    end();
+}
+
+static void test_a_device_waits_for_another_ones_place(void)
+{
+    struct busy busy;
+    struct fake_model other;
+    busy_begin(&busy);
+    fake_model_init(&other, cfg, 12);
+    busy.holder = edge_client_upload(busy.client, &other, NULL);
+    device_fixture_start(&device);
+    device_fixture_await_busies(&device, 2);
+    CU_ASSERT_EQUAL(device.new_busies, 1);
+    CU_ASSERT_STRING_EQUAL(device.last_busy.limit, "upload_sessions");
+    CU_ASSERT_FALSE(device.last_is_used);
+    expect(&device, 1, 0, 0, "no edge");
+    edge_call_close(busy.holder);
+    device_fixture_await_uploaded(&device);
+    CU_ASSERT_EQUAL(device.uploaded.sent_weight_bytes, MODEL_BYTES);
+    CU_ASSERT_EQUAL(device.downs, 0);
+    expect(&device, 2, 0, LAYERS, "");
+    fake_model_finish(&other);
+    busy_end(&busy);
+}
+
+static void test_layers_that_another_device_brings_are_used_meanwhile(void)
+{
+    struct busy busy;
+    busy_begin(&busy);
+    busy.holder = edge_client_upload(busy.client, &model, NULL);
+    device_fixture_start(&device);
+    device_fixture_await_busies(&device, 1);
+    CU_ASSERT_TRUE(device.last_is_used);
+    send_layers(busy.holder, 0, 4);
+    device_fixture_await_prefix(&device, 4);
+    expect(&device, 1, 0, 4, "");
+    /* The other device goes, and this one brings the rest. */
+    edge_call_close(busy.holder);
+    device_fixture_await_uploaded(&device);
+    CU_ASSERT_TRUE(device.uploaded.sent_weight_bytes < MODEL_BYTES - 300000);
+    CU_ASSERT_EQUAL(device.downs, 0);
+    expect(&device, 2, 0, LAYERS, "");
+    busy_end(&busy);
+}
+
+static void test_a_model_that_is_ready_needs_no_place(void)
+{
+    struct busy busy;
+    struct fake_model other;
+    busy_begin(&busy);
+    fake_model_init(&other, cfg, 12);
+    struct edge_call *upload = edge_client_upload(busy.client, &model, NULL);
+    send_layers(upload, 0, LAYERS);
+    CU_ASSERT_EQUAL(edge_call_end(upload, NULL), LL_OK);
+    edge_call_close(upload);
+    hold_place(&busy, &other);
+    device_fixture_start(&device);
+    device_fixture_await_uploaded(&device);
+    CU_ASSERT_EQUAL(device.uploaded.sent_weight_bytes, 0);
+    expect(&device, 1, 0, LAYERS, "");
+    edge_call_close(busy.holder);
+    fake_model_finish(&other);
+    busy_end(&busy);
+}
+
 const struct ll_test ll_tests[] = {
     LL_TEST(test_every_cut_gives_the_local_answer),
     LL_TEST(test_every_cut_gives_the_local_answer_with_inline_creation),
@@ -386,5 +515,8 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_device_that_vanishes_leaves_its_part),
     LL_TEST(test_models_that_share_blobs_share_bytes),
     LL_TEST(test_a_creation_that_fails_leaves_the_prefix_useful),
+    LL_TEST(test_a_device_waits_for_another_ones_place),
+    LL_TEST(test_layers_that_another_device_brings_are_used_meanwhile),
+    LL_TEST(test_a_model_that_is_ready_needs_no_place),
     {NULL, NULL},
 };

@@ -62,6 +62,12 @@ static void on_down(void *owner, const struct device_edge_loss *loss)
     fprintf(stderr, "%s: %s\n", loss->address, loss->reason);
 }
 
+static void on_busy(void *owner, const struct device_edge_busy *busy)
+{
+    (void)owner;
+    fprintf(stderr, "%s: %s\n", busy->address, busy->reason->text);
+}
+
 static void on_progress(void *owner, const struct device_progress *progress)
 {
     (void)owner;
@@ -85,6 +91,7 @@ static void on_uploaded(void *owner, const struct device_uploaded *uploaded)
 }
 
 static const struct device_session_events events = {.up = on_up,
+                                                    .busy = on_busy,
                                                     .down = on_down,
                                                     .progress = on_progress,
                                                     .ready = on_ready,

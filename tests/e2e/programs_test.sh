@@ -28,10 +28,10 @@ fail() {
     exit 1
 }
 
-# start_server LISTEN: sets `child` and `port`.
+# start_server LISTEN [OPTION...]: sets `child` and `port`.
 start_server() {
     rm -f port
-    "$server" --listen "$1" --port-file port 2>>server.log &
+    "$server" --listen "$@" --port-file port 2>>server.log &
     child=$!
     timeout 60 head -c 1 <(tail --pid=$child -n +1 -F port 2>/dev/null) >/dev/null
     [ -s port ] || fail "the server did not start"
@@ -218,6 +218,24 @@ wait "$running" || status=$?
 [ "$status" = 143 ] || fail "a signal while files are read: status $status"
 exec 9>&-
 passed "a signal while files are read"
+# Two devices and one place for uploads: the second is not refused, but waits for the first.
+start_server 127.0.0.1:0 --max-uploads 1
+rm -f agent.log run.json
+"$agent" --edge "127.0.0.1:$port" "${input[@]}" --limit-mbps 0.2 --duration 1000 >first.log 2>&1 &
+running=$!
+await 'to upload' first.log
+first=$running
+"$agent" --edge "127.0.0.1:$port" "${boxes[@]}" --choose furthest --no-profile --until-uploaded 2 --json run.json \
+    >agent.log 2>&1 &
+running=$!
+await 'is busy (too many uploads: limit upload_sessions is 1)' agent.log
+await '"fallback":"no edge"' run.json
+kill -TERM "$first"
+wait "$first" || fail "the first agent ended with status $?"
+wait "$running" || fail "the second agent ended with status $? although the edge was only busy"
+"$check" run.json --uploaded --fallbacks || fail "run of the second agent"
+grep -q 'refuses' agent.log && fail "busy is said to be a refusal"
+passed "a busy edge that is waited for"
 
 if [ -n "${XML_OUTPUT_FILE:-}" ]; then
     printf '<testsuites><testsuite name="programs" tests="%d" failures="0" errors="0"/></testsuites>\n' "$tests" \

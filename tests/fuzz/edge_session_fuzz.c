@@ -108,6 +108,14 @@ void rpc_stream_finish(struct rpc_stream *stream, ll_status status, const char *
     }
 }
 
+void rpc_stream_finish_error(struct rpc_stream *stream, ll_status status,
+                             const struct ll_error *err)
+{
+    /* A limit's name and a time go with refusals alone. */
+    REQUIRE(status == LL_E_EXHAUSTED || (err->limit[0] == '\0' && err->retry_ms == 0));
+    rpc_stream_finish(stream, status, err->text);
+}
+
 const char *rpc_stream_peer(const struct rpc_stream *stream)
 {
     (void)stream;

@@ -7,6 +7,7 @@
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"
 #include "rpc/rpc_channel.h"
+#include "rpc/rpc_details.h"
 #include "rpc/rpc_loop.h"
 #include "tests/support/ll_test.h"
 
@@ -62,10 +63,10 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
 static void on_closed(void *owner, struct rpc_stream *stream, ll_status status, const char *message)
 {
     struct edge_call *call = owner;
-    (void)stream;
     ll_mutex_lock(&call->lock);
     call->is_closed = true;
     call->status = status;
+    call->message = *rpc_stream_error(stream);
     snprintf(call->message.text, sizeof(call->message.text), "%s", message ? message : "");
     ll_cond_broadcast(&call->changed);
     ll_mutex_unlock(&call->lock);
@@ -481,6 +482,8 @@ static struct assembly *begin_answer(struct edge_call *call, const Layerlift__V1
     answer->id = message->id;
     answer->status = ll_status_from_grpc((int)message->status);
     snprintf(answer->message, sizeof(answer->message), "%s", message->message);
+    CU_ASSERT_EQUAL(rpc_details_take(message->error_info, message->retry_info, &answer->refusal),
+                    LL_OK);
     answer->reached = (int)message->reached;
     answer->prefix = (int)message->prefix;
     answer->tensors = (int)message->n_tensors;

@@ -38,7 +38,8 @@ void edge_call_send_bytes(struct edge_call *call, const void *data, size_t bytes
 /* The next message, or NULL when the call has ended; freed by the caller. */
 ProtobufCMessage *edge_call_next(struct edge_call *call,
                                  const ProtobufCMessageDescriptor *descriptor);
-/* Waits for the call's end, dropping messages; gives its status and sentence. */
+/* Waits for the call's end, dropping messages; gives its status, its sentence, and the limit and
+ * the time in its details. */
 ll_status edge_call_end(struct edge_call *call, struct ll_error *out_message);
 /* A unary call: sends the request and gives the response, or NULL with the status. */
 ProtobufCMessage *edge_client_ask(struct edge_client *client, const char *method,
@@ -115,6 +116,8 @@ struct edge_answer {
     uint64_t id;
     ll_status status;
     char message[256];
+    /* Limit, value and time, without a sentence. */
+    struct ll_error refusal;
     int reached;
     int prefix;
     /* The tensors one behind the other, as they were written. */

@@ -45,9 +45,9 @@ MAY_INCLUDE = {
     "tests": FOLDERS,
     "tools": FOLDERS,
 }
-# Generated from proto/; rpc/ knows those of gRPC's own services only.
+# Generated from proto/; rpc/ knows those of gRPC's own services and statuses only.
 PROTO = re.compile(r"\.pb-c\.h$")
-RPC_PROTO = re.compile(r"^(proto/)?grpc/")
+RPC_PROTO = re.compile(r"^(proto/)?(grpc|google)/")
 
 TOKENS = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 

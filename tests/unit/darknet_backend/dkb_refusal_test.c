@@ -1,5 +1,6 @@
 /* Every malformed cfg is refused, with a sentence that names line, section, key and reason. Most of
  * these crash stock Darknet or make it read or write past its memory. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,11 @@ static void check(const struct refusal *cases, size_t count)
                     cases[i].reason);
             CU_FAIL("another refusal than expected");
         }
+        /* Programs are told of a limit by its name; asking again is no use. */
+        bool has_limit = status == LL_E_EXHAUSTED && !strstr(err.text, "too large together");
+        CU_ASSERT_EQUAL(err.limit[0] != '\0', has_limit);
+        CU_ASSERT_EQUAL(err.limit_value > 0, has_limit);
+        CU_ASSERT_EQUAL(err.retry_ms, 0);
         ll_network_unref(network);
     }
 }

@@ -6,6 +6,7 @@
 
 #include "core/ll_clock.h"
 #include "proto/wire/wire_head.h"
+#include "rpc/rpc_details.h"
 #include "tests/support/fake_model.h"
 #include "tests/support/ll_test.h"
 
@@ -345,6 +346,29 @@ static void test_a_status_of_not_found_is_passed_on(void)
     withdraw(&remote);
     CU_ASSERT_STRING_EQUAL(remote.error.text, "edge: internal error");
     device_remote_finish(&remote);
+    /* A limit, and one that lies about itself. */
+    struct ll_error refusal;
+    struct rpc_details details;
+    (void)ll_fail_limit(&refusal, "queries", 32, 1000, "too many queries in flight");
+    rpc_details_fill(&details, &refusal);
+    answer.status = 8;
+    answer.message = refusal.text;
+    answer.error_info = details.error_info;
+    answer.retry_info = details.retry_info;
+    for (int i = 0; i < 2; i++) {
+        post(&remote);
+        answer.id = send_query();
+        CU_ASSERT_EQUAL(device_board_take(board, &response, &mark), LL_OK);
+        withdraw(&remote);
+        CU_ASSERT_EQUAL(remote.status, LL_E_EXHAUSTED);
+        CU_ASSERT_STRING_EQUAL(remote.error.text,
+                               "edge: limit exceeded: too many queries in flight");
+        CU_ASSERT_STRING_EQUAL(remote.error.limit, i == 0 ? "queries" : "");
+        CU_ASSERT_EQUAL(remote.error.limit_value, i == 0 ? 32 : 0);
+        CU_ASSERT_EQUAL(remote.error.retry_ms, i == 0 ? 1000 : 0);
+        device_remote_finish(&remote);
+        details.info.reason = "LIMIT_OTHERS";
+    }
     Layerlift__V1__OffloadResponse empty = LAYERLIFT__V1__OFFLOAD_RESPONSE__INIT;
     CU_ASSERT_EQUAL(device_board_take(board, &empty, &mark), LL_OK);
     end();

@@ -89,12 +89,19 @@ static void ignore_closed(void *owner, struct rpc_stream *stream, ll_status stat
 
 static const struct rpc_stream_handler upload_handler = {.on_message = fake_edge_upload_message,
                                                          .on_closed = ignore_closed};
+static const struct rpc_stream_handler watch_handler = {.on_message = fake_edge_watch_message,
+                                                        .on_closed = ignore_closed};
 static const struct rpc_stream_handler offload_handler = {.on_message = fake_edge_offload_message,
                                                           .on_closed = ignore_closed};
 
 static void open_upload(void *arg, struct rpc_stream *stream)
 {
     rpc_server_accept(stream, &upload_handler, arg);
+}
+
+static void open_watch(void *arg, struct rpc_stream *stream)
+{
+    rpc_server_accept(stream, &watch_handler, arg);
 }
 
 static void open_offload(void *arg, struct rpc_stream *stream)
@@ -127,6 +134,9 @@ struct fake_edge *fake_edge_create(const struct fake_model *model)
         rpc_server_add(edge->server, "/layerlift.v1.EdgeOffload/Upload", open_upload, edge), LL_OK);
     CU_ASSERT_EQUAL_FATAL(
         rpc_server_add(edge->server, "/layerlift.v1.EdgeOffload/Offload", open_offload, edge),
+        LL_OK);
+    CU_ASSERT_EQUAL_FATAL(
+        rpc_server_add(edge->server, "/layerlift.v1.EdgeOffload/WatchModel", open_watch, edge),
         LL_OK);
     CU_ASSERT_EQUAL_FATAL(rpc_server_start(edge->server, &err), LL_OK);
     snprintf(edge->address, sizeof(edge->address), "127.0.0.1:%d", rpc_server_port(edge->server));

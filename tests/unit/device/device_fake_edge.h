@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/ll_status.h"
 #include "tests/support/fake_model.h"
 
 typedef enum {
@@ -45,6 +46,8 @@ typedef enum {
     FAKE_UPLOAD_RIGHT,
     /* The call ends with this script's status instead of `accepted`. */
     FAKE_UPLOAD_REFUSE,
+    /* The call ends with the script's refusal, which has a limit. */
+    FAKE_UPLOAD_BUSY,
     FAKE_UPLOAD_OTHER_MODEL,
     FAKE_UPLOAD_ILLEGAL_PREFIX,
     FAKE_UPLOAD_OFFSET_BEYOND,
@@ -59,8 +62,24 @@ typedef enum {
     FAKE_UPLOAD_REJECT_ALL,
 } fake_upload;
 
+typedef enum {
+    /* The edge does not know the model. */
+    FAKE_WATCH_UNKNOWN,
+    /* What it has. */
+    FAKE_WATCH_RIGHT,
+    /* It has all of it. */
+    FAKE_WATCH_READY,
+    FAKE_WATCH_OTHER_MODEL,
+    FAKE_WATCH_ILLEGAL_PREFIX,
+    FAKE_WATCH_GARBAGE,
+    /* A state with a very long sentence. */
+    FAKE_WATCH_LONG,
+} fake_watch;
+
 struct fake_edge_script {
     fake_upload upload;
+    struct ll_error refusal;
+    fake_watch watch;
     fake_answer answer;
     /* gRPC status of FAKE_UPLOAD_REFUSE and FAKE_ANSWER_STATUS. */
     int status;
@@ -70,7 +89,8 @@ struct fake_edge_script {
     uint64_t credit_bytes;
     /* The first blob that is complete is rejected this many times. */
     int rejections;
-    /* The upload's stream ends with UNAVAILABLE after so many bytes, once; 0: never. */
+    /* The upload's stream ends with UNAVAILABLE (or the script's refusal, if there is one) after so
+     * many bytes, once; 0: never. */
     uint64_t break_after_bytes;
     /* The edge has this layer's blob already; -1: none. */
     int available_layer;

@@ -61,9 +61,11 @@ void fake_edge_send_parts(struct rpc_stream *stream, int field);
  * fault where it is not. Returns `is_so`. */
 bool fake_edge_must(struct fake_edge *edge, bool is_so);
 
-/* The two services. */
+/* The services. */
 void fake_edge_upload_message(void *owner, struct rpc_stream *stream, const uint8_t *data,
                               size_t bytes);
+void fake_edge_watch_message(void *owner, struct rpc_stream *stream, const uint8_t *data,
+                             size_t bytes);
 void fake_edge_offload_message(void *owner, struct rpc_stream *stream, const uint8_t *data,
                                size_t bytes);
 /* Answers the queries that can be answered now. */

@@ -178,7 +178,11 @@ static void take_chunk(struct fake_edge *edge, const Layerlift__V1__Chunk *chunk
     ll_mutex_unlock(&edge->lock);
     if (breaks) {
         edge->is_dropping = true;
-        rpc_stream_finish(edge->upload, LL_E_UNAVAILABLE, "broken on purpose");
+        if (script.refusal.text[0]) {
+            rpc_stream_finish_error(edge->upload, LL_E_EXHAUSTED, &script.refusal);
+        } else {
+            rpc_stream_finish(edge->upload, LL_E_UNAVAILABLE, "broken on purpose");
+        }
         return;
     }
     send_credit(edge, &script);
@@ -204,6 +208,8 @@ static void take_open(struct fake_edge *edge)
     edge->is_dropping = false;
     if (script.upload == FAKE_UPLOAD_REFUSE) {
         rpc_stream_finish(edge->upload, ll_status_from_grpc(script.status), "no, thanks");
+    } else if (script.upload == FAKE_UPLOAD_BUSY) {
+        rpc_stream_finish_error(edge->upload, LL_E_EXHAUSTED, &script.refusal);
     } else if (script.upload == FAKE_UPLOAD_GARBAGE) {
         (void)!rpc_stream_send(edge->upload, "\xff\xff\xff\xff", 4, NULL);
     } else if (script.upload == FAKE_UPLOAD_MANY_PARTS) {
@@ -214,6 +220,58 @@ static void take_open(struct fake_edge *edge)
     } else {
         send_accepted(edge, &script);
     }
+}
+
+static void have_all(struct fake_edge *edge)
+{
+    const struct ll_table *table = fake_edge_table(edge);
+    ll_mutex_lock(&edge->lock);
+    for (int i = 0; i < table->layer_count; i++) {
+        edge->here[i] = table->layers[i].blob_bytes;
+    }
+    ll_mutex_unlock(&edge->lock);
+}
+
+void fake_edge_watch_message(void *owner, struct rpc_stream *stream, const uint8_t *data,
+                             size_t bytes)
+{
+    struct fake_edge *edge = owner;
+    Layerlift__V1__WatchModelRequest *request =
+        layerlift__v1__watch_model_request__unpack(NULL, bytes, data);
+    bool is_right = request && strcmp(request->model_id, edge->model->id_text) == 0;
+    layerlift__v1__watch_model_request__free_unpacked(request, NULL);
+    fake_edge_must(edge, is_right);
+    static char sentence[100000];
+    Layerlift__V1__ModelEvent event = LAYERLIFT__V1__MODEL_EVENT__INIT;
+    event.model_id = (char *)edge->model->id_text;
+    event.received_bytes = UINT64_MAX;
+    switch (fake_edge_script(edge).watch) {
+    case FAKE_WATCH_UNKNOWN:
+        rpc_stream_finish(stream, LL_E_NOT_FOUND, "no such model");
+        return;
+    case FAKE_WATCH_RIGHT:
+        event.prefix = (uint32_t)fake_edge_prefix(edge);
+        event.received_bytes = 0;
+        break;
+    case FAKE_WATCH_READY:
+        have_all(edge);
+        event.prefix = (uint32_t)fake_edge_prefix(edge);
+        break;
+    case FAKE_WATCH_OTHER_MODEL:
+        event.model_id = "sha256:00";
+        break;
+    case FAKE_WATCH_ILLEGAL_PREFIX:
+        event.prefix = UINT32_MAX;
+        break;
+    case FAKE_WATCH_LONG:
+        memset(sentence, 'x', sizeof(sentence) - 1);
+        event.failure = sentence;
+        break;
+    case FAKE_WATCH_GARBAGE:
+        (void)!rpc_stream_send(stream, "\xff\xff\xff\xff", 4, NULL);
+        return;
+    }
+    fake_edge_send(stream, &event.base);
 }
 
 void fake_edge_upload_message(void *owner, struct rpc_stream *stream, const uint8_t *data,

@@ -81,7 +81,20 @@ static void on_limited(void *owner)
     ll_mutex_unlock(&fixture->lock);
 }
 
+static void on_busy(void *owner, const struct device_edge_busy *busy)
+{
+    struct device_fixture *fixture = owner;
+    ll_mutex_lock(&fixture->lock);
+    fixture->busies++;
+    fixture->new_busies += busy->is_new ? 1 : 0;
+    fixture->last_busy = *busy->reason;
+    fixture->last_is_used = busy->is_used;
+    ll_cond_broadcast(&fixture->changed);
+    ll_mutex_unlock(&fixture->lock);
+}
+
 static const struct device_session_events events = {.up = on_up,
+                                                    .busy = on_busy,
                                                     .down = on_down,
                                                     .progress = on_progress,
                                                     .ready = on_ready,
@@ -190,6 +203,11 @@ static bool has_downs(const struct device_fixture *fixture, int64_t least)
     return fixture->downs >= least;
 }
 
+static bool has_busies(const struct device_fixture *fixture, int64_t least)
+{
+    return fixture->busies >= least;
+}
+
 static bool has_prefix(const struct device_fixture *fixture, int64_t least)
 {
     return fixture->prefix >= least;
@@ -209,6 +227,11 @@ static bool has_uploaded(const struct device_fixture *fixture, int64_t least)
 void device_fixture_await_ups(struct device_fixture *fixture, int count)
 {
     await(fixture, has_ups, count);
+}
+
+void device_fixture_await_busies(struct device_fixture *fixture, int count)
+{
+    await(fixture, has_busies, count);
 }
 
 void device_fixture_await_downs(struct device_fixture *fixture, int count)

@@ -28,6 +28,10 @@ struct device_fixture {
     struct ll_mutex lock;
     struct ll_cond changed;
     int ups, returns, downs;
+    /* How often it was busy, and what the last time said. */
+    int busies, new_busies;
+    struct ll_error last_busy;
+    bool last_is_used;
     int prefix;
     int creations;
     int64_t acked_bytes;
@@ -51,6 +55,7 @@ void device_fixture_finish(struct device_fixture *fixture);
 
 /* Each fails the test after 30 s. */
 void device_fixture_await_ups(struct device_fixture *fixture, int count);
+void device_fixture_await_busies(struct device_fixture *fixture, int count);
 void device_fixture_await_downs(struct device_fixture *fixture, int count);
 void device_fixture_await_prefix(struct device_fixture *fixture, int prefix);
 void device_fixture_await_acked(struct device_fixture *fixture, int64_t bytes);

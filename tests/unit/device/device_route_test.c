@@ -83,11 +83,44 @@ static void test_an_edge_that_is_not_believed_is_left_for_a_minute(void)
     CU_ASSERT_FALSE(device_route_is_refused(&route));
 }
 
+static void test_a_busy_edge_is_asked_again_when_it_said(void)
+{
+    struct device_route route;
+    device_route_init(&route, 2);
+    int64_t wait_ns = 3 * LL_NS_PER_S;
+    CU_ASSERT_EQUAL(device_route_busy(&route, wait_ns, NOW), NOW);
+    CU_ASSERT_EQUAL(route.current, 1);
+    CU_ASSERT_EQUAL(device_route_failed(&route, true, NOW), NOW + wait_ns);
+    CU_ASSERT_EQUAL(route.current, 0);
+    /* The other one has refused, this one has not. */
+    CU_ASSERT_FALSE(device_route_is_refused(&route));
+    CU_ASSERT_EQUAL(device_route_failed(&route, true, NOW + wait_ns), NOW + 5 * LL_NS_PER_S);
+    CU_ASSERT_TRUE(device_route_is_refused(&route));
+    CU_ASSERT_EQUAL(route.current, 1);
+    (void)device_route_busy(&route, wait_ns, NOW + 5 * LL_NS_PER_S);
+    CU_ASSERT_FALSE(device_route_is_refused(&route));
+}
+
+static void test_waits_are_bounded_and_spread(void)
+{
+    CU_ASSERT_EQUAL(device_route_wait_ns(1000, 0), LL_NS_PER_S);
+    CU_ASSERT_EQUAL(device_route_wait_ns(0, 0), LL_NS_PER_S / 10);
+    CU_ASSERT_EQUAL(device_route_wait_ns(INT64_MAX, 0), 60 * LL_NS_PER_S);
+    for (uint32_t random = 0; random < 4000; random += 7) {
+        int64_t wait_ns = device_route_wait_ns(1000, random);
+        CU_ASSERT_TRUE(wait_ns >= LL_NS_PER_S && wait_ns < LL_NS_PER_S * 3 / 2);
+    }
+    CU_ASSERT_NOT_EQUAL(device_route_wait_ns(1000, 1), device_route_wait_ns(1000, 2));
+    CU_ASSERT_TRUE(device_route_wait_ns(INT64_MAX, UINT32_MAX) < 90 * LL_NS_PER_S);
+}
+
 const struct ll_test ll_tests[] = {
     LL_TEST(test_one_edge_is_tried_again_within_half_a_second),
     LL_TEST(test_the_next_edge_is_tried_at_once),
     LL_TEST(test_an_edge_that_was_reached_is_left_for_the_next),
     LL_TEST(test_a_refusing_edge_is_left_alone),
     LL_TEST(test_an_edge_that_is_not_believed_is_left_for_a_minute),
+    LL_TEST(test_a_busy_edge_is_asked_again_when_it_said),
+    LL_TEST(test_waits_are_bounded_and_spread),
     {NULL, NULL},
 };

@@ -193,6 +193,184 @@ static void test_an_edge_that_refuses_is_said_to(void)
     end();
 }
 
+/* Starts with an edge that has no place for the upload. */
+static void start_busy(fake_watch watch)
+{
+    script.upload = FAKE_UPLOAD_BUSY;
+    script.watch = watch;
+    (void)ll_fail_limit(&script.refusal, "upload_sessions", 1, 1,
+                        "too many uploads: limit upload_sessions is 1");
+    start();
+}
+
+static void begin_busy(fake_watch watch)
+{
+    begin();
+    start_busy(watch);
+}
+
+static void test_a_busy_edge_is_waited_for(void)
+{
+    begin_busy(FAKE_WATCH_UNKNOWN);
+    device_fixture_await_busies(&device, 3);
+    CU_ASSERT_EQUAL(device.new_busies, 1);
+    CU_ASSERT_FALSE(device.last_is_used);
+    CU_ASSERT_STRING_EQUAL(device.last_busy.limit, "upload_sessions");
+    CU_ASSERT_EQUAL(device.last_busy.limit_value, 1);
+    expect_query(1, 0, 0, "no edge");
+    script.upload = FAKE_UPLOAD_RIGHT;
+    fake_edge_set_script(edge, &script);
+    device_fixture_await_uploaded(&device);
+    CU_ASSERT_EQUAL(device.downs, 0);
+    CU_ASSERT_EQUAL(device.ups, 1);
+    CU_ASSERT_EQUAL(device.returns, 0);
+    expect_query(2, 0, LAYERS, "");
+    end();
+}
+
+static void test_an_edge_without_details_is_busy_by_its_words(void)
+{
+    begin();
+    script.upload = FAKE_UPLOAD_BUSY;
+    (void)ll_fail(&script.refusal, LL_E_EXHAUSTED, "all models are in use: limit models is 64");
+    start();
+    device_fixture_await_busies(&device, 1);
+    CU_ASSERT_EQUAL(device.last_busy.retry_ms, LL_RETRY_MS);
+    script.upload = FAKE_UPLOAD_RIGHT;
+    fake_edge_set_script(edge, &script);
+    device_fixture_await_uploaded(&device);
+    CU_ASSERT_EQUAL(device.downs, 0);
+    end();
+}
+
+static void test_a_limit_without_a_time_is_final(void)
+{
+    begin();
+    script.upload = FAKE_UPLOAD_BUSY;
+    (void)ll_fail_limit(&script.refusal, "store_bytes", 1000, 0,
+                        "the model has 268008 bytes of weights: limit store_bytes is 1000");
+    start();
+    device_fixture_await_downs(&device, 1);
+    CU_ASSERT_TRUE(device.last_is_refusal);
+    CU_ASSERT_TRUE(device.last_all_refuse);
+    CU_ASSERT_EQUAL(device.busies, 0);
+    end();
+}
+
+static void test_a_busy_edge_that_has_the_model_is_used(void)
+{
+    begin_busy(FAKE_WATCH_READY);
+    /* Nothing is left to upload: somebody else did. */
+    device_fixture_await_uploaded(&device);
+    CU_ASSERT_EQUAL(device.uploaded.sent_weight_bytes, 0);
+    CU_ASSERT_TRUE(device.last_is_used);
+    CU_ASSERT_EQUAL(device.ups, 0);
+    expect_query(1, 0, LAYERS, "");
+    CU_ASSERT_EQUAL(device.downs, 0);
+    end();
+}
+
+static void test_a_busy_edge_that_has_some_layers_is_used_meanwhile(void)
+{
+    begin();
+    script.longest_prefix = 4;
+    start_busy(FAKE_WATCH_READY);
+    device_fixture_await_prefix(&device, 4);
+    CU_ASSERT_TRUE(device.last_is_used);
+    expect_query(1, 0, 4, "");
+    /* It asks for a place all the while, over the same connection. */
+    device_fixture_await_busies(&device, 3);
+    CU_ASSERT_EQUAL(device.new_busies, 1);
+    script.upload = FAKE_UPLOAD_RIGHT;
+    script.longest_prefix = 0;
+    fake_edge_set_script(edge, &script);
+    device_fixture_await_uploaded(&device);
+    expect_query(2, 0, LAYERS, "");
+    CU_ASSERT_EQUAL(device.downs, 0);
+    CU_ASSERT_EQUAL(device.ups, 1);
+    end();
+}
+
+static void test_an_upload_that_loses_its_place_goes_on_later(void)
+{
+    begin();
+    script.break_after_bytes = 100000;
+    script.watch = FAKE_WATCH_RIGHT;
+    (void)ll_fail_limit(&script.refusal, "store_bytes", 1, 1, "the store is full");
+    start();
+    device_fixture_await_uploaded(&device);
+    struct fake_edge_counts counts;
+    fake_edge_get_counts(edge, &counts);
+    CU_ASSERT_EQUAL(counts.opens, 2);
+    CU_ASSERT_EQUAL(counts.repeated_bytes, 0);
+    CU_ASSERT_EQUAL(device.new_busies, 1);
+    CU_ASSERT_TRUE(device.last_is_used);
+    CU_ASSERT_EQUAL(device.downs, 0);
+    expect_query(1, 0, LAYERS, "");
+    end();
+}
+
+static void test_a_busy_edge_that_lies_about_the_model_is_left(void)
+{
+    static const fake_watch lies[] = {FAKE_WATCH_OTHER_MODEL, FAKE_WATCH_ILLEGAL_PREFIX,
+                                      FAKE_WATCH_GARBAGE};
+    for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+        begin_busy(lies[i]);
+        device_fixture_await_busies(&device, 2);
+        CU_ASSERT_FALSE(device.last_is_used);
+        expect_query(1, 0, 0, "no edge");
+        end();
+    }
+}
+
+static void test_while_one_edge_is_busy_the_next_is_tried(void)
+{
+    fake_model_init(&model, cfg, 5);
+    edge = fake_edge_create(&model);
+    struct fake_edge *second = fake_edge_create(&model);
+    const char *addresses[] = {fake_edge_address(edge), fake_edge_address(second)};
+    device_fixture_init(&device, &model, addresses, 2, 0);
+    /* Some layers are no reason to stay where another edge takes all. */
+    script = (struct fake_edge_script){.available_layer = -1,
+                                       .upload = FAKE_UPLOAD_BUSY,
+                                       .watch = FAKE_WATCH_READY,
+                                       .longest_prefix = 4};
+    (void)ll_fail_limit(&script.refusal, "models", 1, 60000, "all models are in use");
+    fake_edge_set_script(edge, &script);
+    device_fixture_start(&device);
+    device_fixture_await_uploaded(&device);
+    CU_ASSERT_STRING_EQUAL(device.last_up, addresses[1]);
+    CU_ASSERT_EQUAL(device.busies, 1);
+    fake_edge_destroy(second);
+    end();
+}
+
+static void test_layers_of_a_busy_edge_are_used_where_no_other_takes_the_model(void)
+{
+    fake_model_init(&model, cfg, 5);
+    edge = fake_edge_create(&model);
+    const char *addresses[] = {fake_edge_address(edge), "127.0.0.1:1"};
+    device_fixture_init(&device, &model, addresses, 2, 0);
+    script = (struct fake_edge_script){.available_layer = -1, .longest_prefix = 4};
+    start_busy(FAKE_WATCH_READY);
+    device_fixture_await_prefix(&device, 4);
+    expect_query(1, 0, 4, "");
+    CU_ASSERT_TRUE(device.last_is_used);
+    end();
+}
+
+static void test_stop_while_an_edge_is_busy_ends_everything(void)
+{
+    begin_busy(FAKE_WATCH_UNKNOWN);
+    device_fixture_await_busies(&device, 1);
+    device_session_stop(device.session);
+    end();
+    begin_busy(FAKE_WATCH_READY);
+    device_fixture_await_uploaded(&device);
+    device_session_stop(device.session);
+    end();
+}
+
 static void test_an_edge_that_is_not_ready_is_tried_again(void)
 {
     begin();
@@ -411,6 +589,16 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_rejected_blob_is_sent_again),
     LL_TEST(test_an_edge_that_breaks_the_protocol_is_left),
     LL_TEST(test_an_edge_that_refuses_is_said_to),
+    LL_TEST(test_a_busy_edge_is_waited_for),
+    LL_TEST(test_an_edge_without_details_is_busy_by_its_words),
+    LL_TEST(test_a_limit_without_a_time_is_final),
+    LL_TEST(test_a_busy_edge_that_has_the_model_is_used),
+    LL_TEST(test_a_busy_edge_that_has_some_layers_is_used_meanwhile),
+    LL_TEST(test_an_upload_that_loses_its_place_goes_on_later),
+    LL_TEST(test_a_busy_edge_that_lies_about_the_model_is_left),
+    LL_TEST(test_while_one_edge_is_busy_the_next_is_tried),
+    LL_TEST(test_layers_of_a_busy_edge_are_used_where_no_other_takes_the_model),
+    LL_TEST(test_stop_while_an_edge_is_busy_ends_everything),
     LL_TEST(test_an_edge_that_is_not_ready_is_tried_again),
     LL_TEST(test_the_next_edge_takes_over),
     LL_TEST(test_an_edge_that_falls_silent_in_the_upload_is_left),

@@ -1,5 +1,6 @@
 #include "edge/edge_inspect.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/ll_version.h"
@@ -78,6 +79,64 @@ static void test_list_tells_partial_models_too(void)
     layerlift__v1__list_models_response__free_unpacked(response, NULL);
     edge_call_close(upload);
     tear_down(&fixture, &model);
+}
+
+static Layerlift__V1__ListModelsResponse *list_page(struct edge_fixture *fixture, uint32_t size,
+                                                    const char *token, ll_status *out_status)
+{
+    Layerlift__V1__ListModelsRequest request = LAYERLIFT__V1__LIST_MODELS_REQUEST__INIT;
+    request.page_size = size;
+    request.page_token = (char *)token;
+    return (Layerlift__V1__ListModelsResponse *)edge_client_ask(
+        fixture->client, "ListModels", &request.base,
+        &layerlift__v1__list_models_response__descriptor, out_status, NULL);
+}
+
+static void test_pages_list_every_model_once(void)
+{
+    enum { MODELS = 7, PAGE = 3 };
+    struct edge_fixture fixture;
+    struct fake_model models[MODELS];
+    char token[LL_DIGEST_TEXT_BYTES] = "";
+    char last[LL_DIGEST_TEXT_BYTES] = "";
+    set_up(&fixture, &models[0]);
+    for (int i = 0; i < MODELS; i++) {
+        if (i > 0) {
+            fake_model_init(&models[i], cfg, (unsigned)(100 + i));
+        }
+        CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &models[i]), LL_OK);
+    }
+    int count = 0;
+    int pages = 0;
+    do {
+        Layerlift__V1__ListModelsResponse *page = list_page(&fixture, PAGE, token, NULL);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(page);
+        CU_ASSERT_TRUE(page->n_models > 0 && page->n_models <= PAGE);
+        for (size_t i = 0; i < page->n_models; i++) {
+            CU_ASSERT_TRUE(strcmp(page->models[i]->model_id, last) > 0);
+            snprintf(last, sizeof(last), "%s", page->models[i]->model_id);
+        }
+        count += (int)page->n_models;
+        snprintf(token, sizeof(token), "%s", page->next_page_token);
+        layerlift__v1__list_models_response__free_unpacked(page, NULL);
+        /* The model that the token names may go. */
+        CU_ASSERT_EQUAL(delete_model(&fixture, last, NULL), LL_OK);
+    } while (++pages < MODELS && token[0]);
+    CU_ASSERT_EQUAL(count, MODELS);
+    CU_ASSERT_EQUAL(pages, 3);
+    /* All that are left, without a page's size. */
+    Layerlift__V1__ListModelsResponse *all = list_page(&fixture, 0, "", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(all);
+    CU_ASSERT_EQUAL(all->n_models, MODELS - 3);
+    CU_ASSERT_STRING_EQUAL(all->next_page_token, "");
+    layerlift__v1__list_models_response__free_unpacked(all, NULL);
+    ll_status status = LL_OK;
+    CU_ASSERT_PTR_NULL(list_page(&fixture, 1, "2", &status));
+    CU_ASSERT_EQUAL(status, LL_E_INVALID);
+    for (int i = 1; i < MODELS; i++) {
+        fake_model_finish(&models[i]);
+    }
+    tear_down(&fixture, &models[0]);
 }
 
 static void test_get_tells_layers_and_times(void)
@@ -303,6 +362,13 @@ static void test_server_info_tells_engine_and_limits(void)
                                   info->limits[i]->value == 262144);
     }
     CU_ASSERT(has_limit);
+    CU_ASSERT_EQUAL_FATAL(info->n_data_types, 3);
+    CU_ASSERT_EQUAL(info->data_types[0], LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32);
+    CU_ASSERT_EQUAL_FATAL(info->n_encodings, 1);
+    CU_ASSERT_EQUAL(info->encodings[0], LAYERLIFT__V1__ENCODING__ENCODING_RAW);
+    CU_ASSERT_EQUAL_FATAL(info->n_formats, 1);
+    CU_ASSERT_STRING_EQUAL(info->formats[0]->format, "darknet");
+    CU_ASSERT_STRING_EQUAL(info->formats[0]->dialect, "pjreddie");
     layerlift__v1__server_info__free_unpacked(info, NULL);
     tear_down(&fixture, &model);
 }
@@ -310,6 +376,7 @@ static void test_server_info_tells_engine_and_limits(void)
 const char *const ll_test_suite = "edge_inspect";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_list_tells_partial_models_too),
+    LL_TEST(test_pages_list_every_model_once),
     LL_TEST(test_get_tells_layers_and_times),
     LL_TEST(test_unknown_and_malformed_ids_are_told_apart),
     LL_TEST(test_random_bytes_are_no_request),

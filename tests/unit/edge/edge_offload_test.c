@@ -544,6 +544,92 @@ static void test_random_bytes_are_no_message(void)
     tear_down(&fixture, &model);
 }
 
+/* The next answer is a refusal by this limit. */
+static void check_limit(struct edge_call *call, uint64_t id, const char *limit, int64_t value,
+                        bool is_busy)
+{
+    struct edge_answer answer;
+    CU_ASSERT_FATAL(edge_call_answer(call, &answer));
+    CU_ASSERT_EQUAL(answer.id, id);
+    CU_ASSERT_EQUAL(answer.status, LL_E_EXHAUSTED);
+    CU_ASSERT_STRING_EQUAL(answer.refusal.limit, limit);
+    CU_ASSERT_EQUAL(answer.refusal.limit_value, value);
+    CU_ASSERT_EQUAL(answer.refusal.retry_ms, is_busy ? LL_RETRY_MS : 0);
+    edge_answer_finish(&answer);
+}
+
+static void test_limits_are_for_programs_too(void)
+{
+    struct edge_fixture fixture = {0};
+    struct fake_model model;
+    edge_fixture_init(&fixture);
+    fixture.config.queries = 2;
+    fixture.config.query_bytes = 30000;
+    fixture.config.server_query_bytes = 35000;
+    set_up(&fixture, &model, LAYERS);
+    struct edge_call *call = edge_call_open(fixture.client, "Offload");
+    struct edge_call *other = edge_call_open(fixture.client, "Offload");
+    /* 18,400 bytes each. */
+    const struct edge_ask asks[3] = {{.id = 1, .end = 1}, {.id = 2, .end = 1}, {.id = 3, .end = 1}};
+    edge_call_send_query(call, &model, &asks[0]);
+    edge_call_send_query(call, &model, &asks[1]);
+    check_limit(call, 2, "query_bytes", 30000, true);
+    edge_call_send_query(other, &model, &asks[1]);
+    check_limit(other, 2, "server_query_bytes", 35000, true);
+    const struct edge_ask small[2] = {{.id = 5, .first = 3, .end = 4},
+                                      {.id = 6, .first = 3, .end = 4}};
+    edge_call_send_query(call, &model, &small[0]);
+    edge_call_send_query(call, &model, &small[1]);
+    check_limit(call, 6, "queries", 2, true);
+    edge_call_close(other);
+    edge_call_close(call);
+    tear_down(&fixture, &model);
+}
+
+static void test_a_query_above_all_bytes_is_refused_for_good(void)
+{
+    struct edge_fixture fixture = {0};
+    struct fake_model model;
+    edge_fixture_init(&fixture);
+    fixture.config.query_bytes = 18000;
+    set_up(&fixture, &model, LAYERS);
+    struct edge_call *call = edge_call_open(fixture.client, "Offload");
+    const struct edge_ask ask = {.id = 1, .end = 1};
+    edge_call_send_query(call, &model, &ask);
+    check_limit(call, 1, "query_bytes", 18000, false);
+    edge_call_close(call);
+    tear_down(&fixture, &model);
+}
+
+static void test_chunks_of_refused_queries_are_dropped_however_many(void)
+{
+    enum { QUERIES = 400 };
+    struct edge_fixture fixture = {0};
+    struct fake_model model;
+    edge_fixture_init(&fixture);
+    fixture.config.queries = QUERIES;
+    /* Room for one query's tensors. */
+    fixture.config.query_bytes = 20000;
+    set_up(&fixture, &model, LAYERS);
+    struct edge_call *call = edge_call_open(fixture.client, "Offload");
+    const struct edge_ask first = {.id = 1000, .end = 1};
+    edge_call_send_query(call, &model, &first);
+    for (uint64_t id = 0; id < QUERIES; id++) {
+        const struct edge_ask ask = {.id = id, .end = 1};
+        edge_call_send_query(call, &model, &ask);
+    }
+    for (uint64_t id = 0; id < QUERIES; id++) {
+        check_limit(call, id, "query_bytes", 20000, true);
+    }
+    /* The device did not know yet: the oldest one's chunks still come. */
+    const struct edge_ask oldest = {.id = 0, .end = 1};
+    edge_call_send_tensors(call, &model, &oldest, 1, 1000);
+    edge_call_send_tensors(call, &model, &first, 1, 1000);
+    check_right(call, &model, first.id, 1, 0, 1);
+    edge_call_close(call);
+    tear_down(&fixture, &model);
+}
+
 static void test_limits_are_named(void)
 {
     struct edge_fixture fixture = {0};
@@ -563,7 +649,8 @@ static void test_limits_are_named(void)
     edge_call_send_tensors(call, &model, &asks[1], 1, 1000);
     check_right(call, &model, 2, 1, 3, 4);
     edge_call_send_query(call, &model, &asks[2]);
-    check_error(call, 3, LL_E_EXHAUSTED, "18400 bytes of tensors; 7980 of limit query_bytes");
+    check_error(call, 3, LL_E_EXHAUSTED,
+                "18400 bytes of tensors; 7980 of limit query_bytes (20000)");
     edge_call_send_tensors(call, &model, &asks[0], 1, 1000);
     check_right(call, &model, 1, 1, 0, LAYERS);
     /* What they took is free again. */
@@ -602,6 +689,80 @@ static void test_cancel_at_every_stage(void)
     check_right(call, &model, 1, 5, 0, LAYERS);
     CU_ASSERT_EQUAL(fake_engine_done(fixture.engine, FAKE_RUN), 2);
     edge_call_close(call);
+    tear_down(&fixture, &model);
+}
+
+/* What the rest of a stream has of query `id`. */
+struct rest {
+    int answers;
+    ll_status status;
+    size_t bytes;
+    /* Chunks behind another query's answer. */
+    int late_chunks;
+};
+
+static void take_rest(struct edge_call *call, uint64_t id, struct rest *rest)
+{
+    bool has_other = false;
+    for (;;) {
+        Layerlift__V1__OffloadResponse *response = (Layerlift__V1__OffloadResponse *)edge_call_next(
+            call, &layerlift__v1__offload_response__descriptor);
+        if (!response) {
+            return;
+        }
+        if (response->kind_case == LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_ANSWER) {
+            bool is_ours = response->answer->id == id;
+            has_other = has_other || !is_ours;
+            rest->answers += is_ours ? 1 : 0;
+            rest->status =
+                is_ours ? ll_status_from_grpc((int)response->answer->status) : rest->status;
+        } else if (response->chunk->id == id) {
+            rest->bytes += response->chunk->data.len;
+            rest->late_chunks += has_other ? 1 : 0;
+        }
+        layerlift__v1__offload_response__free_unpacked(response, NULL);
+    }
+}
+
+static void test_a_cancelled_answer_is_one_answer_and_stops(void)
+{
+    struct edge_fixture fixture = {0};
+    struct fake_model model;
+    set_up(&fixture, &model, LAYERS);
+    struct edge_call *call = edge_call_open(fixture.client, "Offload");
+    const struct edge_ask large = {.id = 1, .first = 4, .end = 5, .sends_receipts = true};
+    const struct edge_ask next = {.id = 2, .first = 3, .end = 4};
+    struct rest rest = {0};
+    edge_call_ask(call, &model, &large, 1);
+    /* Its head has left, and without receipts not all of its chunks have. */
+    Layerlift__V1__OffloadResponse *head = (Layerlift__V1__OffloadResponse *)edge_call_next(
+        call, &layerlift__v1__offload_response__descriptor);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(head);
+    CU_ASSERT_EQUAL(head->kind_case, LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_ANSWER);
+    layerlift__v1__offload_response__free_unpacked(head, NULL);
+    edge_call_send_cancel(call, 1);
+    edge_call_send_cancel(call, 1);
+    edge_call_ask(call, &model, &next, 1);
+    edge_call_half_close(call);
+    take_rest(call, 1, &rest);
+    CU_ASSERT_EQUAL(rest.answers, 0);
+    CU_ASSERT_EQUAL(rest.late_chunks, 0);
+    CU_ASSERT_TRUE(rest.bytes <= ANSWER_BYTES);
+    CU_ASSERT_EQUAL(edge_call_end(call, NULL), LL_OK);
+    edge_call_close(call);
+    /* A query that is cancelled at once gets its one answer, too. */
+    for (int i = 0; i < 20; i++) {
+        call = edge_call_open(fixture.client, "Offload");
+        rest = (struct rest){0};
+        edge_call_ask(call, &model, &next, 1);
+        edge_call_send_cancel(call, next.id);
+        edge_call_half_close(call);
+        take_rest(call, next.id, &rest);
+        CU_ASSERT_EQUAL(rest.answers, 1);
+        CU_ASSERT(rest.status == LL_OK || rest.status == LL_E_CANCELLED);
+        CU_ASSERT_EQUAL(edge_call_end(call, NULL), LL_OK);
+        edge_call_close(call);
+    }
     tear_down(&fixture, &model);
 }
 
@@ -728,7 +889,11 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_broken_rules_end_the_stream),
     LL_TEST(test_random_bytes_are_no_message),
     LL_TEST(test_limits_are_named),
+    LL_TEST(test_limits_are_for_programs_too),
+    LL_TEST(test_a_query_above_all_bytes_is_refused_for_good),
+    LL_TEST(test_chunks_of_refused_queries_are_dropped_however_many),
     LL_TEST(test_cancel_at_every_stage),
+    LL_TEST(test_a_cancelled_answer_is_one_answer_and_stops),
     LL_TEST(test_deadline_answers_while_waiting_and_running),
     LL_TEST(test_device_that_vanishes_in_mid_query_leaves_nothing),
     LL_TEST(test_half_close_answers_what_is_there),

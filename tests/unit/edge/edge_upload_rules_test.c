@@ -317,6 +317,63 @@ static void test_device_whose_digests_never_fit_is_sent_away(void)
     tear_down(&fixture, &model);
 }
 
+/* What programs read of a refusal: the limit, and whether it is worth asking again. */
+static void check_limit(const struct ll_error *err, const char *limit, int64_t value, bool is_busy)
+{
+    CU_ASSERT_STRING_EQUAL(err->limit, limit);
+    CU_ASSERT_EQUAL(err->limit_value, value);
+    CU_ASSERT_EQUAL(err->retry_ms, is_busy ? LL_RETRY_MS : 0);
+}
+
+/* Opens an upload that is refused. */
+static void refuse_open(struct edge_fixture *fixture, const struct fake_model *model,
+                        struct ll_error *out_message)
+{
+    struct edge_call *upload = edge_call_open(fixture->client, "Upload");
+    struct ll_plan plan;
+    fake_model_plan(model, &plan);
+    edge_call_send_open(upload, model, &plan);
+    ll_plan_finish(&plan);
+    CU_ASSERT_EQUAL(edge_call_end(upload, out_message), LL_E_EXHAUSTED);
+    edge_call_close(upload);
+}
+
+static void test_a_model_above_the_store_is_refused_for_good(void)
+{
+    struct edge_fixture fixture = {0};
+    struct fake_model model;
+    struct ll_error message;
+    edge_fixture_init(&fixture);
+    fixture.config.store_bytes = BYTES - 1;
+    edge_fixture_start(&fixture);
+    fake_model_init(&model, cfg, 1);
+    refuse_open(&fixture, &model, &message);
+    check_limit(&message, "store_bytes", BYTES - 1, false);
+    tear_down(&fixture, &model);
+}
+
+static void test_more_models_wait_for_those_in_use(void)
+{
+    struct edge_fixture fixture = {0};
+    struct fake_model model;
+    struct fake_model other;
+    struct ll_error message;
+    edge_fixture_init(&fixture);
+    fixture.config.models = 1;
+    edge_fixture_start(&fixture);
+    fake_model_init(&model, cfg, 1);
+    fake_model_init(&other, cfg, 2);
+    struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
+    refuse_open(&fixture, &other, &message);
+    check_limit(&message, "models", 1, true);
+    edge_call_send_layers(upload, &model, 0, LAYERS);
+    CU_ASSERT(edge_call_has_event(upload, EVENT_COMPLETE));
+    edge_call_close(upload);
+    CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &other), LL_OK);
+    fake_model_finish(&other);
+    tear_down(&fixture, &model);
+}
+
 static void test_full_store_evicts_or_says_so(void)
 {
     struct edge_fixture fixture;
@@ -338,6 +395,7 @@ static void test_full_store_evicts_or_says_so(void)
     edge_call_send_layers(second, &other, 1, 2);
     CU_ASSERT_EQUAL(edge_call_end(second, &message), LL_E_EXHAUSTED);
     CU_ASSERT_PTR_NOT_NULL(strstr(message.text, "store_bytes is 4600"));
+    check_limit(&message, "store_bytes", 4600, true);
     edge_call_close(second);
     /* The first goes on: the second makes room. */
     edge_call_send_layers(upload, &model, 4, 5);
@@ -369,6 +427,7 @@ static void test_sessions_are_limited(void)
     ll_plan_finish(&plan);
     CU_ASSERT_EQUAL(edge_call_end(second, &message), LL_E_EXHAUSTED);
     CU_ASSERT_PTR_NOT_NULL(strstr(message.text, "limit upload_sessions is 1"));
+    check_limit(&message, "upload_sessions", 1, true);
     edge_call_close(second);
     edge_call_send_layers(upload, &model, 0, LAYERS);
     CU_ASSERT(edge_call_has_event(upload, EVENT_COMPLETE));
@@ -390,6 +449,8 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_random_bytes_are_no_message),
     LL_TEST(test_message_of_many_empty_parts_is_refused),
     LL_TEST(test_device_whose_digests_never_fit_is_sent_away),
+    LL_TEST(test_a_model_above_the_store_is_refused_for_good),
+    LL_TEST(test_more_models_wait_for_those_in_use),
     LL_TEST(test_full_store_evicts_or_says_so),
     LL_TEST(test_sessions_are_limited),
     {NULL, NULL},
