@@ -208,10 +208,12 @@ wait "$running" || status=$?
 exec 9>&-
 passed "signals where nobody reads"
 
-# Nothing is loaded yet: the picture comes from a pipe that says nothing.
+# Nothing is loaded yet: the picture comes from a pipe that does not end. More than a pipe holds is
+# written once the agent reads.
 exec 9<>unread
 "$agent" "${boxes[@]:0:4}" --image - <unread >agent.log 2>&1 &
 running=$!
+timeout 60 head -c 100000 /dev/zero >&9 || fail "the agent does not read its picture"
 kill -TERM "$running"
 status=0
 wait "$running" || status=$?
