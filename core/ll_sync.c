@@ -137,6 +137,56 @@ ll_status ll_thread_start(struct ll_thread *thread, const char *name, void (*ent
     return LL_OK;
 }
 
+struct trial {
+    struct ll_mutex mutex;
+    struct ll_cond changed;
+    bool is_over;
+};
+
+/* Neither allocates nor frees: for a thread's first time glibc would set aside 64 MB of address
+ * space for good. */
+static void *wait_for_end(void *opaque)
+{
+    struct trial *trial = opaque;
+    ll_mutex_lock(&trial->mutex);
+    while (!trial->is_over) {
+        ll_cond_wait(&trial->changed, &trial->mutex, LL_CLOCK_NEVER);
+    }
+    ll_mutex_unlock(&trial->mutex);
+    return NULL;
+}
+
+int ll_threads_try(int count)
+{
+    pthread_t *threads = calloc((size_t)count, sizeof(*threads));
+    if (!threads) {
+        return 0;
+    }
+    struct trial trial = {.is_over = false};
+    ll_mutex_init(&trial.mutex);
+    ll_cond_init(&trial.changed);
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int started = 0;
+    while (started < count && pthread_create(&threads[started], NULL, wait_for_end, &trial) == 0) {
+        started++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    ll_mutex_lock(&trial.mutex);
+    trial.is_over = true;
+    ll_cond_broadcast(&trial.changed);
+    ll_mutex_unlock(&trial.mutex);
+    for (int i = 0; i < started; i++) {
+        must_be_zero(pthread_join(threads[i], NULL));
+    }
+    ll_cond_finish(&trial.changed);
+    ll_mutex_finish(&trial.mutex);
+    free(threads);
+    return started;
+}
+
 void ll_thread_join(struct ll_thread *thread)
 {
     if (thread->started) {

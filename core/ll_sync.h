@@ -69,6 +69,10 @@ LL_MUST_USE ll_status ll_thread_start(struct ll_thread *thread, const char *name
 /* Waits for the thread's end. Nothing happens for one that was never started or is joined. */
 void ll_thread_join(struct ll_thread *thread);
 
+/* How many of `count` threads can run at once beside those that there are: starts them, ends them
+ * and leaves nothing behind. */
+int ll_threads_try(int count);
+
 /* Sets flush-to-zero and denormals-are-zero for the calling thread (MXCSR; nothing on other
  * processors): denormals in peaked softmaxes are slow, and Darknet's own build flushes them. Every
  * thread that computes layers calls it first, so that device and edge agree bit for bit. */

@@ -10,7 +10,7 @@
 /* The orientation that EXIF data (a TIFF header and what it leads to, without "Exif\0\0") states: 1
  * to 8, where 1 is upright and 6, the most frequent other one, wants a quarter turn clockwise. 1
  * where there is none, and for anything that is no valid EXIF. */
-int dkb_exif_orientation(const uint8_t *tiff, size_t count);
+int dkb_exif_orientation(const uint8_t *bytes, size_t count);
 
 /* The same of a whole JPEG file: of its first APP1 segment that is EXIF. */
 int dkb_exif_of_jpeg(const uint8_t *bytes, size_t count);

@@ -1,7 +1,11 @@
 #include "darknet_backend/dkb_options.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "core/ll_log.h"
 #include "core/ll_options.h"
+#include "core/ll_startup.h"
 #include "darknet_backend/dkb_boxes.h"
 
 /* Keys above those that a program's own options use as letters; a program starts its own at 1. */
@@ -153,6 +157,39 @@ static bool take_text(int key, const char *arg, struct dkb_options *options)
     }
 }
 
+/* Compute threads and the ones that keep them, before a library ends the program for want of one.
+ */
+static void check_threads(struct argp_state *state, const struct dkb_options *options)
+{
+    struct ll_error err = {.text = ""};
+    int threads = options->engine.threads;
+    /* libgomp has a team of the processors besides. */
+    int team = (int)sysconf(_SC_NPROCESSORS_ONLN) + 2;
+    if (threads > 1 && ll_startup_threads(threads + team, &err) != LL_OK) {
+        argp_failure(state, EXIT_FAILURE, 0, "--threads: %s", err.text);
+    }
+}
+
+static void check_engine(struct argp_state *state, const struct dkb_options *options)
+{
+    struct ll_error err = {.text = ""};
+    struct ll_engine *engine = NULL;
+    ll_status status = dkb_engine_create(&options->engine, &engine, &err);
+    ll_engine_destroy(engine);
+    if (status == LL_OK) {
+        return;
+    }
+    bool is_compute = options->engine.compute != DKB_COMPUTE_F32 &&
+                      dkb_engine_check_name(options->engine.name, NULL) == LL_OK;
+    const char *option = is_compute ? "compute" : "engine";
+    if (status == LL_E_INVALID || status == LL_E_UNSUPPORTED) {
+        argp_error(state, "--%s: %s", option, err.text);
+    }
+    /* The option is right, the machine is not. */
+    argp_failure(state, EXIT_FAILURE, 0, "--%s: %s", option,
+                 err.text[0] ? err.text : ll_status_text(status));
+}
+
 static void check(struct argp_state *state, const struct dkb_options *options)
 {
     if (!options->cfg || !options->weights) {
@@ -164,15 +201,8 @@ static void check(struct argp_state *state, const struct dkb_options *options)
     if (options->draw && !options->input.image) {
         argp_error(state, "--draw: raw input is no picture to draw on: give --image");
     }
-    struct ll_error err;
-    struct ll_engine *engine = NULL;
-    if (dkb_engine_create(&options->engine, &engine, &err) == LL_OK) {
-        ll_engine_destroy(engine);
-    } else {
-        bool is_compute = options->engine.compute != DKB_COMPUTE_F32 &&
-                          dkb_engine_check_name(options->engine.name, NULL) == LL_OK;
-        argp_error(state, "--%s: %s", is_compute ? "compute" : "engine", err.text);
-    }
+    check_threads(state, options);
+    check_engine(state, options);
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)

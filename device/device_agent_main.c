@@ -17,6 +17,7 @@
 #include "core/ll_dtype.h"
 #include "core/ll_options.h"
 #include "core/ll_output.h"
+#include "core/ll_startup.h"
 #include "core/ll_sync.h"
 #include "core/ll_text.h"
 #include "darknet_backend/dkb_detect.h"
@@ -31,6 +32,9 @@
 enum { MAIN_GRACE_MS = 4000, MAIN_WRITE_MS = 500 };
 /* The status of a program that a signal ended is this and its number, as shells have it. */
 enum { MAIN_SIGNAL_STATUS = 128 };
+
+/* Threads beside those that compute: the agent's own, and gRPC's where there is an edge. */
+enum { MAIN_THREADS = 4, MAIN_NETWORK_THREADS = 16 };
 
 struct agent_program {
     struct device_options options;
@@ -355,19 +359,14 @@ static ll_status write_output(struct agent_program *program, struct ll_error *er
                                    : status;
 }
 
-/* Signals wait for signalfd: threads that run already block all of them (ll_thread_start), and
- * later ones do, too. */
 static ll_status open_signals(struct agent_program *program, struct ll_error *err)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    program->signals = signalfd(-1, &set, SFD_CLOEXEC);
+    ll_status status = ll_startup_signals(&program->signals, err);
+    if (status != LL_OK) {
+        return status;
+    }
     program->ended = eventfd(0, EFD_CLOEXEC);
-    if (program->signals < 0 || program->ended < 0) {
+    if (program->ended < 0) {
         return ll_fail(err, LL_E_IO, "signals: %s", strerrordesc_np(errno));
     }
     return LL_OK;
@@ -391,6 +390,12 @@ int main(int argc, char **argv)
     device_options_parse(argc, argv, &program.options);
     ll_status status = open_signals(&program, &err);
     if (status == LL_OK) {
+        int own = program.options.edge_count > 0 ? MAIN_NETWORK_THREADS : MAIN_THREADS;
+        status = ll_startup_threads(own + program.options.model.engine.threads, &err);
+    }
+    if (status == LL_OK) {
+        /* This thread reads the signals from now on, while the other one loads and runs. */
+        ll_startup_done();
         status = ll_thread_start(&program.thread, "queries", run_agent, &program);
         if (status != LL_OK) {
             status = ll_fail(&err, status, "no thread");

@@ -16,6 +16,7 @@
 #include "core/ll_log.h"
 #include "core/ll_options.h"
 #include "core/ll_output.h"
+#include "core/ll_startup.h"
 #include "core/ll_sync.h"
 #include "core/ll_text.h"
 #include "darknet_backend/dkb_engine.h"
@@ -28,6 +29,10 @@ enum {
     DRAIN_MS = 3000,
     END_MS = 4500,
 };
+
+/* Threads of a server without its executors and compute threads: gRPC's, the loop, the creator, the
+ * store's, the end's. */
+enum { OWN_THREADS = 12 };
 
 /* Tensors come and go with queries. Without a fixed threshold glibc keeps them after a busy time
  * instead of giving the memory back. */
@@ -47,21 +52,15 @@ struct program {
     struct ll_thread ender;
 };
 
-/* SIGTERM and SIGINT come through a descriptor; threads started later inherit the mask. */
+/* SIGTERM and SIGINT come through a descriptor once the server serves. */
 static ll_status open_signals(struct program *program, struct ll_error *err)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    /* A shell that starts programs in the background has SIGINT ignored. */
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    program->signals = signalfd(-1, &set, SFD_CLOEXEC);
+    ll_status status = ll_startup_signals(&program->signals, err);
+    if (status != LL_OK) {
+        return status;
+    }
     program->ended = eventfd(0, EFD_CLOEXEC);
-    if (program->signals < 0 || program->ended < 0) {
+    if (program->ended < 0) {
         return ll_fail(err, LL_E_IO, "signals: %s", strerrordesc_np(errno));
     }
     return LL_OK;
@@ -124,10 +123,17 @@ static ll_status start(struct program *program, struct ll_error *err)
     struct edge_server_config *config = &options->server;
     config->engine = program->engine;
     config->executors = choose_executors(program->engine, config->executors);
-    ll_status status = edge_server_create(config, &program->server, err);
+    ll_status status = ll_startup_threads(
+        OWN_THREADS + config->executors * program->engine->threads + options->creation_threads,
+        err);
     if (status != LL_OK) {
         return status;
     }
+    status = edge_server_create(config, &program->server, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    ll_startup_done();
     program->store_folder = strdup(edge_server_store_folder(program->server));
     int port = edge_server_port(program->server);
     if (options->port_file) {

@@ -1,6 +1,7 @@
 /* Runs a model on its inputs, one after the other, and prints the best classes of each, or the
  * boxes of what it saw. */
 #include <argp.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -272,7 +273,9 @@ static void print_top(const struct inference *inference)
 {
     for (int i = 0; i < inference->top_count; i++) {
         char scratch[DKB_LABEL_SCRATCH_BYTES];
-        printf("%9.6f  ", (double)inference->top[i].value);
+        /* A NaN's sign means nothing. */
+        float value = inference->top[i].value;
+        printf("%9.6f  ", isnan(value) ? (double)NAN : (double)value);
         ll_text_print(stdout, label(inference, i, scratch));
         putchar('\n');
     }
@@ -295,9 +298,10 @@ static void print_boxes(const struct inference *inference)
 
 static void print_times(const struct inference *inference)
 {
-    printf("engine %s (%s, %d thread%s): %d layers created in %.1f ms, ran in %.1f ms%s\n",
+    int layers = inference->file.network->table.layer_count;
+    printf("engine %s (%s, %d thread%s): %d layer%s created in %.1f ms, ran in %.1f ms%s\n",
            inference->engine->name, inference->engine->instruction_set, inference->engine->threads,
-           inference->engine->threads == 1 ? "" : "s", inference->file.network->table.layer_count,
+           inference->engine->threads == 1 ? "" : "s", layers, layers == 1 ? "" : "s",
            ll_clock_ms(inference->create_ns), ll_clock_ms(inference->best_ns),
            inference->options->repeat > 1 || inference->pictures.count > 1 ? " at best" : "");
 }

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/ll_output.h"
 #include "core/ll_status.h"
 #include "darknet_backend/train/dkb_idx.h"
 
@@ -189,8 +190,18 @@ static bool check_fit(const network *net, const struct dkb_idx *images,
     return true;
 }
 
+/* Also where --help ends the program. */
+static void check_stdout(void)
+{
+    if (!ll_output_end_stdout("train_idx")) {
+        _exit(EXIT_FAILURE);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    ll_output_keep_streams();
+    atexit(check_stdout);
     struct options options = {.seed = 1};
     const struct argp argp = {
         .options = option_list,

@@ -182,7 +182,11 @@ def parse_options():
                         help="instead, of one model: the layers with which parts begin, after the first")
     parser.add_argument("--csv", type=pathlib.Path, metavar="F", help="write each run there")
     options = parser.parse_args()
-    options.models = options.models.split(",")
+    options.models = bench_env.items(options.models)
+    if not options.models:
+        parser.error("--models is empty")
+    if options.borders:
+        options.borders = ",".join(bench_env.items(options.borders))
     for name in options.models:
         if name not in bench_env.MODELS:
             parser.error(f"'{name}' is none of {', '.join(bench_env.MODELS)}")

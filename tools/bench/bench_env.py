@@ -47,6 +47,11 @@ def end_on_signals():
         signal.signal(number, end)
 
 
+def items(text):
+    """The items of a list: a comma, blanks or both stand between two."""
+    return text.replace(",", " ").split()
+
+
 def caller_path(text):
     """A path as the caller of `bazel run` means it."""
     return pathlib.Path(os.environ.get("BUILD_WORKING_DIRECTORY", "."), text)

@@ -33,10 +33,12 @@ from infer_report import check_goals, report_kinds, report_oracle, report_times,
 
 
 def names_of(choices):
-    """A parser of lists like a,b for argparse."""
+    """A parser of lists like a,b or "a b" for argparse."""
 
     def parse(text):
-        names = text.split(",")
+        names = bench_env.items(text)
+        if not names:
+            raise argparse.ArgumentTypeError("an empty list")
         for name in names:
             if name not in choices:
                 raise argparse.ArgumentTypeError(f"'{name}' is none of {', '.join(choices)}")
@@ -48,10 +50,10 @@ def names_of(choices):
 def counts(text):
     """A list of thread counts."""
     try:
-        numbers = [int(item) for item in text.split(",")]
+        numbers = [int(item) for item in bench_env.items(text)]
     except ValueError:
         numbers = [0]
-    if not all(1 <= number <= 256 for number in numbers):
+    if not numbers or not all(1 <= number <= 256 for number in numbers):
         raise argparse.ArgumentTypeError(f"'{text}' is no list of numbers from 1 to 256")
     return numbers
 

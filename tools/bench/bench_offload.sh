@@ -20,7 +20,7 @@
 #   --quick               mobilenet, onednn, one run of each, to try it out; options behind it change that
 #   --out FOLDER          for results, plots, each run's JSON and logs (default: the cache folder's bench/offload)
 #
-# A LIST is one argument, separated by blanks. The parts:
+# A LIST is one argument, separated by blanks or commas. The parts:
 #
 #   uploads     each model, engine, rate and creation; and the partitioners
 #   latency     queries of one cut while the rest of the model uploads and after that, device not slowed down
@@ -52,15 +52,15 @@ while [ $# -gt 0 ]; do
     --models | --engines | --creation | --rates | --partitioners | --repeat | --slowdown | --extra | --sections | --out)
         [ $# -ge 2 ] || die_usage "$1 wants a value"
         case $1 in
-        --models) models=$2 ;;
-        --engines) engines=$2 ;;
-        --creation) creation=$2 ;;
-        --rates) rates=$2 ;;
-        --partitioners) partitioners=$2 ;;
+        --models) models=${2//,/ } ;;
+        --engines) engines=${2//,/ } ;;
+        --creation) creation=${2//,/ } ;;
+        --rates) rates=${2//,/ } ;;
+        --partitioners) partitioners=${2//,/ } ;;
         --repeat) repeat=$2 ;;
         --slowdown) slowdown=$2 ;;
         --extra) extra=$2 ;;
-        --sections) sections=$2 ;;
+        --sections) sections=${2//,/ } ;;
         --out) out=$(realpath -m "$2") ;;
         esac
         shift

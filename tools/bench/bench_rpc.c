@@ -15,6 +15,7 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_clock.h"
+#include "core/ll_output.h"
 #include "core/ll_sync.h"
 #include "rpc/rpc_channel.h"
 #include "rpc/rpc_loop.h"
@@ -396,8 +397,18 @@ static int report(const char *who, ll_status status, const struct ll_error *err)
     return status == LL_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Also where --help ends the program. */
+static void check_stdout(void)
+{
+    if (!ll_output_end_stdout("bench_rpc")) {
+        _exit(EXIT_FAILURE);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    ll_output_keep_streams();
+    atexit(check_stdout);
     static const struct argp_option known[] = {
         {"megabytes", 'm', "N", 0, "10^6 bytes to send each way (4000)", 0},
         {"chunk-kib", 'c', "N", 0, "KiB a message (256)", 0},

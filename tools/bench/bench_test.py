@@ -215,12 +215,19 @@ class EnvironmentTest(unittest.TestCase):
 class ProgramTest(unittest.TestCase):
     """The programs' options"""
 
+    def test_lists_have_commas_or_blanks(self):
+        for text in ("a,b", "a b", "a, b", " a  b ", "a,b,"):
+            self.assertEqual(bench_env.items(text), ["a", "b"])
+        self.assertEqual(bench_env.items(" , "), [])
+
     def test_wrong_options_have_status_2(self):
         for script, *options in (
                 ("bench_infer.py", "--models", "vgg"), ("bench_infer.py", "--only", "onednn,abacus"),
                 ("bench_infer.py", "--threads", "0"), ("bench_infer.py", "--rounds", "0"),
                 ("bench_creation.py", "--models", "vgg"), ("bench_creation.py", "--partitions", "0"),
                 ("bench_creation.py", "--borders", "3"),
+                ("bench_infer.py", "--models", " , "), ("bench_creation.py", "--models", ""),
+                ("bench_infer.py", "--threads", ","),
         ):
             run = subprocess.run([sys.executable, FOLDER / script, *options], stderr=subprocess.PIPE, check=False)
             self.assertEqual(run.returncode, 2, (script, options))

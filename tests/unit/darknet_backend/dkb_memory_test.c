@@ -1,11 +1,15 @@
-/* Every allocation of the parser, the slicer, the loader and the search for boxes may fail: they
+/* Every allocation of the parser, the slicer, the loader, the search for boxes
+ * and of pictures may fail: they
  * say so, give back what they have (AddressSanitizer looks), and work once there is memory. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "darknet_backend/dkb_boxes.h"
 #include "darknet_backend/dkb_model_file.h"
 #include "darknet_backend/dkb_network.h"
+#include "darknet_backend/dkb_picture.h"
+#include "darknet_backend/dkb_pictures.h"
 #include "tests/support/ll_fail_alloc.h"
 #include "tests/support/ll_test.h"
 
@@ -104,9 +108,47 @@ static void test_boxes_survive_lack_of_memory(void)
 }
 
 const char *const ll_test_suite = "dkb_memory";
+/* 2 x 1 pixels, lying: a BMP file. */
+static const unsigned char bmp[] = {'B', 'M', 62, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0,  0, 40, 0,
+                                    0,   0,   2,  0, 0, 0, 1, 0, 0, 0, 1,  0, 24, 0, 0,  0,
+                                    0,   0,   8,  0, 0, 0, 0, 0, 0, 0, 0,  0, 0,  0, 0,  0,
+                                    0,   0,   0,  0, 0, 0, 1, 2, 3, 4, 5,  6, 0,  0};
+
+static void test_pictures_survive_lack_of_memory(void)
+{
+    char path[4096];
+    const char *folder = ll_test_folder();
+    snprintf(path, sizeof(path), "%s/p.bmp", folder);
+    write_file(path, bmp, sizeof(bmp));
+    for (int count = 0; count < MOST_ALLOCATIONS; count++) {
+        struct dkb_pictures pictures = {0};
+        struct dkb_picture picture = {0};
+        ll_fail_alloc_after(count);
+        ll_status status = dkb_pictures_add(&pictures, path, NULL);
+        if (status == LL_OK) {
+            status = dkb_pictures_add(&pictures, folder, NULL);
+        }
+        if (status == LL_OK) {
+            status = dkb_picture_load(pictures.list[1].path, &picture, NULL);
+        }
+        bool has_failed = ll_fail_alloc_finish();
+        dkb_pictures_finish(&pictures);
+        if (!has_failed) {
+            CU_ASSERT_EQUAL(status, LL_OK);
+            CU_ASSERT(count >= 3 && picture.w == 2 && picture.pixels[0] == 3);
+            dkb_picture_finish(&picture);
+            return;
+        }
+        CU_ASSERT_EQUAL(status, LL_E_NO_MEMORY);
+        CU_ASSERT_PTR_NULL(picture.pixels);
+    }
+    CU_FAIL("more allocations than expected");
+}
+
 const struct ll_test ll_tests[] = {
     LL_TEST(test_parse_survives_lack_of_memory),
     LL_TEST(test_load_survives_lack_of_memory),
     LL_TEST(test_boxes_survive_lack_of_memory),
+    LL_TEST(test_pictures_survive_lack_of_memory),
     {NULL, NULL},
 };
