@@ -8,20 +8,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <turbojpeg.h>
 #include <unistd.h>
 
 #include "core/ll_buf.h"
 #include "core/ll_limits.h"
 #include "core/ll_output.h"
+#include "darknet_backend/dkb_bmp.h"
 #include "darknet_backend/dkb_jpeg.h"
 #include "darknet_backend/dkb_png.h"
 
 enum { PICTURE_READ_BYTES = 64 << 10 };
 
-static ll_status check_size(int64_t w, int64_t h, struct ll_error *err)
+ll_status dkb_picture_check_size(int64_t w, int64_t h, struct ll_error *err)
 {
     if (w < 1 || h < 1) {
         return ll_fail(err, LL_E_INVALID, "a picture of %lld x %lld pixels", (long long)w,
@@ -46,87 +45,12 @@ static ll_status allocate(struct dkb_picture *picture, struct ll_error *err)
 ll_status dkb_picture_allocate(struct dkb_picture *picture, int64_t w, int64_t h,
                                struct ll_error *err)
 {
-    ll_status status = check_size(w, h, err);
+    ll_status status = dkb_picture_check_size(w, h, err);
     if (status != LL_OK) {
         return status;
     }
     *picture = (struct dkb_picture){.w = (int)w, .h = (int)h, .channels = 3};
     return allocate(picture, err);
-}
-
-/* ---- BMP ---- */
-
-static int64_t little_endian(const uint8_t *bytes, int count)
-{
-    uint32_t value = 0;
-    for (int i = count - 1; i >= 0; i--) {
-        value = value << 8 | bytes[i];
-    }
-    return count == 4 ? (int32_t)value : (int64_t)value;
-}
-
-/* The size that a BMP file's header states; rows may run from the top, with a negative height. */
-static ll_status read_bmp_size(const uint8_t *bytes, size_t count, int64_t *out_w, int64_t *out_h,
-                               struct ll_error *err)
-{
-    if (count < 26) {
-        return ll_fail(err, LL_E_INVALID, "damaged BMP picture: no header");
-    }
-    bool is_old = little_endian(bytes + 14, 4) == 12;
-    *out_w = is_old ? little_endian(bytes + 18, 2) : little_endian(bytes + 18, 4);
-    int64_t h = is_old ? little_endian(bytes + 20, 2) : little_endian(bytes + 22, 4);
-    *out_h = h < 0 ? -h : h;
-    return LL_OK;
-}
-
-/* Such bytes as a file, which the decoder wants; -1 where there cannot be one. */
-static int open_as_file(const uint8_t *bytes, size_t left)
-{
-    int descriptor = memfd_create("picture", MFD_CLOEXEC);
-    while (descriptor >= 0 && left > 0) {
-        ssize_t written = write(descriptor, bytes, left);
-        if (written < 0 && errno != EINTR) {
-            close(descriptor);
-            return -1;
-        }
-        bytes += written > 0 ? written : 0;
-        left -= written > 0 ? (size_t)written : 0;
-    }
-    return descriptor;
-}
-
-static ll_status decode_bmp(const uint8_t *bytes, size_t count, struct dkb_picture *picture,
-                            struct ll_error *err)
-{
-    int64_t w = 0;
-    int64_t h = 0;
-    ll_status status = read_bmp_size(bytes, count, &w, &h, err);
-    if (status == LL_OK) {
-        status = check_size(w, h, err);
-    }
-    if (status != LL_OK) {
-        return status;
-    }
-    int descriptor = open_as_file(bytes, count);
-    if (descriptor < 0) {
-        return ll_fail(err, LL_E_IO, "no room for the BMP decoder: %s", strerrordesc_np(errno));
-    }
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", descriptor);
-    int format = TJPF_RGB;
-    int got_w = 0;
-    int got_h = 0;
-    unsigned char *pixels = tjLoadImage(path, &got_w, 1, &got_h, &format, 0);
-    close(descriptor);
-    if (!pixels) {
-        return ll_fail(err, LL_E_INVALID, "damaged BMP picture: %s", tjGetErrorStr2(NULL));
-    }
-    status = dkb_picture_allocate(picture, got_w, got_h, err);
-    if (status == LL_OK) {
-        memcpy(picture->pixels, pixels, (size_t)got_w * (size_t)got_h * 3);
-    }
-    tjFree(pixels);
-    return status;
 }
 
 /* ---- Upright ---- */
@@ -189,7 +113,7 @@ static ll_status decode(const uint8_t *bytes, size_t count, struct dkb_picture *
     } else if (count >= sizeof(png_magic) && memcmp(bytes, png_magic, sizeof(png_magic)) == 0) {
         status = dkb_png_decode(bytes, count, picture, &orientation, err);
     } else if (count >= 2 && bytes[0] == 'B' && bytes[1] == 'M') {
-        status = decode_bmp(bytes, count, picture, err);
+        status = dkb_bmp_decode(bytes, count, picture, err);
     } else {
         status = ll_fail(err, LL_E_INVALID,
                          count == 0 ? "an empty file" : "neither a JPEG, a PNG nor a BMP picture");

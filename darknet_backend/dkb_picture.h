@@ -1,4 +1,4 @@
-/* Pictures from files: JPEG (dkb_jpeg.h), PNG (dkb_png.h) and BMP.
+/* Pictures from files: JPEG (dkb_jpeg.h), PNG (dkb_png.h) and BMP (dkb_bmp.h).
  *
  * Threads: any. */
 #ifndef DKB_PICTURE_H
@@ -29,10 +29,12 @@ LL_MUST_USE ll_status dkb_picture_load(const char *path, struct dkb_picture *out
 /* The same of a file's bytes; `err` does not name it. */
 LL_MUST_USE ll_status dkb_picture_decode(const uint8_t *bytes, size_t count,
                                          struct dkb_picture *out_picture, struct ll_error *err);
+/* For decoders: whether a picture may have that size. Errors: LL_E_INVALID for an empty one,
+ * LL_E_EXHAUSTED above the limits; `err` has the size. */
+LL_MUST_USE ll_status dkb_picture_check_size(int64_t w, int64_t h, struct ll_error *err);
 /* For decoders: a new picture of that size with 3 channels, whose pixels are not set.
  *
- * Errors: LL_E_INVALID for an empty one, LL_E_EXHAUSTED above the limits, LL_E_NO_MEMORY; `err` has
- * the size. */
+ * Errors: those of dkb_picture_check_size, LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status dkb_picture_allocate(struct dkb_picture *picture, int64_t w, int64_t h,
                                            struct ll_error *err);
 /* Takes zeroed pictures too. */

@@ -251,6 +251,13 @@ ll_status device_advisor_predict(struct device_advisor *advisor,
     return status;
 }
 
+double device_advisor_alone_ns(struct device_advisor *advisor)
+{
+    refresh(advisor);
+    return advisor->device_sums_ns[advisor->table->layer_count] *
+           advisor->estimate.device_factor.value;
+}
+
 int64_t device_advisor_allowance_ns(const struct device_advisor *advisor,
                                     const struct device_advice *advice)
 {

@@ -112,6 +112,9 @@ void device_advisor_failed(struct device_advisor *advisor, const struct device_a
 void device_advisor_ended(struct device_advisor *advisor, const struct device_advice *advice,
                           int64_t latency_ns);
 
+/* What a query is predicted to take on the device alone. */
+double device_advisor_alone_ns(struct device_advisor *advisor);
+
 /* The time that the remote part of `advice` gets. */
 int64_t device_advisor_allowance_ns(const struct device_advisor *advisor,
                                     const struct device_advice *advice);

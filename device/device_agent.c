@@ -23,11 +23,14 @@ struct device_agent {
     struct device_querier querier;
     struct device_query_result last;
     int64_t start_ns;
+    /* That queries stay on the device was said. */
+    bool is_stay_told;
     /* Guards what is below. */
     struct ll_mutex lock;
     struct ll_cond changed;
     bool is_stopped;
     bool is_uploaded;
+    bool is_limited;
     bool is_refused;
     struct ll_error refusal;
     /* Since when no edge is up; 0: one is. */
@@ -72,7 +75,10 @@ static void on_busy(void *owner, const struct device_edge_busy *busy)
 static void on_down(void *owner, const struct device_edge_loss *loss)
 {
     struct device_agent *agent = owner;
-    const char *what = loss->is_refusal ? "refuses" : loss->was_up ? "is gone" : "is not there";
+    const char *what = loss->is_distrust  ? "is not believed"
+                       : loss->is_refusal ? "refuses"
+                       : loss->was_up     ? "is gone"
+                                          : "is not there";
     device_report_line(agent->config.report, "edge %s %s (%s): going on on the device alone",
                        loss->address, what, loss->reason);
     if (loss->was_up) {
@@ -111,6 +117,18 @@ static void on_uploaded(void *owner, const struct device_uploaded *uploaded)
     ll_mutex_unlock(&agent->lock);
 }
 
+static void on_limited(void *owner)
+{
+    struct device_agent *agent = owner;
+    device_report_line(agent->config.report,
+                       "the upload ends at its limit of %.1f MB: queries use the layers that are "
+                       "there by then",
+                       (double)agent->config.most_upload_bytes * 1e-6);
+    ll_mutex_lock(&agent->lock);
+    agent->is_limited = true;
+    ll_mutex_unlock(&agent->lock);
+}
+
 static const struct device_session_events session_events = {
     .up = on_up,
     .busy = on_busy,
@@ -118,6 +136,7 @@ static const struct device_session_events session_events = {
     .progress = on_progress,
     .ready = on_ready,
     .uploaded = on_uploaded,
+    .limited = on_limited,
 };
 
 /* ---- Lifetime ---- */
@@ -133,6 +152,8 @@ static ll_status create_session(struct device_agent *agent)
         .edges = config->edges,
         .edge_count = config->edge_count,
         .limit_bytes_per_s = config->terms.limit_mbps * 1e6 / 8,
+        .most_upload_bytes = config->most_upload_bytes,
+        .engine = config->engine,
         .device = "layerlift-agent",
         .events = &session_events,
         .owner = agent,
@@ -211,6 +232,8 @@ static ll_status create_querier(struct device_agent *agent)
         .is_input_f32 = config->is_input_f32,
         .cut_dtype = config->cut_dtype,
         .deadline_ns = config->deadline_ns,
+        .wait_edge_ns = config->wait_edge_ns,
+        .trust = {.verify_every = config->verify_every},
     };
     return device_querier_init(&agent->querier);
 }
@@ -273,6 +296,7 @@ void device_agent_stop(struct device_agent *agent)
     agent->is_stopped = true;
     ll_cond_broadcast(&agent->changed);
     ll_mutex_unlock(&agent->lock);
+    device_report_hurry(agent->config.report);
     device_local_interrupt(agent->local);
     if (agent->session) {
         device_board_stop(device_session_board(agent->session));
@@ -310,7 +334,8 @@ static bool begin_query(struct device_agent *agent, struct agent_run *run)
     bool is_stopped = agent->is_stopped;
     /* Without any edge there is nothing to wait for. */
     bool is_alone = !agent->is_uploaded && has_no_patience_locked(agent);
-    bool is_after = agent->is_uploaded || agent->is_refused || !agent->session || is_alone;
+    bool is_after =
+        agent->is_uploaded || agent->is_limited || agent->is_refused || !agent->session || is_alone;
     run->is_given_up = agent->is_refused && !agent->is_uploaded;
     ll_mutex_unlock(&agent->lock);
     if (is_alone && !run->is_alone && agent->config.until == DEVICE_UNTIL_UPLOADED) {
@@ -338,10 +363,30 @@ static bool begin_query(struct device_agent *agent, struct agent_run *run)
     return true;
 }
 
+/* An edge that nobody uses looks like a mistake: once, why. */
+static void tell_stay(struct device_agent *agent, const struct device_query_result *result)
+{
+    if (result->stays && !agent->is_stay_told) {
+        agent->is_stay_told = true;
+        device_report_line(agent->config.report,
+                           "queries stay on the device: predicted %.1f ms there, %.1f ms with all "
+                           "layers on the edge",
+                           ll_clock_ms(result->predicted_ns), ll_clock_ms(result->there_ns));
+    }
+}
+
 static ll_status run_query(struct device_agent *agent, int64_t id, struct ll_error *err)
 {
     struct device_query_result result;
-    ll_status status = device_query_run(&agent->querier, agent->config.input, &result, err);
+    struct ll_buf *input = agent->config.input;
+    struct device_view view = {0};
+    ll_status status = LL_OK;
+    if (agent->config.pick) {
+        status = agent->config.pick(agent->config.owner, id, &input, &view.image, err);
+    }
+    if (status == LL_OK) {
+        status = device_query_run(&agent->querier, input, &result, err);
+    }
     if (status != LL_OK) {
         device_report_lost(agent->config.report, id, err->text);
         return status;
@@ -351,8 +396,8 @@ static ll_status run_query(struct device_agent *agent, int64_t id, struct ll_err
     ll_mutex_unlock(&agent->lock);
     device_query_result_finish(&agent->last);
     agent->last = result;
-    struct device_view view = {0};
     agent->config.look(agent->config.owner, &result, &view);
+    tell_stay(agent, &result);
     device_report_query(agent->config.report, id, &result, &view);
     return LL_OK;
 }
@@ -396,6 +441,9 @@ ll_status device_agent_run(struct device_agent *agent, struct ll_error *err)
     ll_mutex_lock(&agent->lock);
     agent->alone_since_ns = agent->start_ns;
     ll_mutex_unlock(&agent->lock);
+    device_report_line(agent->config.report, "%d layers, %.1f MB of weights",
+                       agent->model.table->layer_count,
+                       (double)agent->model.table->blob_bytes * 1e-6);
     if (agent->session) {
         device_session_start(agent->session);
     } else {
@@ -414,7 +462,7 @@ ll_status device_agent_run(struct device_agent *agent, struct ll_error *err)
         device_session_stop(agent->session);
     }
     keep_profile(agent, true);
-    ll_status reported = device_report_end(agent->config.report);
+    ll_status reported = device_report_end(agent->config.report, LL_CLOCK_NEVER);
     if (status != LL_OK) {
         return status;
     }

@@ -35,6 +35,10 @@ struct device_agent_config {
     struct ll_engine *engine;
     struct ll_network *network;
     struct ll_buf *input;
+    /* Gives another input to each query, from 1, and its name or NULL; both until the next call.
+     * NULL: `input` is everyone's; else it is the first one's. */
+    ll_status (*pick)(void *owner, int64_t id, struct ll_buf **out_input, const char **out_name,
+                      struct ll_error *err);
     /* "HOST:PORT" each; none: everything runs on the device. */
     const char *const *edges;
     int edge_count;
@@ -56,6 +60,10 @@ struct device_agent_config {
     bool is_input_f32;
     ll_dtype cut_dtype;
     int64_t deadline_ns;
+    int64_t wait_edge_ns;
+    int64_t verify_every;
+    /* As the session's. */
+    int64_t most_upload_bytes;
     /* Finds what a query shows of its outputs; what `out_view` points at lives until the next call.
      */
     void (*look)(void *owner, const struct device_query_result *result,
@@ -74,8 +82,8 @@ void device_agent_destroy(struct device_agent *agent);
 
 /* Runs to the end and prints it.
  *
- * Errors: the device's own (a query was lost then), LL_E_PRECONDITION where the model was to be
- * uploaded and every edge refuses it, and what writing JSON says. */
+ * Errors: the device's own and those of `pick` (a query was lost then), LL_E_PRECONDITION where the
+ * model was to be uploaded and every edge refuses it, and what writing JSON says. */
 LL_MUST_USE ll_status device_agent_run(struct device_agent *agent, struct ll_error *err);
 
 /* Ends the run after the query under way, which waits for nothing any more. */

@@ -1,9 +1,10 @@
-/* The agent as a program: reads the options and files, runs the agent on a thread of its own, and
- * waits for its end or a signal on the main one. */
+/* The agent as a program: reads the options, then a thread of its own reads the files and runs the
+ * agent, while the main one waits for its end or a signal. */
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,10 +25,13 @@
 #include "darknet_backend/dkb_model_file.h"
 #include "device/device_agent.h"
 #include "device/device_cut.h"
+#include "device/device_input_main.h"
 #include "device/device_options.h"
 
-/* After a signal, the query under way gets this long. */
-enum { MAIN_GRACE_MS = 4000 };
+/* After a signal, the query under way gets this long, and then what is still to be written. */
+enum { MAIN_GRACE_MS = 4000, MAIN_WRITE_MS = 500 };
+/* The status of a program that a signal ended is this and its number, as shells have it. */
+enum { MAIN_SIGNAL_STATUS = 128 };
 
 /* Threads beside those that compute: the agent's own, and gRPC's where there is an edge. */
 enum { MAIN_THREADS = 4, MAIN_NETWORK_THREADS = 16 };
@@ -37,13 +41,12 @@ struct agent_program {
     struct ll_engine *engine;
     struct dkb_model_file file;
     struct device_model model;
-    struct ll_buf *input;
     struct dkb_labels labels;
+    struct device_input input;
     /* What a query shows: best values, or boxes. */
     struct dkb_top *best;
     struct device_top *top;
     char (*label_scratch)[DKB_LABEL_SCRATCH_BYTES];
-    struct dkb_detect detect;
     struct device_box *boxes;
     struct ll_output json;
     struct device_report *report;
@@ -52,6 +55,8 @@ struct agent_program {
     struct ll_thread thread;
     int signals;
     int ended;
+    /* There is a run, which a signal ends in order. */
+    atomic_bool is_running;
     ll_status status;
     struct ll_error err;
     /* What failed is an option's value, which only the model could tell. */
@@ -79,11 +84,12 @@ static void look(void *owner, const struct device_query_result *result,
                  struct device_view *out_view)
 {
     struct agent_program *program = owner;
+    struct dkb_detect *detect = &program->input.current->detect;
     look_at_top(program, result, out_view);
     out_view->not_finite = dkb_count_not_finite(result->outputs, result->output_floats);
-    out_view->has_boxes = program->detect.boxes != NULL;
+    out_view->has_boxes = detect->boxes != NULL;
     const struct dkb_box *found = NULL;
-    int count = dkb_detect_find(&program->detect, result->outputs, &found);
+    int count = dkb_detect_find(detect, result->outputs, &found);
     for (int i = 0; i < count; i++) {
         program->boxes[i] = (struct device_box){
             .label = found[i].label,
@@ -98,36 +104,11 @@ static void look(void *owner, const struct device_query_result *result,
     out_view->box_count = count;
 }
 
-static void free_input(void *arg, void *data, size_t bytes)
+static ll_status pick(void *owner, int64_t id, struct ll_buf **out_input, const char **out_name,
+                      struct ll_error *err)
 {
-    (void)arg;
-    (void)bytes;
-    free(data);
-}
-
-static ll_status load_input(struct agent_program *program, struct ll_error *err)
-{
-    struct dkb_image image = {0};
-    const struct ll_table *table = program->model.table;
-    ll_status status = dkb_input_load(&program->options.model.input, table, &image, err);
-    if (status != LL_OK) {
-        return status;
-    }
-    if (program->options.input_encoding == DEVICE_INPUT_U8) {
-        /* Here as there. */
-        ll_u8_quantise(image.data, table->in_floats);
-    }
-    status = ll_buf_wrap(image.data, (size_t)table->in_floats * sizeof(float), free_input, NULL,
-                         &program->input);
-    if (status == LL_OK) {
-        image.data = NULL;
-        status = dkb_detect_init(&program->detect, &program->options.model, program->file.network,
-                                 &image, &program->labels, err);
-    } else {
-        status = ll_fail(err, status, "out of memory");
-    }
-    dkb_image_finish(&image);
-    return status;
+    struct agent_program *program = owner;
+    return device_input_pick(&program->input, id, out_input, out_name, err);
 }
 
 static ll_status load_model(struct agent_program *program, struct ll_error *err)
@@ -164,7 +145,7 @@ static ll_status open_json(struct agent_program *program, struct ll_error *err)
 static bool allocate_view(struct agent_program *program)
 {
     size_t top = (size_t)program->options.model.top + 1;
-    size_t boxes = program->detect.boxes ? DKB_BOXES_MOST : 1;
+    size_t boxes = program->input.current->detect.boxes ? DKB_BOXES_MOST : 1;
     program->best = calloc(top, sizeof(*program->best));
     program->top = calloc(top, sizeof(*program->top));
     program->label_scratch = calloc(top, sizeof(*program->label_scratch));
@@ -205,7 +186,23 @@ static ll_status create_profile_store(struct agent_program *program, struct ll_e
     return status == LL_OK ? LL_OK : ll_fail(err, status, "out of memory");
 }
 
-static ll_status create_agent(struct agent_program *program, struct ll_error *err)
+/* How many queries: pictures in rounds, where rounds were asked for or nothing was. */
+static void set_count(struct agent_program *program, struct device_agent_config *config)
+{
+    const struct device_options *options = &program->options;
+    bool is_round = options->until == DEVICE_UNTIL_COUNT;
+    config->until = options->until;
+    config->count = options->count;
+    if (!options->has_until && program->input.count > 1) {
+        config->until = DEVICE_UNTIL_COUNT;
+        config->count = 1;
+        is_round = true;
+    }
+    config->count *= is_round ? program->input.count : 1;
+}
+
+static ll_status create_agent(struct agent_program *program, struct ll_buf *first,
+                              struct ll_error *err)
 {
     const struct device_options *options = &program->options;
     FILE *text = program->json.is_stdout ? stderr : stdout;
@@ -214,6 +211,7 @@ static ll_status create_agent(struct agent_program *program, struct ll_error *er
         .is_terminal = isatty(fileno(text)) == 1,
         .json = program->json.file,
         .layer_count = program->model.table->layer_count,
+        .names_images = program->input.count > 1,
         .terms = options->terms,
     };
     if (!allocate_view(program) || device_report_create(&report, &program->report) != LL_OK) {
@@ -224,12 +222,11 @@ static ll_status create_agent(struct agent_program *program, struct ll_error *er
         .partitioner = options->partitioner,
         .engine = program->engine,
         .network = program->file.network,
-        .input = program->input,
+        .input = first,
+        .pick = pick,
         .edges = options->edges,
         .edge_count = options->edge_count,
         .terms = options->terms,
-        .until = options->until,
-        .count = options->count,
         .duration_ns = options->duration_ns,
         .patience_ns = options->patience_ns,
         .interval_ns = options->interval_ns,
@@ -240,27 +237,42 @@ static ll_status create_agent(struct agent_program *program, struct ll_error *er
         .is_input_f32 = options->input_encoding == DEVICE_INPUT_F32,
         .cut_dtype = options->cut_dtype,
         .deadline_ns = options->deadline_ns,
+        .wait_edge_ns = options->wait_edge_ns,
+        .verify_every = options->verify_every,
+        .most_upload_bytes = options->most_upload_bytes,
         .look = look,
         .owner = program,
         .report = program->report,
     };
+    set_count(program, &config);
     return device_agent_create(&config, &program->agent, err);
+}
+
+/* Makes the list of inputs and loads the first one: what is wrong with it comes to light early. */
+static ll_status load_input(struct agent_program *program, struct ll_buf **out_first,
+                            struct ll_error *err)
+{
+    const char *name = NULL;
+    ll_status status = device_input_init(&program->input, &program->options, program->file.network,
+                                         &program->labels, err);
+    return status == LL_OK ? device_input_pick(&program->input, 1, out_first, &name, err) : status;
 }
 
 static ll_status prepare(struct agent_program *program, struct ll_error *err)
 {
+    struct ll_buf *first = NULL;
     ll_status status = load_model(program, err);
     if (status == LL_OK) {
         status = dkb_engine_create(&program->options.model.engine, &program->engine, err);
     }
     if (status == LL_OK) {
-        status = load_input(program, err);
+        status = load_input(program, &first, err);
     }
     if (status == LL_OK && program->options.model.names) {
         status = dkb_labels_load(program->options.model.names, &program->labels, err);
         if (status == LL_OK) {
-            dkb_detect_check_names(&program->detect, program->model.table, &program->labels,
-                                   program->options.model.names);
+            dkb_detect_check_names(&program->input.current->detect, program->model.table,
+                                   &program->labels, program->options.model.names);
         }
     }
     if (status == LL_OK) {
@@ -269,7 +281,7 @@ static ll_status prepare(struct agent_program *program, struct ll_error *err)
     if (status == LL_OK) {
         status = create_profile_store(program, err);
     }
-    return status == LL_OK ? create_agent(program, err) : status;
+    return status == LL_OK ? create_agent(program, first, err) : status;
 }
 
 static void finish(struct agent_program *program)
@@ -282,9 +294,8 @@ static void finish(struct agent_program *program)
     free(program->label_scratch);
     free(program->top);
     free(program->best);
-    dkb_detect_finish(&program->detect);
+    device_input_finish(&program->input);
     dkb_labels_finish(&program->labels);
-    ll_buf_unref(program->input);
     dkb_model_file_finish(&program->file);
     ll_engine_destroy(program->engine);
 }
@@ -292,14 +303,19 @@ static void finish(struct agent_program *program)
 static void run_agent(void *arg)
 {
     struct agent_program *program = arg;
-    program->status = device_agent_run(program->agent, &program->err);
+    program->status = prepare(program, &program->err);
+    if (program->status == LL_OK) {
+        atomic_store(&program->is_running, true);
+        program->status = device_agent_run(program->agent, &program->err);
+    }
     uint64_t one = 1;
     ssize_t written = write(program->ended, &one, sizeof(one));
     (void)written;
 }
 
-/* Waits for the run's end; a signal stops it. Returns false where a query takes too long to wait
- * for. */
+/* Waits for the run's end; a signal stops it. A second one ends the program at once, as does one
+ * while files are read and the model is made: nothing is to be saved then. Returns false where a
+ * query, or who reads what is written, takes too long to wait for. */
 static bool wait_for_end(struct agent_program *program)
 {
     struct pollfd waits[] = {{.fd = program->ended, .events = POLLIN},
@@ -319,10 +335,12 @@ static bool wait_for_end(struct agent_program *program)
             return false;
         }
         struct signalfd_siginfo info;
-        if (ready > 0 && waits[1].revents && until_ns == LL_CLOCK_NEVER &&
+        if (ready > 0 && waits[1].revents &&
             read(program->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+            if (until_ns != LL_CLOCK_NEVER || !atomic_load(&program->is_running)) {
+                _exit(MAIN_SIGNAL_STATUS + (int)info.ssi_signo);
+            }
             until_ns = ll_clock_now_ns() + MAIN_GRACE_MS * LL_NS_PER_MS;
-            waits[1].events = 0;
             device_agent_stop(program->agent);
         }
     }
@@ -337,7 +355,8 @@ static ll_status write_output(struct agent_program *program, struct ll_error *er
     if (data && path) {
         status = dkb_output_write(path, data, floats, err);
     }
-    return data && status == LL_OK ? dkb_detect_draw(&program->detect, data, err) : status;
+    return data && status == LL_OK ? dkb_detect_draw(&program->input.current->detect, data, err)
+                                   : status;
 }
 
 static ll_status open_signals(struct agent_program *program, struct ll_error *err)
@@ -375,9 +394,7 @@ int main(int argc, char **argv)
         status = ll_startup_threads(own + program.options.model.engine.threads, &err);
     }
     if (status == LL_OK) {
-        status = prepare(&program, &err);
-    }
-    if (status == LL_OK) {
+        /* This thread reads the signals from now on, while the other one loads and runs. */
         ll_startup_done();
         status = ll_thread_start(&program.thread, "queries", run_agent, &program);
         if (status != LL_OK) {
@@ -388,10 +405,10 @@ int main(int argc, char **argv)
         if (!wait_for_end(&program)) {
             /* The query under way computes for longer than anybody waits: nothing is lost that
              * was finished, and the process goes without it. */
-            status = device_report_end(program.report);
-            bool is_printed = ll_output_end_stdout("agent");
-            fflush(NULL);
-            _exit(status == LL_OK && is_printed ? 0 : 1);
+            int64_t until_ns = ll_clock_now_ns() + MAIN_WRITE_MS * LL_NS_PER_MS;
+            status = device_report_end(program.report, until_ns);
+            /* A stream that still takes nothing must not be asked again. */
+            _exit(status == LL_OK && ll_output_end_stdout("agent") ? 0 : 1);
         }
         status = program.status;
         err = program.err;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/wire/wire_dtype.h"
+
 void device_answer_init(struct device_answer *answer, const struct ll_table *table, int first,
                         int end, int least, ll_dtype dtype)
 {
@@ -61,17 +63,12 @@ static ll_status check_range(const struct device_answer *answer,
 static ll_status take_dtype(const struct device_answer *answer, const Layerlift__V1__Tensor *tensor,
                             ll_dtype *out_dtype, struct ll_error *err)
 {
-    *out_dtype = LL_F32;
-    if (tensor->dtype == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32 ||
-        tensor->dtype == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_UNSPECIFIED) {
-        return LL_OK;
-    }
-    if (tensor->dtype != LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16 || answer->dtype != LL_F16 ||
-        answer->table->layers[tensor->name].is_output) {
+    bool may_be_halves = answer->dtype == LL_F16 && !answer->table->layers[tensor->name].is_output;
+    if (!wire_dtype_parse(tensor->dtype, out_dtype) ||
+        (*out_dtype != LL_F32 && !(*out_dtype == LL_F16 && may_be_halves))) {
         return ll_fail(err, LL_E_INVALID, "tensor %d has data type %d", tensor->name,
                        (int)tensor->dtype);
     }
-    *out_dtype = LL_F16;
     return LL_OK;
 }
 

@@ -11,12 +11,10 @@
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"
 #include "device/device_encode.h"
+#include "proto/wire/wire_head.h"
 #include "rpc/rpc_details.h"
 
 enum { BOARD_CANCELS = 64 };
-/* Silence of this length, over two missed deadlines at least, means that the edge is gone. */
-#define BOARD_SILENCE_NS (5 * LL_NS_PER_S)
-enum { BOARD_SILENT_MISSES = 2 };
 
 struct device_board {
     const struct device_model *model;
@@ -31,6 +29,9 @@ struct device_board {
     double bytes_per_s;
     bool takes_u8;
     bool takes_f16;
+    bool is_same_engine;
+    bool is_accused;
+    struct ll_error accusation;
     uint64_t connection;
     /* By layer; 0: not told. */
     int64_t *times_ns;
@@ -43,7 +44,6 @@ struct device_board {
     uint64_t cancels[BOARD_CANCELS];
     int cancel_count;
     int64_t heard_ns;
-    int silent_misses;
     int64_t sent_bytes;
 };
 
@@ -89,6 +89,7 @@ void device_board_look(struct device_board *board, struct device_board_view *out
         .bytes_per_s = board->bytes_per_s,
         .takes_u8 = board->takes_u8,
         .takes_f16 = board->takes_f16,
+        .is_same_engine = board->is_same_engine,
         .connection = board->connection,
         .times_version = board->times_version,
     };
@@ -222,9 +223,6 @@ static void wait_locked(struct device_board *board, struct device_remote *remote
             allowed_until_ns < patience->deadline_ns ? allowed_until_ns : patience->deadline_ns;
         if (now_ns >= until_ns) {
             remote->status = ll_fail(&remote->error, LL_E_DEADLINE, "deadline");
-            if (board->heard_ns < remote->posted_ns && !patience->is_idle) {
-                board->silent_misses++;
-            }
             return;
         }
         ll_cond_wait(&board->changed, &board->lock, until_ns);
@@ -279,7 +277,8 @@ void device_board_set_state(struct device_board *board, device_edge_state state,
     ll_mutex_lock(&board->lock);
     board->state = state;
     board->prefix = prefix;
-    board->silent_misses = 0;
+    board->is_same_engine = false;
+    board->is_accused = false;
     if (state != DEVICE_EDGE_UP) {
         board->cancel_count = 0;
         board->takes_u8 = board->takes_f16 = false;
@@ -314,6 +313,36 @@ void device_board_set_dtypes(struct device_board *board, size_t count,
     ll_mutex_unlock(&board->lock);
 }
 
+void device_board_set_same_engine(struct device_board *board, bool is_same)
+{
+    ll_mutex_lock(&board->lock);
+    board->is_same_engine = is_same;
+    ll_mutex_unlock(&board->lock);
+}
+
+void device_board_accuse(struct device_board *board, uint64_t connection, const char *reason)
+{
+    ll_mutex_lock(&board->lock);
+    bool is_this = board->state == DEVICE_EDGE_UP && board->connection == connection;
+    if (is_this) {
+        board->is_accused = true;
+        (void)ll_fail(&board->accusation, LL_E_INTERNAL, "%s", reason);
+    }
+    ll_mutex_unlock(&board->lock);
+    if (is_this) {
+        board->kick(board->owner);
+    }
+}
+
+bool device_board_is_accused(struct device_board *board, struct ll_error *out_reason)
+{
+    ll_mutex_lock(&board->lock);
+    bool is_accused = board->is_accused;
+    *out_reason = board->accusation;
+    ll_mutex_unlock(&board->lock);
+    return is_accused;
+}
+
 void device_board_set_link(struct device_board *board, int64_t rtt_ns, double bytes_per_s)
 {
     ll_mutex_lock(&board->lock);
@@ -341,17 +370,19 @@ void device_board_heard(struct device_board *board)
 {
     ll_mutex_lock(&board->lock);
     board->heard_ns = ll_clock_now_ns();
-    board->silent_misses = 0;
     ll_mutex_unlock(&board->lock);
 }
 
-bool device_board_is_silent(struct device_board *board)
+void device_board_debt(struct device_board *board, struct device_board_debt *out_debt)
 {
     ll_mutex_lock(&board->lock);
-    bool is_silent = board->silent_misses >= BOARD_SILENT_MISSES &&
-                     ll_clock_now_ns() - board->heard_ns >= BOARD_SILENCE_NS;
+    struct device_board_debt debt = {.heard_ns = board->heard_ns};
+    for (const struct device_remote *remote = board->remotes; remote; remote = remote->next) {
+        debt.queries += remote->is_done ? 0 : 1;
+        debt.sent_bytes += remote->is_done || remote->answered_ns > 0 ? 0 : remote->sent_bytes;
+    }
     ll_mutex_unlock(&board->lock);
-    return is_silent;
+    *out_debt = debt;
 }
 
 static void end_locked(struct device_board *board, struct device_remote *remote, ll_status status)
@@ -408,12 +439,12 @@ int64_t device_board_next_bytes(struct device_board *board, int64_t chunk_bytes)
     ll_mutex_lock(&board->lock);
     struct device_remote *remote = next_remote_locked(board);
     if (board->cancel_count > 0) {
-        bytes = DEVICE_WIRE_HEAD_BYTES / 2;
+        bytes = WIRE_HEAD_BYTES / 2;
     } else if (remote && !remote->is_head_sent) {
         /* The model's id and the tensors' heads. */
-        bytes = (int64_t)2 * DEVICE_WIRE_HEAD_BYTES + (int64_t)remote->inputs.count * 16;
+        bytes = (int64_t)2 * WIRE_HEAD_BYTES + (int64_t)remote->inputs.count * 16;
     } else if (remote) {
-        bytes = chunk_of(remote, chunk_bytes) + DEVICE_WIRE_HEAD_BYTES / 2;
+        bytes = chunk_of(remote, chunk_bytes) + WIRE_HEAD_BYTES / 2;
     }
     ll_mutex_unlock(&board->lock);
     return bytes > 0 ? bytes + DEVICE_WIRE_FRAME_BYTES : 0;
@@ -446,11 +477,11 @@ static ll_status next_chunk_locked(struct device_board *board, struct device_rem
 {
     struct ll_buf *tensor = current_tensor(remote);
     size_t bytes = (size_t)chunk_of(remote, chunk_bytes);
-    message->head = malloc(DEVICE_WIRE_HEAD_BYTES);
+    message->head = malloc(WIRE_HEAD_BYTES);
     if (!message->head || ll_buf_slice(tensor, remote->offset, bytes, &message->payload) != LL_OK) {
         return LL_E_NO_MEMORY;
     }
-    message->head_bytes = device_wire_tensor_chunk(
+    message->head_bytes = wire_head_tensor_chunk(
         message->head, remote->id, remote->inputs.names[remote->tensor], remote->offset, bytes);
     remote->offset += bytes;
     remote->sent_bytes += (int64_t)bytes;

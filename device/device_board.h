@@ -93,6 +93,8 @@ struct device_board_view {
      * not. */
     int64_t rtt_ns;
     double bytes_per_s;
+    /* It computes with the device's engine, instruction set and threads. */
+    bool is_same_engine;
     /* What the edge takes besides floats. */
     bool takes_u8;
     bool takes_f16;
@@ -117,8 +119,6 @@ LL_MUST_USE ll_status device_board_post(struct device_board *board, struct devic
 struct device_patience {
     int64_t deadline_ns;
     int64_t allowance_ns;
-    /* Nobody needs the answer: that it has not come says nothing of the edge. */
-    bool is_idle;
 };
 
 /* Waits for the answer and takes the query back: `remote->status` tells how it ended
@@ -126,6 +126,9 @@ struct device_patience {
 void device_board_withdraw(struct device_board *board, struct device_remote *remote,
                            const struct device_patience *patience);
 void device_remote_finish(struct device_remote *remote);
+
+/* The edge that is up, since `connection`, is to be left: what it answers is wrong. */
+void device_board_accuse(struct device_board *board, uint64_t connection, const char *reason);
 
 /* Ends all waiting, now and later. */
 void device_board_stop(struct device_board *board);
@@ -138,6 +141,10 @@ void device_board_set_prefix(struct device_board *board, int prefix);
 /* In what the edge takes tensors; forgotten when it goes. */
 void device_board_set_dtypes(struct device_board *board, size_t count,
                              const Layerlift__V1__DataType *dtypes);
+/* Whether the edge computes as the device does; forgotten when it goes. */
+void device_board_set_same_engine(struct device_board *board, bool is_same);
+/* Whether the edge that is up was accused, and of what. */
+bool device_board_is_accused(struct device_board *board, struct ll_error *out_reason);
 /* 0 for what is not known. */
 void device_board_set_link(struct device_board *board, int64_t rtt_ns, double bytes_per_s);
 /* The edge told how long some of its layers take; layers that do not exist are ignored. Forgotten
@@ -174,8 +181,14 @@ LL_MUST_USE ll_status device_board_take(struct device_board *board,
                                         uint64_t *out_mark);
 /* Something came from the edge. */
 void device_board_heard(struct device_board *board);
-/* The edge is silent: deadlines pass and nothing at all has come from it for seconds. */
-bool device_board_is_silent(struct device_board *board);
+/* What the edge owes: when it was last heard, the queries that wait for its answer, and the bytes
+ * of them that were handed to the connection. */
+struct device_board_debt {
+    int64_t heard_ns;
+    int queries;
+    int64_t sent_bytes;
+};
+void device_board_debt(struct device_board *board, struct device_board_debt *out_debt);
 
 /* Payload bytes of queries that were handed to the connection so far. */
 int64_t device_board_sent_bytes(struct device_board *board);

@@ -7,6 +7,7 @@
 #ifndef DEVICE_DECISION_H
 #define DEVICE_DECISION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/ll_buf.h"
@@ -16,6 +17,8 @@
 
 struct device_decision {
     struct device_advice advice;
+    /* The edge computes as the device does. */
+    bool is_same_engine;
     /* How the link looked. */
     struct device_link_state link;
     /* What to ask of the edge: [first, end), nothing where they are equal. */

@@ -2,8 +2,9 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "core/ll_clock.h"
 #include "core/ll_json.h"
 
 /* An object that is being filled; once memory runs out, it stays invalid. */
@@ -30,19 +31,11 @@ static void line_add(struct json_line *line, const char *key, struct json_object
     }
 }
 
-/* Nine digits tell every float from its neighbours. */
-static struct json_object *new_number(double value)
-{
-    char text[32];
-    snprintf(text, sizeof(text), "%.9g", value);
-    return json_object_new_double_s(value, text);
-}
-
 /* Infinities and NaN, which JSON does not have, become null. */
 static void line_number(struct json_line *line, const char *key, double value)
 {
     if (isfinite(value)) {
-        line_add(line, key, new_number(value));
+        line_add(line, key, ll_json_number(value));
     } else if (line->is_ok) {
         line->is_ok = json_object_object_add(line->object, key, NULL) == 0;
     }
@@ -50,9 +43,7 @@ static void line_number(struct json_line *line, const char *key, double value)
 
 static void line_ms(struct json_line *line, const char *key, int64_t ns)
 {
-    char text[32];
-    snprintf(text, sizeof(text), "%.3f", ll_clock_ms(ns));
-    line_add(line, key, json_object_new_double_s(ll_clock_ms(ns), text));
+    line_add(line, key, ll_json_ms(ns));
 }
 
 static void line_int(struct json_line *line, const char *key, int64_t value)
@@ -70,17 +61,27 @@ static void line_terms(struct json_line *line, const struct device_terms *terms)
     }
 }
 
-static ll_status line_end(struct json_line *line, FILE *file)
+static ll_status put_line(struct device_writer *writer, const char *text)
+{
+    size_t bytes = strlen(text);
+    char *line = malloc(bytes + 1);
+    if (!line) {
+        return LL_E_NO_MEMORY;
+    }
+    memcpy(line, text, bytes);
+    line[bytes] = '\n';
+    ll_status status = device_writer_put(writer, line, bytes + 1);
+    free(line);
+    return status;
+}
+
+static ll_status line_end(struct json_line *line, struct device_writer *writer)
 {
     ll_status status = line->is_ok ? LL_OK : LL_E_NO_MEMORY;
     if (status == LL_OK) {
         const char *text = json_object_to_json_string_ext(
             line->object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-        if (!text) {
-            status = LL_E_NO_MEMORY;
-        } else if (fprintf(file, "%s\n", text) < 0 || fflush(file) != 0) {
-            status = LL_E_IO;
-        }
+        status = text ? put_line(writer, text) : LL_E_NO_MEMORY;
     }
     json_object_put(line->object);
     return status;
@@ -93,8 +94,7 @@ static struct json_object *new_top(const struct device_top *top, int count)
     for (int i = 0; list && i < count; i++) {
         struct json_object *pair = json_object_new_array();
         struct json_object *label = ll_json_string(top[i].label);
-        struct json_object *value =
-            isfinite(top[i].value) ? new_number((double)top[i].value) : NULL;
+        struct json_object *value = ll_json_number((double)top[i].value);
         /* A half-built pair is lost where memory runs out; the run ends then. */
         if (!pair || !label || json_object_array_add(pair, label) != 0 ||
             json_object_array_add(pair, value) != 0 || json_object_array_add(list, pair) != 0) {
@@ -144,6 +144,9 @@ ll_status device_json_query(const struct device_json *json, int64_t id,
     struct json_line line;
     line_begin(&line, "query");
     line_int(&line, "id", id);
+    if (view->image) {
+        line_add(&line, "image", ll_json_string(view->image));
+    }
     line_ms(&line, "issued_ms", result->issued_ns - json->origin_ns);
     line_ms(&line, "latency_ms", result->latency_ns);
     line_ms(&line, "device_ms", result->device_ns);
@@ -165,6 +168,10 @@ ll_status device_json_query(const struct device_json *json, int64_t id,
     if (result->is_rounded) {
         line_add(&line, "cut_encoding", json_object_new_string("f16"));
     }
+    if (result->is_verified) {
+        line_add(&line, "verified", json_object_new_boolean(!result->is_wrong));
+        line_number(&line, "difference", result->difference);
+    }
     if (result->tries != DEVICE_TRY_NOTHING) {
         line_add(&line, "try",
                  json_object_new_string(result->tries == DEVICE_TRY_EDGE ? "edge" : "device"));
@@ -179,7 +186,7 @@ ll_status device_json_query(const struct device_json *json, int64_t id,
         line_add(&line, "interrupted", json_object_new_boolean(1));
     }
     line_terms(&line, &json->terms);
-    return line_end(&line, json->file);
+    return line_end(&line, json->writer);
 }
 
 ll_status device_json_ready(const struct device_json *json, int64_t at_ns,
@@ -191,7 +198,7 @@ ll_status device_json_ready(const struct device_json *json, int64_t at_ns,
     line_int(&line, "prefix", creation->prefix);
     line_ms(&line, "creation_ms", creation->creation_ns);
     line_int(&line, "partitions", creation->partitions);
-    return line_end(&line, json->file);
+    return line_end(&line, json->writer);
 }
 
 ll_status device_json_upload(const struct device_json *json, const struct device_uploaded *uploaded)
@@ -207,7 +214,7 @@ ll_status device_json_upload(const struct device_json *json, const struct device
     line_int(&line, "creations", uploaded->creations);
     line_ms(&line, "creation_ms", uploaded->creation_ns);
     line_terms(&line, &json->terms);
-    return line_end(&line, json->file);
+    return line_end(&line, json->writer);
 }
 
 ll_status device_json_summary(const struct device_json *json, int64_t queries, int64_t lost,
@@ -219,5 +226,5 @@ ll_status device_json_summary(const struct device_json *json, int64_t queries, i
     line_int(&line, "lost", lost);
     line_int(&line, "fallbacks", fallbacks);
     line_terms(&line, &json->terms);
-    return line_end(&line, json->file);
+    return line_end(&line, json->writer);
 }

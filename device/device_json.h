@@ -1,17 +1,17 @@
 /* The agent's events as JSON, one object a line (docs: the command line's promise). Fields may be
  * added, never renamed.
  *
- * Threads: one at a time per file. */
+ * Threads: one at a time per writer. */
 #ifndef DEVICE_JSON_H
 #define DEVICE_JSON_H
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "core/ll_status.h"
 #include "device/device_query.h"
 #include "device/device_session.h"
+#include "device/device_writer.h"
 
 /* What stands beside every result that it touched. */
 struct device_terms {
@@ -36,6 +36,8 @@ struct device_box {
 
 /* What is shown of a query's outputs. */
 struct device_view {
+    /* The query's picture, or NULL. */
+    const char *image;
     const struct device_top *top;
     int top_count;
     /* Whether the network finds boxes; they come before the best values then. */
@@ -47,14 +49,14 @@ struct device_view {
 };
 
 struct device_json {
-    FILE *file;
+    struct device_writer *writer;
     /* Times count from here. */
     int64_t origin_ns;
     int layer_count;
     struct device_terms terms;
 };
 
-/* Each writes one line and flushes it. Errors: LL_E_NO_MEMORY, LL_E_IO. */
+/* Each hands one line over to the writer. Errors: LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status device_json_query(const struct device_json *json, int64_t id,
                                         const struct device_query_result *result,
                                         const struct device_view *view);

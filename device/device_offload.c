@@ -6,6 +6,8 @@
 #include "core/ll_clock.h"
 #include "device/device_wire.h"
 #include "layerlift/v1/offload.pb-c.h"
+#include "proto/wire/wire_head.h"
+#include "proto/wire/wire_unpack.h"
 
 #define OFFLOAD_PATH "/layerlift.v1.EdgeOffload/Offload"
 
@@ -94,8 +96,8 @@ static void send_receipt(struct device_offload *offload)
         rpc_stream_queued(offload->stream) > OFFLOAD_RECEIPT_QUEUED) {
         return;
     }
-    uint8_t message[DEVICE_WIRE_HEAD_BYTES];
-    size_t bytes = device_wire_receipt(message, offload->received_bytes, offload->received_at_ns);
+    uint8_t message[WIRE_HEAD_BYTES];
+    size_t bytes = wire_head_receipt(message, offload->received_bytes, offload->received_at_ns);
     ll_status status = rpc_stream_send(offload->stream, message, bytes, NULL);
     if (status == LL_OK) {
         offload->owes_receipt = false;
@@ -134,16 +136,18 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
         return;
     }
     device_board_heard(offload->config.board);
-    Layerlift__V1__OffloadResponse *response =
-        layerlift__v1__offload_response__unpack(NULL, bytes, data);
-    if (!response) {
+    ProtobufCMessage *message = NULL;
+    if (wire_unpack(&layerlift__v1__offload_response__descriptor, data, bytes, &message, NULL) !=
+        LL_OK) {
         end(offload, LL_E_INVALID, "the edge sent an answer that cannot be read");
         return;
     }
+    const Layerlift__V1__OffloadResponse *response =
+        (const Layerlift__V1__OffloadResponse *)message;
     count_received(offload, response);
     uint64_t mark = 0;
     ll_status status = device_board_take(offload->config.board, response, &mark);
-    layerlift__v1__offload_response__free_unpacked(response, NULL);
+    protobuf_c_message_free_unpacked(message, NULL);
     if (mark > 0) {
         ll_window_ack_mark(device_link_window(offload->config.link), mark, ll_clock_now_ns());
     }

@@ -14,6 +14,11 @@
 enum { OPTIONS_DEFAULT_EXTRA = 10 };
 /* And how long to wait for an edge then. */
 #define OPTIONS_DEFAULT_PATIENCE_NS (10 * LL_NS_PER_S)
+/* About a year; and what the wire holds of a deadline. */
+#define OPTIONS_MOST_S 3e7
+#define OPTIONS_MOST_MS (OPTIONS_MOST_S * 1e3)
+#define OPTIONS_MOST_DEADLINE_MS 4e9
+#define OPTIONS_MOST_BYTES INT64_C(1000000000000000)
 
 enum {
     OPT_EDGE = 1,
@@ -25,6 +30,9 @@ enum {
     OPT_INPUT_ENCODING,
     OPT_CUT_ENCODING,
     OPT_DEADLINE,
+    OPT_WAIT_EDGE,
+    OPT_VERIFY,
+    OPT_MAX_UPLOAD,
     OPT_INTERVAL,
     OPT_PARTITIONER,
     OPT_NO_PROFILE,
@@ -37,7 +45,8 @@ static const struct argp_option option_list[] = {
      "Edge server; may be given several times: the next one is taken where one fails (default: "
      "none, everything runs on this device)",
      1},
-    {"repeat", OPT_REPEAT, "K", 0, "Run K queries", 2},
+    {"repeat", OPT_REPEAT, "K", 0,
+     "Run K queries; with several pictures, K rounds through them (their default is 1)", 2},
     {"until-uploaded", OPT_UNTIL_UPLOADED, "EXTRA", 0,
      "Run queries until the edge has the whole model, then EXTRA more (default: 10, or those alone "
      "where no edge is there for 10 s)",
@@ -64,6 +73,19 @@ static const struct argp_option option_list[] = {
     {"deadline", OPT_DEADLINE, "MS", 0,
      "Milliseconds that a query waits for the edge before the device finishes it (default: three "
      "times the predicted time, at least 200)",
+     3},
+    {"wait-edge", OPT_WAIT_EDGE, "MS", 0,
+     "Milliseconds that the first query waits for the connection to an edge (default: 200 or a "
+     "tenth of what the device alone is predicted to take, the longer, but half of that at most); "
+     "0: it starts at once, on this device",
+     3},
+    {"verify", OPT_VERIFY, "N", 0,
+     "Compute one query in N here as well, and leave an edge whose values differ: at all where it "
+     "computes as this device does, else by more than 1e-4 of the largest (default: never)",
+     3},
+    {"max-upload", OPT_MAX_UPLOAD, "SIZE", 0,
+     "Upload SIZE bytes of weights at most, such as 50M or 1Gi; queries are not counted (default: "
+     "no limit)",
      3},
     {"partitioner", OPT_PARTITIONER, "NAME", 0,
      "How the upload is cut: efficiency (default) or ionn, by the device's layer times; layer, "
@@ -107,11 +129,21 @@ static double number(struct argp_state *state, const char *option, const char *t
     return value;
 }
 
-/* Times of up to about a year, in ns. */
-static int64_t time_ns(struct argp_state *state, const char *option, const char *text, double least,
-                       double unit_ns)
+static int64_t size(struct argp_state *state, const char *option, const char *text)
 {
-    return (int64_t)(number(state, option, text, least, 3e16 / unit_ns) * unit_ns);
+    struct ll_error err;
+    int64_t bytes = 0;
+    if (ll_parse_size(text, 1, OPTIONS_MOST_BYTES, &bytes, &err) != LL_OK) {
+        argp_error(state, "%s: %s", option, err.text);
+    }
+    return bytes;
+}
+
+/* Times in ns; each option has a most that its unit's ns hold. */
+static int64_t time_ns(struct argp_state *state, const char *option, const char *text, double least,
+                       double most, double unit_ns)
+{
+    return (int64_t)(number(state, option, text, least, most) * unit_ns);
 }
 
 static void set_until(struct argp_state *state, struct parsing *parsing, const char *option,
@@ -220,7 +252,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_DURATION:
         set_until(state, parsing, "--duration", DEVICE_UNTIL_TIME);
-        options->duration_ns = time_ns(state, "--duration", arg, 0, (double)LL_NS_PER_S);
+        options->duration_ns =
+            time_ns(state, "--duration", arg, 0, OPTIONS_MOST_S, (double)LL_NS_PER_S);
         return 0;
     case OPT_CUT:
         set_cut(state, options, arg);
@@ -238,10 +271,22 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         options->keeps_profile = false;
         return 0;
     case OPT_DEADLINE:
-        options->deadline_ns = time_ns(state, "--deadline", arg, 1e-3, (double)LL_NS_PER_MS);
+        options->deadline_ns =
+            time_ns(state, "--deadline", arg, 1e-3, OPTIONS_MOST_DEADLINE_MS, (double)LL_NS_PER_MS);
+        return 0;
+    case OPT_VERIFY:
+        options->verify_every = whole_number(state, "--verify", arg, 1, INT32_MAX);
+        return 0;
+    case OPT_MAX_UPLOAD:
+        options->most_upload_bytes = size(state, "--max-upload", arg);
+        return 0;
+    case OPT_WAIT_EDGE:
+        options->wait_edge_ns =
+            time_ns(state, "--wait-edge", arg, 0, OPTIONS_MOST_MS, (double)LL_NS_PER_MS);
         return 0;
     case OPT_INTERVAL:
-        options->interval_ns = time_ns(state, "--interval", arg, 0, (double)LL_NS_PER_MS);
+        options->interval_ns =
+            time_ns(state, "--interval", arg, 0, OPTIONS_MOST_MS, (double)LL_NS_PER_MS);
         return 0;
     case OPT_PARTITIONER:
         set_partitioner(state, options, arg);
@@ -278,6 +323,7 @@ void device_options_parse(int argc, char **argv, struct device_options *out_opti
         .until = DEVICE_UNTIL_UPLOADED,
         .count = OPTIONS_DEFAULT_EXTRA,
         .cut_end = -1,
+        .wait_edge_ns = DEVICE_WAIT_PREDICTED,
         .keeps_profile = true,
         .partitioner = "efficiency",
         .terms = {.slowdown = 1},
@@ -285,6 +331,7 @@ void device_options_parse(int argc, char **argv, struct device_options *out_opti
     struct parsing parsing = {.options = &options};
     argp_err_exit_status = 2;
     argp_parse(&agent_argp, argc, argv, 0, NULL, &parsing);
+    options.has_until = parsing.until_option != NULL;
     options.patience_ns = parsing.until_option ? 0 : OPTIONS_DEFAULT_PATIENCE_NS;
     *out_options = options;
 }

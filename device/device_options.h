@@ -25,6 +25,8 @@ struct device_options {
     struct dkb_options model;
     const char *edges[DEVICE_OPTIONS_EDGES];
     int edge_count;
+    /* Something was said about the run's end. */
+    bool has_until;
     device_until until;
     int64_t count;
     int64_t duration_ns;
@@ -32,6 +34,11 @@ struct device_options {
     int64_t patience_ns;
     int64_t interval_ns;
     int64_t deadline_ns;
+    int64_t wait_edge_ns;
+    /* One answer in so many is computed here as well; 0: none. */
+    int64_t verify_every;
+    /* 0: no limit. */
+    int64_t most_upload_bytes;
     /* `cut_end` -1: not given. */
     int cut_first;
     int cut_end;

@@ -50,6 +50,13 @@ static void learn(struct device_querier *querier, const struct device_decision *
     device_advisor_answered(querier->advisor, &exchange, &spent, &decision->link, remote->done_ns);
 }
 
+/* For the wire, which has 32 bits for it: rounded up, and the most that there is for more. */
+static uint32_t wire_ms(int64_t ns)
+{
+    int64_t ms = (ns - 1) / LL_NS_PER_MS + 1;
+    return ms > (int64_t)UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
+}
+
 /* How long the remote part may take, here and on the edge. */
 static void set_deadlines(const struct device_querier *querier,
                           const struct device_decision *decision, struct device_remote *remote,
@@ -62,9 +69,9 @@ static void set_deadlines(const struct device_querier *querier,
         out_patience->deadline_ns =
             ll_clock_deadline(ll_clock_now_ns(), querier->deadline_ns - decision->waited_ns);
         out_patience->allowance_ns = LL_CLOCK_NEVER;
-        remote->deadline_ms = (uint32_t)((querier->deadline_ns - 1) / LL_NS_PER_MS + 1);
+        remote->deadline_ms = wire_ms(querier->deadline_ns);
     } else if (decision->least_prefix == 0) {
-        remote->deadline_ms = (uint32_t)(allowance_ns / LL_NS_PER_MS + 1);
+        remote->deadline_ms = wire_ms(allowance_ns);
     }
 }
 
@@ -101,40 +108,6 @@ static struct device_remote remote_of(const struct device_decision *decision,
     };
 }
 
-/* Asks the edge and takes what it answers into the set. Returns the layer up to which it got; on
- * any failure that is `decision->first`, and result->fallback says why. */
-static int run_remote(struct device_querier *querier, const struct device_decision *decision,
-                      struct device_tensors *tensors, struct device_query_result *result)
-{
-    struct device_remote remote = remote_of(decision, tensors);
-    struct device_patience patience;
-    set_deadlines(querier, decision, &remote, &patience);
-    ll_status status = device_board_post(querier->board, &remote);
-    if (status != LL_OK) {
-        (void)ll_fail(&result->fallback, status, "%s",
-                      status == LL_E_UNAVAILABLE ? "no edge" : ll_status_text(status));
-        return decision->first;
-    }
-    device_board_withdraw(querier->board, &remote, &patience);
-    learn_outcome(querier, decision, &remote);
-    result->up_bytes = remote.sent_bytes;
-    int reached = decision->first;
-    if (remote.status == LL_OK) {
-        device_answer_take(&remote.answer, tensors);
-        reached = remote.answer.reached;
-        result->prefix = remote.answer.prefix;
-        result->edge_ns = ll_clock_deadline(remote.answer.queued_ns, remote.answer.computed_ns);
-        result->down_bytes = device_answer_bytes(&remote.answer);
-        result->is_rounded = remote.is_rounded;
-    } else {
-        result->fallback = remote.error;
-    }
-    device_remote_finish(&remote);
-    return reached;
-}
-
-/* ---- The whole query ---- */
-
 static ll_status run_local(struct device_querier *querier, int first, int end,
                            struct device_tensors *tensors, struct device_query_result *result,
                            struct ll_error *err)
@@ -148,6 +121,110 @@ static ll_status run_local(struct device_querier *querier, int first, int end,
     return status;
 }
 
+/* The largest difference between the edge's tensors of an answer and those that the set holds. */
+static double answer_difference(const struct device_answer *answer,
+                                const struct device_tensors *tensors)
+{
+    double largest = 0;
+    for (int i = 0; i < answer->names.count; i++) {
+        const struct ll_buf *ours = device_tensors_get(tensors, answer->names.names[i]);
+        largest = fmax(largest, device_trust_difference(answer->bufs[i], ours));
+    }
+    return largest;
+}
+
+static bool is_finite(const struct device_answer *answer, const struct device_tensors *tensors)
+{
+    bool is_so = true;
+    for (int i = 0; i < answer->names.count; i++) {
+        is_so =
+            is_so && device_trust_is_finite(device_tensors_get(tensors, answer->names.names[i]));
+    }
+    return is_so;
+}
+
+/* What the edge answered is not what the device has found instead. */
+static void reject(struct device_querier *querier, const struct device_decision *decision,
+                   bool is_left, struct device_query_result *result)
+{
+    result->is_wrong = true;
+    result->end = decision->first;
+    if (is_left) {
+        device_board_accuse(querier->board, querier->connection, result->fallback.text);
+    }
+}
+
+/* The set holds the edge's answer: where there is doubt, or it is its turn, the same is computed
+ * here, and the set holds that. */
+static ll_status verify(struct device_querier *querier, const struct device_decision *decision,
+                        const struct device_answer *answer, struct device_tensors *tensors,
+                        struct device_query_result *result, struct ll_error *err)
+{
+    struct device_trust *trust = &querier->trust;
+    bool is_due = device_trust_is_due(trust);
+    bool is_odd = !trust->is_odd_normal && !is_finite(answer, tensors);
+    if (!is_due && !is_odd) {
+        return LL_OK;
+    }
+    int64_t before_ns = result->device_ns;
+    ll_status status = run_local(querier, answer->first, answer->reached, tensors, result, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    result->verify_ns = result->device_ns - before_ns;
+    bool is_ours_odd = is_odd && !is_finite(answer, tensors);
+    bool is_left = is_odd && device_trust_found_odd(trust, is_ours_odd);
+    result->is_verified = is_due;
+    result->difference = is_due ? answer_difference(answer, tensors) : 0;
+    if (is_odd && !is_ours_odd) {
+        (void)ll_fail(&result->fallback, LL_E_INVALID, "the edge's values are not finite");
+        reject(querier, decision, is_left, result);
+    } else if (is_due && result->difference >
+                             device_trust_tolerance(decision->is_same_engine, result->is_rounded)) {
+        (void)ll_fail(&result->fallback, LL_E_INVALID,
+                      "the edge's values differ by %.2g of the largest", result->difference);
+        reject(querier, decision, true, result);
+    }
+    return LL_OK;
+}
+
+/* Asks the edge and takes what it answers into the set. `*out_reached` is the layer up to which
+ * the set has got then: on any failure `decision->first`, and result->fallback says why. */
+static ll_status run_remote(struct device_querier *querier, const struct device_decision *decision,
+                            struct device_tensors *tensors, int *out_reached,
+                            struct device_query_result *result, struct ll_error *err)
+{
+    struct device_remote remote = remote_of(decision, tensors);
+    struct device_patience patience;
+    set_deadlines(querier, decision, &remote, &patience);
+    ll_status status = device_board_post(querier->board, &remote);
+    if (status != LL_OK) {
+        (void)ll_fail(&result->fallback, status, "%s",
+                      status == LL_E_UNAVAILABLE ? "no edge" : ll_status_text(status));
+        return LL_OK;
+    }
+    status = LL_OK;
+    device_board_withdraw(querier->board, &remote, &patience);
+    learn_outcome(querier, decision, &remote);
+    result->up_bytes = remote.sent_bytes;
+    if (remote.status == LL_OK) {
+        device_answer_take(&remote.answer, tensors);
+        *out_reached = remote.answer.reached;
+        result->end = remote.answer.reached;
+        result->prefix = remote.answer.prefix;
+        result->edge_ns = ll_clock_deadline(remote.answer.queued_ns, remote.answer.computed_ns);
+        result->down_bytes = device_answer_bytes(&remote.answer);
+        result->is_rounded = remote.is_rounded;
+        status = verify(querier, decision, &remote.answer, tensors, result, err);
+    } else {
+        result->fallback = remote.error;
+    }
+    device_remote_finish(&remote);
+    return status;
+}
+
+/* ---- The whole query ---- */
+
 /* A part on the device, one on the edge, the rest on the device. */
 static ll_status run_divided(struct device_querier *querier, const struct device_decision *decision,
                              struct device_tensors *tensors, struct device_query_result *result,
@@ -157,11 +234,12 @@ static ll_status run_divided(struct device_querier *querier, const struct device
     result->first = decision->first;
     result->end = decision->first;
     ll_status status = run_local(querier, 0, decision->first, tensors, result, err);
+    int reached = decision->first;
     if (status == LL_OK && decision->first < decision->end) {
-        result->end = run_remote(querier, decision, tensors, result);
+        status = run_remote(querier, decision, tensors, &reached, result, err);
     }
     if (status == LL_OK) {
-        status = run_local(querier, result->end, layers, tensors, result, err);
+        status = run_local(querier, reached, layers, tensors, result, err);
     }
     return status;
 }
@@ -183,8 +261,7 @@ static ll_status run_beside(struct device_querier *querier, struct device_decisi
     bool is_posted = device_board_post(querier->board, &remote) == LL_OK;
     status = run_local(querier, decision->first, layers, tensors, result, err);
     if (is_posted) {
-        struct device_patience none = {
-            .deadline_ns = 0, .allowance_ns = LL_CLOCK_NEVER, .is_idle = true};
+        struct device_patience none = {.deadline_ns = 0, .allowance_ns = LL_CLOCK_NEVER};
         device_board_withdraw(querier->board, &remote, &none);
         learn_outcome(querier, decision, &remote);
         result->up_bytes = remote.sent_bytes;
@@ -213,7 +290,9 @@ static ll_status run_parts(struct device_querier *querier, struct device_tensors
         return status;
     }
     result->latency_ns = ll_clock_now_ns() - result->issued_ns;
-    device_advisor_ended(querier->advisor, &decision.advice, result->latency_ns);
+    /* What was only checked tells nothing of which range is faster. */
+    device_advisor_ended(querier->advisor, &decision.advice,
+                         result->latency_ns - result->verify_ns);
     if (decision.first == decision.end) {
         /* Nobody else had a part in it. */
         result->device_ns = result->latency_ns - decision.waited_ns;

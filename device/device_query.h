@@ -17,6 +17,7 @@
 #include "device/device_local.h"
 #include "device/device_model.h"
 #include "device/device_profile.h"
+#include "device/device_trust.h"
 
 typedef enum {
     /* The range with the least predicted latency, perhaps none. */
@@ -48,13 +49,26 @@ struct device_querier {
     ll_dtype cut_dtype;
     /* The remote part's time; 0: by prediction. */
     int64_t deadline_ns;
+    /* How long queries wait, together and from the first one on, for the first attempt to reach an
+     * edge to be decided; DEVICE_WAIT_PREDICTED: as long as that is likely to pay. A fixed range
+     * waits for longer. */
+    int64_t wait_edge_ns;
+
+    /* `trust.verify_every`; the rest of it is private. */
+    struct device_trust trust;
 
     /* Private. */
     struct device_advisor *advisor;
     struct device_input_bytes input_bytes;
     uint64_t connection;
     uint64_t times_version;
+    /* Until when `wait_edge_ns` lasts; 0: no query yet. */
+    int64_t wait_until_ns;
 };
+
+/* 200 ms or a tenth of what the device alone is predicted to take, whichever is longer, but half of
+ * that time at most. */
+#define DEVICE_WAIT_PREDICTED ((int64_t)-1)
 
 /* Makes a querier that knows nothing of the edge yet. Errors: LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status device_querier_init(struct device_querier *querier);
@@ -69,6 +83,10 @@ struct device_query_result {
     int64_t network_ns;
     /* What the latency was predicted to be. */
     int64_t predicted_ns;
+    /* The query stays on the device although the edge has the whole model, and what it was
+     * predicted to take with all layers there. */
+    bool stays;
+    int64_t there_ns;
     /* The edge ran [first, end), nothing where they are equal. */
     int first;
     int end;
@@ -79,6 +97,14 @@ struct device_query_result {
     int prefix;
     /* Tensors went or came as half floats. */
     bool is_rounded;
+    /* The device computed what the edge did as well; by how much it differs (device_trust.h), and
+     * whether that is too much: the edge's part is the device's own then, and `fallback` says so.
+     */
+    bool is_verified;
+    double difference;
+    bool is_wrong;
+    /* Time that this took, in device_ns and latency_ns. */
+    int64_t verify_ns;
     /* What was tried beside what is predicted to be fastest (device_advisor.h). */
     device_try tries;
     /* Empty, or why the edge did not do its part. */

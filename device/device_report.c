@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"
@@ -23,8 +24,14 @@ enum {
 #define REPORT_DRAW_NS (100 * LL_NS_PER_MS)
 #define REPORT_RATE_NS LL_NS_PER_S
 
+/* Queries wait while more than this waits to be written. */
+enum { REPORT_ROOM_BYTES = 256 << 10 };
+
 struct device_report {
     struct device_report_config config;
+    struct device_writer *text;
+    /* NULL: no JSON. */
+    struct device_writer *lines;
     /* Guards everything below. */
     struct ll_mutex lock;
     struct device_json json;
@@ -56,13 +63,21 @@ ll_status device_report_create(const struct device_report_config *config,
         return LL_E_NO_MEMORY;
     }
     report->config = *config;
+    ll_mutex_init(&report->lock);
+    ll_status status = device_writer_create(config->text, REPORT_ROOM_BYTES, &report->text);
+    if (status == LL_OK && config->json) {
+        status = device_writer_create(config->json, REPORT_ROOM_BYTES, &report->lines);
+    }
+    if (status != LL_OK) {
+        device_report_destroy(report);
+        return status;
+    }
     report->json = (struct device_json){
-        .file = config->json,
+        .writer = report->lines,
         .origin_ns = ll_clock_now_ns(),
         .layer_count = config->layer_count,
         .terms = config->terms,
     };
-    ll_mutex_init(&report->lock);
     *out_report = report;
     return LL_OK;
 }
@@ -70,6 +85,8 @@ ll_status device_report_create(const struct device_report_config *config,
 void device_report_destroy(struct device_report *report)
 {
     if (report) {
+        device_writer_destroy(report->lines);
+        device_writer_destroy(report->text);
         ll_mutex_finish(&report->lock);
         free(report);
     }
@@ -77,10 +94,16 @@ void device_report_destroy(struct device_report *report)
 
 /* ---- The terminal ---- */
 
+/* Text for people is lost where there is no memory for it. */
+static void put_text(struct device_report *report, const char *text)
+{
+    (void)!device_writer_put(report->text, text, strlen(text));
+}
+
 static void wipe_bar_locked(struct device_report *report) LL_REQUIRES(report->lock)
 {
     if (report->config.is_terminal && report->has_bar) {
-        fputs("\r\033[K", report->config.text);
+        put_text(report, "\r\033[K");
     }
 }
 
@@ -98,9 +121,11 @@ static void draw_bar_locked(struct device_report *report) LL_REQUIRES(report->lo
         bar[i] = (double)i < part * REPORT_BAR_CELLS ? '#' : '.';
     }
     bar[REPORT_BAR_CELLS] = '\0';
-    fprintf(report->config.text, "upload [%s] %.1f of %.1f MB  %.1f Mbit/s  %d of %d layers ready",
-            bar, (double)progress->acked_bytes * 1e-6, (double)progress->model_bytes * 1e-6,
-            report->mbps, progress->prefix, report->config.layer_count);
+    char line[REPORT_LINE_BYTES];
+    snprintf(line, sizeof(line), "upload [%s] %.1f of %.1f MB  %.1f Mbit/s  %d of %d layers ready",
+             bar, (double)progress->acked_bytes * 1e-6, (double)progress->model_bytes * 1e-6,
+             report->mbps, progress->prefix, report->config.layer_count);
+    put_text(report, line);
     report->drawn_ns = ll_clock_now_ns();
 }
 
@@ -109,9 +134,9 @@ static void write_line_locked(struct device_report *report, char *line) LL_REQUI
     /* Part of it may be an edge's own words, or a file's: they must not steer the terminal. */
     ll_text_tame(line);
     wipe_bar_locked(report);
-    fprintf(report->config.text, "%s\n", line);
+    put_text(report, line);
+    put_text(report, "\n");
     draw_bar_locked(report);
-    fflush(report->config.text);
 }
 
 static void print_locked(struct device_report *report, const char *format, ...)
@@ -204,10 +229,11 @@ void device_report_progress(struct device_report *report, const struct device_pr
     int step = (int)((double)progress->acked_bytes / (double)whole * REPORT_STEPS);
     report->has_bar = report->config.is_terminal;
     if (report->config.is_terminal) {
-        if (is_changed || now_ns - report->drawn_ns >= REPORT_DRAW_NS) {
+        bool is_due = is_changed || now_ns - report->drawn_ns >= REPORT_DRAW_NS;
+        /* A terminal that does not take what there is gets the bar later. */
+        if (is_due && device_writer_is_idle(report->text)) {
             wipe_bar_locked(report);
             draw_bar_locked(report);
-            fflush(report->config.text);
         }
     } else if (step > report->step) {
         print_locked(report, "upload %.1f of %.1f MB, %.1f Mbit/s, %d of %d layers ready",
@@ -221,7 +247,7 @@ void device_report_progress(struct device_report *report, const struct device_pr
 void device_report_ready(struct device_report *report, const struct device_creation *creation)
 {
     ll_mutex_lock(&report->lock);
-    if (report->config.json && !report->is_ended) {
+    if (report->lines && !report->is_ended) {
         note_json_locked(report, device_json_ready(&report->json, ll_clock_now_ns(), creation));
     }
     ll_mutex_unlock(&report->lock);
@@ -243,7 +269,7 @@ void device_report_upload(struct device_report *report, const struct device_uplo
                      ll_clock_ms(uploaded->ready_ns - uploaded->acked_ns), uploaded->partitions,
                      uploaded->creations, ll_clock_ms(uploaded->creation_ns),
                      terms_text(&report->config.terms, false, true, terms, sizeof(terms)));
-        if (report->config.json) {
+        if (report->lines) {
             note_json_locked(report, device_json_upload(&report->json, uploaded));
         }
     }
@@ -321,6 +347,22 @@ static void device_part(const struct device_query_result *result, int layers, ch
     }
 }
 
+static void await_room(struct device_report *report)
+{
+    device_writer_await_room(report->text);
+    if (report->lines) {
+        device_writer_await_room(report->lines);
+    }
+}
+
+void device_report_hurry(struct device_report *report)
+{
+    device_writer_hurry(report->text);
+    if (report->lines) {
+        device_writer_hurry(report->lines);
+    }
+}
+
 void device_report_query(struct device_report *report, int64_t id,
                          const struct device_query_result *result, const struct device_view *view)
 {
@@ -339,6 +381,7 @@ void device_report_query(struct device_report *report, int64_t id,
     }
     terms_text(&report->config.terms, !ran_remote || result->first > 0 || result->end < layers,
                ran_remote || fell_back, terms, sizeof(terms));
+    await_room(report);
 
     ll_mutex_lock(&report->lock);
     if (!report->is_ended) {
@@ -353,14 +396,16 @@ void device_report_query(struct device_report *report, int64_t id,
                             : result->tries == DEVICE_TRY_DEVICE
                                 ? "  (to see how fast the device is)"
                                 : "";
-        print_locked(report, "query %-4lld %9.1f ms  %s %.1f ms%s  network %.1f ms%s%s%s%s%s%s%s",
-                     (long long)id, ll_clock_ms(result->latency_ns), device,
-                     ll_clock_ms(result->device_ns), edge, ll_clock_ms(result->network_ns),
-                     boxes_text(view, boxes, sizeof(boxes)),
+        bool has_name = report->config.names_images && view->image;
+        print_locked(report,
+                     "query %-4lld %9.1f ms  %s%s%s %.1f ms%s  network %.1f ms%s%s%s%s%s%s%s",
+                     (long long)id, ll_clock_ms(result->latency_ns), has_name ? view->image : "",
+                     has_name ? "  " : "", device, ll_clock_ms(result->device_ns), edge,
+                     ll_clock_ms(result->network_ns), boxes_text(view, boxes, sizeof(boxes)),
                      not_finite_text(view, not_finite, sizeof(not_finite)),
                      fell_back ? "  on the device alone: " : "", result->fallback.text, tries,
                      result->is_interrupted ? "  (interrupted)" : "", terms);
-        if (report->config.json) {
+        if (report->lines) {
             note_json_locked(report, device_json_query(&report->json, id, result, view));
         }
     }
@@ -403,14 +448,14 @@ static void print_end_locked(struct device_report *report) LL_REQUIRES(report->l
                  terms);
 }
 
-ll_status device_report_end(struct device_report *report)
+ll_status device_report_end(struct device_report *report, int64_t deadline_ns)
 {
     ll_mutex_lock(&report->lock);
     if (!report->is_ended) {
         wipe_bar_locked(report);
         report->has_bar = false;
         print_end_locked(report);
-        if (report->config.json) {
+        if (report->lines) {
             note_json_locked(report, device_json_summary(&report->json, report->queries,
                                                          report->lost, report->fallbacks));
         }
@@ -418,5 +463,9 @@ ll_status device_report_end(struct device_report *report)
     }
     ll_status status = report->json_status;
     ll_mutex_unlock(&report->lock);
-    return status;
+    ll_status written = report->lines ? device_writer_drain(report->lines, deadline_ns) : LL_OK;
+    status = status == LL_OK ? written : status;
+    /* That nobody reads what is for people is no failure. */
+    written = device_writer_drain(report->text, deadline_ns);
+    return status == LL_OK && written == LL_E_DEADLINE ? written : status;
 }

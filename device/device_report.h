@@ -1,6 +1,9 @@
 /* What a person sees: a progress bar where there is a terminal and plain lines elsewhere, a line
  * for each query, the end; and the same as JSON lines where they are wanted.
  *
+ * Nothing here waits for the terminal or a file (device_writer.h), but for device_report_query,
+ * which waits while too much is waiting to be written, and device_report_end.
+ *
  * Threads: any. */
 #ifndef DEVICE_REPORT_H
 #define DEVICE_REPORT_H
@@ -18,9 +21,11 @@ struct device_report_config {
     /* For people. */
     FILE *text;
     bool is_terminal;
-    /* NULL: none. Both outlive the report. */
+    /* NULL: none. Both outlive the report, and are nobody else's meanwhile. */
     FILE *json;
     int layer_count;
+    /* Queries have different pictures: their lines name them. */
+    bool names_images;
     struct device_terms terms;
 };
 
@@ -41,8 +46,12 @@ void device_report_query(struct device_report *report, int64_t id,
 /* A query that the device itself could not finish. */
 void device_report_lost(struct device_report *report, int64_t id, const char *reason);
 
-/* The last query's boxes or best values, counts, and the JSON's last line. Nothing comes after it;
- * a second call does nothing. Returns the first error of writing JSON. */
-LL_MUST_USE ll_status device_report_end(struct device_report *report);
+/* Nothing waits for room any more: the run is to end, whether or not anybody reads. */
+void device_report_hurry(struct device_report *report);
+
+/* The last query's boxes or best values, counts, and the JSON's last line; nothing comes after it.
+ * Waits until all is written, or for `deadline_ns`. A second call only waits. Returns the first
+ * error of writing JSON; LL_E_DEADLINE. */
+LL_MUST_USE ll_status device_report_end(struct device_report *report, int64_t deadline_ns);
 
 #endif

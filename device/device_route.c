@@ -5,6 +5,7 @@
 #define ROUTE_FIRST_PAUSE_NS (100 * LL_NS_PER_MS)
 #define ROUTE_LONGEST_PAUSE_NS (500 * LL_NS_PER_MS)
 #define ROUTE_REFUSAL_PAUSE_NS (5 * LL_NS_PER_S)
+#define ROUTE_DISTRUST_PAUSE_NS (60 * LL_NS_PER_S)
 #define ROUTE_LEAST_WAIT_MS 100
 #define ROUTE_LONGEST_WAIT_MS 60000
 
@@ -19,6 +20,12 @@ void device_route_reached(struct device_route *route)
     route->pause_ns = ROUTE_FIRST_PAUSE_NS;
     route->left_until_ns[route->current] = 0;
     route->is_refused[route->current] = false;
+}
+
+void device_route_distrust(struct device_route *route, int64_t now_ns)
+{
+    route->left_until_ns[route->current] = ll_clock_deadline(now_ns, ROUTE_DISTRUST_PAUSE_NS);
+    route->is_refused[route->current] = true;
 }
 
 /* The current edge could not be had. */

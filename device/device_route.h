@@ -3,7 +3,7 @@
  * After a failure the next address is tried at once; when all have failed, a pause comes that grows
  * from 100 ms to half a second, so that an edge that returns is found within about that time. An
  * edge that refuses (it answers, but does not take the model) is left alone for five seconds, one
- * that is busy for as long as it says.
+ * that answers wrongly for a minute, one that is busy for as long as it says.
  *
  * Threads: one at a time; the time is given, never read. */
 #ifndef DEVICE_ROUTE_H
@@ -38,12 +38,15 @@ int64_t device_route_failed(struct device_route *route, bool is_refusal, int64_t
 /* The same where the current edge is busy and is to be asked again after `wait_ns`. */
 int64_t device_route_busy(struct device_route *route, int64_t wait_ns, int64_t now_ns);
 
+/* The current edge is not to be believed: call it right before device_route_failed. */
+void device_route_distrust(struct device_route *route, int64_t now_ns);
+
 /* How long to wait for an edge that says `retry_ms`: at least that, within 0.1 and 60 s, and up to
  * half of it more, as `random` says, so that those who were refused together do not come back
  * together. */
 int64_t device_route_wait_ns(int64_t retry_ms, uint32_t random);
 
-/* Every edge has refused. */
+/* Every edge has refused, or is not to be believed. */
 bool device_route_is_refused(const struct device_route *route);
 
 #endif

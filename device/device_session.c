@@ -27,12 +27,14 @@
 #include "device/device_link.h"
 #include "device/device_offload.h"
 #include "device/device_route.h"
+#include "device/device_silence.h"
 #include "device/device_uploader.h"
 #include "rpc/rpc_channel.h"
 #include "rpc/rpc_loop.h"
 
-/* Time for an edge to answer `open`. */
+/* Time for an edge to answer `open`; where there are others to try, less at first. */
 #define SESSION_ACCEPT_NS (5 * LL_NS_PER_S)
+#define SESSION_FIRST_ACCEPT_NS LL_NS_PER_S
 
 typedef enum {
     SESSION_TOLD_NOTHING,
@@ -45,6 +47,7 @@ struct device_session {
     struct rpc_loop *loop;
     struct device_board *board;
     struct device_link *link;
+    struct device_silence *silence;
     struct rpc_task start_task;
     struct rpc_task stop_task;
     struct rpc_task stopped_task;
@@ -69,9 +72,11 @@ struct device_session {
     bool is_stopping;
     bool is_loss_told;
     bool is_refusal_told;
+    bool is_distrusted;
+    bool is_limit_told;
+    bool loss_was_up;
     ll_status loss_status;
     struct ll_error loss_reason;
-    bool loss_was_up;
     bool loss_is_busy;
     /* What the edge said when it was busy last, and what of that was told. */
     ll_status busy_status;
@@ -142,6 +147,7 @@ static void lose_with(struct device_session *session, ll_status status, const st
         session->loss_is_busy = is_busy;
         session->is_up = false;
         rpc_timer_cancel(session->accept_timer);
+        device_silence_end(session->silence);
         rpc_timer_cancel(session->place_timer);
         if (session->loss_was_up) {
             struct ll_error sentence;
@@ -192,6 +198,7 @@ static void tell_loss(struct device_session *session, const char *address)
         .status = session->loss_status,
         .reason = session->loss_reason.text,
         .was_up = session->loss_was_up,
+        .is_distrust = session->is_distrusted,
         .is_refusal = is_refusal(session->loss_status),
         .all_refuse = device_route_is_refused(&session->route),
     };
@@ -210,7 +217,8 @@ static void tell_loss(struct device_session *session, const char *address)
 /* Goes on once nothing of the lost connection is open any more. */
 static void settle(struct device_session *session)
 {
-    if (session->is_upload_open || session->is_offload_open || session->is_follow_open) {
+    if (session->is_upload_open || session->is_offload_open || session->is_follow_open ||
+        device_silence_is_open(session->silence)) {
         return;
     }
     if (session->is_stopping) {
@@ -220,6 +228,9 @@ static void settle(struct device_session *session)
     }
     const char *address = address_of(session);
     int64_t now_ns = ll_clock_now_ns();
+    if (session->is_distrusted) {
+        device_route_distrust(&session->route, now_ns);
+    }
     int64_t at_ns =
         session->loss_is_busy
             ? device_route_busy(&session->route, wait_ns(session), now_ns)
@@ -288,6 +299,7 @@ static void begin_use(struct device_session *session, int prefix, int64_t left_b
     session->acked_now = 0;
     session->acked_ns = ll_clock_now_ns();
     device_route_reached(&session->route);
+    device_silence_begin(session->silence, session->channel);
 }
 
 static void on_accepted(void *owner, const struct device_accepted *accepted)
@@ -354,6 +366,7 @@ static void on_complete(void *owner, const struct device_upload_done *done)
     struct device_session *session = owner;
     session->prefix = session->config.model->table->layer_count;
     device_board_heard(session->board);
+    device_silence_set_uploading(session->silence, false);
     device_board_set_prefix(session->board, session->prefix);
     tell_progress(session);
     if (session->is_uploaded) {
@@ -373,6 +386,16 @@ static void on_complete(void *owner, const struct device_upload_done *done)
         .creation_ns = add_ns(session->creation_ns_before, done->creation_ns),
     };
     session->config.events->uploaded(session->config.owner, &uploaded);
+}
+
+static void on_limited(void *owner)
+{
+    struct device_session *session = owner;
+    device_silence_set_uploading(session->silence, false);
+    if (!session->is_limit_told) {
+        session->is_limit_told = true;
+        session->config.events->limited(session->config.owner);
+    }
 }
 
 /* ---- A busy edge ---- */
@@ -442,6 +465,8 @@ static void on_followed(void *owner, const struct device_followed *followed)
     if (is_first) {
         begin_use(session, followed->prefix,
                   session->config.model->table->blob_bytes - followed->received_bytes);
+        /* Without an upload it owes answers to queries alone. */
+        device_silence_set_uploading(session->silence, false);
         device_board_set_link(session->board, session->acked_ns - session->opened_ns, 0);
         device_board_set_state(session->board, DEVICE_EDGE_UP, followed->prefix);
         tell_busy(session, address_of(session));
@@ -532,11 +557,51 @@ static const struct device_uploader_events upload_events = {
     .accepted = on_accepted,
     .progress = on_progress,
     .ready = on_ready,
+    .limited = on_limited,
     .complete = on_complete,
     .closed = on_upload_closed,
 };
 
+/* ---- Silence ---- */
+
+static void on_silent(void *owner)
+{
+    lose(owner, LL_E_UNAVAILABLE, "it does not answer");
+}
+
+/* Equal bits are promised where all three are the same. */
+static void on_informed(void *owner, const Layerlift__V1__ServerInfo *info)
+{
+    struct device_session *session = owner;
+    const struct ll_engine *engine = session->config.engine;
+    device_board_set_same_engine(session->board,
+                                 engine && strcmp(info->engine, engine->name) == 0 &&
+                                     strcmp(info->instruction_set, engine->instruction_set) == 0 &&
+                                     info->threads == (uint32_t)engine->threads);
+}
+
+static void on_question_closed(void *owner)
+{
+    struct device_session *session = owner;
+    if (session->is_losing) {
+        settle(session);
+    }
+}
+
 /* ---- Connecting ---- */
+
+/* Every edge in turn has had as long; then twice that, up to what a single one gets. */
+static int64_t accept_ns(const struct device_session *session)
+{
+    int64_t ns = SESSION_ACCEPT_NS;
+    if (session->config.edge_count > 1) {
+        ns = SESSION_FIRST_ACCEPT_NS;
+        for (int round = session->route.failures / session->config.edge_count; round > 0; round--) {
+            ns = 2 * ns < SESSION_ACCEPT_NS ? 2 * ns : SESSION_ACCEPT_NS;
+        }
+    }
+    return ns;
+}
 
 static void drop_uploader(struct device_session *session)
 {
@@ -562,6 +627,13 @@ static void drop_connection(struct device_session *session)
     session->channel = NULL;
 }
 
+/* Weights that may still be sent. */
+static int64_t most_bytes(const struct device_session *session)
+{
+    int64_t most = session->config.most_upload_bytes;
+    return most > 0 ? most - session->sent_before : INT64_MAX;
+}
+
 /* Asks for a place. */
 static ll_status open_upload(struct device_session *session)
 {
@@ -569,6 +641,7 @@ static ll_status open_upload(struct device_session *session)
         .model = session->config.model,
         .link = session->link,
         .channel = session->channel,
+        .most_bytes = most_bytes(session),
         .device = session->config.device,
         .events = &upload_events,
         .owner = session,
@@ -577,7 +650,7 @@ static ll_status open_upload(struct device_session *session)
     if (status == LL_OK) {
         session->is_upload_open = true;
         rpc_timer_set(session->accept_timer,
-                      ll_clock_deadline(ll_clock_now_ns(), SESSION_ACCEPT_NS));
+                      ll_clock_deadline(ll_clock_now_ns(), accept_ns(session)));
     }
     return status;
 }
@@ -603,6 +676,7 @@ static void connect_now(void *arg)
     }
     device_link_reset(session->link);
     session->is_losing = false;
+    session->is_distrusted = false;
     session->opened_ns = ll_clock_now_ns();
     if (!session->was_accepted) {
         /* The upload begins with the connection that takes it. */
@@ -641,10 +715,13 @@ static void run_kick(struct rpc_task *task)
 {
     struct device_session *session = SESSION_OF(task, kick_task);
     atomic_flag_clear(&session->is_kick_posted);
-    if (session->is_up && device_board_is_silent(session->board)) {
-        lose(session, LL_E_UNAVAILABLE, "it does not answer");
+    struct ll_error accusation;
+    if (session->is_up && device_board_is_accused(session->board, &accusation)) {
+        session->is_distrusted = true;
+        lose(session, LL_E_INTERNAL, accusation.text);
         return;
     }
+    device_silence_kick(session->silence);
     device_link_pump(session->link);
 }
 
@@ -659,6 +736,7 @@ static void run_stop(struct rpc_task *task)
     session->accept_timer = NULL;
     session->place_timer = NULL;
     device_link_close(session->link);
+    device_silence_end(session->silence);
     session->is_losing = true;
     session->is_up = false;
     cancel_streams(session);
@@ -707,6 +785,18 @@ ll_status device_session_create(const struct device_session_config *config,
     }
     if (status == LL_OK) {
         status = device_link_create(session->loop, config->limit_bytes_per_s, &session->link);
+    }
+    if (status == LL_OK) {
+        struct device_silence_config silence = {
+            .loop = session->loop,
+            .board = session->board,
+            .link = session->link,
+            .informed = on_informed,
+            .silent = on_silent,
+            .closed = on_question_closed,
+            .owner = session,
+        };
+        status = device_silence_create(&silence, &session->silence);
     }
     if (status == LL_OK) {
         status = rpc_timer_create(session->loop, connect_now, session, &session->connect_timer);
@@ -763,6 +853,7 @@ void device_session_destroy(struct device_session *session)
     rpc_timer_destroy(session->accept_timer);
     rpc_timer_destroy(session->place_timer);
     device_link_destroy(session->link);
+    device_silence_destroy(session->silence);
     drop_connection(session);
     rpc_loop_destroy(session->loop);
     device_board_destroy(session->board);

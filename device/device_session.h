@@ -48,6 +48,8 @@ struct device_edge_loss {
     const char *reason;
     /* It was up before; else it (and all others) could not be reached. */
     bool was_up;
+    /* It was left because its answers are wrong. */
+    bool is_distrust;
     /* It answers, but does not take the model; `all_refuse`: nor does any other. */
     bool is_refusal;
     bool all_refuse;
@@ -76,6 +78,8 @@ struct device_session_events {
     void (*progress)(void *owner, const struct device_progress *progress);
     void (*ready)(void *owner, const struct device_creation *creation);
     void (*uploaded)(void *owner, const struct device_uploaded *uploaded);
+    /* `most_upload_bytes` were sent: what the edge has by now is all that it gets. Once. */
+    void (*limited)(void *owner);
 };
 
 struct device_session_config {
@@ -85,6 +89,10 @@ struct device_session_config {
     int edge_count;
     /* 0: no limit. */
     double limit_bytes_per_s;
+    /* Weights that may be sent, over all connections; 0: no limit. */
+    int64_t most_upload_bytes;
+    /* What the device computes with, to compare; NULL: nothing that an edge has. */
+    const struct ll_engine *engine;
     /* For the edge's log. */
     const char *device;
     const struct device_session_events *events;

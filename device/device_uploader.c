@@ -13,6 +13,8 @@
 #include "core/ll_log.h"
 #include "device/device_cursor.h"
 #include "device/device_wire.h"
+#include "proto/wire/wire_head.h"
+#include "proto/wire/wire_unpack.h"
 
 #define UPLOAD_PATH "/layerlift.v1.EdgeOffload/Upload"
 
@@ -30,6 +32,7 @@ struct device_uploader {
     struct device_cursor cursor;
     bool is_accepted;
     bool is_complete;
+    bool is_limit_told;
     /* The stream takes nothing more. */
     bool is_ending;
     uint64_t credit_bytes;
@@ -56,6 +59,17 @@ static void fault(struct device_uploader *uploader, const char *sentence)
 
 /* ---- Sending ---- */
 
+/* What may still be sent in all; tells when that is nothing although the model is not through. */
+static int64_t allowed_bytes(struct device_uploader *uploader)
+{
+    int64_t left = uploader->config.most_bytes - (int64_t)uploader->sent_bytes;
+    if (left <= 0 && !uploader->is_limit_told && device_cursor_left(&uploader->cursor) > 0) {
+        uploader->is_limit_told = true;
+        uploader->config.events->limited(uploader->config.owner);
+    }
+    return left > 0 ? left : 0;
+}
+
 static bool next_piece(struct device_uploader *uploader, struct device_piece *out_piece)
 {
     if (!uploader->is_accepted || uploader->is_ending || uploader->has_fault ||
@@ -68,6 +82,8 @@ static bool next_piece(struct device_uploader *uploader, struct device_piece *ou
     if (credit < (uint64_t)most) {
         most = (int64_t)credit;
     }
+    int64_t allowed = allowed_bytes(uploader);
+    most = most < allowed ? most : allowed;
     if (most == 0 || !device_cursor_next(&uploader->cursor, most, out_piece)) {
         ll_window_starve(window);
         return false;
@@ -81,7 +97,7 @@ static int64_t upload_next(void *owner)
     if (!next_piece(owner, &piece)) {
         return 0;
     }
-    return piece.bytes + DEVICE_WIRE_HEAD_BYTES / 2 + DEVICE_WIRE_FRAME_BYTES;
+    return piece.bytes + WIRE_HEAD_BYTES / 2 + DEVICE_WIRE_FRAME_BYTES;
 }
 
 static ll_status send_piece(struct device_uploader *uploader, const struct device_piece *piece)
@@ -92,9 +108,9 @@ static ll_status send_piece(struct device_uploader *uploader, const struct devic
     if (status != LL_OK) {
         return status;
     }
-    uint8_t head[DEVICE_WIRE_HEAD_BYTES];
-    size_t head_bytes = device_wire_upload_chunk(head, (uint32_t)piece->layer,
-                                                 (uint64_t)piece->offset, (size_t)piece->bytes);
+    uint8_t head[WIRE_HEAD_BYTES];
+    size_t head_bytes = wire_head_upload_chunk(head, (uint32_t)piece->layer,
+                                               (uint64_t)piece->offset, (size_t)piece->bytes);
     status = rpc_stream_send(uploader->stream, head, head_bytes, payload);
     ll_buf_unref(payload);
     return status;
@@ -290,13 +306,17 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
     if (uploader->has_fault) {
         return;
     }
-    Layerlift__V1__UploadEvent *event = layerlift__v1__upload_event__unpack(NULL, bytes, data);
-    if (!event) {
-        fault(uploader, "the edge sent an event that cannot be read");
+    ProtobufCMessage *event = NULL;
+    struct ll_error why = {.text = ""};
+    if (wire_unpack(&layerlift__v1__upload_event__descriptor, data, bytes, &event, &why) != LL_OK) {
+        struct ll_error sentence;
+        (void)ll_fail(&sentence, LL_E_INVALID, "the edge sent an event that cannot be read: %.200s",
+                      why.text);
+        fault(uploader, sentence.text);
         return;
     }
-    take_event(uploader, event);
-    layerlift__v1__upload_event__free_unpacked(event, NULL);
+    take_event(uploader, (const Layerlift__V1__UploadEvent *)event);
+    protobuf_c_message_free_unpacked(event, NULL);
     device_link_pump(uploader->config.link);
 }
 

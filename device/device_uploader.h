@@ -53,6 +53,8 @@ struct device_uploader_events {
     void (*progress)(void *owner, int64_t bytes);
     /* A longer prefix. `creation->first` equals its prefix where nothing was created for it. */
     void (*ready)(void *owner, const struct device_creation *creation);
+    /* `most_bytes` have left: nothing follows. Once. */
+    void (*limited)(void *owner);
     /* The whole model is ready. The stream's end follows. */
     void (*complete)(void *owner, const struct device_upload_done *done);
     /* The stream is over, exactly once, also after `complete`; the uploader may be destroyed from
@@ -65,6 +67,8 @@ struct device_uploader_config {
     const struct device_model *model;
     struct device_link *link;
     struct rpc_channel *channel;
+    /* Payload that may be sent; INT64_MAX: all. */
+    int64_t most_bytes;
     /* A name for the edge's log. */
     const char *device;
     const struct device_uploader_events *events;

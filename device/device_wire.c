@@ -2,82 +2,7 @@
 
 #include <stdlib.h>
 
-/* Protocol buffers' wire format: a field's tag is its number x 8 + its type. */
-enum { WIRE_VARINT = 0, WIRE_LENGTH = 2 };
-
-static size_t put_varint(uint8_t *out, uint64_t value)
-{
-    size_t used = 0;
-    while (value >= 0x80) {
-        out[used++] = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    out[used++] = (uint8_t)value;
-    return used;
-}
-
-static size_t put_tag(uint8_t *out, uint32_t field, uint32_t type)
-{
-    return put_varint(out, (uint64_t)field << 3 | type);
-}
-
-/* A field of number type; left out where it is 0, as proto3 has it. */
-static size_t put_number(uint8_t *out, uint32_t field, uint64_t value)
-{
-    if (value == 0) {
-        return 0;
-    }
-    size_t used = put_tag(out, field, WIRE_VARINT);
-    return used + put_varint(out + used, value);
-}
-
-/* The chunk is field 2 of its request; its own fields stand in `inner`, `data` is field 15. */
-static size_t put_chunk(uint8_t *out, uint8_t *inner, size_t inner_bytes, size_t data_bytes)
-{
-    inner_bytes += put_tag(inner + inner_bytes, 15, WIRE_LENGTH);
-    inner_bytes += put_varint(inner + inner_bytes, data_bytes);
-    size_t used = put_tag(out, 2, WIRE_LENGTH);
-    used += put_varint(out + used, inner_bytes + data_bytes);
-    for (size_t i = 0; i < inner_bytes; i++) {
-        out[used++] = inner[i];
-    }
-    return used;
-}
-
-size_t device_wire_upload_chunk(uint8_t out_head[DEVICE_WIRE_HEAD_BYTES], uint32_t layer,
-                                uint64_t offset, size_t data_bytes)
-{
-    uint8_t inner[DEVICE_WIRE_HEAD_BYTES];
-    size_t used = put_number(inner, 1, layer);
-    used += put_number(inner + used, 2, LAYERLIFT__V1__ENCODING__ENCODING_RAW);
-    used += put_number(inner + used, 3, offset);
-    return put_chunk(out_head, inner, used, data_bytes);
-}
-
-size_t device_wire_tensor_chunk(uint8_t out_head[DEVICE_WIRE_HEAD_BYTES], uint64_t id, int32_t name,
-                                uint64_t offset, size_t data_bytes)
-{
-    uint8_t inner[DEVICE_WIRE_HEAD_BYTES];
-    uint32_t zigzag = name < 0 ? ~((uint32_t)name << 1) : (uint32_t)name << 1;
-    size_t used = put_number(inner, 1, id);
-    used += put_number(inner + used, 2, zigzag);
-    used += put_number(inner + used, 3, offset);
-    return put_chunk(out_head, inner, used, data_bytes);
-}
-
-size_t device_wire_receipt(uint8_t out_message[DEVICE_WIRE_HEAD_BYTES], uint64_t received_bytes,
-                           int64_t received_at_ns)
-{
-    uint8_t inner[DEVICE_WIRE_HEAD_BYTES];
-    size_t inner_bytes = put_number(inner, 1, received_bytes);
-    inner_bytes += put_number(inner + inner_bytes, 2, (uint64_t)received_at_ns);
-    size_t used = put_tag(out_message, 4, WIRE_LENGTH);
-    used += put_varint(out_message + used, inner_bytes);
-    for (size_t i = 0; i < inner_bytes; i++) {
-        out_message[used++] = inner[i];
-    }
-    return used;
-}
+#include "proto/wire/wire_dtype.h"
 
 ll_status device_wire_pack(const ProtobufCMessage *message, uint8_t **out_data, size_t *out_bytes)
 {
@@ -190,18 +115,6 @@ static size_t tensor_shape(const struct ll_table *table, int name, uint32_t out_
     return 3;
 }
 
-static Layerlift__V1__DataType wire_dtype(ll_dtype dtype)
-{
-    switch (dtype) {
-    case LL_U8:
-        return LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8;
-    case LL_F16:
-        return LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16;
-    default:
-        return LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32;
-    }
-}
-
 ll_status device_wire_query(const struct device_model *model, const struct device_wire_query *query,
                             uint8_t **out_data, size_t *out_bytes)
 {
@@ -217,7 +130,7 @@ ll_status device_wire_query(const struct device_model *model, const struct devic
     for (size_t i = 0; i < count; i++) {
         layerlift__v1__tensor__init(&tensors[i]);
         tensors[i].name = inputs->names[i];
-        tensors[i].dtype = wire_dtype(query->dtypes[i]);
+        tensors[i].dtype = wire_dtype_of(query->dtypes[i]);
         tensors[i].n_shape = tensor_shape(model->table, inputs->names[i], shapes[i]);
         tensors[i].shape = shapes[i];
         list[i] = &tensors[i];
@@ -231,7 +144,7 @@ ll_status device_wire_query(const struct device_model *model, const struct devic
     message.deadline_ms = query->deadline_ms;
     message.answer_dtype = query->answer_dtype == LL_F32
                                ? LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_UNSPECIFIED
-                               : wire_dtype(query->answer_dtype);
+                               : wire_dtype_of(query->answer_dtype);
     message.sends_receipts = true;
     message.n_tensors = count;
     message.tensors = list;

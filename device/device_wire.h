@@ -1,7 +1,4 @@
-/* The messages that the device sends, as bytes.
- *
- * A chunk's head ends right before the payload's bytes (`data` has the highest field number), so
- * that the payload follows from where it lies, without a copy.
+/* The messages that the device sends, as bytes; heads of chunks are wire_head.h's.
  *
  * Threads: pure functions. */
 #ifndef DEVICE_WIRE_H
@@ -16,23 +13,8 @@
 #include "device/device_model.h"
 #include "layerlift/v1/offload.pb-c.h"
 
-enum {
-    /* No head is longer. */
-    DEVICE_WIRE_HEAD_BYTES = 64,
-    /* What a message takes on the connection besides its bytes: gRPC's and HTTP/2's frame heads. */
-    DEVICE_WIRE_FRAME_BYTES = 14,
-};
-
-/* Both write the head of a message with `data_bytes` of payload and return its length. */
-size_t device_wire_upload_chunk(uint8_t out_head[DEVICE_WIRE_HEAD_BYTES], uint32_t layer,
-                                uint64_t offset, size_t data_bytes);
-size_t device_wire_tensor_chunk(uint8_t out_head[DEVICE_WIRE_HEAD_BYTES], uint64_t id, int32_t name,
-                                uint64_t offset, size_t data_bytes);
-
-/* The whole message that acknowledges `received_bytes` of answers, the last of them at
- * `received_at_ns`. Returns its length. */
-size_t device_wire_receipt(uint8_t out_message[DEVICE_WIRE_HEAD_BYTES], uint64_t received_bytes,
-                           int64_t received_at_ns);
+/* What a message takes on the connection besides its bytes: gRPC's and HTTP/2's frame heads. */
+enum { DEVICE_WIRE_FRAME_BYTES = 14 };
 
 /* Packed messages; the caller frees `*out_data` with free(). Errors: LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status device_wire_pack(const ProtobufCMessage *message, uint8_t **out_data,

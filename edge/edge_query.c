@@ -7,6 +7,8 @@
 
 #include "core/ll_limits.h"
 #include "edge/edge_wire.h"
+#include "proto/wire/wire_dtype.h"
+#include "proto/wire/wire_head.h"
 #include "rpc/rpc_details.h"
 
 struct edge_query *edge_query_create(uint64_t id)
@@ -85,7 +87,7 @@ static ll_status check_range(const Layerlift__V1__Query *head, const struct ll_t
 static ll_status check_dtype(const Layerlift__V1__Tensor *tensor, ll_dtype *out_dtype,
                              struct ll_error *err)
 {
-    if (!edge_wire_dtype(tensor->dtype, out_dtype)) {
+    if (!wire_dtype_parse(tensor->dtype, out_dtype)) {
         return ll_fail(err, LL_E_INVALID, "query: tensor %d: dtype %d is not known here",
                        tensor->name, (int)tensor->dtype);
     }
@@ -126,7 +128,7 @@ static ll_status check_tensors(struct edge_query *query, const Layerlift__V1__Qu
     if (!query->input_dtypes) {
         return LL_E_NO_MEMORY;
     }
-    if (!edge_wire_dtype(head->answer_dtype, &query->answer_dtype) ||
+    if (!wire_dtype_parse(head->answer_dtype, &query->answer_dtype) ||
         query->answer_dtype == LL_U8) {
         return ll_fail(err, LL_E_INVALID, "query: answer_dtype %d is neither F32 nor F16",
                        (int)head->answer_dtype);
@@ -415,10 +417,10 @@ ll_status edge_query_answer(struct edge_query *query)
 static ll_status send_chunk(const struct edge_query *query, struct rpc_stream *stream,
                             size_t offset, size_t bytes)
 {
-    uint8_t head[EDGE_WIRE_CHUNK_HEAD_BYTES];
+    uint8_t head[WIRE_HEAD_BYTES];
     struct ll_buf *piece = NULL;
-    size_t head_bytes = edge_wire_chunk_head(query->id, query->job.names.names[query->sending],
-                                             offset, bytes, head);
+    size_t head_bytes = wire_head_tensor_chunk(
+        head, query->id, query->job.names.names[query->sending], offset, bytes);
     ll_status status = ll_buf_slice(query->job.outputs[query->sending], offset, bytes, &piece);
     if (status == LL_OK) {
         status = rpc_stream_send(stream, head, head_bytes, piece);

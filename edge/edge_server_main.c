@@ -101,14 +101,15 @@ static ll_status write_port_file(const char *path, int port, struct stat *out_st
         char line[16];
         int length = snprintf(line, sizeof(line), "%d\n", port);
         ll_output_write(&output, line, (size_t)length);
+        /* A file of its own alone goes when the server does. */
+        if (fstat(fileno(output.file), out_stat) != 0 || !S_ISREG(out_stat->st_mode)) {
+            out_stat->st_ino = 0;
+        }
         status = ll_output_finish(&output, err);
     }
     if (status != LL_OK) {
-        ll_error_prefix(err, "port file");
-    }
-    /* Only a file of our own goes with the server: no device, nobody else's file behind a link. */
-    if (status == LL_OK && (lstat(path, out_stat) != 0 || !S_ISREG(out_stat->st_mode))) {
         out_stat->st_ino = 0;
+        ll_error_prefix(err, "port file");
     }
     return status;
 }

@@ -3,44 +3,14 @@
 #include <stdlib.h>
 
 #include "core/ll_limits.h"
+#include "proto/wire/wire_unpack.h"
 
 /* ---- Messages ---- */
-
-/* Memory for one message's parts. A message of empty sub-messages takes twenty times its size when
- * it is unpacked; the bound keeps that small. */
-struct allowance {
-    size_t left_bytes;
-};
-
-static void *allot(void *arg, size_t bytes)
-{
-    struct allowance *allowance = arg;
-    if (bytes > allowance->left_bytes) {
-        return NULL;
-    }
-    allowance->left_bytes -= bytes;
-    return malloc(bytes);
-}
-
-static void give_back(void *arg, void *part)
-{
-    (void)arg;
-    free(part);
-}
 
 ll_status edge_unpack(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data,
                       size_t bytes, ProtobufCMessage **out_message, struct ll_error *err)
 {
-    struct allowance allowance = {.left_bytes = EDGE_LIMIT_UNPACKED_BYTES};
-    ProtobufCAllocator allocator = {
-        .alloc = allot, .free = give_back, .allocator_data = &allowance};
-    ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, &allocator, bytes, data);
-    if (!message) {
-        return ll_fail(err, LL_E_INVALID, "%zu bytes that are no %s of usual size", bytes,
-                       descriptor->name);
-    }
-    *out_message = message;
-    return LL_OK;
+    return wire_unpack(descriptor, data, bytes, out_message, err);
 }
 
 void edge_send(struct rpc_stream *stream, const ProtobufCMessage *message)
@@ -172,69 +142,4 @@ size_t edge_wire_data_types(Layerlift__V1__DataType out_types[EDGE_WIRE_DATA_TYP
     out_types[1] = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8;
     out_types[2] = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16;
     return EDGE_WIRE_DATA_TYPES;
-}
-
-bool edge_wire_dtype(Layerlift__V1__DataType wire, ll_dtype *out_dtype)
-{
-    switch (wire) {
-    case LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_UNSPECIFIED:
-    case LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32:
-        *out_dtype = LL_F32;
-        return true;
-    case LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8:
-        *out_dtype = LL_U8;
-        return true;
-    case LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16:
-        *out_dtype = LL_F16;
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* ---- A chunk's head ---- */
-
-enum {
-    WIRE_VARINT = 0,
-    WIRE_BYTES = 2,
-    /* Field numbers in offload.proto. */
-    RESPONSE_CHUNK = 2,
-    CHUNK_ID = 1,
-    CHUNK_NAME = 2,
-    CHUNK_OFFSET = 3,
-    CHUNK_DATA = 15,
-};
-
-static size_t put_varint(uint8_t *out, uint64_t value)
-{
-    size_t bytes = 0;
-    while (value >= 0x80) {
-        out[bytes++] = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    out[bytes++] = (uint8_t)value;
-    return bytes;
-}
-
-static size_t put_field(uint8_t *out, unsigned number, unsigned type, uint64_t value)
-{
-    size_t bytes = put_varint(out, (uint64_t)number << 3 | type);
-    return bytes + put_varint(out + bytes, value);
-}
-
-size_t edge_wire_chunk_head(uint64_t id, int name, uint64_t offset, size_t data_bytes,
-                            uint8_t out_head[EDGE_WIRE_CHUNK_HEAD_BYTES])
-{
-    uint8_t inner[EDGE_WIRE_CHUNK_HEAD_BYTES / 2 + 16];
-    size_t bytes = 0;
-    uint32_t zigzag = ((uint32_t)name << 1) ^ (uint32_t)(name >> 31);
-    bytes += put_field(inner + bytes, CHUNK_ID, WIRE_VARINT, id);
-    bytes += put_field(inner + bytes, CHUNK_NAME, WIRE_VARINT, zigzag);
-    bytes += put_field(inner + bytes, CHUNK_OFFSET, WIRE_VARINT, offset);
-    bytes += put_field(inner + bytes, CHUNK_DATA, WIRE_BYTES, data_bytes);
-    size_t head_bytes = put_field(out_head, RESPONSE_CHUNK, WIRE_BYTES, bytes + data_bytes);
-    for (size_t i = 0; i < bytes; i++) {
-        out_head[head_bytes + i] = inner[i];
-    }
-    return head_bytes + bytes;
 }

@@ -4,24 +4,21 @@
 #ifndef EDGE_WIRE_H
 #define EDGE_WIRE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <protobuf-c/protobuf-c.h>
 
-#include "core/ll_dtype.h"
 #include "core/ll_manifest.h"
 #include "core/ll_plan.h"
 #include "core/ll_status.h"
 #include "layerlift/v1/offload.pb-c.h"
 #include "rpc/rpc_stream.h"
 
-/* Unpacks a peer's message; its parts may take EDGE_LIMIT_UNPACKED_BYTES of memory together. Free
- * it with protobuf_c_message_free_unpacked(message, NULL).
+/* Unpacks a peer's message, within wire_unpack.h's allowance. Free it with
+ * protobuf_c_message_free_unpacked(message, NULL).
  *
  * Errors: LL_E_INVALID with a sentence. */
-enum { EDGE_LIMIT_UNPACKED_BYTES = 16 << 20 };
 LL_MUST_USE ll_status edge_unpack(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data,
                                   size_t bytes, ProtobufCMessage **out_message,
                                   struct ll_error *err);
@@ -45,15 +42,6 @@ LL_MUST_USE ll_status edge_wire_plan(size_t count, Layerlift__V1__Partition *con
 /* The data types that tensors of queries may have here. Returns how many. */
 enum { EDGE_WIRE_DATA_TYPES = 3 };
 size_t edge_wire_data_types(Layerlift__V1__DataType out_types[EDGE_WIRE_DATA_TYPES]);
-
-/* False for a data type that does not exist here. */
-bool edge_wire_dtype(Layerlift__V1__DataType wire, ll_dtype *out_dtype);
-
-/* The beginning of an OffloadResponse with a TensorChunk, up to where `data_bytes` bytes of payload
- * follow. Returns its size. */
-enum { EDGE_WIRE_CHUNK_HEAD_BYTES = 64 };
-size_t edge_wire_chunk_head(uint64_t id, int name, uint64_t offset, size_t data_bytes,
-                            uint8_t out_head[EDGE_WIRE_CHUNK_HEAD_BYTES]);
 
 /* Replaces what is not printable ASCII: a peer's bytes in a sentence must not make an answer that
  * other runtimes refuse as invalid UTF-8. */

@@ -306,20 +306,6 @@ static void print_times(const struct inference *inference)
            inference->options->repeat > 1 || inference->pictures.count > 1 ? " at best" : "");
 }
 
-/* A number that JSON can hold, or null. */
-static struct json_object *json_number(double value)
-{
-    return isfinite(value) ? json_object_new_double(value) : NULL;
-}
-
-/* Nine digits tell every float from its neighbours. */
-static struct json_object *json_float(float value)
-{
-    char text[32];
-    snprintf(text, sizeof(text), "%.9g", (double)value);
-    return isfinite(value) ? json_object_new_double_s((double)value, text) : NULL;
-}
-
 static struct json_object *boxes_to_json(const struct inference *inference)
 {
     struct json_object *list = json_object_new_array();
@@ -327,11 +313,11 @@ static struct json_object *boxes_to_json(const struct inference *inference)
         const struct dkb_box *box = &inference->boxes[i];
         struct json_object *entry = json_object_new_object();
         json_object_object_add(entry, "label", ll_json_string(box->label));
-        json_object_object_add(entry, "p", json_float(box->p));
-        json_object_object_add(entry, "left", json_float(box->left));
-        json_object_object_add(entry, "top", json_float(box->top));
-        json_object_object_add(entry, "right", json_float(box->right));
-        json_object_object_add(entry, "bottom", json_float(box->bottom));
+        json_object_object_add(entry, "p", ll_json_number((double)box->p));
+        json_object_object_add(entry, "left", ll_json_number((double)box->left));
+        json_object_object_add(entry, "top", ll_json_number((double)box->top));
+        json_object_object_add(entry, "right", ll_json_number((double)box->right));
+        json_object_object_add(entry, "bottom", ll_json_number((double)box->bottom));
         json_object_array_add(list, entry);
     }
     return list;
@@ -344,12 +330,11 @@ static struct json_object *to_json(const struct inference *inference)
     if (inference->name) {
         json_object_object_add(object, "image", ll_json_string(inference->name));
     }
-    json_object_object_add(object, "create_ms", json_number(ll_clock_ms(inference->create_ns)));
-    json_object_object_add(object, "create_cpu_ms",
-                           json_number(ll_clock_ms(inference->create_cpu_ns)));
+    json_object_object_add(object, "create_ms", ll_json_ms(inference->create_ns));
+    json_object_object_add(object, "create_cpu_ms", ll_json_ms(inference->create_cpu_ns));
     struct json_object *times = json_object_new_array();
     for (int i = 0; i < inference->options->repeat; i++) {
-        json_object_array_add(times, json_number(ll_clock_ms(inference->run_ns[i])));
+        json_object_array_add(times, ll_json_ms(inference->run_ns[i]));
     }
     json_object_object_add(object, "ms", times);
     struct json_object *top = json_object_new_array();
@@ -357,7 +342,7 @@ static struct json_object *to_json(const struct inference *inference)
         char scratch[DKB_LABEL_SCRATCH_BYTES];
         struct json_object *entry = json_object_new_array();
         json_object_array_add(entry, ll_json_string(label(inference, i, scratch)));
-        json_object_array_add(entry, json_number((double)inference->top[i].value));
+        json_object_array_add(entry, ll_json_number((double)inference->top[i].value));
         json_object_array_add(top, entry);
     }
     json_object_object_add(object, "top", top);

@@ -40,7 +40,7 @@ MAY_INCLUDE = {
     "darknet_backend": ("core", "darknet_backend"),
     "device": ("core", "device", "proto", "rpc"),
     "edge": ("core", "edge", "proto", "rpc"),
-    "proto": ("proto",),
+    "proto": ("core", "proto"),
     "rpc": ("core", "proto", "rpc"),
     "tests": FOLDERS,
     "tools": FOLDERS,

@@ -1,5 +1,6 @@
 #include "core/ll_text.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,7 +84,25 @@ static void test_json(void)
     json_object_put(string);
 }
 
+static void check_json(struct json_object *value, const char *expected)
+{
+    CU_ASSERT_STRING_EQUAL(json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN), expected);
+    json_object_put(value);
+}
+
+static void test_numbers_of_json(void)
+{
+    check_json(ll_json_number(0), "0");
+    check_json(ll_json_number((double)0.1F), "0.100000001");
+    check_json(ll_json_number(-1e300), "-1e+300");
+    CU_ASSERT_PTR_NULL(ll_json_number(NAN));
+    CU_ASSERT_PTR_NULL(ll_json_number(-INFINITY));
+    check_json(ll_json_ms(0), "0.000");
+    check_json(ll_json_ms(1234567), "1.235");
+    check_json(ll_json_ms(INT64_MAX), "9223372036854.775");
+}
+
 const struct ll_test ll_tests[] = {
-    LL_TEST(test_characters), LL_TEST(test_tame), LL_TEST(test_to_utf8),
-    LL_TEST(test_json),       {NULL, NULL},
+    LL_TEST(test_characters),      LL_TEST(test_tame), LL_TEST(test_to_utf8), LL_TEST(test_json),
+    LL_TEST(test_numbers_of_json), {NULL, NULL},
 };

@@ -215,6 +215,44 @@ static void test_a_time_ends_the_run(void)
     end();
 }
 
+/* Two pictures in turn, and none for the third query. */
+static ll_status pick(void *owner, int64_t id, struct ll_buf **out_input, const char **out_name,
+                      struct ll_error *pick_err)
+{
+    CU_ASSERT_PTR_EQUAL(owner, &fake);
+    *out_input = input;
+    *out_name = id == 1 ? "one" : "t\"wo";
+    return id < 3 ? LL_OK : ll_fail(pick_err, LL_E_NOT_FOUND, "three: not there");
+}
+
+static void test_each_query_has_its_picture(void)
+{
+    begin(false, false);
+    config.pick = pick;
+    config.until = DEVICE_UNTIL_COUNT;
+    config.count = 5;
+    CU_ASSERT_EQUAL(run(), LL_E_NOT_FOUND);
+    CU_ASSERT_STRING_EQUAL(err.text, "three: not there");
+    CU_ASSERT_EQUAL(count_events("query"), 2);
+    CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"id\":1,\"image\":\"one\","));
+    CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"id\":2,\"image\":\"t\\\"wo\","));
+    CU_ASSERT_TRUE(says("query 3    failed: three: not there"));
+    CU_ASSERT_TRUE(says("5 layers, 0.1 MB of weights"));
+    end();
+}
+
+/* Where nobody uses the edge, the run says why, once. */
+static void test_queries_that_stay_are_explained(void)
+{
+    begin(true, false);
+    config.choose = DEVICE_CHOOSE_FASTEST;
+    CU_ASSERT_EQUAL(run(), LL_OK);
+    const char *first = strstr(text, "queries stay on the device: predicted ");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(first);
+    CU_ASSERT_PTR_NULL(strstr(first + 1, "queries stay"));
+    end();
+}
+
 static void test_without_an_edge_everything_runs_here(void)
 {
     begin(false, false);
@@ -320,12 +358,15 @@ static void test_json_that_cannot_be_written_fails_the_run(void)
 static void test_numbers_that_json_has_not_become_null(void)
 {
     begin(false, false);
+    struct device_writer *writer = NULL;
+    CU_ASSERT_EQUAL_FATAL(device_writer_create(json_file, 1000, &writer), LL_OK);
     struct device_json out = {
-        .file = json_file, .origin_ns = 0, .layer_count = LAYERS, .terms = {.slowdown = 1}};
+        .writer = writer, .origin_ns = 0, .layer_count = LAYERS, .terms = {.slowdown = 1}};
     struct device_query_result result = {.issued_ns = 1500000};
     struct device_top top[] = {{"a \"b\"\n", 0.25F}, {"n", 0.0F / 0.0F}, {"i", 1e38F * 10}};
     struct device_view view = {.top = top, .top_count = 3};
     CU_ASSERT_EQUAL(device_json_query(&out, 7, &result, &view), LL_OK);
+    device_writer_destroy(writer);
     CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"issued_ms\":1.500,"));
     CU_ASSERT_PTR_NOT_NULL(
         strstr(json, "\"top\":[[\"a \\\"b\\\"\\n\",0.25],[\"n\",null],[\"i\",null]]}"));
@@ -337,6 +378,8 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_until_uploaded_runs_extra_queries),
     LL_TEST(test_a_count_ends_before_the_upload),
     LL_TEST(test_a_time_ends_the_run),
+    LL_TEST(test_each_query_has_its_picture),
+    LL_TEST(test_queries_that_stay_are_explained),
     LL_TEST(test_without_an_edge_everything_runs_here),
     LL_TEST(test_a_model_that_every_edge_refuses_fails_the_run),
     LL_TEST(test_patience_without_an_edge_ends),

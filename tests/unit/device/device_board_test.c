@@ -5,6 +5,7 @@
 #include <CUnit/CUnit.h>
 
 #include "core/ll_clock.h"
+#include "proto/wire/wire_head.h"
 #include "rpc/rpc_details.h"
 #include "tests/support/fake_model.h"
 #include "tests/support/ll_test.h"
@@ -74,7 +75,7 @@ static Layerlift__V1__OffloadRequest *next(int64_t chunk_bytes, bool *out_is_las
     uint8_t bytes[1024];
     CU_ASSERT_FATAL(message.head_bytes + payload <= sizeof(bytes));
     CU_ASSERT_TRUE((int64_t)(message.head_bytes + payload) <=
-                   chunk_bytes + (int64_t)DEVICE_WIRE_HEAD_BYTES * 4);
+                   chunk_bytes + (int64_t)WIRE_HEAD_BYTES * 4);
     memcpy(bytes, message.head, message.head_bytes);
     if (payload > 0) {
         memcpy(bytes + message.head_bytes, ll_buf_data(message.payload), payload);
@@ -439,7 +440,32 @@ static void test_the_view_follows_the_edge(void)
     CU_ASSERT_EQUAL(view.state, DEVICE_EDGE_DOWN);
     CU_ASSERT_FALSE(view.takes_f16);
     CU_ASSERT_EQUAL(view.prefix, 0);
-    CU_ASSERT_FALSE(device_board_is_silent(board));
+    end();
+}
+
+static void test_what_the_edge_owes(void)
+{
+    begin();
+    struct device_remote remote;
+    struct device_board_debt debt;
+    device_board_debt(board, &debt);
+    CU_ASSERT_EQUAL(debt.queries, 0);
+    post(&remote);
+    device_board_debt(board, &debt);
+    CU_ASSERT_EQUAL(debt.queries, 1);
+    CU_ASSERT_EQUAL(debt.sent_bytes, 0);
+    (void)send_query();
+    device_board_debt(board, &debt);
+    CU_ASSERT_EQUAL(debt.sent_bytes, 400);
+    int64_t heard_ns = debt.heard_ns;
+    device_board_heard(board);
+    device_board_fail_all(board, LL_E_UNAVAILABLE, "gone");
+    device_board_debt(board, &debt);
+    CU_ASSERT_TRUE(debt.heard_ns >= heard_ns);
+    CU_ASSERT_EQUAL(debt.queries, 0);
+    CU_ASSERT_EQUAL(debt.sent_bytes, 0);
+    withdraw(&remote);
+    device_remote_finish(&remote);
     end();
 }
 
@@ -456,5 +482,6 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_status_of_not_found_is_passed_on),
     LL_TEST(test_layer_times_are_kept_as_long_as_the_edge),
     LL_TEST(test_the_view_follows_the_edge),
+    LL_TEST(test_what_the_edge_owes),
     {NULL, NULL},
 };

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <CUnit/CUnit.h>
 
@@ -30,6 +31,23 @@ void fake_edge_send(struct rpc_stream *stream, const ProtobufCMessage *message)
     if (device_wire_pack(message, &data, &bytes) == LL_OK) {
         (void)!rpc_stream_send(stream, data, bytes, NULL);
     }
+    free(data);
+}
+
+void fake_edge_send_parts(struct rpc_stream *stream, int field)
+{
+    /* Field 1 of 200,000 bytes. */
+    static const uint8_t head[] = {1 << 3 | 2, 0xc0, 0x9a, 0x0c};
+    uint8_t *data = malloc(sizeof(head) + 2 * (size_t)EDGE_PARTS);
+    if (!data) {
+        return;
+    }
+    memcpy(data, head, sizeof(head));
+    for (size_t i = 0; i < EDGE_PARTS; i++) {
+        data[sizeof(head) + 2 * i] = (uint8_t)(field << 3 | 2);
+        data[sizeof(head) + 2 * i + 1] = 0;
+    }
+    (void)!rpc_stream_send(stream, data, sizeof(head) + 2 * (size_t)EDGE_PARTS, NULL);
     free(data);
 }
 

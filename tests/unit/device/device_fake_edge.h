@@ -30,8 +30,12 @@ typedef enum {
     FAKE_ANSWER_SHORT,
     /* A status instead of an answer. */
     FAKE_ANSWER_STATUS,
-    /* Bytes that are no message. */
+    /* Bytes that are no message; an answer's head of more tensors than any network has. */
     FAKE_ANSWER_GARBAGE,
+    FAKE_ANSWER_MANY_PARTS,
+    /* Well-formed answers: the first value of each tensor is NaN, or half as large again. */
+    FAKE_ANSWER_NAN,
+    FAKE_ANSWER_WRONG_VALUES,
     /* A right answer, but times that cannot be. */
     FAKE_ANSWER_LYING_TIMES,
     /* To a query that does not exist, then the right one. */
@@ -50,6 +54,8 @@ typedef enum {
     /* More received than was sent. */
     FAKE_UPLOAD_LYING_CREDIT,
     FAKE_UPLOAD_GARBAGE,
+    /* `accepted` with 100,000 blobs that it has a beginning of. */
+    FAKE_UPLOAD_MANY_PARTS,
     /* Ends with OK before it is complete. */
     FAKE_UPLOAD_EARLY_END,
     /* Every blob is rejected, for ever. */

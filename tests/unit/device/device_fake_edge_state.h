@@ -12,7 +12,7 @@
 #include "rpc/rpc_server.h"
 #include "tests/unit/device/device_fake_edge.h"
 
-enum { EDGE_TENSORS = 16 };
+enum { EDGE_TENSORS = 16, EDGE_PARTS = 100000 };
 
 struct fake_query {
     struct fake_query *next;
@@ -55,6 +55,8 @@ struct fake_edge_script fake_edge_script(struct fake_edge *edge);
 /* How far the blobs that are here reach, within the script's bound. */
 int fake_edge_prefix(struct fake_edge *edge);
 void fake_edge_send(struct rpc_stream *stream, const ProtobufCMessage *message);
+/* A message whose field 1 has 100,000 empty parts in its field `field`. */
+void fake_edge_send_parts(struct rpc_stream *stream, int field);
 /* What must be so, seen from the loop's thread, where CUnit's assertions cannot be used: counts a
  * fault where it is not. Returns `is_so`. */
 bool fake_edge_must(struct fake_edge *edge, bool is_so);

@@ -1,4 +1,5 @@
 /* The fake edge's Offload service. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,6 +85,21 @@ static struct ll_buf *encode_output(struct fake_edge *edge, const struct fake_qu
     return fake_edge_must(edge, status == LL_OK) ? encoded : ll_buf_ref(floats);
 }
 
+/* Spoils the first value of a tensor of floats, in a copy. */
+static struct ll_buf *spoil(struct fake_edge *edge, fake_answer how, struct ll_buf *tensor)
+{
+    struct ll_buf *copy = NULL;
+    if ((how != FAKE_ANSWER_NAN && how != FAKE_ANSWER_WRONG_VALUES) ||
+        !fake_edge_must(edge,
+                        ll_buf_copy(ll_buf_data(tensor), ll_buf_bytes(tensor), &copy) == LL_OK)) {
+        return tensor;
+    }
+    float *values = ll_buf_writable(copy);
+    values[0] = how == FAKE_ANSWER_NAN ? NAN : values[0] * 1.5F + 1;
+    ll_buf_unref(tensor);
+    return copy;
+}
+
 /* The head, bent as the script wants it; `names` are outputs(first, reached). */
 static void send_head(struct fake_edge *edge, struct rpc_stream *stream, fake_answer how,
                       Layerlift__V1__Answer *answer, const struct ll_names *names,
@@ -151,7 +167,7 @@ static void answer_query(struct fake_edge *edge, struct rpc_stream *stream,
     struct ll_buf *outputs[EDGE_TENSORS];
     ll_dtype dtypes[EDGE_TENSORS] = {LL_F32};
     for (int i = 0; i < names.count && i < EDGE_TENSORS; i++) {
-        outputs[i] = encode_output(edge, query, names.names[i], &dtypes[i]);
+        outputs[i] = spoil(edge, how, encode_output(edge, query, names.names[i], &dtypes[i]));
     }
     send_head(edge, stream, how, &answer, &names, dtypes);
     for (int i = 0; i < names.count && i < EDGE_TENSORS; i++) {
@@ -179,6 +195,9 @@ static void deal_with(struct fake_edge *edge, struct rpc_stream *stream, struct 
         break;
     case FAKE_ANSWER_GARBAGE:
         (void)!rpc_stream_send(stream, "\x0a\xff", 2, NULL);
+        break;
+    case FAKE_ANSWER_MANY_PARTS:
+        fake_edge_send_parts(stream, 6);
         break;
     default:
         answer_query(edge, stream, query, script.answer);

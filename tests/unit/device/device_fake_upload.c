@@ -212,6 +212,8 @@ static void take_open(struct fake_edge *edge)
         rpc_stream_finish_error(edge->upload, LL_E_EXHAUSTED, &script.refusal);
     } else if (script.upload == FAKE_UPLOAD_GARBAGE) {
         (void)!rpc_stream_send(edge->upload, "\xff\xff\xff\xff", 4, NULL);
+    } else if (script.upload == FAKE_UPLOAD_MANY_PARTS) {
+        fake_edge_send_parts(edge->upload, 3);
     } else if (script.upload == FAKE_UPLOAD_EARLY_END) {
         send_accepted(edge, &script);
         rpc_stream_finish(edge->upload, LL_OK, NULL);

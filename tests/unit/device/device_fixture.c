@@ -37,6 +37,7 @@ static void on_down(void *owner, const struct device_edge_loss *loss)
     fixture->last_was_up = loss->was_up;
     fixture->last_is_refusal = loss->is_refusal;
     fixture->last_all_refuse = loss->all_refuse;
+    fixture->last_is_distrust = loss->is_distrust;
     ll_cond_broadcast(&fixture->changed);
     ll_mutex_unlock(&fixture->lock);
 }
@@ -71,6 +72,15 @@ static void on_uploaded(void *owner, const struct device_uploaded *uploaded)
     ll_mutex_unlock(&fixture->lock);
 }
 
+static void on_limited(void *owner)
+{
+    struct device_fixture *fixture = owner;
+    ll_mutex_lock(&fixture->lock);
+    fixture->limits++;
+    ll_cond_broadcast(&fixture->changed);
+    ll_mutex_unlock(&fixture->lock);
+}
+
 static void on_busy(void *owner, const struct device_edge_busy *busy)
 {
     struct device_fixture *fixture = owner;
@@ -88,12 +98,20 @@ static const struct device_session_events events = {.up = on_up,
                                                     .down = on_down,
                                                     .progress = on_progress,
                                                     .ready = on_ready,
-                                                    .uploaded = on_uploaded};
+                                                    .uploaded = on_uploaded,
+                                                    .limited = on_limited};
 
 /* ---- Lifetime ---- */
 
 void device_fixture_init(struct device_fixture *fixture, struct fake_model *fake,
                          const char *const *edges, int edge_count, double limit_bytes_per_s)
+{
+    device_fixture_init_bounded(fixture, fake, edges, edge_count, limit_bytes_per_s, 0);
+}
+
+void device_fixture_init_bounded(struct device_fixture *fixture, struct fake_model *fake,
+                                 const char *const *edges, int edge_count, double limit_bytes_per_s,
+                                 int64_t most_upload_bytes)
 {
     *fixture = (struct device_fixture){.fake = fake, .engine = fake_engine_create()};
     CU_ASSERT_PTR_NOT_NULL_FATAL(fixture->engine);
@@ -120,6 +138,8 @@ void device_fixture_init(struct device_fixture *fixture, struct fake_model *fake
         .edges = edges,
         .edge_count = edge_count,
         .limit_bytes_per_s = limit_bytes_per_s,
+        .most_upload_bytes = most_upload_bytes,
+        .engine = fixture->engine,
         .device = "test",
         .events = &events,
         .owner = fixture,
@@ -232,6 +252,24 @@ void device_fixture_await_acked(struct device_fixture *fixture, int64_t bytes)
 void device_fixture_await_uploaded(struct device_fixture *fixture)
 {
     await(fixture, has_uploaded, 0);
+}
+
+static bool has_limits(const struct device_fixture *fixture, int64_t least)
+{
+    return fixture->limits >= least;
+}
+
+void device_fixture_await_limit(struct device_fixture *fixture)
+{
+    await(fixture, has_limits, 1);
+}
+
+int device_fixture_downs(struct device_fixture *fixture)
+{
+    ll_mutex_lock(&fixture->lock);
+    int downs = fixture->downs;
+    ll_mutex_unlock(&fixture->lock);
+    return downs;
 }
 
 /* ---- Queries ---- */

@@ -38,13 +38,18 @@ struct device_fixture {
     bool has_uploaded;
     struct device_uploaded uploaded;
     struct ll_error last_down;
-    bool last_was_up, last_is_refusal, last_all_refuse;
+    bool last_was_up, last_is_refusal, last_all_refuse, last_is_distrust;
+    int limits;
     char last_up[64];
 };
 
 /* `fake` outlives it. `edges` none: a device alone. */
 void device_fixture_init(struct device_fixture *fixture, struct fake_model *fake,
                          const char *const *edges, int edge_count, double limit_bytes_per_s);
+/* The same, with a limit of the weights that are sent; 0: none. */
+void device_fixture_init_bounded(struct device_fixture *fixture, struct fake_model *fake,
+                                 const char *const *edges, int edge_count, double limit_bytes_per_s,
+                                 int64_t most_upload_bytes);
 void device_fixture_start(struct device_fixture *fixture);
 void device_fixture_finish(struct device_fixture *fixture);
 
@@ -55,6 +60,9 @@ void device_fixture_await_downs(struct device_fixture *fixture, int count);
 void device_fixture_await_prefix(struct device_fixture *fixture, int prefix);
 void device_fixture_await_acked(struct device_fixture *fixture, int64_t bytes);
 void device_fixture_await_uploaded(struct device_fixture *fixture);
+void device_fixture_await_limit(struct device_fixture *fixture);
+/* Losses so far. */
+int device_fixture_downs(struct device_fixture *fixture);
 
 /* Runs a query on the input of this seed and checks that its outputs are the right ones, bit for
  * bit, and its times in order. Then device_query_result_finish. */

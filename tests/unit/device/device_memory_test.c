@@ -104,7 +104,7 @@ static ll_status post_query(void)
         .first = 2, .end = 3, .tensors = &tensors, .input_dtype = LL_F16, .cut_dtype = LL_F16};
     ll_status status = device_board_post(board, &remote);
     if (status == LL_OK) {
-        struct device_patience none = {.is_idle = true};
+        struct device_patience none = {0};
         device_board_withdraw(board, &remote, &none);
         device_remote_finish(&remote);
     }

@@ -126,6 +126,50 @@ static void test_queries_before_the_first_connection_run_here(void)
     end();
 }
 
+/* A single query uses the edge, which has the model already. */
+static void test_the_first_query_waits_for_the_connection(void)
+{
+    begin();
+    start();
+    device_fixture_await_uploaded(&device);
+    struct device_fixture other;
+    const char *address = fake_edge_address(edge);
+    device_fixture_init(&other, &model, &address, 1, 0);
+    other.querier.wait_edge_ns = 30 * LL_NS_PER_S;
+    device_fixture_start(&other);
+    struct device_query_result result;
+    device_fixture_query(&other, 1, &result);
+    CU_ASSERT_EQUAL(result.end, LAYERS);
+    CU_ASSERT_STRING_EQUAL(result.fallback.text, "");
+    device_query_result_finish(&result);
+    device_fixture_finish(&other);
+    end();
+}
+
+/* Where nothing is ever decided, it waits as long as it may, and once. */
+static void test_the_wait_for_a_connection_is_bounded(void)
+{
+    begin();
+    device.querier.wait_edge_ns = LL_NS_PER_MS;
+    expect(1, 0, 0, "");
+    int64_t until_ns = device.querier.wait_until_ns;
+    CU_ASSERT_TRUE(until_ns > 0 && until_ns <= ll_clock_now_ns());
+    expect(2, 0, 0, "");
+    CU_ASSERT_EQUAL(device.querier.wait_until_ns, until_ns);
+    end();
+    /* By prediction: half of the two microseconds that the device alone takes. */
+    begin();
+    device.querier.wait_edge_ns = DEVICE_WAIT_PREDICTED;
+    for (int i = 0; i < LAYERS; i++) {
+        CU_ASSERT_EQUAL(device_profile_set(device.profile, i, 400, 5), LL_OK);
+    }
+    int64_t before_ns = ll_clock_now_ns();
+    expect(1, 0, 0, "");
+    CU_ASSERT_TRUE(device.querier.wait_until_ns >= before_ns + 1000);
+    CU_ASSERT_TRUE(device.querier.wait_until_ns <= ll_clock_now_ns());
+    end();
+}
+
 static void test_a_device_alone_runs_everything(void)
 {
     fake_model_init(&model, cfg, 5);
@@ -156,6 +200,60 @@ static void test_bad_answers_are_not_believed(void)
     }
     CU_ASSERT_TRUE(fake_edge_await_cancels(edge, (int)(sizeof(bad) / sizeof(bad[0]))));
     CU_ASSERT_EQUAL(device.downs, 0);
+    end();
+}
+
+/* ---- Numbers that are wrong: the fixture checks that outputs are the right ones all the same ----
+ */
+
+static struct device_query_result query(unsigned seed)
+{
+    struct device_query_result result;
+    device_fixture_query(&device, seed, &result);
+    struct device_query_result seen = result;
+    seen.outputs = NULL;
+    device_query_result_finish(&result);
+    return seen;
+}
+
+static void test_values_that_are_not_finite_are_not_believed(void)
+{
+    begin();
+    script.answer = FAKE_ANSWER_NAN;
+    start();
+    device_fixture_await_uploaded(&device);
+    expect(1, 0, 0, "the edge's values are not finite");
+    CU_ASSERT_EQUAL(device_fixture_downs(&device), 0);
+    expect(2, 0, 0, "the edge's values are not finite");
+    device_fixture_await_downs(&device, 1);
+    CU_ASSERT_STRING_EQUAL(device.last_down.text, "the edge's values are not finite");
+    CU_ASSERT_TRUE(device.last_is_distrust);
+    expect(3, 0, 0, "no edge");
+    end();
+}
+
+static void test_wrong_values_are_found_where_that_is_wanted(void)
+{
+    begin();
+    device.querier.trust.verify_every = 2;
+    start();
+    device_fixture_await_uploaded(&device);
+    struct device_query_result result = query(1);
+    CU_ASSERT_FALSE(result.is_verified);
+    result = query(2);
+    CU_ASSERT_TRUE(result.is_verified && !result.is_wrong);
+    CU_ASSERT_EQUAL(result.difference, 0);
+    CU_ASSERT_EQUAL(result.end, LAYERS);
+    device.querier.trust.verify_every = 1;
+    set_answer(FAKE_ANSWER_WRONG_VALUES);
+    result = query(3);
+    CU_ASSERT_TRUE(result.is_verified && result.is_wrong);
+    CU_ASSERT_TRUE(result.difference > 1e-4);
+    CU_ASSERT_EQUAL(result.end, 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(result.fallback.text, "the edge's values differ by "));
+    device_fixture_await_downs(&device, 1);
+    CU_ASSERT_TRUE(device.last_is_distrust);
+    expect(4, 0, 0, "no edge");
     end();
 }
 
@@ -214,10 +312,10 @@ static void test_an_edge_that_dies_in_its_answer_is_left_and_found_again(void)
     end();
 }
 
-static void test_garbage_ends_the_connection(void)
+static void check_unreadable(fake_answer how)
 {
     begin();
-    script.answer = FAKE_ANSWER_GARBAGE;
+    script.answer = how;
     start();
     device_fixture_await_uploaded(&device);
     expect_fallback("edge lost: the edge sent an answer that cannot be read");
@@ -225,6 +323,12 @@ static void test_garbage_ends_the_connection(void)
     CU_ASSERT_TRUE(device.last_is_refusal);
     expect(9, 0, 0, "no edge");
     end();
+}
+
+static void test_garbage_ends_the_connection(void)
+{
+    check_unreadable(FAKE_ANSWER_GARBAGE);
+    check_unreadable(FAKE_ANSWER_MANY_PARTS);
 }
 
 static void test_a_status_is_the_reason(void)
@@ -374,6 +478,7 @@ static void test_the_fastest_range_is_chosen(void)
     CU_ASSERT_EQUAL(result.up_bytes, 8000);
     CU_ASSERT_EQUAL(result.down_bytes, 840);
     CU_ASSERT_TRUE(result.predicted_ns > 0 && result.predicted_ns < 6 * LL_NS_PER_S);
+    CU_ASSERT_FALSE(result.stays);
     CU_ASSERT_EQUAL(result.tries, DEVICE_TRY_NOTHING);
     device_query_result_finish(&result);
     end();
@@ -394,6 +499,7 @@ static void test_a_fast_device_needs_no_edge(void)
     CU_ASSERT_STRING_EQUAL(result.fallback.text, "");
     CU_ASSERT_EQUAL(result.tries, DEVICE_TRY_NOTHING);
     CU_ASSERT_EQUAL(result.up_bytes + result.down_bytes, 0);
+    CU_ASSERT_TRUE(result.stays && result.there_ns > result.predicted_ns);
     device_query_result_finish(&result);
     end();
 }
@@ -557,8 +663,12 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_every_cut_gives_the_right_answer),
     LL_TEST(test_a_fixed_cut_waits_for_the_edge),
     LL_TEST(test_queries_before_the_first_connection_run_here),
+    LL_TEST(test_the_first_query_waits_for_the_connection),
+    LL_TEST(test_the_wait_for_a_connection_is_bounded),
     LL_TEST(test_a_device_alone_runs_everything),
     LL_TEST(test_bad_answers_are_not_believed),
+    LL_TEST(test_values_that_are_not_finite_are_not_believed),
+    LL_TEST(test_wrong_values_are_found_where_that_is_wanted),
     LL_TEST(test_a_fixed_cut_is_not_answered_short),
     LL_TEST(test_no_answer_ends_with_the_deadline),
     LL_TEST(test_a_predicted_deadline_passes_as_well),

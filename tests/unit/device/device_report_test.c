@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "core/ll_clock.h"
+#include "core/ll_sync.h"
 #include "tests/support/ll_test.h"
 
 const char *const ll_test_suite = "device_report";
@@ -34,7 +37,7 @@ static void print(const struct device_view *view)
 {
     static const struct device_query_result result = {.latency_ns = 2000000, .device_ns = 1500000};
     device_report_query(report, 1, &result, view);
-    CU_ASSERT_EQUAL(device_report_end(report), LL_OK);
+    CU_ASSERT_EQUAL(device_report_end(report, LL_CLOCK_NEVER), LL_OK);
     fflush(text_file);
     fflush(json_file);
 }
@@ -142,6 +145,72 @@ static void test_boxes_as_json(void)
     end();
 }
 
+/* ---- A pager that does not read ---- */
+
+enum { PIPE_QUERIES = 3000 };
+
+static void run_queries(void *arg)
+{
+    (void)arg;
+    static const struct device_query_result result = {.latency_ns = 2000000};
+    static const struct device_view view = {0};
+    for (int i = 1; i <= PIPE_QUERIES; i++) {
+        device_report_query(report, i, &result, &view);
+    }
+}
+
+static int count_lines(FILE *file)
+{
+    int lines = 0;
+    for (int byte = fgetc(file); byte != EOF; byte = fgetc(file)) {
+        lines += byte == '\n' ? 1 : 0;
+    }
+    return lines;
+}
+
+static void count(void *arg)
+{
+    int *lines = arg;
+    FILE *file = fdopen(*lines, "r");
+    *lines = file ? count_lines(file) : -1;
+    if (file) {
+        fclose(file);
+    }
+}
+
+/* Nobody waits for it who must not; a stop lets queries go on; and once it reads, it gets all. */
+static void test_a_pager_that_does_not_read(void)
+{
+    int ends[2];
+    CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
+    text_file = fdopen(ends[1], "w");
+    json_file = open_memstream(&json, &json_bytes);
+    CU_ASSERT_FATAL(text_file && json_file);
+    const struct device_report_config config = {
+        .text = text_file, .json = json_file, .layer_count = 3, .terms = {.slowdown = 1}};
+    CU_ASSERT_EQUAL_FATAL(device_report_create(&config, &report), LL_OK);
+    struct ll_thread queries = {0};
+    CU_ASSERT_EQUAL_FATAL(ll_thread_start(&queries, "queries", run_queries, NULL), LL_OK);
+    /* More than pipe and room hold: the thread of the queries is going to wait. */
+    for (int i = 0; i < PIPE_QUERIES; i++) {
+        device_report_line(report, "%0400d", i);
+    }
+    CU_ASSERT_EQUAL(device_report_end(report, ll_clock_now_ns()), LL_E_DEADLINE);
+    device_report_hurry(report);
+    ll_thread_join(&queries);
+    int lines = ends[0];
+    struct ll_thread reader = {0};
+    CU_ASSERT_EQUAL_FATAL(ll_thread_start(&reader, "reader", count, &lines), LL_OK);
+    CU_ASSERT_EQUAL(device_report_end(report, LL_CLOCK_NEVER), LL_OK);
+    device_report_destroy(report);
+    fclose(text_file);
+    fclose(json_file);
+    ll_thread_join(&reader);
+    CU_ASSERT_TRUE(lines >= PIPE_QUERIES);
+    CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"event\":\"summary\""));
+    free(json);
+}
+
 static void test_what_is_not_finite(void)
 {
     begin();
@@ -174,5 +243,6 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_best_values_as_text),
     LL_TEST(test_many_boxes_are_counted),
     LL_TEST(test_boxes_as_json),
+    LL_TEST(test_a_pager_that_does_not_read),
     {NULL, NULL},
 };

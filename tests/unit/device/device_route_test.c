@@ -69,6 +69,20 @@ static void test_a_refusing_edge_is_left_alone(void)
     CU_ASSERT_FALSE(device_route_is_refused(&route));
 }
 
+static void test_an_edge_that_is_not_believed_is_left_for_a_minute(void)
+{
+    struct device_route route;
+    device_route_init(&route, 1);
+    device_route_reached(&route);
+    device_route_distrust(&route, NOW);
+    CU_ASSERT_EQUAL(device_route_failed(&route, false, NOW), NOW + 60 * LL_NS_PER_S);
+    device_route_init(&route, 2);
+    device_route_distrust(&route, NOW);
+    CU_ASSERT_EQUAL(device_route_failed(&route, false, NOW), NOW);
+    CU_ASSERT_EQUAL(route.current, 1);
+    CU_ASSERT_FALSE(device_route_is_refused(&route));
+}
+
 static void test_a_busy_edge_is_asked_again_when_it_said(void)
 {
     struct device_route route;
@@ -105,6 +119,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_the_next_edge_is_tried_at_once),
     LL_TEST(test_an_edge_that_was_reached_is_left_for_the_next),
     LL_TEST(test_a_refusing_edge_is_left_alone),
+    LL_TEST(test_an_edge_that_is_not_believed_is_left_for_a_minute),
     LL_TEST(test_a_busy_edge_is_asked_again_when_it_said),
     LL_TEST(test_waits_are_bounded_and_spread),
     {NULL, NULL},

@@ -1,11 +1,14 @@
 /* The session against a fake edge: uploads that go well and that do not, edges that come and go. */
 #include "device/device_session.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <CUnit/CUnit.h>
 
+#include "core/ll_clock.h"
 #include "tests/support/ll_test.h"
+#include "tests/support/tcp_relay.h"
 #include "tests/unit/device/device_fake_edge.h"
 #include "tests/unit/device/device_fixture.h"
 
@@ -171,6 +174,7 @@ static void test_an_edge_that_breaks_the_protocol_is_left(void)
     check_refusal(FAKE_UPLOAD_OFFSET_BEYOND, "more of a blob");
     check_refusal(FAKE_UPLOAD_LYING_CREDIT, "more than was sent");
     check_refusal(FAKE_UPLOAD_GARBAGE, "cannot be read");
+    check_refusal(FAKE_UPLOAD_MANY_PARTS, "no layerlift.v1.UploadEvent of usual size");
     check_refusal(FAKE_UPLOAD_EARLY_END, "before its end");
     check_refusal(FAKE_UPLOAD_REJECT_ALL, "keeps rejecting");
 }
@@ -406,6 +410,100 @@ static void test_the_next_edge_takes_over(void)
     fake_model_finish(&model);
 }
 
+static int port_of(const char *address)
+{
+    return (int)strtol(strrchr(address, ':') + 1, NULL, 10);
+}
+
+/* An edge that hangs, and another one. The way to the first is frozen, which closes nothing. */
+struct silence_world {
+    struct fake_edge *second;
+    struct tcp_relay *relay;
+    const char *addresses[2];
+};
+
+static void begin_silence(struct silence_world *world)
+{
+    fake_model_init(&model, cfg, 5);
+    edge = fake_edge_create(&model);
+    world->second = fake_edge_create(&model);
+    world->relay = tcp_relay_create(port_of(fake_edge_address(edge)));
+    world->addresses[0] = tcp_relay_address(world->relay);
+    world->addresses[1] = fake_edge_address(world->second);
+    script = (struct fake_edge_script){.available_layer = -1};
+    device_fixture_init(&device, &model, world->addresses, 2, 0);
+}
+
+static void end_silence(struct silence_world *world)
+{
+    device_fixture_await_uploaded(&device);
+    CU_ASSERT_STRING_EQUAL(device.last_up, world->addresses[1]);
+    device_fixture_await_prefix(&device, LAYERS);
+    expect_query(2, 0, LAYERS, "");
+    device_fixture_finish(&device);
+    tcp_relay_destroy(world->relay);
+    fake_edge_destroy(world->second);
+    fake_edge_destroy(edge);
+    fake_model_finish(&model);
+}
+
+static void test_an_edge_that_falls_silent_in_the_upload_is_left(void)
+{
+    struct silence_world world;
+    begin_silence(&world);
+    script.credit_bytes = 1000;
+    fake_edge_set_script(edge, &script);
+    device_fixture_start(&device);
+    device_fixture_await_acked(&device, 5000);
+    tcp_relay_freeze(world.relay, true);
+    device_fixture_await_ups(&device, 2);
+    CU_ASSERT_STRING_EQUAL(device.last_down.text, "it does not answer");
+    CU_ASSERT_TRUE(device.last_was_up);
+    end_silence(&world);
+}
+
+static void test_an_edge_that_falls_silent_in_a_query_is_left(void)
+{
+    struct silence_world world;
+    begin_silence(&world);
+    device_fixture_start(&device);
+    device_fixture_await_uploaded(&device);
+    tcp_relay_freeze(world.relay, true);
+    /* Each has the right outputs, whenever it gave up. */
+    for (unsigned seed = 0; device_fixture_downs(&device) == 0; seed++) {
+        struct device_query_result result;
+        device_fixture_query(&device, seed, &result);
+        device_query_result_finish(&result);
+    }
+    CU_ASSERT_STRING_EQUAL(device.last_down.text, "it does not answer");
+    device_fixture_await_ups(&device, 2);
+    end_silence(&world);
+}
+
+static void test_an_edge_that_never_answers_is_left(void)
+{
+    struct silence_world world;
+    begin_silence(&world);
+    tcp_relay_freeze(world.relay, true);
+    device_fixture_start(&device);
+    device_fixture_await_ups(&device, 1);
+    end_silence(&world);
+}
+
+/* Silence that is a long run: the edge answers the question, and stays. */
+static void test_an_edge_that_computes_for_long_stays(void)
+{
+    begin();
+    script.answer = FAKE_ANSWER_NONE;
+    start();
+    device_fixture_await_uploaded(&device);
+    device.querier.deadline_ns = 3 * LL_NS_PER_S;
+    expect_query(1, 0, 0, "deadline");
+    CU_ASSERT_EQUAL(device.downs, 0);
+    CU_ASSERT_TRUE(fake_edge_await_cancels(edge, 1));
+    end();
+}
+
 static void test_no_edge_at_all_is_told_once(void)
 {
     const char *address = "127.0.0.1:1";
@@ -433,6 +531,31 @@ static void test_stop_in_mid_upload_ends_everything(void)
     int64_t acked = device.acked_bytes;
     device_session_stop(device.session);
     CU_ASSERT_EQUAL(device.acked_bytes, acked);
+    end();
+}
+
+/* Not a byte more, over two connections; what is there by then is used. */
+static void test_a_metered_link_ends_the_upload(void)
+{
+    enum { MOST_BYTES = 41000 };
+    fake_model_init(&model, cfg, 5);
+    edge = fake_edge_create(&model);
+    script = (struct fake_edge_script){.available_layer = -1, .break_after_bytes = 20000};
+    fake_edge_set_script(edge, &script);
+    const char *address = fake_edge_address(edge);
+    device_fixture_init_bounded(&device, &model, &address, 1, 0, MOST_BYTES);
+    device_fixture_start(&device);
+    device_fixture_await_limit(&device);
+    device_fixture_await_ups(&device, 2);
+    struct fake_edge_counts counts;
+    fake_edge_get_counts(edge, &counts);
+    CU_ASSERT_TRUE(counts.chunk_bytes <= MOST_BYTES);
+    struct device_query_result result;
+    device_fixture_query(&device, 1, &result);
+    CU_ASSERT_TRUE(result.end < LAYERS);
+    device_query_result_finish(&result);
+    CU_ASSERT_FALSE(device.has_uploaded);
+    CU_ASSERT_EQUAL(device.limits, 1);
     end();
 }
 
@@ -478,8 +601,13 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_stop_while_an_edge_is_busy_ends_everything),
     LL_TEST(test_an_edge_that_is_not_ready_is_tried_again),
     LL_TEST(test_the_next_edge_takes_over),
+    LL_TEST(test_an_edge_that_falls_silent_in_the_upload_is_left),
+    LL_TEST(test_an_edge_that_falls_silent_in_a_query_is_left),
+    LL_TEST(test_an_edge_that_never_answers_is_left),
+    LL_TEST(test_an_edge_that_computes_for_long_stays),
     LL_TEST(test_no_edge_at_all_is_told_once),
     LL_TEST(test_stop_in_mid_upload_ends_everything),
+    LL_TEST(test_a_metered_link_ends_the_upload),
     LL_TEST(test_destroy_without_start_is_harmless),
     LL_TEST(test_a_limited_link_uploads_everything),
     {NULL, NULL},

@@ -1,77 +1,15 @@
 #include "edge/edge_wire.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/ll_limits.h"
 #include "tests/support/ll_test.h"
-
-static void test_chunk_head_is_what_protobuf_packs(void)
-{
-    static const struct {
-        uint64_t id;
-        int name;
-        uint64_t offset;
-        size_t bytes;
-    } chunks[] = {
-        {0, 0, 0, 0},
-        {1, -1, 1, 1},
-        {127, 127, 128, 127},
-        {UINT64_MAX, LL_LIMIT_LAYERS, INT64_MAX, 65536},
-        {300, INT32_MIN, UINT64_MAX, 262144},
-    };
-    uint8_t *data = calloc(1, LL_LIMIT_CHUNK_BYTES + EDGE_WIRE_CHUNK_HEAD_BYTES);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(data);
-    for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++) {
-        size_t bytes = chunks[i].bytes;
-        uint8_t head[EDGE_WIRE_CHUNK_HEAD_BYTES];
-        size_t head_bytes =
-            edge_wire_chunk_head(chunks[i].id, chunks[i].name, chunks[i].offset, bytes, head);
-        CU_ASSERT_FATAL(head_bytes <= sizeof(head));
-        memcpy(data, head, head_bytes);
-        memset(data + head_bytes, 0x5A, bytes);
-        Layerlift__V1__OffloadResponse *response =
-            layerlift__v1__offload_response__unpack(NULL, head_bytes + bytes, data);
-        CU_ASSERT_PTR_NOT_NULL_FATAL(response);
-        CU_ASSERT_EQUAL_FATAL(response->kind_case, LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_CHUNK);
-        CU_ASSERT_EQUAL(response->chunk->id, chunks[i].id);
-        CU_ASSERT_EQUAL(response->chunk->name, chunks[i].name);
-        CU_ASSERT_EQUAL(response->chunk->offset, chunks[i].offset);
-        CU_ASSERT_EQUAL_FATAL(response->chunk->data.len, bytes);
-        CU_ASSERT(bytes == 0 || response->chunk->data.data[bytes - 1] == 0x5A);
-        layerlift__v1__offload_response__free_unpacked(response, NULL);
-    }
-    free(data);
-}
 
 static void test_text_becomes_printable(void)
 {
     char text[] = "line\n\xff\x80 \xc3\xa4~";
     edge_wire_clean(text);
     CU_ASSERT_STRING_EQUAL(text, "line??? ??~");
-}
-
-static void test_unpacking_is_bounded(void)
-{
-    struct ll_error err = {.text = ""};
-    ProtobufCMessage *message = NULL;
-    const ProtobufCMessageDescriptor *descriptor = &layerlift__v1__upload_open__descriptor;
-    CU_ASSERT_EQUAL(edge_unpack(descriptor, (const uint8_t *)"", 0, &message, &err), LL_OK);
-    protobuf_c_message_free_unpacked(message, NULL);
-    /* Empty partitions, two bytes each. */
-    enum { COUNT = 1000000 };
-    uint8_t *data = malloc(2 * (size_t)COUNT);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(data);
-    for (size_t i = 0; i < COUNT; i++) {
-        data[2 * i] = 2 << 3 | 2;
-        data[2 * i + 1] = 0;
-    }
-    CU_ASSERT_EQUAL(edge_unpack(descriptor, data, 2 * (size_t)COUNT, &message, &err), LL_E_INVALID);
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "UploadOpen"));
-    CU_ASSERT_EQUAL(edge_unpack(descriptor, data, 2000, &message, &err), LL_OK);
-    CU_ASSERT_EQUAL(((Layerlift__V1__UploadOpen *)message)->n_plan, 1000);
-    protobuf_c_message_free_unpacked(message, NULL);
-    free(data);
 }
 
 /* A manifest of one blob. */
@@ -132,9 +70,7 @@ static void test_manifest_counts_are_limited(void)
 
 const char *const ll_test_suite = "edge_wire";
 const struct ll_test ll_tests[] = {
-    LL_TEST(test_chunk_head_is_what_protobuf_packs),
     LL_TEST(test_text_becomes_printable),
-    LL_TEST(test_unpacking_is_bounded),
     LL_TEST(test_manifest_takes_nothing_with_or_without_its_digest),
     LL_TEST(test_manifest_counts_are_limited),
     {NULL, NULL},

@@ -1,0 +1,31 @@
+#include "proto/wire/wire_dtype.h"
+
+bool wire_dtype_parse(Layerlift__V1__DataType wire, ll_dtype *out_dtype)
+{
+    switch (wire) {
+    case LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_UNSPECIFIED:
+    case LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32:
+        *out_dtype = LL_F32;
+        return true;
+    case LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8:
+        *out_dtype = LL_U8;
+        return true;
+    case LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16:
+        *out_dtype = LL_F16;
+        return true;
+    default:
+        return false;
+    }
+}
+
+Layerlift__V1__DataType wire_dtype_of(ll_dtype dtype)
+{
+    switch (dtype) {
+    case LL_U8:
+        return LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8;
+    case LL_F16:
+        return LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16;
+    default:
+        return LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32;
+    }
+}

@@ -1,0 +1,123 @@
+#include "proto/wire/wire_head.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "layerlift/v1/offload.pb-c.h"
+#include "tests/support/ll_test.h"
+
+const char *const ll_test_suite = "wire_head";
+
+/* A head and its payload, as they follow each other on the wire. */
+static uint8_t *join(const uint8_t *head, size_t head_bytes, size_t data_bytes)
+{
+    uint8_t *message = malloc(head_bytes + data_bytes);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(message);
+    memcpy(message, head, head_bytes);
+    for (size_t i = 0; i < data_bytes; i++) {
+        message[head_bytes + i] = (uint8_t)(i * 7);
+    }
+    return message;
+}
+
+static void check_upload_chunk(uint32_t layer, uint64_t offset, size_t data_bytes)
+{
+    uint8_t head[WIRE_HEAD_BYTES];
+    size_t head_bytes = wire_head_upload_chunk(head, layer, offset, data_bytes);
+    CU_ASSERT_TRUE(head_bytes <= WIRE_HEAD_BYTES);
+    uint8_t *message = join(head, head_bytes, data_bytes);
+    Layerlift__V1__UploadRequest *request =
+        layerlift__v1__upload_request__unpack(NULL, head_bytes + data_bytes, message);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(request);
+    CU_ASSERT_EQUAL_FATAL(request->kind_case, LAYERLIFT__V1__UPLOAD_REQUEST__KIND_CHUNK);
+    CU_ASSERT_EQUAL(request->chunk->layer, layer);
+    CU_ASSERT_EQUAL(request->chunk->encoding, LAYERLIFT__V1__ENCODING__ENCODING_RAW);
+    CU_ASSERT_EQUAL(request->chunk->offset, offset);
+    CU_ASSERT_EQUAL_FATAL(request->chunk->data.len, data_bytes);
+    CU_ASSERT_EQUAL(memcmp(request->chunk->data.data, message + head_bytes, data_bytes), 0);
+    /* The same bytes as protobuf-c's own, which packs fields in the order of their numbers. */
+    uint8_t *packed = malloc(head_bytes + data_bytes);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(packed);
+    CU_ASSERT_EQUAL_FATAL(protobuf_c_message_get_packed_size(&request->base),
+                          head_bytes + data_bytes);
+    size_t packed_bytes = protobuf_c_message_pack(&request->base, packed);
+    CU_ASSERT_EQUAL(memcmp(packed, message, packed_bytes), 0);
+    free(packed);
+    layerlift__v1__upload_request__free_unpacked(request, NULL);
+    free(message);
+}
+
+static void test_upload_chunk_is_what_protobuf_reads(void)
+{
+    check_upload_chunk(0, 0, 1);
+    check_upload_chunk(127, 128, 8192);
+    check_upload_chunk(4095, UINT64_MAX, 262144);
+    check_upload_chunk(UINT32_MAX, (uint64_t)1 << 35, 65536);
+}
+
+static void check_tensor_chunk(uint64_t id, int32_t name, uint64_t offset, size_t data_bytes)
+{
+    uint8_t head[WIRE_HEAD_BYTES];
+    size_t head_bytes = wire_head_tensor_chunk(head, id, name, offset, data_bytes);
+    CU_ASSERT_TRUE(head_bytes <= WIRE_HEAD_BYTES);
+    uint8_t *message = join(head, head_bytes, data_bytes);
+    Layerlift__V1__OffloadRequest *request =
+        layerlift__v1__offload_request__unpack(NULL, head_bytes + data_bytes, message);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(request);
+    CU_ASSERT_EQUAL_FATAL(request->kind_case, LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_CHUNK);
+    CU_ASSERT_EQUAL(request->chunk->id, id);
+    CU_ASSERT_EQUAL(request->chunk->name, name);
+    CU_ASSERT_EQUAL(request->chunk->offset, offset);
+    CU_ASSERT_EQUAL_FATAL(request->chunk->data.len, data_bytes);
+    CU_ASSERT_EQUAL(memcmp(request->chunk->data.data, message + head_bytes, data_bytes), 0);
+    layerlift__v1__offload_request__free_unpacked(request, NULL);
+    Layerlift__V1__OffloadResponse *response =
+        layerlift__v1__offload_response__unpack(NULL, head_bytes + data_bytes, message);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(response);
+    CU_ASSERT_EQUAL_FATAL(response->kind_case, LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_CHUNK);
+    CU_ASSERT_EQUAL(response->chunk->id, id);
+    CU_ASSERT_EQUAL(response->chunk->name, name);
+    CU_ASSERT_EQUAL(response->chunk->offset, offset);
+    CU_ASSERT_EQUAL_FATAL(response->chunk->data.len, data_bytes);
+    CU_ASSERT_EQUAL(memcmp(response->chunk->data.data, message + head_bytes, data_bytes), 0);
+    layerlift__v1__offload_response__free_unpacked(response, NULL);
+    free(message);
+}
+
+static void test_tensor_chunk_is_what_protobuf_reads(void)
+{
+    check_tensor_chunk(0, 0, 0, 0);
+    check_tensor_chunk(1, -1, 0, 4);
+    check_tensor_chunk(UINT64_MAX, 4095, UINT64_MAX, 262144);
+    check_tensor_chunk(300, 0, 127, 8192);
+    check_tensor_chunk(5, INT32_MIN, 1, 1);
+    check_tensor_chunk(5, INT32_MAX, 1, 1);
+}
+
+static void check_receipt(uint64_t received_bytes, int64_t received_at_ns)
+{
+    uint8_t message[WIRE_HEAD_BYTES];
+    size_t bytes = wire_head_receipt(message, received_bytes, received_at_ns);
+    CU_ASSERT_TRUE(bytes <= WIRE_HEAD_BYTES);
+    Layerlift__V1__OffloadRequest *request =
+        layerlift__v1__offload_request__unpack(NULL, bytes, message);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(request);
+    CU_ASSERT_EQUAL_FATAL(request->kind_case, LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_RECEIPT);
+    CU_ASSERT_EQUAL(request->receipt->received_bytes, received_bytes);
+    CU_ASSERT_EQUAL(request->receipt->received_at_ns, (uint64_t)received_at_ns);
+    layerlift__v1__offload_request__free_unpacked(request, NULL);
+}
+
+static void test_receipt_is_what_protobuf_reads(void)
+{
+    check_receipt(1, 1);
+    check_receipt(128, 1000000000);
+    check_receipt(UINT64_MAX, INT64_MAX);
+}
+
+const struct ll_test ll_tests[] = {
+    LL_TEST(test_upload_chunk_is_what_protobuf_reads),
+    LL_TEST(test_tensor_chunk_is_what_protobuf_reads),
+    LL_TEST(test_receipt_is_what_protobuf_reads),
+    {NULL, NULL},
+};
