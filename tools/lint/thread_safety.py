@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""Checks by clang's thread safety analysis that every field is used under the lock that guards it.
+
+usage: thread_safety.py [FILE...]      (in the project's root; default: every file compiled)
+
+LL_GUARDED_BY, LL_REQUIRES and their kin (core/ll_sync.h) mean something in this pass alone: it takes
+clang 19, the first one that knows guarded_by in C structs. Exit status 1 on any finding.
+"""
+
+import concurrent.futures
+import os
+import subprocess
+import sys
+
+import tidy
+
+CLANG = os.environ.get("CLANG19", "clang-19")
+ANALYSIS = ["-fsyntax-only", "-w", "-Wthread-safety", "-Werror=thread-safety", "-Xclang",
+            "-fexperimental-late-parse-attributes", "-DLL_THREAD_SAFETY"]
+
+
+def check(entry):
+    """What the analysis finds in one file, or nothing."""
+    arguments = [argument for argument in entry["arguments"][1:] if not argument.startswith("-W")]
+    run = subprocess.run([CLANG, *arguments, *ANALYSIS], cwd=entry["directory"], text=True, check=False,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if run.returncode == 0:
+        return ""
+    return run.stdout.strip() or f"{entry['file']}: {CLANG} failed"
+
+
+def main(files):
+    tidy.make_generated_headers()
+    entries = tidy.make_database()
+    chosen = [entry for file, entry in sorted(entries.items()) if not files or file in files]
+    findings = 0
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for found in pool.map(check, chosen):
+            if found:
+                findings += 1
+                print(found, flush=True)
+    print(f"thread_safety: {len(chosen)} files, {findings} with findings")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
