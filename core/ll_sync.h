@@ -22,7 +22,7 @@
  *   static void push_locked(struct queue *queue) LL_REQUIRES(queue->lock); */
 #if defined(LL_THREAD_SAFETY)
 #define LL_CAPABILITY __attribute__((capability("mutex")))
-#define LL_GUARDED_BY(lock) __attribute__((guarded_by(lock)))
+#define LL_GUARDED_BY(lock) __attribute__((guarded_by(&lock)))
 #define LL_ACQUIRE(...) __attribute__((acquire_capability(__VA_ARGS__)))
 #define LL_RELEASE(...) __attribute__((release_capability(__VA_ARGS__)))
 #define LL_REQUIRES(...) __attribute__((requires_capability(__VA_ARGS__)))

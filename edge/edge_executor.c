@@ -23,11 +23,11 @@ struct edge_executor {
     /* Signalled when a job becomes ready, and on stop. */
     struct ll_cond changed;
     /* Guarded by lock, with the jobs' private fields. */
-    bool is_stopping;
-    struct edge_job_list ready;
-    struct edge_job_list waiting;
+    bool is_stopping LL_GUARDED_BY(lock);
+    struct edge_job_list ready LL_GUARDED_BY(lock);
+    struct edge_job_list waiting LL_GUARDED_BY(lock);
     /* Counts the jobs that began. */
-    uint64_t turn;
+    uint64_t turn LL_GUARDED_BY(lock);
 };
 
 static void append(struct edge_job_list *list, struct edge_job *job)

@@ -26,13 +26,13 @@ struct edge_models {
 
     struct ll_mutex lock;
     /* Guarded by lock. */
-    int count;
+    int count LL_GUARDED_BY(lock);
     /* most_models of them. */
-    struct edge_model **list;
+    struct edge_model **list LL_GUARDED_BY(lock);
 };
 
-ll_status edge_models_create(const struct edge_models_config *config,
-                             struct edge_models **out_models)
+LL_NO_ANALYSIS ll_status edge_models_create(const struct edge_models_config *config,
+                                            struct edge_models **out_models)
 {
     struct edge_models *models = calloc(1, sizeof(*models));
     struct edge_model **list = calloc((size_t)config->most_models, sizeof(struct edge_model *));
@@ -53,7 +53,7 @@ ll_status edge_models_create(const struct edge_models_config *config,
     return LL_OK;
 }
 
-void edge_models_destroy(struct edge_models *models)
+LL_NO_ANALYSIS void edge_models_destroy(struct edge_models *models)
 {
     if (!models) {
         return;

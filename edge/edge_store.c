@@ -52,8 +52,8 @@ struct edge_store {
     int64_t budget_bytes;
     struct ll_mutex lock;
     /* Guarded by lock. */
-    int64_t used_bytes;
-    struct edge_blob *buckets[BUCKETS];
+    int64_t used_bytes LL_GUARDED_BY(lock);
+    struct edge_blob *buckets[BUCKETS] LL_GUARDED_BY(lock);
 };
 
 static const char lock_name[] = "layerlift.lock";

@@ -12,9 +12,9 @@ struct edge_worker {
     /* Signalled when work comes to an empty queue, and on stop. */
     struct ll_cond changed;
     /* Guarded by lock. */
-    bool is_stopping;
-    struct edge_work *first;
-    struct edge_work *last;
+    bool is_stopping LL_GUARDED_BY(lock);
+    struct edge_work *first LL_GUARDED_BY(lock);
+    struct edge_work *last LL_GUARDED_BY(lock);
 };
 
 static struct edge_work *next_work(struct edge_worker *worker)

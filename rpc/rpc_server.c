@@ -358,7 +358,7 @@ static int bind_port(const struct rpc_server *server, grpc_server *grpc, char *o
     return port;
 }
 
-ll_status rpc_server_start(struct rpc_server *server, struct ll_error *err)
+LL_NO_ANALYSIS ll_status rpc_server_start(struct rpc_server *server, struct ll_error *err)
 {
     if (server->grpc || server->is_stopped) {
         return ll_fail(err, LL_E_PRECONDITION, "the server has been started before");
@@ -410,12 +410,12 @@ static void run_stop_services(struct rpc_task *task)
     ll_mutex_unlock(&server->mutex);
 }
 
-static bool has_no_calls_locked(const struct rpc_server *server)
+static bool has_no_calls_locked(const struct rpc_server *server) LL_REQUIRES(server->mutex)
 {
     return server->has_stopped_services && server->calls == 0;
 }
 
-static bool has_stopped_locked(const struct rpc_server *server)
+static bool has_stopped_locked(const struct rpc_server *server) LL_REQUIRES(server->mutex)
 {
     return server->is_shut_down && server->has_stopped_services && !server->is_requesting &&
            server->streams == 0;

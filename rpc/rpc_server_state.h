@@ -62,13 +62,13 @@ struct rpc_server {
     struct ll_mutex mutex;
     struct ll_cond changed;
     /* Guarded by mutex. */
-    bool is_draining;
-    bool is_requesting;
-    bool is_shut_down;
-    bool has_stopped_services;
+    bool is_draining LL_GUARDED_BY(mutex);
+    bool is_requesting LL_GUARDED_BY(mutex);
+    bool is_shut_down LL_GUARDED_BY(mutex);
+    bool has_stopped_services LL_GUARDED_BY(mutex);
     /* Streams that have not closed, and those of them that came before the drain. */
-    int streams;
-    int calls;
+    int streams LL_GUARDED_BY(mutex);
+    int calls LL_GUARDED_BY(mutex);
 };
 
 /* Takes `service`. Before start. */

@@ -15,7 +15,7 @@ import sys
 import tidy
 
 CLANG = os.environ.get("CLANG19", "clang-19")
-ANALYSIS = ["-fsyntax-only", "-w", "-Wthread-safety", "-Werror=thread-safety", "-Xclang",
+ANALYSIS = ["-fsyntax-only", "-Wno-everything", "-Wthread-safety", "-Werror=thread-safety", "-Xclang",
             "-fexperimental-late-parse-attributes", "-DLL_THREAD_SAFETY"]
 
 
