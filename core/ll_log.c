@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/ll_text.h"
+
 static atomic_int current_level = LL_LOG_INFO;
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
@@ -55,12 +57,7 @@ void ll_log(ll_log_level level, const char *module, const char *format, ...)
     va_end(args);
     size_t room = sizeof(line) - used - 2;
     size_t text = more < 0 ? 0 : (size_t)more < room ? (size_t)more : room;
-    for (size_t i = used; i < used + text; i++) {
-        unsigned char byte = (unsigned char)line[i];
-        if (byte < 0x20 || byte == 0x7f) {
-            line[i] = '?';
-        }
-    }
+    ll_text_clean(line + used, text);
     used += text;
     line[used++] = '\n';
     ssize_t written = write(STDERR_FILENO, line, used);

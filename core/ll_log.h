@@ -19,8 +19,8 @@ void ll_log_set_level(ll_log_level level);
 /* "error", "warn", "info" or "debug". Errors: LL_E_INVALID. */
 LL_MUST_USE ll_status ll_log_parse_level(const char *name, ll_log_level *out_level);
 
-/* Writes the line if `level` is within the level that is set. Anything in the text that is not
- * printable ASCII or UTF-8 continuation is replaced, so that a peer's text cannot forge lines. */
+/* Writes the line if `level` is within the level that is set. What is not printable in the
+ * text is replaced (ll_text.h), so that a peer cannot forge lines; a line is cut at 1024 bytes. */
 void ll_log(ll_log_level level, const char *module, const char *format, ...) LL_PRINTF(3, 4);
 
 #endif
