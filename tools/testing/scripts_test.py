@@ -128,6 +128,14 @@ class Rules(ScriptTest):
         self.assertEqual(self.lint("edge/a.c", '#include "darknet_backend/b.h"\nint main(void)\n{\n}\n'), "")
         self.assertEqual(self.lint("edge/edge_options.h", '#include "darknet_backend/b.h"\n'), "")
 
+    def test_fields_below_a_lock_say_so(self):
+        text = ("struct a {\n    int free;\n    struct ll_mutex lock;\n    struct ll_cond changed;\n    /* Guarded. */\n"
+                "    int x LL_GUARDED_BY(lock);\n    atomic_int y;\n    int *z%s;\n\n    /* Loop thread. */\n    int w;\n};\n"
+                "struct b {\n    int v;\n};\n")
+        self.assertEqual(self.lint("edge/a.c", text % " LL_GUARDED_BY(lock)"), "")
+        self.assertEqual(self.lint("edge/a.c", text % ""), "edge/a.c:8: a field below lock lacks LL_GUARDED_BY(lock)\n")
+        self.assertEqual(self.lint("tests/a.c", text % ""), "")
+
     def test_disabled_code_is_found(self):
         self.assertIn("#if 0", self.lint("core/a.c", "#if 0\nint x;\n#endif\n"))
 
