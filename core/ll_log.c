@@ -57,7 +57,8 @@ void ll_log(ll_log_level level, const char *module, const char *format, ...)
     va_end(args);
     size_t room = sizeof(line) - used - 2;
     size_t text = more < 0 ? 0 : (size_t)more < room ? (size_t)more : room;
-    ll_text_clean(line + used, text);
+    line[used + text] = '\0';
+    ll_text_tame(line + used);
     used += text;
     line[used++] = '\n';
     ssize_t written = write(STDERR_FILENO, line, used);

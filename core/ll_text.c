@@ -2,47 +2,100 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
-/* The bytes of the character that begins at text[0], and its code point; 0 where none begins there
- * (The Unicode Standard, table 3-7). */
-static size_t decode(const unsigned char *text, size_t bytes, uint32_t *out_point)
+static const char replacement[] = "\xef\xbf\xbd";
+
+int ll_text_character(const char *text)
 {
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    unsigned char lead = text[0];
-    size_t length = lead < 0x80 ? 1 : lead < 0xc0 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    if (length == 0 || length > bytes || lead > 0xf4) {
-        return 0;
-    }
-    uint32_t point = length == 1 ? lead : lead & (0x7fu >> length);
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80) {
-            return 0;
+    static const struct {
+        uint8_t mask, mark;
+        uint32_t least;
+    } kinds[] = {
+        {0x80, 0x00, 0x01}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+    const uint8_t *bytes = (const uint8_t *)text;
+    for (int more = 0; more < 4; more++) {
+        if ((bytes[0] & kinds[more].mask) != kinds[more].mark) {
+            continue;
         }
-        point = point << 6 | (text[i] & 0x3f);
+        uint32_t character = bytes[0] & (uint8_t)~kinds[more].mask;
+        for (int i = 1; i <= more; i++) {
+            if ((bytes[i] & 0xc0) != 0x80) {
+                return 0;
+            }
+            character = character << 6 | (bytes[i] & 0x3fU);
+        }
+        bool is_surrogate = character >= 0xd800 && character <= 0xdfff;
+        bool is_valid = character >= kinds[more].least && character <= 0x10ffff && !is_surrogate;
+        return is_valid ? more + 1 : 0;
     }
-    bool is_surrogate = point >= 0xd800 && point <= 0xdfff;
-    *out_point = point;
-    return point < least[length] || is_surrogate || point > 0x10ffff ? 0 : length;
+    return 0;
 }
 
-static bool is_printable(uint32_t point)
+/* Whether the character of `count` bytes may reach a terminal. */
+static bool is_tame(const char *text, int count)
 {
-    bool is_control = point < 0x20 || (point >= 0x7f && point < 0xa0);
-    bool is_separator = point == 0x2028 || point == 0x2029;
-    bool turns = point == 0x061c || point == 0x200e || point == 0x200f ||
-                 (point >= 0x202a && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
-    return !is_control && !is_separator && !turns;
+    const uint8_t *bytes = (const uint8_t *)text;
+    if (count == 1) {
+        return bytes[0] >= 0x20 && bytes[0] != 0x7f;
+    }
+    return count > 1 && !(count == 2 && bytes[0] == 0xc2 && bytes[1] < 0xa0);
 }
 
-void ll_text_clean(char *text, size_t bytes)
+void ll_text_tame(char *text)
 {
-    for (size_t at = 0; at < bytes;) {
-        uint32_t point = 0;
-        size_t length = decode((const unsigned char *)text + at, bytes - at, &point);
-        bool stays = length > 0 && is_printable(point);
-        size_t end = at + (length > 0 ? length : 1);
-        for (; at < end; at++) {
-            text[at] = (char)(stays ? text[at] : '?');
+    while (*text) {
+        int count = ll_text_character(text);
+        int bytes = count > 0 ? count : 1;
+        if (!is_tame(text, count)) {
+            memset(text, '?', (size_t)bytes);
         }
+        text += bytes;
     }
+}
+
+void ll_text_print(FILE *file, const char *text)
+{
+    while (*text) {
+        int count = ll_text_character(text);
+        int bytes = count > 0 ? count : 1;
+        if (is_tame(text, count)) {
+            fwrite(text, 1, (size_t)bytes, file);
+        } else {
+            fwrite("????", 1, (size_t)bytes, file);
+        }
+        text += bytes;
+    }
+}
+
+void ll_text_complain(const char *program, const char *sentence)
+{
+    fprintf(stderr, "%s: ", program);
+    ll_text_print(stderr, sentence);
+    fputc('\n', stderr);
+}
+
+char *ll_text_to_utf8(const char *text)
+{
+    const size_t most = sizeof(replacement) - 1;
+    size_t length = strlen(text);
+    char *copy = length < SIZE_MAX / most ? malloc(length * most + 1) : NULL;
+    if (!copy) {
+        return NULL;
+    }
+    char *out = copy;
+    while (*text) {
+        int count = ll_text_character(text);
+        if (count > 0) {
+            memcpy(out, text, (size_t)count);
+            out += count;
+        } else {
+            memcpy(out, replacement, most);
+            out += most;
+        }
+        text += count > 0 ? count : 1;
+    }
+    *out = '\0';
+    return copy;
 }

@@ -3,11 +3,8 @@
 #include <json-c/json.h>
 #include <math.h>
 #include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "core/ll_clock.h"
-#include "core/ll_text.h"
 
 /* An object that is being filled; once memory runs out, it stays invalid. */
 struct json_line {
@@ -31,21 +28,6 @@ static void line_add(struct json_line *line, const char *key, struct json_object
         json_object_put(value);
         line->is_ok = false;
     }
-}
-
-/* Labels are a file's, an edge's reason is a peer's: neither need be UTF-8, which JSON must be. */
-static struct json_object *new_text(const char *text)
-{
-    size_t bytes = strlen(text);
-    char *clean = malloc(bytes + 1);
-    if (!clean) {
-        return NULL;
-    }
-    memcpy(clean, text, bytes + 1);
-    ll_text_clean(clean, bytes);
-    struct json_object *object = json_object_new_string(clean);
-    free(clean);
-    return object;
 }
 
 /* Nine digits tell every float from its neighbours. */
@@ -110,7 +92,7 @@ static struct json_object *new_top(const struct device_top *top, int count)
     struct json_object *list = json_object_new_array();
     for (int i = 0; list && i < count; i++) {
         struct json_object *pair = json_object_new_array();
-        struct json_object *label = new_text(top[i].label);
+        struct json_object *label = json_object_new_string(top[i].label);
         struct json_object *value =
             isfinite(top[i].value) ? new_number((double)top[i].value) : NULL;
         /* A half-built pair is lost where memory runs out; the run ends then. */
@@ -128,7 +110,7 @@ static struct json_object *new_box(const struct device_box *box)
 {
     struct json_line line = {.object = json_object_new_object()};
     line.is_ok = line.object != NULL;
-    line_add(&line, "label", new_text(box->label));
+    line_add(&line, "label", json_object_new_string(box->label));
     line_number(&line, "p", (double)box->p);
     line_number(&line, "left", (double)box->left);
     line_number(&line, "top", (double)box->top);
@@ -172,7 +154,7 @@ ll_status device_json_query(const struct device_json *json, int64_t id,
     line_int(&line, "layers", json->layer_count);
     line_int(&line, "prefix", result->prefix);
     if (result->fallback.text[0]) {
-        line_add(&line, "fallback", new_text(result->fallback.text));
+        line_add(&line, "fallback", json_object_new_string(result->fallback.text));
     } else if (line.is_ok) {
         line.is_ok = json_object_object_add(line.object, "fallback", NULL) == 0;
     }

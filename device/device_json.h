@@ -52,8 +52,7 @@ struct device_json {
     struct device_terms terms;
 };
 
-/* Each writes one line and flushes it; what is not printable in labels and reasons becomes '?'.
- * Errors: LL_E_NO_MEMORY, LL_E_IO. */
+/* Each writes one line and flushes it. Errors: LL_E_NO_MEMORY, LL_E_IO. */
 LL_MUST_USE ll_status device_json_query(const struct device_json *json, int64_t id,
                                         const struct device_query_result *result,
                                         const struct device_view *view);
