@@ -1,5 +1,6 @@
 #include "core/ll_log.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,17 +40,24 @@ static int count_lines(void)
     return lines;
 }
 
+/* Whether the line begins as `form` has it: 0 for any digit, anything else for itself. */
+static bool has_form(const char *line, const char *form)
+{
+    size_t i = 0;
+    while (form[i] && (form[i] == '0' ? line[i] >= '0' && line[i] <= '9' : line[i] == form[i])) {
+        i++;
+    }
+    return !form[i];
+}
+
 static void test_a_line_has_time_level_module_and_sentence(void)
 {
-    int year = 0;
-    int rest = 0;
+    static const char form[] = "0000-00-00T00:00:00.000Z";
     begin();
     ll_log(LL_LOG_WARN, "store", "%d files of %s", 3, "caf\u00e9");
     end();
-    CU_ASSERT_EQUAL(sscanf(captured, "%4d-%*2d-%*2dT%*2d:%*2d:%*2d.%*3dZ%n", &year, &rest), 1);
-    CU_ASSERT(year > 2000);
-    CU_ASSERT_EQUAL(rest, 24);
-    CU_ASSERT_STRING_EQUAL(captured + rest, " warn  store: 3 files of caf\u00e9\n");
+    CU_ASSERT_FATAL(has_form(captured, form));
+    CU_ASSERT_STRING_EQUAL(captured + sizeof(form) - 1, " warn  store: 3 files of caf\u00e9\n");
 }
 
 static void test_text_of_a_peer_forges_no_lines(void)
@@ -135,16 +143,14 @@ static void test_lines_of_several_threads_do_not_mix(void)
     end();
     CU_ASSERT_EQUAL(count_lines(), WRITERS * LINES);
     /* Every line of a writer is there, and in its order. */
-    int next[WRITERS] = {0};
+    static const char form[] = "0000-00-00T00:00:00.000Z info  test: writer ";
+    long next[WRITERS] = {0};
     for (const char *line = captured; *line; line = strchr(line, '\n') + 1) {
-        char writer = '?';
-        int number = -1;
-        int rest = 0;
-        CU_ASSERT_EQUAL(sscanf(line, "%*s info test: writer %c, line %3d of a sentence%n", &writer,
-                               &number, &rest),
-                        2);
-        CU_ASSERT_EQUAL_FATAL(line[rest], '\n');
-        CU_ASSERT_EQUAL(number, next[writer - 'a']++);
+        CU_ASSERT_FATAL(has_form(line, form));
+        const char *text = line + sizeof(form) - 1;
+        CU_ASSERT_FATAL(text[0] >= 'a' && text[0] < 'a' + WRITERS);
+        CU_ASSERT_FATAL(has_form(text + 1, ", line 000 of a sentence\n"));
+        CU_ASSERT_EQUAL(strtol(text + 8, NULL, 10), next[text[0] - 'a']++);
     }
 }
 
