@@ -29,7 +29,8 @@ run_all() {
     stage ubsan tools/sanitize.sh ubsan
     stage tsan tools/sanitize.sh tsan
     stage conformance "$BAZEL" run --noshow_progress //tools:conformance
-    stage offload tools/verify_offload.sh
+    stage offload tools/verify_offload.sh fashion resnet50 alexnet densenet201 yolov3-tiny resnext50
+    stage offload-efficientnet tools/verify_offload.sh efficientnet
     stage demo tools/demo.sh
     finish_stages
 }

@@ -30,7 +30,7 @@ stage() {
     stages_skipped=$((stages_skipped + skipped))
     last=ok
     [ "$failed" -eq 0 ] || last=FAILED
-    stages_summary+=("$(printf '%-10s %-6s %5d passed %3d failed %3d skipped %5d s' \
+    stages_summary+=("$(printf '%-20s %-6s %5d passed %3d failed %3d skipped %5d s' \
         "$name" "$last" "$passed" "$failed" "$skipped" "$((SECONDS - started))")")
 }
 
