@@ -55,7 +55,7 @@ struct ll_thread {
 
 /* Neither can fail on Linux with default attributes; a failure is asserted. */
 void ll_mutex_init(struct ll_mutex *mutex);
-void ll_mutex_finish(struct ll_mutex *mutex);
+void ll_mutex_finish(struct ll_mutex *mutex) LL_EXCLUDES(*mutex);
 void ll_mutex_lock(struct ll_mutex *mutex) LL_ACQUIRE(*mutex);
 void ll_mutex_unlock(struct ll_mutex *mutex) LL_RELEASE(*mutex);
 
