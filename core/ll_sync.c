@@ -140,7 +140,7 @@ ll_status ll_thread_start(struct ll_thread *thread, const char *name, void (*ent
 struct trial {
     struct ll_mutex mutex;
     struct ll_cond changed;
-    bool is_over;
+    bool is_over LL_GUARDED_BY(mutex);
 };
 
 /* Neither allocates nor frees: for a thread's first time glibc would set aside 64 MB of address

@@ -11,18 +11,32 @@
 
 #include "core/ll_status.h"
 
-#if defined(__clang__)
+/* What clang's thread safety analysis checks (tools/lint/thread_safety.py, which defines
+ * LL_THREAD_SAFETY): which lock guards a field, and which functions take, need or give one back.
+ * Other compilers, and clang before 19, know no guarded_by in C structs.
+ *
+ *   struct queue {
+ *       struct ll_mutex lock;
+ *       int count LL_GUARDED_BY(lock);
+ *   };
+ *   static void push_locked(struct queue *queue) LL_REQUIRES(queue->lock); */
+#if defined(LL_THREAD_SAFETY)
 #define LL_CAPABILITY __attribute__((capability("mutex")))
+#define LL_GUARDED_BY(lock) __attribute__((guarded_by(&lock)))
 #define LL_ACQUIRE(...) __attribute__((acquire_capability(__VA_ARGS__)))
 #define LL_RELEASE(...) __attribute__((release_capability(__VA_ARGS__)))
 #define LL_REQUIRES(...) __attribute__((requires_capability(__VA_ARGS__)))
-/* For the bodies of the functions that clang is to believe. */
+#define LL_EXCLUDES(...) __attribute__((locks_excluded(__VA_ARGS__)))
+/* For the bodies of the functions that clang is to believe, and for those that build or take apart
+ * what no other thread knows yet or any more. */
 #define LL_NO_ANALYSIS __attribute__((no_thread_safety_analysis))
 #else
 #define LL_CAPABILITY
+#define LL_GUARDED_BY(lock)
 #define LL_ACQUIRE(...)
 #define LL_RELEASE(...)
 #define LL_REQUIRES(...)
+#define LL_EXCLUDES(...)
 #define LL_NO_ANALYSIS
 #endif
 
@@ -41,7 +55,7 @@ struct ll_thread {
 
 /* Neither can fail on Linux with default attributes; a failure is asserted. */
 void ll_mutex_init(struct ll_mutex *mutex);
-void ll_mutex_finish(struct ll_mutex *mutex);
+void ll_mutex_finish(struct ll_mutex *mutex) LL_EXCLUDES(*mutex);
 void ll_mutex_lock(struct ll_mutex *mutex) LL_ACQUIRE(*mutex);
 void ll_mutex_unlock(struct ll_mutex *mutex) LL_RELEASE(*mutex);
 

@@ -34,7 +34,7 @@ struct keeper {
     struct ll_mutex mutex;
     struct ll_cond changed;
     /* Guarded by mutex. */
-    bool has_team;
+    bool has_team LL_GUARDED_BY(mutex);
 };
 
 static void do_nothing(void *arg)

@@ -28,13 +28,13 @@ struct device_agent {
     /* Guards what is below. */
     struct ll_mutex lock;
     struct ll_cond changed;
-    bool is_stopped;
-    bool is_uploaded;
-    bool is_limited;
-    bool is_refused;
-    struct ll_error refusal;
+    bool is_stopped LL_GUARDED_BY(lock);
+    bool is_uploaded LL_GUARDED_BY(lock);
+    bool is_limited LL_GUARDED_BY(lock);
+    bool is_refused LL_GUARDED_BY(lock);
+    struct ll_error refusal LL_GUARDED_BY(lock);
     /* Since when no edge is up; 0: one is. */
-    int64_t alone_since_ns;
+    int64_t alone_since_ns LL_GUARDED_BY(lock);
 };
 
 /* ---- What the session tells ---- */

@@ -23,32 +23,33 @@ struct device_board {
     /* Guards everything below. */
     struct ll_mutex lock;
     struct ll_cond changed;
-    device_edge_state state;
-    int prefix;
-    int64_t rtt_ns;
-    double bytes_per_s;
-    bool takes_u8;
-    bool takes_f16;
-    bool is_same_engine;
-    bool is_accused;
-    struct ll_error accusation;
-    uint64_t connection;
+    device_edge_state state LL_GUARDED_BY(lock);
+    int prefix LL_GUARDED_BY(lock);
+    int64_t rtt_ns LL_GUARDED_BY(lock);
+    double bytes_per_s LL_GUARDED_BY(lock);
+    bool takes_u8 LL_GUARDED_BY(lock);
+    bool takes_f16 LL_GUARDED_BY(lock);
+    bool is_same_engine LL_GUARDED_BY(lock);
+    bool is_accused LL_GUARDED_BY(lock);
+    struct ll_error accusation LL_GUARDED_BY(lock);
+    uint64_t connection LL_GUARDED_BY(lock);
     /* By layer; 0: not told. */
-    int64_t *times_ns;
-    uint64_t times_version;
-    bool is_stopped;
-    struct device_remote *remotes;
-    uint64_t last_id;
+    int64_t *times_ns LL_GUARDED_BY(lock);
+    uint64_t times_version LL_GUARDED_BY(lock);
+    bool is_stopped LL_GUARDED_BY(lock);
+    struct device_remote *remotes LL_GUARDED_BY(lock);
+    uint64_t last_id LL_GUARDED_BY(lock);
     /* Queries to cancel on the edge. Should they ever be more than fit, the edge's own deadlines
      * and the end of the stream take care of the rest. */
-    uint64_t cancels[BOARD_CANCELS];
-    int cancel_count;
-    int64_t heard_ns;
-    int64_t sent_bytes;
+    uint64_t cancels[BOARD_CANCELS] LL_GUARDED_BY(lock);
+    int cancel_count LL_GUARDED_BY(lock);
+    int64_t heard_ns LL_GUARDED_BY(lock);
+    int64_t sent_bytes LL_GUARDED_BY(lock);
 };
 
-ll_status device_board_create(const struct device_model *model, void (*kick)(void *owner),
-                              void *owner, struct device_board **out_board)
+LL_NO_ANALYSIS ll_status device_board_create(const struct device_model *model,
+                                             void (*kick)(void *owner), void *owner,
+                                             struct device_board **out_board)
 {
     struct device_board *board = calloc(1, sizeof(*board));
     int64_t *times_ns = calloc((size_t)model->table->layer_count, sizeof(*times_ns));
@@ -67,7 +68,7 @@ ll_status device_board_create(const struct device_model *model, void (*kick)(voi
     return LL_OK;
 }
 
-void device_board_destroy(struct device_board *board)
+LL_NO_ANALYSIS void device_board_destroy(struct device_board *board)
 {
     if (board) {
         ll_cond_finish(&board->changed);

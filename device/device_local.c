@@ -15,7 +15,7 @@ struct device_local {
     /* Guards what is below. */
     struct ll_mutex lock;
     struct ll_cond interrupted;
-    bool is_interrupted;
+    bool is_interrupted LL_GUARDED_BY(lock);
 };
 
 ll_status device_local_create(const struct device_local_config *config,

@@ -34,29 +34,29 @@ struct device_report {
     struct device_writer *lines;
     /* Guards everything below. */
     struct ll_mutex lock;
-    struct device_json json;
-    ll_status json_status;
-    bool is_ended;
-    struct device_progress progress;
-    bool has_bar;
-    int64_t drawn_ns;
-    int step;
+    struct device_json json LL_GUARDED_BY(lock);
+    ll_status json_status LL_GUARDED_BY(lock);
+    bool is_ended LL_GUARDED_BY(lock);
+    struct device_progress progress LL_GUARDED_BY(lock);
+    bool has_bar LL_GUARDED_BY(lock);
+    int64_t drawn_ns LL_GUARDED_BY(lock);
+    int step LL_GUARDED_BY(lock);
     /* Rate over the last second. */
-    int64_t rate_from_ns;
-    int64_t rate_from_bytes;
-    double mbps;
-    bool has_rate;
-    int64_t queries, lost, fallbacks;
-    int64_t first_latency_ns, last_latency_ns;
+    int64_t rate_from_ns LL_GUARDED_BY(lock);
+    int64_t rate_from_bytes LL_GUARDED_BY(lock);
+    double mbps LL_GUARDED_BY(lock);
+    bool has_rate LL_GUARDED_BY(lock);
+    int64_t queries LL_GUARDED_BY(lock), lost LL_GUARDED_BY(lock), fallbacks LL_GUARDED_BY(lock);
+    int64_t first_latency_ns LL_GUARDED_BY(lock), last_latency_ns LL_GUARDED_BY(lock);
     /* Of the last query, to be shown at the end: boxes, or best values. */
-    bool has_boxes;
-    int shown_count;
-    int left_out;
-    char shown[REPORT_TOP][REPORT_SHOWN_BYTES];
+    bool has_boxes LL_GUARDED_BY(lock);
+    int shown_count LL_GUARDED_BY(lock);
+    int left_out LL_GUARDED_BY(lock);
+    char shown[REPORT_TOP][REPORT_SHOWN_BYTES] LL_GUARDED_BY(lock);
 };
 
-ll_status device_report_create(const struct device_report_config *config,
-                               struct device_report **out_report)
+LL_NO_ANALYSIS ll_status device_report_create(const struct device_report_config *config,
+                                              struct device_report **out_report)
 {
     struct device_report *report = calloc(1, sizeof(*report));
     if (!report) {

@@ -98,8 +98,8 @@ struct device_session {
     /* Guards what is below. */
     struct ll_mutex lock;
     struct ll_cond stopped;
-    bool is_started;
-    bool is_stopped;
+    bool is_started LL_GUARDED_BY(lock);
+    bool is_stopped LL_GUARDED_BY(lock);
 };
 
 static void settle(struct device_session *session);

@@ -24,12 +24,12 @@ struct device_writer {
     /* Guards what is below. */
     struct ll_mutex lock;
     struct ll_cond changed;
-    struct writer_buffer waiting;
+    struct writer_buffer waiting LL_GUARDED_BY(lock);
     /* The thread has something that is not written yet. */
-    bool is_writing;
-    bool is_hurried;
-    bool is_ending;
-    bool has_failed;
+    bool is_writing LL_GUARDED_BY(lock);
+    bool is_hurried LL_GUARDED_BY(lock);
+    bool is_ending LL_GUARDED_BY(lock);
+    bool has_failed LL_GUARDED_BY(lock);
 };
 
 static bool is_idle_locked(const struct device_writer *writer) LL_REQUIRES(writer->lock)
@@ -84,7 +84,7 @@ ll_status device_writer_create(FILE *file, size_t room_bytes, struct device_writ
     return LL_OK;
 }
 
-void device_writer_destroy(struct device_writer *writer)
+LL_NO_ANALYSIS void device_writer_destroy(struct device_writer *writer)
 {
     if (!writer) {
         return;

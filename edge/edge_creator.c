@@ -38,11 +38,11 @@ struct edge_creator {
     /* Signalled when a model comes to an empty queue, and on stop. */
     struct ll_cond arrived;
     /* Guarded by lock. */
-    bool is_stopping;
+    bool is_stopping LL_GUARDED_BY(lock);
     /* What the thread creates now, or NULL. */
-    struct edge_model *current;
-    struct edge_turn *first;
-    struct edge_turn **last_link;
+    struct edge_model *current LL_GUARDED_BY(lock);
+    struct edge_turn *first LL_GUARDED_BY(lock);
+    struct edge_turn **last_link LL_GUARDED_BY(lock);
 };
 
 /* ---- One creation ---- */
@@ -185,8 +185,8 @@ void edge_creator_wake(struct edge_creator *creator, struct edge_model *model)
 
 /* ---- Life ---- */
 
-ll_status edge_creator_create(const struct edge_creator_config *config,
-                              struct edge_creator **out_creator)
+LL_NO_ANALYSIS ll_status edge_creator_create(const struct edge_creator_config *config,
+                                             struct edge_creator **out_creator)
 {
     struct edge_creator *creator = calloc(1, sizeof(*creator));
     if (!creator) {
@@ -222,7 +222,7 @@ void edge_creator_stop(struct edge_creator *creator)
     ll_thread_join(&creator->thread);
 }
 
-void edge_creator_destroy(struct edge_creator *creator)
+LL_NO_ANALYSIS void edge_creator_destroy(struct edge_creator *creator)
 {
     if (!creator) {
         return;

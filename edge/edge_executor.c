@@ -24,16 +24,16 @@ struct edge_executor {
     /* Signalled when a job becomes ready, and on stop. */
     struct ll_cond changed;
     /* Guarded by lock, with the jobs' private fields. */
-    bool is_stopping;
-    struct edge_job_list ready;
-    struct edge_job_list waiting;
-    struct edge_job_list running;
-    int heavy_running;
+    bool is_stopping LL_GUARDED_BY(lock);
+    struct edge_job_list ready LL_GUARDED_BY(lock);
+    struct edge_job_list waiting LL_GUARDED_BY(lock);
+    struct edge_job_list running LL_GUARDED_BY(lock);
+    int heavy_running LL_GUARDED_BY(lock);
     /* Counts the jobs that began. */
-    uint64_t turn;
+    uint64_t turn LL_GUARDED_BY(lock);
     /* When the last job ended; when to call `rest`. */
-    int64_t last_end_ns;
-    int64_t next_rest_ns;
+    int64_t last_end_ns LL_GUARDED_BY(lock);
+    int64_t next_rest_ns LL_GUARDED_BY(lock);
 
     /* Constant once threads run. `rest` may be NULL. */
     int64_t rest_after_ns;
@@ -305,7 +305,7 @@ static void run_for_ever(void *arg)
     }
 }
 
-ll_status edge_executor_create(int threads, struct edge_executor **out_executor)
+LL_NO_ANALYSIS ll_status edge_executor_create(int threads, struct edge_executor **out_executor)
 {
     struct edge_executor *executor = calloc(1, sizeof(*executor));
     struct ll_thread *list = calloc((size_t)threads, sizeof(*list));

@@ -52,23 +52,23 @@ struct edge_model {
 
     struct ll_mutex lock;
     /* Guarded by lock. */
-    bool has_owner;
-    struct edge_peer owner;
-    ll_status failure_status;
-    struct ll_error failure;
-    int uploads;
+    bool has_owner LL_GUARDED_BY(lock);
+    struct edge_peer owner LL_GUARDED_BY(lock);
+    ll_status failure_status LL_GUARDED_BY(lock);
+    struct ll_error failure LL_GUARDED_BY(lock);
+    int uploads LL_GUARDED_BY(lock);
     /* borders[c]: how many open sessions' plans have a border before layer c. */
-    int *borders;
-    int creation_count;
-    struct edge_creation *creations;
-    int64_t queries;
-    struct layer_times *times;
-    int idle_count;
-    int idle_room;
-    struct ll_engine_context **idle;
+    int *borders LL_GUARDED_BY(lock);
+    int creation_count LL_GUARDED_BY(lock);
+    struct edge_creation *creations LL_GUARDED_BY(lock);
+    int64_t queries LL_GUARDED_BY(lock);
+    struct layer_times *times LL_GUARDED_BY(lock);
+    int idle_count LL_GUARDED_BY(lock);
+    int idle_room LL_GUARDED_BY(lock);
+    struct ll_engine_context **idle LL_GUARDED_BY(lock);
 };
 
-static void destroy(struct edge_model *model)
+LL_NO_ANALYSIS static void destroy(struct edge_model *model)
 {
     edge_model_drop_idle(model);
     ll_engine_model_destroy(model->engine_model);
@@ -102,9 +102,9 @@ static ll_status get_blobs(struct edge_model *model, struct edge_store *store,
     return LL_OK;
 }
 
-ll_status edge_model_create(struct ll_engine *engine, struct edge_store *store,
-                            struct ll_manifest *manifest, struct ll_network *network,
-                            struct edge_model **out_model, struct ll_error *err)
+LL_NO_ANALYSIS ll_status edge_model_create(struct ll_engine *engine, struct edge_store *store,
+                                           struct ll_manifest *manifest, struct ll_network *network,
+                                           struct edge_model **out_model, struct ll_error *err)
 {
     size_t count = (size_t)network->table.layer_count;
     assert((size_t)manifest->blob_count == count);

@@ -29,9 +29,9 @@ struct edge_models {
 
     struct ll_mutex lock;
     /* Guarded by lock. */
-    int count;
+    int count LL_GUARDED_BY(lock);
     /* most_models of them. */
-    struct edge_model **list;
+    struct edge_model **list LL_GUARDED_BY(lock);
 };
 
 /* A reference to the model with idle contexts that has been unused for longest, or NULL; and what
@@ -83,8 +83,8 @@ static bool make_room(void *arg)
     return edge_models_evict(models);
 }
 
-ll_status edge_models_create(const struct edge_models_config *config,
-                             struct edge_models **out_models)
+LL_NO_ANALYSIS ll_status edge_models_create(const struct edge_models_config *config,
+                                            struct edge_models **out_models)
 {
     struct edge_models *models = calloc(1, sizeof(*models));
     struct edge_model **list = calloc((size_t)config->most_models, sizeof(struct edge_model *));
@@ -109,7 +109,7 @@ ll_status edge_models_create(const struct edge_models_config *config,
     return LL_OK;
 }
 
-void edge_models_destroy(struct edge_models *models)
+LL_NO_ANALYSIS void edge_models_destroy(struct edge_models *models)
 {
     if (!models) {
         return;

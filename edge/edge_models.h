@@ -94,8 +94,8 @@ LL_MUST_USE ll_status edge_models_remove(struct edge_models *models, const char 
 /* Whether another model has a place: there is one, or a model that nobody uses leaves one. */
 bool edge_models_has_room(struct edge_models *models);
 
-/* Removes a model that nobody uses or creates: one without a verified blob, if there is one, else the one that
- * nobody has used for longest. False when all are in use. */
+/* Removes a model that nobody uses or creates: one without a verified blob, if there is one, else
+ * the one that nobody has used for longest. False when all are in use. */
 bool edge_models_evict(struct edge_models *models);
 /* The same for the sake of `newcomer`: while no blob of it is verified (or it is NULL, not here
  * yet), models that are ready and were used within `rest_ns` stay: names without weights evict

@@ -28,8 +28,8 @@ void edge_session_progress(struct edge_session *session, int64_t bytes, int64_t 
     edge_places_progress(&sessions->streams, &session->stream_place, bytes, now_ns);
 }
 
-/* When to ask again for a place: they come free as others end, at the latest when the idle ones have
- * to give way. */
+/* When to ask again for a place: they come free as others end, at the latest when the idle ones
+ * have to give way. */
 static int64_t retry_ms(const struct edge_places *places)
 {
     int64_t patience_ms = places->patience_ns / LL_NS_PER_MS;

@@ -1,7 +1,8 @@
 /* A large blob is one file, "HEX-SIZE.part" until it is verified and "HEX-SIZE" from then on, where
- * HEX is its SHA-256; a copy's is "HEX-SIZE.N.part", where N is its number. Files are opened for each write: a session may interleave thousands of blobs,
- * and an open costs microseconds beside a chunk's hash. The hash is taken of the bytes as they
- * arrive, so that completing a blob costs nothing beyond a rename and a mapping.
+ * HEX is its SHA-256; a copy's is "HEX-SIZE.N.part", where N is its number. Files are opened for
+ * each write: a session may interleave thousands of blobs, and an open costs microseconds beside a
+ * chunk's hash. The hash is taken of the bytes as they arrive, so that completing a blob costs
+ * nothing beyond a rename and a mapping.
  *
  * A blob has its place (a file and its mapping counted, or memory for all of its bytes) from its
  * first byte on until it is forgotten, so that nothing can be lacking when its last byte comes.
@@ -78,10 +79,10 @@ struct edge_store {
     struct ll_memory *memory;
     struct ll_mutex lock;
     /* Guarded by lock. */
-    int64_t used_bytes;
-    int mappings;
-    uint64_t last_copy;
-    struct edge_blob *buckets[BUCKETS];
+    int64_t used_bytes LL_GUARDED_BY(lock);
+    int mappings LL_GUARDED_BY(lock);
+    uint64_t last_copy LL_GUARDED_BY(lock);
+    struct edge_blob *buckets[BUCKETS] LL_GUARDED_BY(lock);
 };
 
 static const char lock_name[] = "layerlift.lock";

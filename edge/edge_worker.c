@@ -12,12 +12,12 @@ struct edge_worker {
     /* Signalled when work comes to an empty queue, for a new alarm, and on stop. */
     struct ll_cond changed;
     /* Guarded by lock. */
-    bool is_stopping;
-    struct edge_work *first;
-    struct edge_work *last;
+    bool is_stopping LL_GUARDED_BY(lock);
+    struct edge_work *first LL_GUARDED_BY(lock);
+    struct edge_work *last LL_GUARDED_BY(lock);
     /* Not NULL before its deadline. */
-    struct edge_work *alarm;
-    int64_t alarm_ns;
+    struct edge_work *alarm LL_GUARDED_BY(lock);
+    int64_t alarm_ns LL_GUARDED_BY(lock);
 };
 
 static void append_locked(struct edge_worker *worker, struct edge_work *work)

@@ -239,7 +239,7 @@ static void receive_done(struct rpc_op *op, bool ok)
     close_if_done(stream);
 }
 
-static void fill_end(struct rpc_stream *stream, grpc_op *op, grpc_slice *details)
+LL_NO_ANALYSIS static void fill_end(struct rpc_stream *stream, grpc_op *op, grpc_slice *details)
 {
     if (!stream->is_server) {
         op->op = GRPC_OP_SEND_CLOSE_FROM_CLIENT;
@@ -404,8 +404,8 @@ void rpc_call_unlock_and_kick(struct rpc_stream *stream)
     }
 }
 
-ll_status rpc_call_create(struct rpc_loop *loop, grpc_call *call, const char *peer,
-                          struct rpc_stream **out_stream)
+LL_NO_ANALYSIS ll_status rpc_call_create(struct rpc_loop *loop, grpc_call *call, const char *peer,
+                                         struct rpc_stream **out_stream)
 {
     struct rpc_stream *stream = calloc(1, sizeof(*stream));
     char *copy = strdup(peer);
@@ -432,7 +432,7 @@ ll_status rpc_call_create(struct rpc_loop *loop, grpc_call *call, const char *pe
     return LL_OK;
 }
 
-void rpc_call_free(struct rpc_stream *stream)
+LL_NO_ANALYSIS void rpc_call_free(struct rpc_stream *stream)
 {
     assert(stream->is_closed && !stream->first && !stream->sent);
     grpc_slice_unref(stream->details);

@@ -81,23 +81,23 @@ struct rpc_stream {
 
     struct ll_mutex mutex;
     /* Guarded by mutex. */
-    struct rpc_message *first;
-    struct rpc_message *last;
-    size_t copied_bytes;
-    char *finish_message;
+    struct rpc_message *first LL_GUARDED_BY(mutex);
+    struct rpc_message *last LL_GUARDED_BY(mutex);
+    size_t copied_bytes LL_GUARDED_BY(mutex);
+    char *finish_message LL_GUARDED_BY(mutex);
     /* A serialised google.rpc.Status; NULL: none. */
-    uint8_t *finish_details;
-    size_t finish_details_bytes;
-    struct rpc_task kick;
-    int queued;
+    uint8_t *finish_details LL_GUARDED_BY(mutex);
+    size_t finish_details_bytes LL_GUARDED_BY(mutex);
+    struct rpc_task kick LL_GUARDED_BY(mutex);
+    int queued LL_GUARDED_BY(mutex);
     /* rpc_stream_finish was called, with this, finish_message and finish_details. */
-    ll_status finish_status;
-    bool is_finishing;
-    bool is_cancelling;
+    ll_status finish_status LL_GUARDED_BY(mutex);
+    bool is_finishing LL_GUARDED_BY(mutex);
+    bool is_cancelling LL_GUARDED_BY(mutex);
     /* The call is over: nothing is queued any more. */
-    bool is_ended;
+    bool is_ended LL_GUARDED_BY(mutex);
     /* `kick` is posted; the stream does not close before it has run. */
-    bool is_kicked;
+    bool is_kicked LL_GUARDED_BY(mutex);
 };
 
 /* A stream over `call`, with one reference, which is the runtime's until on_closed returned. Takes

@@ -473,7 +473,7 @@ void rpc_front_end(struct rpc_front *front)
     ll_thread_join(&front->thread);
 }
 
-void rpc_front_destroy(struct rpc_front *front)
+LL_NO_ANALYSIS void rpc_front_destroy(struct rpc_front *front)
 {
     if (!front) {
         return;

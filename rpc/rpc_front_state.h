@@ -46,17 +46,17 @@ struct rpc_front {
     struct ll_mutex mutex;
     struct ll_cond changed;
     /* Guarded by mutex. */
-    struct rpc_connections connections;
-    struct rpc_connection **by_number;
-    int numbers;
-    int calls;
-    struct flooder flooders[RPC_FRONT_FLOODERS];
-    int next_flooder;
-    struct ll_log_limit flood_log;
-    struct ll_log_limit calls_log;
-    bool is_stopping;
-    bool has_stopped;
-    bool is_ending;
+    struct rpc_connections connections LL_GUARDED_BY(mutex);
+    struct rpc_connection **by_number LL_GUARDED_BY(mutex);
+    int numbers LL_GUARDED_BY(mutex);
+    int calls LL_GUARDED_BY(mutex);
+    struct flooder flooders[RPC_FRONT_FLOODERS] LL_GUARDED_BY(mutex);
+    int next_flooder LL_GUARDED_BY(mutex);
+    struct ll_log_limit flood_log LL_GUARDED_BY(mutex);
+    struct ll_log_limit calls_log LL_GUARDED_BY(mutex);
+    bool is_stopping LL_GUARDED_BY(mutex);
+    bool has_stopped LL_GUARDED_BY(mutex);
+    bool is_ending LL_GUARDED_BY(mutex);
 };
 
 void rpc_front_unref_locked(struct rpc_front *front, struct rpc_connection *connection)

@@ -40,9 +40,9 @@ struct rpc_health {
     struct ll_mutex mutex;
     struct ll_cond ran;
     /* Guarded by mutex. */
-    struct health_entry *entries;
-    bool is_posted;
-    bool is_running;
+    struct health_entry *entries LL_GUARDED_BY(mutex);
+    bool is_posted LL_GUARDED_BY(mutex);
+    bool is_running LL_GUARDED_BY(mutex);
 };
 
 typedef Grpc__Health__V1__HealthCheckResponse__ServingStatus health_status;
@@ -234,7 +234,7 @@ static void stop_health(struct rpc_service *service)
     }
 }
 
-static void destroy_health(struct rpc_service *service)
+LL_NO_ANALYSIS static void destroy_health(struct rpc_service *service)
 {
     struct rpc_health *health = RPC_CONTAINER(service, struct rpc_health, base);
     ll_mutex_lock(&health->mutex);

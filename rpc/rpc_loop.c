@@ -46,11 +46,11 @@ struct rpc_loop {
 
     struct ll_mutex mutex;
     /* Guarded by mutex. */
-    struct rpc_task *first;
-    struct rpc_task *last;
-    bool polling;
-    bool waking;
-    bool stopping;
+    struct rpc_task *first LL_GUARDED_BY(mutex);
+    struct rpc_task *last LL_GUARDED_BY(mutex);
+    bool polling LL_GUARDED_BY(mutex);
+    bool waking LL_GUARDED_BY(mutex);
+    bool stopping LL_GUARDED_BY(mutex);
 };
 
 static _Thread_local const struct rpc_loop *current_loop;

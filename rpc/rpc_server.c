@@ -487,7 +487,7 @@ static void destroy_parts(struct rpc_server *server)
     server->front = NULL;
 }
 
-ll_status rpc_server_start(struct rpc_server *server, struct ll_error *err)
+LL_NO_ANALYSIS ll_status rpc_server_start(struct rpc_server *server, struct ll_error *err)
 {
     if (server->grpc || server->is_stopped) {
         return ll_fail(err, LL_E_PRECONDITION, "the server has been started before");
@@ -542,18 +542,18 @@ static void run_stop_services(struct rpc_task *task)
     ll_mutex_unlock(&server->mutex);
 }
 
-static bool has_no_calls_locked(const struct rpc_server *server)
+static bool has_no_calls_locked(const struct rpc_server *server) LL_REQUIRES(server->mutex)
 {
     return server->has_stopped_services && server->calls == 0;
 }
 
-static bool has_stopped_locked(const struct rpc_server *server)
+static bool has_stopped_locked(const struct rpc_server *server) LL_REQUIRES(server->mutex)
 {
     return server->is_shut_down && server->has_stopped_services && !server->is_asking &&
            server->streams == 0;
 }
 
-static bool has_no_turn_locked(const struct rpc_server *server)
+static bool has_no_turn_locked(const struct rpc_server *server) LL_REQUIRES(server->mutex)
 {
     return !server->is_turn_due;
 }

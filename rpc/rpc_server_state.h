@@ -68,16 +68,16 @@ struct rpc_server {
     struct ll_mutex mutex;
     struct ll_cond changed;
     /* Guarded by mutex. */
-    bool is_draining;
-    bool is_asking;
-    bool is_shut_down;
-    bool has_stopped_services;
+    bool is_draining LL_GUARDED_BY(mutex);
+    bool is_asking LL_GUARDED_BY(mutex);
+    bool is_shut_down LL_GUARDED_BY(mutex);
+    bool has_stopped_services LL_GUARDED_BY(mutex);
     /* The front waits for a turn of the loop. */
-    bool is_turn_due;
+    bool is_turn_due LL_GUARDED_BY(mutex);
     /* Streams that have not closed, those on their way from the gate included, and those of them
      * that came before the drain. */
-    int streams;
-    int calls;
+    int streams LL_GUARDED_BY(mutex);
+    int calls LL_GUARDED_BY(mutex);
 };
 
 /* Takes `service`. Before start. */

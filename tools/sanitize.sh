@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Runs the tests under a sanitizer.
 #
-# usage: tools/sanitize.sh [asan|ubsan|tsan]... [-- BAZEL-OPTION...]      (default: all three in turn)
+# usage: tools/sanitize.sh [asan|ubsan|sanitize|tsan]... [-- BAZEL-OPTION...]
+#                                             (default: asan, ubsan and tsan in turn)
 #
-#   asan    AddressSanitizer with leak detection, the whole suite
-#   ubsan   UndefinedBehaviorSanitizer, the whole suite
-#   tsan    ThreadSanitizer, all but the tests tagged no-tsan (one thread, much arithmetic)
+#   asan       AddressSanitizer with leak detection, the whole suite
+#   ubsan      UndefinedBehaviorSanitizer, the whole suite
+#   sanitize   both in one build
+#   tsan       ThreadSanitizer, all but the tests tagged no-tsan (one thread, much arithmetic)
 #
-# Each has an output folder of its own (.bazelrc), so that switching rebuilds nothing. The last line
-# of each run counts its tests; exit status 1 where one failed.
+# Each has an output folder of its own (.bazelrc), so that switching rebuilds nothing. The last line counts
+# the tests of all; exit status 1 where one failed.
 set -euo pipefail
 # shellcheck source=tools/common.sh
 . "$(dirname "$0")/common.sh"
@@ -21,7 +23,7 @@ while [ $# -gt 0 ]; do
         print_help
         exit 0
         ;;
-    asan | ubsan | tsan) sanitizers+=("$1") ;;
+    asan | ubsan | sanitize | tsan) sanitizers+=("$1") ;;
     --)
         shift
         break
@@ -34,17 +36,25 @@ if [ ${#sanitizers[@]} -eq 0 ]; then
     sanitizers=(asan ubsan tsan)
 fi
 
-failed=()
-for sanitizer in "${sanitizers[@]}"; do
-    say "$sanitizer"
-    options=(--config="$sanitizer" --build_tests_only)
-    if [ "$sanitizer" = tsan ]; then
-        # What computes is 10 to 20 times slower.
-        options+=(--test_tag_filters=-no-tsan "--test_timeout=300,1200,1800,3600")
+# run SANITIZER BAZEL-OPTION...
+run() {
+    # What computes is 10 to 20 times slower.
+    local options=(--config="$1" --build_tests_only "--test_timeout=300,1200,1800,3600")
+    if [ "$1" = tsan ]; then
+        options+=(--test_tag_filters=-no-tsan)
     fi
-    tools/test.sh "${options[@]}" "$@" || failed+=("$sanitizer")
-done
-if [ ${#failed[@]} -ne 0 ]; then
-    die "failed: ${failed[*]}"
+    shift
+    tools/test.sh "${options[@]}" "$@"
+}
+
+if [ ${#sanitizers[@]} -eq 1 ]; then
+    say "${sanitizers[0]}"
+    run "${sanitizers[0]}" "$@"
+    exit
 fi
-say "clean: ${sanitizers[*]}"
+# shellcheck source=tools/testing/stages.sh
+. tools/testing/stages.sh
+for sanitizer in "${sanitizers[@]}"; do
+    stage "$sanitizer" run "$sanitizer" "$@"
+done
+finish_stages

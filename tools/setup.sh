@@ -27,7 +27,7 @@ BUILD=(
 )
 TEST=(python3 python3-numpy)
 DEMO=(gnuplot-nox python3 python3-numpy python3-pip)
-LINT=(clang clang-format clang-tidy git python3 shellcheck)
+LINT=(clang clang-19 clang-format clang-tidy git python3 shellcheck)
 FUZZ=(clang libclang-rt-14-dev llvm-14)
 BENCH=(gnuplot-nox iperf3 iproute2 python3 python3-pip python3-venv tcpdump)
 TRAIN=(dataset-fashion-mnist python3 python3-numpy)

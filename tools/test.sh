@@ -1,8 +1,14 @@
 #!/usr/bin/env bash
-# Runs all tests: installs what is missing, builds, every Bazel test, then real grpcurl against a
-# real server.
+# Runs the tests: installs what is missing, builds, every Bazel test, then real grpcurl against a real
+# server.
 #
 # usage: tools/test.sh [BAZEL-OPTION]...      such as --config=asan (then without grpcurl)
+#        tools/test.sh --all
+#
+# --all goes on with all else that is checked here: how the sources are written, the whole suite with
+# assertions and with older processors' instructions, under each sanitizer, every cfg of Darknet's against
+# stock Darknet, offloaded answers of real models against local ones, the demo. That takes an hour or two;
+# what cannot be had on this machine is skipped by name.
 #
 # The last line is "N passed, N failed", with ", N skipped" where something was. The exit status is
 # Bazel's, or 1 where a test failed in another way.
@@ -11,10 +17,33 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 cd "$ROOT"
 
+run_all() {
+    # shellcheck source=tools/testing/stages.sh
+    . tools/testing/stages.sh
+    stage suite tools/test.sh
+    stage lint tools/lint.sh
+    stage checked tools/test.sh --config=checked
+    stage sse41 tools/test.sh --test_env=ONEDNN_MAX_CPU_ISA=SSE41
+    stage avx2 tools/test.sh --test_env=ONEDNN_MAX_CPU_ISA=AVX2
+    stage asan tools/sanitize.sh asan
+    stage ubsan tools/sanitize.sh ubsan
+    stage tsan tools/sanitize.sh tsan
+    stage conformance "$BAZEL" run --noshow_progress //tools:conformance
+    stage offload tools/verify_offload.sh fashion resnet50 alexnet densenet201 yolov3-tiny resnext50
+    stage offload-efficientnet tools/verify_offload.sh efficientnet
+    stage demo tools/demo.sh
+    finish_stages
+}
+
 case ${1:-} in
 -h | --help)
     print_help
     exit 0
+    ;;
+--all)
+    [ $# -eq 1 ] || die_usage "--all takes no other option"
+    run_all
+    exit
     ;;
 esac
 
@@ -23,6 +52,8 @@ tools/setup.sh test
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# Where Bazel does not even start, it leaves none.
+: >"$work/events"
 status=0
 "$BAZEL" test --build_event_json_file="$work/events" --noshow_progress --color=no \
     --keep_going "$@" //... || status=$?

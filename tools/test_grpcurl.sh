@@ -188,17 +188,29 @@ PROTO
 has_a_model() {
     ask -- "$SERVICE/ListModels" && json "len(m.get('models', [])) == 1"
 }
-# A slow upload, watched from its first bytes on: the prefix grows in steps, to the end.
-test_watches_upload() {
+# start_agent OPTION...: an agent that uploads; its process id in `agent`.
+start_agent() {
     timeout 60 bazel-bin/device/agent --edge "$address" --cfg tools/models/fashion_mnist/fashion.cfg \
-        --weights tools/models/fashion_mnist/fashion.weights --input-f32 "$work/input" \
-        --limit-mbps 1 --until-uploaded 1 >"$work/agent.log" 2>&1 &
+        --weights tools/models/fashion_mnist/fashion.weights --input-f32 "$work/input" --no-profile \
+        "$@" >"$work/agent.log" 2>&1 &
     agent=$!
+}
+has_watched_growth() {
+    json "len({e.get('prefix', 0) for e in all_values}) > 1" "$work/watch"
+}
+# An upload over a slow link, watched until the prefix has grown, then over one that is not: it grows in steps,
+# to the end.
+test_watches_upload() {
+    start_agent --limit-mbps 0.1 --duration 1000
     wait_for has_a_model || return 1
     model=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["models"][0]["modelId"])' "$work/out")
     "$grpcurl" -plaintext -max-time 60 -d "{\"model_id\": \"$model\"}" "$address" "$SERVICE/WatchModel" \
         >"$work/watch" 2>"$work/watch.err" &
     watch=$!
+    wait_for has_watched_growth || return 1
+    kill "$agent"
+    wait "$agent" || return 1
+    start_agent --until-uploaded 1
     wait "$agent" || return 1
     agent=
     wait_for grep -q MODEL_STATE_READY "$work/watch" || return 1

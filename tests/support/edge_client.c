@@ -38,11 +38,11 @@ struct edge_call {
     struct ll_mutex lock;
     struct ll_cond changed;
     /* Guarded by lock. */
-    struct received *first;
-    struct received **last_link;
-    bool is_closed;
-    ll_status status;
-    struct ll_error message;
+    struct received *first LL_GUARDED_BY(lock);
+    struct received **last_link LL_GUARDED_BY(lock);
+    bool is_closed LL_GUARDED_BY(lock);
+    ll_status status LL_GUARDED_BY(lock);
+    struct ll_error message LL_GUARDED_BY(lock);
 };
 
 static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
@@ -89,7 +89,7 @@ void edge_client_destroy(struct edge_client *client)
     free(client);
 }
 
-struct edge_call *edge_call_open(struct edge_client *client, const char *method)
+LL_NO_ANALYSIS struct edge_call *edge_call_open(struct edge_client *client, const char *method)
 {
     static const struct rpc_stream_handler handler = {.on_message = on_message,
                                                       .on_closed = on_closed};
@@ -128,7 +128,7 @@ static struct received *wait_for(struct edge_call *call, bool for_end)
     return received;
 }
 
-void edge_call_close(struct edge_call *call)
+LL_NO_ANALYSIS void edge_call_close(struct edge_call *call)
 {
     edge_call_cancel(call);
     wait_for(call, true);
@@ -186,7 +186,7 @@ ProtobufCMessage *edge_call_next(struct edge_call *call,
     return message;
 }
 
-ll_status edge_call_end(struct edge_call *call, struct ll_error *out_message)
+LL_NO_ANALYSIS ll_status edge_call_end(struct edge_call *call, struct ll_error *out_message)
 {
     wait_for(call, true);
     if (out_message) {

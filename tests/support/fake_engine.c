@@ -27,10 +27,10 @@ struct fake_engine {
     struct ll_mutex mutex;
     struct ll_cond changed;
     /* Guarded by mutex. */
-    struct gate gates[FAKE_STEPS];
-    int alive;
-    int creation_count;
-    int creations[MAX_CREATIONS][2];
+    struct gate gates[FAKE_STEPS] LL_GUARDED_BY(mutex);
+    int alive LL_GUARDED_BY(mutex);
+    int creation_count LL_GUARDED_BY(mutex);
+    int creations[MAX_CREATIONS][2] LL_GUARDED_BY(mutex);
 };
 
 struct fake_network {

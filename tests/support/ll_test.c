@@ -44,6 +44,14 @@ static void find_runfiles(void)
     }
 }
 
+static unsigned skipped;
+
+void ll_test_skip(const char *reason)
+{
+    fprintf(stderr, "skipped: %s: %s\n", CU_get_current_test()->pName, reason);
+    skipped++;
+}
+
 /* The counts as Bazel's test.xml has them; written by this main since Bazel's own counts one test a
  * program. */
 static int write_counts(unsigned tests, unsigned failures)
@@ -58,8 +66,9 @@ static int write_counts(unsigned tests, unsigned failures)
     }
     fprintf(file,
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n"
-            "  <testsuite name=\"%s\" tests=\"%u\" failures=\"%u\" errors=\"0\">\n",
-            ll_test_suite, tests, failures);
+            "  <testsuite name=\"%s\" tests=\"%u\" failures=\"%u\" errors=\"0\" "
+            "skipped=\"%u\">\n",
+            ll_test_suite, tests, failures, skipped);
     for (const struct ll_test *test = ll_tests; test->name; test++) {
         fprintf(file, "    <testcase name=\"%s\" classname=\"%s\"/>\n", test->name, ll_test_suite);
     }

@@ -33,6 +33,10 @@ struct ll_test {
 extern const char *const ll_test_suite;
 extern const struct ll_test ll_tests[];
 
+/* Counts the running test as skipped, and says why; then return from it. For what a machine lacks,
+ * such as a processor's instructions. */
+void ll_test_skip(const char *reason);
+
 /* The path of a file that the test has as `data`, given as workspace path ("tests/data/x.cfg") or
  * as "external/darknet/cfg/x.cfg". Static buffer, overwritten by the fourth call after. */
 const char *ll_test_file(const char *path);

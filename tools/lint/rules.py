@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Refuses what clang-tidy does not know about: forbidden functions, and who may include whom.
+"""Refuses what clang-tidy does not know about: forbidden functions, who may include whom, unguarded fields.
 
 usage: rules.py FILE...      (paths from the project's root, where it must run)
 
@@ -45,6 +45,13 @@ MAY_INCLUDE = {
     "tests": FOLDERS,
     "tools": FOLDERS,
 }
+# Where each field below a lock, up to the next empty line, says that the lock guards it. What waits, runs or
+# is atomic by itself is not guarded.
+GUARDED = ("core", "darknet_backend", "device", "edge", "rpc")
+STRUCT = re.compile(r"^struct[^;{}()]*\{\n(.*?)^\}", re.M | re.S)
+LOCK = re.compile(r"^    struct ll_mutex (\w+);\n", re.M)
+UNGUARDED = re.compile(r"\s*(struct ll_cond|struct ll_mutex|struct ll_thread|atomic_\w+|_Atomic)\b")
+
 # Generated from proto/; rpc/ knows those of gRPC's own services and statuses only.
 PROTO = re.compile(r"\.pb-c\.h$")
 RPC_PROTO = re.compile(r"^(proto/)?(grpc|google)/")
@@ -89,6 +96,20 @@ class File:
         for match in DISABLED.finditer(self.bare):
             self.find(match.end(), "#if 0: version control keeps what was")
 
+    def check_guards(self):
+        if self.folder not in GUARDED:
+            return
+        for struct in STRUCT.finditer(self.code):
+            lock = LOCK.search(struct.group(1))
+            if not lock:
+                continue
+            offset = struct.start(1) + lock.end()
+            # Comments are blank by now, and their lines not empty.
+            fields = re.split(r"^\n", struct.group(1)[lock.end():], maxsplit=1, flags=re.M)[0]
+            for field in re.finditer(r"[^;]+;", fields):
+                if "LL_GUARDED_BY" not in field.group() and not UNGUARDED.match(field.group()):
+                    self.find(offset + field.end(), f"a field below {lock.group(1)} lacks LL_GUARDED_BY({lock.group(1)})")
+
     def check_includes(self):
         for match in INCLUDE.finditer(self.code):
             name = match.group(2)
@@ -113,6 +134,7 @@ def main(paths):
         file = File(path)
         file.check_calls()
         file.check_includes()
+        file.check_guards()
         for line, reason in sorted(file.findings):
             print(f"{path}:{line}: {reason}")
         findings += len(file.findings)

@@ -128,8 +128,57 @@ class Rules(ScriptTest):
         self.assertEqual(self.lint("edge/a.c", '#include "darknet_backend/b.h"\nint main(void)\n{\n}\n'), "")
         self.assertEqual(self.lint("edge/edge_options.h", '#include "darknet_backend/b.h"\n'), "")
 
+    def test_fields_below_a_lock_say_so(self):
+        text = ("struct a {\n    int free;\n    struct ll_mutex lock;\n    struct ll_cond changed;\n    /* Guarded. */\n"
+                "    int x LL_GUARDED_BY(lock);\n    atomic_int y;\n    int *z%s;\n\n    /* Loop thread. */\n    int w;\n};\n"
+                "struct b {\n    int v;\n};\n")
+        self.assertEqual(self.lint("edge/a.c", text % " LL_GUARDED_BY(lock)"), "")
+        self.assertEqual(self.lint("edge/a.c", text % ""), "edge/a.c:8: a field below lock lacks LL_GUARDED_BY(lock)\n")
+        self.assertEqual(self.lint("tests/a.c", text % ""), "")
+
     def test_disabled_code_is_found(self):
         self.assertIn("#if 0", self.lint("core/a.c", "#if 0\nint x;\n#endif\n"))
+
+
+class Stages(ScriptTest):
+    """tools/testing/stages.sh, which .ci/run judges with"""
+
+    def run_stages(self, *commands):
+        """Exit status and lines of a script whose stages are these commands, called a, b, c."""
+        lines = ["set -euo pipefail", f". {TOOLS}/common.sh", f". {TOOLS}/testing/stages.sh"]
+        lines += [f"stage {name} bash -c '{command}'" for name, command in zip("abc", commands)]
+        script = self.write("stages", "\n".join(lines + ["finish_stages"]))
+        run = subprocess.run(["bash", script], cwd=self.folder, text=True, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        return run.returncode, run.stdout.splitlines()
+
+    def test_counts_are_summed(self):
+        status, lines = self.run_stages("echo 7 passed, 0 failed", "echo 2 passed, 0 failed, 3 skipped", "true")
+        self.assertEqual((status, lines[-1]), (0, "10 passed, 0 failed, 3 skipped"))
+        self.assertEqual(self.run_stages("true")[1][-1], "1 passed, 0 failed")
+
+    def test_failed_stage_is_named_and_the_others_run(self):
+        status, lines = self.run_stages("echo 7 passed, 2 failed; exit 1", "echo 5 passed, 0 failed")
+        self.assertEqual((status, lines[-1]), (1, "12 passed, 2 failed"))
+        self.assertRegex(lines[-3], r"^a +FAILED")
+        self.assertRegex(lines[-2], r"^b +ok")
+
+    def test_stage_that_fails_without_a_failed_test_is_one(self):
+        for command in ("exit 1", "echo 7 passed, 0 failed; exit 1", "kill -9 $$"):
+            status, lines = self.run_stages(command, "true")
+            self.assertEqual(status, 1, command)
+            self.assertIn(" 1 failed", lines[-1], command)
+
+    def test_only_the_last_line_counts(self):
+        status, lines = self.run_stages("echo 9 passed, 0 failed; echo done", "echo x9 passed, 0 failed")
+        self.assertEqual((status, lines[-1]), (0, "2 passed, 0 failed"))
+
+    def test_what_cannot_be_had_is_skipped(self):
+        self.assertEqual(self.run_stages("exit 3", "true")[1][-1], "1 passed, 0 failed, 1 skipped")
+        self.assertEqual(self.run_stages("exit 3")[0], 1)
+
+    def test_stages_have_no_standard_input(self):
+        self.assertEqual(self.run_stages("read -r line && exit 1; true")[0], 0)
 
 
 class CheckQueries(ScriptTest):

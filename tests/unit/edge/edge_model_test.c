@@ -568,8 +568,7 @@ static void test_newcomers_without_weights_evict_no_model_in_its_rest(void)
     for (int i = 0; i < 5; i++) {
         CU_ASSERT(i == 3 || write_layer(model, &kept, i) == LL_OK);
     }
-    const struct edge_creation all = {
-        .end = edge_model_begin_creation(model, INT64_MAX).end};
+    const struct edge_creation all = {.end = edge_model_begin_creation(model, INT64_MAX).end};
     CU_ASSERT_EQUAL(all.end, 5);
     edge_model_end_creation(model, &all);
     close_model(model);

@@ -44,13 +44,13 @@ void rpc_peer_reset(struct rpc_peer *peer)
     ll_mutex_unlock(&peer->mutex);
 }
 
-static void begin(struct rpc_peer *peer)
+static void begin(struct rpc_peer *peer) LL_ACQUIRE(peer->mutex)
 {
     ll_mutex_lock(&peer->mutex);
     peer->late += peer->closed > 0;
 }
 
-static void end(struct rpc_peer *peer)
+static void end(struct rpc_peer *peer) LL_RELEASE(peer->mutex)
 {
     ll_cond_broadcast(&peer->changed);
     ll_mutex_unlock(&peer->mutex);

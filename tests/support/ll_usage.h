@@ -1,0 +1,31 @@
+/* What a process holds of the machine, for tests that show that nothing grows.
+ *
+ * Failures here are the test's own and end it (CUnit's fatal assertions).
+ *
+ * Threads: any; what other threads do meanwhile is part of what is measured. */
+#ifndef LL_USAGE_H
+#define LL_USAGE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct ll_usage {
+    int64_t resident_bytes;
+    int descriptors;
+    int threads;
+    /* Files and folders below a folder, at any depth. */
+    int files;
+};
+
+/* Measures process `id` and what stands below `folder` (NULL: not). Of this very process memory
+ * goes back to the system first that malloc keeps for later. */
+void ll_usage_measure(pid_t id, const char *folder, struct ll_usage *out_usage);
+
+/* Checks that `end` is no more than `warm`: no file, a few descriptors and threads (gRPC closes and
+ * joins some of its own a little later), and `memory_bytes`. Prints both where it is not so.
+ * Sanitizers keep what is freed, so that with them memory does not count: they find leaks by
+ * themselves. */
+void ll_usage_check_flat(const struct ll_usage *warm, const struct ll_usage *end,
+                         int64_t memory_bytes);
+
+#endif
