@@ -182,12 +182,12 @@ static ll_status create_querier(struct device_agent *agent)
         .profile = agent->profile,
         .slowdown = config->terms.slowdown,
         .limit_bytes_per_s = config->terms.limit_mbps * 1e6 / 8,
-        .cut_first = config->cut_first,
-        .cut_end = config->cut_end,
-        .choose = config->choose,
-        .is_input_f32 = config->is_input_f32,
-        .cut_dtype = config->cut_dtype,
-        .deadline_ns = config->deadline_ns,
+        .wish = {.cut_first = config->cut_first,
+                 .cut_end = config->cut_end,
+                 .choose = config->choose,
+                 .is_input_f32 = config->is_input_f32,
+                 .cut_dtype = config->cut_dtype,
+                 .deadline_ns = config->deadline_ns},
     };
     return device_querier_init(&agent->querier);
 }
