@@ -5,18 +5,6 @@
 #include "darknet_backend/dkb_darknet.h"
 #include "darknet_backend/dkb_onednn.h"
 
-ll_status dkb_compute_parse(const char *text, dkb_compute *out_compute, struct ll_error *err)
-{
-    if (strcmp(text, "f32") == 0) {
-        *out_compute = DKB_COMPUTE_F32;
-    } else if (strcmp(text, "bf16") == 0) {
-        *out_compute = DKB_COMPUTE_BF16;
-    } else {
-        return ll_fail(err, LL_E_INVALID, "'%.100s' is not one of f32, bf16", text);
-    }
-    return LL_OK;
-}
-
 ll_status dkb_engine_check_name(const char *name, struct ll_error *err)
 {
     if (strcmp(name, "darknet") == 0 || strcmp(name, "onednn") == 0) {

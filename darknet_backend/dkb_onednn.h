@@ -24,7 +24,7 @@
 #include "core/ll_engine.h"
 #include "darknet_backend/dkb_arena.h"
 #include "darknet_backend/dkb_darknet.h"
-#include "darknet_backend/dkb_engine.h"
+#include "darknet_backend/dkb_engine_config.h"
 #include "darknet_backend/dkb_network.h"
 #include "darknet_backend/dkb_onednn_memory.h"
 #include "darknet_backend/dkb_probe.h"

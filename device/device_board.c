@@ -80,7 +80,8 @@ LL_NO_ANALYSIS void device_board_destroy(struct device_board *board)
 
 /* ---- The query's side ---- */
 
-void device_board_look(struct device_board *board, struct device_board_view *out_view)
+void device_board_look(struct device_board *board, uint64_t times_version, int64_t *out_times_ns,
+                       struct device_board_view *out_view)
 {
     ll_mutex_lock(&board->lock);
     *out_view = (struct device_board_view){
@@ -94,13 +95,10 @@ void device_board_look(struct device_board *board, struct device_board_view *out
         .connection = board->connection,
         .times_version = board->times_version,
     };
-    ll_mutex_unlock(&board->lock);
-}
-
-void device_board_edge_times(struct device_board *board, int64_t *out_ns)
-{
-    ll_mutex_lock(&board->lock);
-    memcpy(out_ns, board->times_ns, (size_t)board->model->table->layer_count * sizeof(*out_ns));
+    if (out_times_ns && times_version != board->times_version) {
+        memcpy(out_times_ns, board->times_ns,
+               (size_t)board->model->table->layer_count * sizeof(*out_times_ns));
+    }
     ll_mutex_unlock(&board->lock);
 }
 

@@ -104,9 +104,10 @@ struct device_board_view {
     uint64_t times_version;
 };
 
-void device_board_look(struct device_board *board, struct device_board_view *out_view);
-/* The edge's layer times as far as it told them, layer_count of them; 0 where it did not. */
-void device_board_edge_times(struct device_board *board, int64_t *out_ns);
+/* Everything as it is now. Where the edge's layer times are others than those of `times_version`,
+ * they are written to `out_times_ns`, layer_count of them, 0 where it told none; NULL: never. */
+void device_board_look(struct device_board *board, uint64_t times_version, int64_t *out_times_ns,
+                       struct device_board_view *out_view);
 /* Waits until the first attempt is decided, the deadline passes, or device_board_stop. */
 void device_board_await_decision(struct device_board *board, int64_t deadline_ns);
 

@@ -22,7 +22,7 @@ enum { DEVICE_PLAN_ELEMENTS = 512 };
 struct device_plan_terms {
     /* A name that ll_plan_check_name takes with times. */
     const char *partitioner;
-    /* As in device_advisor.h. */
+    /* As in device_chooser.h. */
     double slowdown;
     /* What the sender is held to; 0: nothing, and DEVICE_ESTIMATE_BYTES_PER_S is assumed. */
     double limit_bytes_per_s;

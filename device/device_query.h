@@ -9,22 +9,14 @@
 #include <stdint.h>
 
 #include "core/ll_buf.h"
-#include "core/ll_dtype.h"
 #include "core/ll_status.h"
-#include "device/device_advisor.h"
 #include "device/device_board.h"
+#include "device/device_chooser.h"
 #include "device/device_encode.h"
 #include "device/device_local.h"
 #include "device/device_model.h"
 #include "device/device_profile.h"
 #include "device/device_trust.h"
-
-typedef enum {
-    /* The range with the least predicted latency, perhaps none. */
-    DEVICE_CHOOSE_FASTEST,
-    /* Everything from layer 0, as far as the edge is ready: what is measured against. */
-    DEVICE_CHOOSE_FURTHEST,
-} device_choose;
 
 struct device_querier {
     /* Set before device_querier_init; they outlive the querier. */
@@ -37,18 +29,8 @@ struct device_querier {
     double slowdown;
     double limit_bytes_per_s;
 
-    /* May change between queries. A fixed range for the edge, legal cuts, which queries wait for;
-     * or `cut_end` -1: by `choose`. */
-    int cut_first;
-    int cut_end;
-    device_choose choose;
-    /* The input goes as floats even where bytes would say the same. */
-    bool is_input_f32;
-    /* LL_F32, or LL_F16 for tensors that cross a cut (the input too, where it does not go as
-     * bytes): answers are no longer exact then. */
-    ll_dtype cut_dtype;
-    /* The remote part's time; 0: by prediction. */
-    int64_t deadline_ns;
+    /* May change between queries. */
+    struct device_wish wish;
     /* How long queries wait, together and from the first one on, for the first attempt to reach an
      * edge to be decided; DEVICE_WAIT_PREDICTED: as long as that is likely to pay. A fixed range
      * waits for longer. */
@@ -58,10 +40,12 @@ struct device_querier {
     struct device_trust trust;
 
     /* Private. */
-    struct device_advisor *advisor;
+    struct device_chooser *chooser;
     struct device_input_bytes input_bytes;
+    int64_t *edge_times_ns;
+    uint64_t edge_times_version;
+    /* Of the edge that was last met. */
     uint64_t connection;
-    uint64_t times_version;
     /* Until when `wait_edge_ns` lasts; 0: no query yet. */
     int64_t wait_until_ns;
 };
@@ -105,7 +89,7 @@ struct device_query_result {
     bool is_wrong;
     /* Time that this took, in device_ns and latency_ns. */
     int64_t verify_ns;
-    /* What was tried beside what is predicted to be fastest (device_advisor.h). */
+    /* What was tried beside what is predicted to be fastest (device_chooser.h). */
     device_try tries;
     /* Empty, or why the edge did not do its part. */
     struct ll_error fallback;

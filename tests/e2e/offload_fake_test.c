@@ -105,11 +105,11 @@ static void check_every_cut(bool is_inline)
     CU_ASSERT_EQUAL(device.uploaded.model_bytes, MODEL_BYTES);
     CU_ASSERT_TRUE(device.uploaded.creations >= 1);
     CU_ASSERT_EQUAL(device.uploaded.creations, device.creations);
-    device.querier.deadline_ns = 60 * LL_NS_PER_S;
+    device.querier.wish.deadline_ns = 60 * LL_NS_PER_S;
     for (int f = 0; f < CUTS; f++) {
         for (int e = f; e < CUTS; e++) {
-            device.querier.cut_first = cuts[f];
-            device.querier.cut_end = cuts[e];
+            device.querier.wish.cut_first = cuts[f];
+            device.querier.wish.cut_end = cuts[e];
             expect(&device, (unsigned)(10 * f + e), cuts[f], cuts[e], "");
         }
     }
@@ -129,7 +129,7 @@ static void test_every_cut_gives_the_local_answer_with_inline_creation(void)
 static void test_queries_run_further_and_further_during_the_upload(void)
 {
     begin(false);
-    device.querier.deadline_ns = 60 * LL_NS_PER_S;
+    device.querier.wish.deadline_ns = 60 * LL_NS_PER_S;
     /* Creations go one at a time, as this test lets them. */
     fake_engine_hold(edge.engine, FAKE_CREATION);
     device_fixture_start(&device);
@@ -156,8 +156,8 @@ static void test_queries_run_further_and_further_during_the_upload(void)
 static void test_a_fixed_cut_waits_for_the_edge(void)
 {
     begin(false);
-    device.querier.cut_first = 1;
-    device.querier.cut_end = 5;
+    device.querier.wish.cut_first = 1;
+    device.querier.wish.cut_end = 5;
     device_fixture_start(&device);
     struct device_query_result result;
     device_fixture_query(&device, 3, &result);
@@ -312,10 +312,10 @@ static void test_a_frozen_link_costs_a_deadline_and_no_answer(void)
     device_fixture_await_uploaded(&device);
     expect(&device, 1, 0, LAYERS, "");
     tcp_relay_freeze(relay, true);
-    device.querier.deadline_ns = 20 * LL_NS_PER_MS;
+    device.querier.wish.deadline_ns = 20 * LL_NS_PER_MS;
     expect(&device, 2, 0, 0, "deadline");
     tcp_relay_freeze(relay, false);
-    device.querier.deadline_ns = 60 * LL_NS_PER_S;
+    device.querier.wish.deadline_ns = 60 * LL_NS_PER_S;
     expect(&device, 3, 0, LAYERS, "");
     device_fixture_finish(&device);
     tcp_relay_destroy(relay);
@@ -365,7 +365,7 @@ static void test_models_that_share_blobs_share_bytes(void)
 static void test_a_creation_that_fails_leaves_the_prefix_useful(void)
 {
     begin(false);
-    device.querier.deadline_ns = 60 * LL_NS_PER_S;
+    device.querier.wish.deadline_ns = 60 * LL_NS_PER_S;
     fake_engine_hold(edge.engine, FAKE_CREATION);
     device_fixture_start(&device);
     CU_ASSERT_TRUE_FATAL(fake_engine_await_held(edge.engine, FAKE_CREATION, 1));

@@ -146,9 +146,9 @@ static void begin(const char *engine_name)
                                       .board = device_session_board(session),
                                       .profile = profile,
                                       .slowdown = 1,
-                                      .cut_end = -1,
-                                      .choose = DEVICE_CHOOSE_FURTHEST,
-                                      .deadline_ns = 60 * LL_NS_PER_S};
+                                      .wish = {.cut_end = -1,
+                                               .choose = DEVICE_CHOOSE_FURTHEST,
+                                               .deadline_ns = 60 * LL_NS_PER_S}};
     CU_ASSERT_EQUAL_FATAL(device_querier_init(&querier), LL_OK);
     device_session_start(session);
 }
@@ -232,8 +232,8 @@ static float *run(struct ll_buf *input, int first, int reached)
 /* The image with [first, end) on the edge gives `expected`. */
 static void check_cut(struct ll_buf *input, int first, int end_cut, const float *expected)
 {
-    querier.cut_first = first;
-    querier.cut_end = end_cut;
+    querier.wish.cut_first = first;
+    querier.wish.cut_end = end_cut;
     float *outputs = run(input, first, end_cut);
     CU_ASSERT_TRUE(is_same(outputs, expected));
     free(outputs);
@@ -247,7 +247,7 @@ static void check_every_image_at_every_cut_equals_the_device_alone(const char *e
     int right = 0;
     for (int i = 0; i < IMAGES; i += STRIDE) {
         struct ll_buf *input = image(i);
-        querier.cut_first = querier.cut_end = 0;
+        querier.wish.cut_first = querier.wish.cut_end = 0;
         float *expected = run(input, 0, 0);
         right += best(expected) == label(i) ? 1 : 0;
         for (int cut = 0; cut <= layers; cut++) {
@@ -270,7 +270,7 @@ static void check_every_pair_of_cuts_equals_the_device_alone(const char *engine_
     await_uploaded();
     int layers = model.table->layer_count;
     struct ll_buf *input = image(7);
-    querier.cut_first = querier.cut_end = 0;
+    querier.wish.cut_first = querier.wish.cut_end = 0;
     float *expected = run(input, 0, 0);
     for (int first = 0; first <= layers; first++) {
         for (int cut = first; cut <= layers; cut++) {

@@ -51,7 +51,7 @@ static void test_reconnects_leave_nothing(void)
     const char *address = tcp_relay_address(relay);
     fake_model_init(&model, cfg, 11);
     device_fixture_init(&device, &model, &address, 1, 0);
-    device.querier.deadline_ns = 60 * LL_NS_PER_S;
+    device.querier.wish.deadline_ns = 60 * LL_NS_PER_S;
     device_fixture_start(&device);
     device_fixture_await_ups(&device, 1);
     query_on_edge(0);

@@ -316,7 +316,7 @@ static void test_wait_for_a_connection_ends_at_its_deadline(void)
     device_board_set_state(board, DEVICE_EDGE_CONNECTING, 0);
     device_board_await_decision(board, ll_clock_now_ns());
     struct device_board_view view;
-    device_board_look(board, &view);
+    device_board_look(board, 0, NULL, &view);
     CU_ASSERT_EQUAL(view.state, DEVICE_EDGE_CONNECTING);
     end();
 }
@@ -377,9 +377,14 @@ static void test_a_status_of_not_found_is_passed_on(void)
 static void expect_times(int64_t first, int64_t second)
 {
     int64_t times[64] = {0};
-    device_board_edge_times(board, times);
+    struct device_board_view view;
+    device_board_look(board, UINT64_MAX, times, &view);
     CU_ASSERT_EQUAL(times[0], first);
     CU_ASSERT_EQUAL(times[1], second);
+    /* Who knows them is told nothing. */
+    times[0] = -1;
+    device_board_look(board, view.times_version, times, &view);
+    CU_ASSERT_EQUAL(times[0], -1);
 }
 
 static void test_layer_times_are_kept_as_long_as_the_edge(void)
@@ -387,7 +392,7 @@ static void test_layer_times_are_kept_as_long_as_the_edge(void)
     begin();
     struct device_board_view before;
     struct device_board_view after;
-    device_board_look(board, &before);
+    device_board_look(board, 0, NULL, &before);
     expect_times(0, 0);
     Layerlift__V1__LayerTime times[] = {
         {.base = PROTOBUF_C_MESSAGE_INIT(&layerlift__v1__layer_time__descriptor),
@@ -403,13 +408,13 @@ static void test_layer_times_are_kept_as_long_as_the_edge(void)
     Layerlift__V1__LayerTime *list[] = {&times[0], &times[1], &times[2]};
     device_board_set_times(board, 3, list);
     expect_times(INT64_MAX, 70);
-    device_board_look(board, &after);
+    device_board_look(board, 0, NULL, &after);
     CU_ASSERT_NOT_EQUAL(before.times_version, after.times_version);
     CU_ASSERT_EQUAL(before.connection, after.connection);
     device_board_set_state(board, DEVICE_EDGE_DOWN, 0);
     expect_times(0, 0);
     device_board_set_state(board, DEVICE_EDGE_UP, 0);
-    device_board_look(board, &after);
+    device_board_look(board, 0, NULL, &after);
     CU_ASSERT_NOT_EQUAL(before.connection, after.connection);
     end();
 }
@@ -418,13 +423,13 @@ static void test_the_view_follows_the_edge(void)
 {
     begin();
     struct device_board_view view;
-    device_board_look(board, &view);
+    device_board_look(board, 0, NULL, &view);
     CU_ASSERT_EQUAL(view.state, DEVICE_EDGE_UP);
     CU_ASSERT_EQUAL(view.prefix, 2);
     device_board_set_state(board, DEVICE_EDGE_UP, 0);
     device_board_set_prefix(board, 1);
     device_board_set_link(board, 5000, 7e6);
-    device_board_look(board, &view);
+    device_board_look(board, 0, NULL, &view);
     CU_ASSERT_EQUAL(view.prefix, 1);
     CU_ASSERT_EQUAL(view.rtt_ns, 5000);
     CU_ASSERT_EQUAL(view.bytes_per_s, 7e6);
@@ -432,11 +437,11 @@ static void test_the_view_follows_the_edge(void)
     Layerlift__V1__DataType dtypes[] = {LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16,
                                         (Layerlift__V1__DataType)1000};
     device_board_set_dtypes(board, 2, dtypes);
-    device_board_look(board, &view);
+    device_board_look(board, 0, NULL, &view);
     CU_ASSERT_TRUE(view.takes_f16 && !view.takes_u8);
     device_board_set_state(board, DEVICE_EDGE_DOWN, 0);
     device_board_set_prefix(board, 2);
-    device_board_look(board, &view);
+    device_board_look(board, 0, NULL, &view);
     CU_ASSERT_EQUAL(view.state, DEVICE_EDGE_DOWN);
     CU_ASSERT_FALSE(view.takes_f16);
     CU_ASSERT_EQUAL(view.prefix, 0);

@@ -153,9 +153,8 @@ void device_fixture_init_bounded(struct device_fixture *fixture, struct fake_mod
         .board = fixture->session ? device_session_board(fixture->session) : NULL,
         .profile = fixture->profile,
         .slowdown = 1,
-        .cut_end = -1,
         /* The fake engine is faster than any edge. */
-        .choose = DEVICE_CHOOSE_FURTHEST,
+        .wish = {.cut_end = -1, .choose = DEVICE_CHOOSE_FURTHEST},
     };
     CU_ASSERT_EQUAL_FATAL(device_querier_init(&fixture->querier), LL_OK);
 }

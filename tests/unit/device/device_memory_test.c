@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/device_advisor.h"
+#include "device/device_chooser.h"
 #include "device/device_board.h"
 #include "device/device_plan.h"
 #include "device/device_profile_store.h"
@@ -73,17 +73,18 @@ static ll_status create_store(void)
     return status;
 }
 
-static ll_status advise(void)
+static ll_status choose(void)
 {
-    struct device_advisor *advisor = NULL;
-    const struct device_advisor_config config = {.profile = profile, .slowdown = 1};
-    ll_status status = device_advisor_create(&config, &advisor);
+    struct device_chooser *chooser = NULL;
+    const struct device_chooser_config config = {.profile = profile, .slowdown = 1};
+    ll_status status = device_chooser_create(&config, &chooser);
     if (status == LL_OK) {
-        struct device_outlook outlook = {.prefix = 3};
-        struct device_advice advice;
-        status = device_advisor_predict(advisor, &outlook, 1, 3, &advice);
+        struct device_prospect prospect = {.is_up = true, .prefix = 3};
+        struct device_wish wish = {.cut_first = 1, .cut_end = 3};
+        struct device_decision decision;
+        status = device_chooser_choose(chooser, &wish, &prospect, 0, &decision);
     }
-    device_advisor_destroy(advisor);
+    device_chooser_destroy(chooser);
     return status;
 }
 
@@ -131,7 +132,7 @@ static void test_choices_survive_lack_of_memory(void)
 {
     begin();
     survive(create_profile, 2);
-    survive(advise, 10);
+    survive(choose, 10);
     end();
 }
 

@@ -94,8 +94,8 @@ static void test_every_cut_gives_the_right_answer(void)
     device_fixture_await_uploaded(&device);
     for (int f = 0; f < 6; f++) {
         for (int e = f; e < 6; e++) {
-            device.querier.cut_first = cuts[f];
-            device.querier.cut_end = cuts[e];
+            device.querier.wish.cut_first = cuts[f];
+            device.querier.wish.cut_end = cuts[e];
             expect((unsigned)(10 * f + e), cuts[f], cuts[e], "");
         }
     }
@@ -108,8 +108,8 @@ static void test_a_fixed_cut_waits_for_the_edge(void)
     /* The upload takes a while: every hundred bytes need a round trip. */
     script.credit_bytes = 100;
     start();
-    device.querier.cut_first = 1;
-    device.querier.cut_end = 4;
+    device.querier.wish.cut_first = 1;
+    device.querier.wish.cut_end = 4;
     struct device_query_result result;
     device_fixture_query(&device, 3, &result);
     CU_ASSERT_EQUAL(result.first, 1);
@@ -175,8 +175,8 @@ static void test_a_device_alone_runs_everything(void)
     fake_model_init(&model, cfg, 5);
     device_fixture_init(&device, &model, NULL, 0, 0);
     expect(1, 0, 0, "");
-    device.querier.cut_first = 2;
-    device.querier.cut_end = 5;
+    device.querier.wish.cut_first = 2;
+    device.querier.wish.cut_end = 5;
     expect(2, 2, 2, "");
     device_fixture_finish(&device);
     fake_model_finish(&model);
@@ -265,8 +265,8 @@ static void test_a_fixed_cut_is_not_answered_short(void)
     /* From now on the edge pretends to be no further than layer 2. */
     script.longest_prefix = 2;
     set_answer(FAKE_ANSWER_SHORT);
-    device.querier.cut_first = 1;
-    device.querier.cut_end = 5;
+    device.querier.wish.cut_first = 1;
+    device.querier.wish.cut_end = 5;
     expect_fallback("bad answer: reached layer 2, asked for 5 at least");
     end();
 }
@@ -277,11 +277,11 @@ static void test_no_answer_ends_with_the_deadline(void)
     script.answer = FAKE_ANSWER_NONE;
     start();
     device_fixture_await_uploaded(&device);
-    device.querier.deadline_ns = 20 * LL_NS_PER_MS;
+    device.querier.wish.deadline_ns = 20 * LL_NS_PER_MS;
     expect_fallback("deadline");
     CU_ASSERT_TRUE(fake_edge_await_cancels(edge, 1));
     set_answer(FAKE_ANSWER_RIGHT);
-    device.querier.deadline_ns = 30 * LL_NS_PER_S;
+    device.querier.wish.deadline_ns = 30 * LL_NS_PER_S;
     expect(4, 0, LAYERS, "");
     end();
 }
@@ -412,7 +412,7 @@ static void test_an_edge_that_vanishes_while_a_query_waits(void)
     device_fixture_await_uploaded(&device);
     struct ll_thread thread = {0};
     CU_ASSERT_EQUAL_FATAL(ll_thread_start(&thread, "destroy", destroy_edge, edge), LL_OK);
-    device.querier.deadline_ns = 60 * LL_NS_PER_S;
+    device.querier.wish.deadline_ns = 60 * LL_NS_PER_S;
     expect_fallback("edge lost: ");
     ll_thread_join(&thread);
     device_fixture_finish(&device);
@@ -432,8 +432,8 @@ static void test_a_stop_ends_a_query_that_waits(void)
     script.answer = FAKE_ANSWER_NONE;
     start();
     device_fixture_await_uploaded(&device);
-    device.querier.cut_first = 0;
-    device.querier.cut_end = 6;
+    device.querier.wish.cut_first = 0;
+    device.querier.wish.cut_end = 6;
     struct ll_thread thread = {0};
     CU_ASSERT_EQUAL_FATAL(ll_thread_start(&thread, "stop", stop_board, edge), LL_OK);
     expect_fallback("stopped");
@@ -463,7 +463,7 @@ static void begin_slow(void)
     for (int i = 0; i < LAYERS; i++) {
         CU_ASSERT_EQUAL(device_profile_set(device.profile, i, LL_NS_PER_S, 5), LL_OK);
     }
-    device.querier.choose = DEVICE_CHOOSE_FASTEST;
+    device.querier.wish.choose = DEVICE_CHOOSE_FASTEST;
 }
 
 static void test_the_fastest_range_is_chosen(void)
@@ -489,7 +489,7 @@ static void test_a_fast_device_needs_no_edge(void)
     begin();
     start();
     device_fixture_await_uploaded(&device);
-    device.querier.choose = DEVICE_CHOOSE_FASTEST;
+    device.querier.wish.choose = DEVICE_CHOOSE_FASTEST;
     for (int i = 0; i < LAYERS; i++) {
         CU_ASSERT_EQUAL(device_profile_set(device.profile, i, 1, 5), LL_OK);
     }
@@ -575,8 +575,8 @@ static void run_cut(struct ll_buf *input, int first, int range_end,
                     struct device_query_result *out_result)
 {
     struct ll_error err = {.text = ""};
-    device.querier.cut_first = first;
-    device.querier.cut_end = range_end;
+    device.querier.wish.cut_first = first;
+    device.querier.wish.cut_end = range_end;
     CU_ASSERT_EQUAL_FATAL(device_query_run(&device.querier, input, out_result, &err), LL_OK);
     CU_ASSERT_EQUAL(out_result->end, range_end);
     CU_ASSERT_STRING_EQUAL(out_result->fallback.text, "");
@@ -615,7 +615,7 @@ static void test_a_picture_goes_as_bytes(void)
     CU_ASSERT_TRUE(is_same_as_here(input, 0, 6, 2000, 840));
     CU_ASSERT_TRUE(is_same_as_here(input, 0, 2, 2000, 2000));
     CU_ASSERT_TRUE(is_same_as_here(input, 4, 5, 5200, 480));
-    device.querier.is_input_f32 = true;
+    device.querier.wish.is_input_f32 = true;
     CU_ASSERT_TRUE(is_same_as_here(input, 0, 6, 8000, 840));
     ll_buf_unref(input);
     end();
@@ -634,7 +634,7 @@ static void test_an_edge_that_takes_floats_alone_gets_them(void)
 {
     struct ll_buf *input = picture(true);
     begin_encoding(false);
-    device.querier.cut_dtype = LL_F16;
+    device.querier.wish.cut_dtype = LL_F16;
     CU_ASSERT_TRUE(is_same_as_here(input, 0, 6, 8000, 840));
     CU_ASSERT_TRUE(is_same_as_here(input, 4, 5, 11200, 480));
     ll_buf_unref(input);
@@ -646,13 +646,13 @@ static void test_cut_tensors_go_as_halves_where_that_is_wanted(void)
     struct ll_buf *exact = picture(true);
     struct ll_buf *input = picture(false);
     begin_encoding(true);
-    device.querier.cut_dtype = LL_F16;
+    device.querier.wish.cut_dtype = LL_F16;
     /* Outputs of the network stay as they are. */
     CU_ASSERT_TRUE(is_same_as_here(exact, 0, 6, 2000, 840));
     CU_ASSERT_FALSE(is_same_as_here(input, 0, 6, 4000, 840));
     CU_ASSERT_FALSE(is_same_as_here(exact, 0, 2, 2000, 1400));
     CU_ASSERT_FALSE(is_same_as_here(exact, 4, 5, 3600, 240));
-    device.querier.is_input_f32 = true;
+    device.querier.wish.is_input_f32 = true;
     CU_ASSERT_FALSE(is_same_as_here(exact, 4, 5, 9600, 240));
     ll_buf_unref(exact);
     ll_buf_unref(input);

@@ -497,7 +497,7 @@ static void test_an_edge_that_computes_for_long_stays(void)
     script.answer = FAKE_ANSWER_NONE;
     start();
     device_fixture_await_uploaded(&device);
-    device.querier.deadline_ns = 3 * LL_NS_PER_S;
+    device.querier.wish.deadline_ns = 3 * LL_NS_PER_S;
     expect_query(1, 0, 0, "deadline");
     CU_ASSERT_EQUAL(device.downs, 0);
     CU_ASSERT_TRUE(fake_edge_await_cancels(edge, 1));
