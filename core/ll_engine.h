@@ -25,6 +25,7 @@
 struct ll_engine;
 struct ll_engine_model;
 struct ll_engine_context;
+struct ll_probe;
 
 /* A parsed, validated network. A backend embeds it first in its own struct. */
 struct ll_network {
@@ -102,6 +103,10 @@ struct ll_engine_ops {
      *         run->stop is set. */
     ll_status (*run)(struct ll_engine_context *context, const struct ll_run *run,
                      struct ll_error *err);
+
+    /* NULL, or what ll_probe.h has. */
+    void (*probe_set)(struct ll_engine_context *context, const struct ll_probe *probe);
+    int64_t (*tensor_bytes)(const struct ll_engine_context *context);
 
     void (*destroy)(struct ll_engine *engine);
 };

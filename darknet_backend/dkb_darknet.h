@@ -13,9 +13,9 @@
 #include <stddef.h>
 
 #include "core/ll_engine.h"
+#include "core/ll_probe.h"
 #include "darknet_backend/dkb_arena.h"
 #include "darknet_backend/dkb_network.h"
-#include "darknet_backend/dkb_probe.h"
 
 struct dkb_darknet_model {
     struct ll_engine_model base;
@@ -43,7 +43,7 @@ struct dkb_darknet_context {
     int64_t scratch_floats;
     /* What routes and shortcuts read: the sources' `output`. */
     struct layer *sources;
-    struct dkb_probe probe;
+    struct ll_probe probe;
 };
 
 /* Sources of the layer with the most, at least 1. */
@@ -67,8 +67,8 @@ void dkb_darknet_context_destroy(struct ll_engine_context *base_context);
 ll_status dkb_darknet_run(struct ll_engine_context *base_context, const struct ll_run *run,
                           struct ll_error *err);
 
-/* dkb_probe.h, for contexts of this engine. */
-void dkb_darknet_probe_set(struct ll_engine_context *context, const struct dkb_probe *probe);
+/* ll_probe.h, for contexts of this engine. */
+void dkb_darknet_probe_set(struct ll_engine_context *context, const struct ll_probe *probe);
 int64_t dkb_darknet_context_bytes(const struct ll_engine_context *context);
 
 /* Errors: LL_E_NO_MEMORY. */

@@ -158,6 +158,8 @@ ll_status dkb_darknet_engine_create(struct ll_engine **out_engine, struct ll_err
         .context_create = dkb_darknet_context_create,
         .context_destroy = dkb_darknet_context_destroy,
         .run = dkb_darknet_run,
+        .probe_set = dkb_darknet_probe_set,
+        .tensor_bytes = dkb_darknet_context_bytes,
         .destroy = destroy,
     };
     struct ll_engine *engine = calloc(1, sizeof(*engine));

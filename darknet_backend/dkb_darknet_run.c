@@ -77,7 +77,7 @@ void dkb_darknet_context_destroy(struct ll_engine_context *base_context)
     free(context);
 }
 
-void dkb_darknet_probe_set(struct ll_engine_context *context, const struct dkb_probe *probe)
+void dkb_darknet_probe_set(struct ll_engine_context *context, const struct ll_probe *probe)
 {
     context_of(context)->probe = *probe;
 }

@@ -22,12 +22,12 @@
 #include <stdint.h>
 
 #include "core/ll_engine.h"
+#include "core/ll_probe.h"
 #include "darknet_backend/dkb_arena.h"
 #include "darknet_backend/dkb_darknet.h"
 #include "darknet_backend/dkb_engine_config.h"
 #include "darknet_backend/dkb_network.h"
 #include "darknet_backend/dkb_onednn_memory.h"
-#include "darknet_backend/dkb_probe.h"
 
 /* How values lie in memory. */
 enum dkb_onednn_form {
@@ -142,7 +142,7 @@ struct dkb_onednn_context {
     float *scratch;
     int64_t scratch_floats;
     struct layer *sources;
-    struct dkb_probe probe;
+    struct ll_probe probe;
 };
 
 /* An extension at work: what the creators of steps need. */
@@ -235,7 +235,7 @@ LL_MUST_USE ll_status dkb_onednn_place(struct dkb_onednn_context *context, const
 ll_status dkb_onednn_context_create(struct ll_engine_model *base_model,
                                     struct ll_engine_context **out_context, struct ll_error *err);
 void dkb_onednn_context_destroy(struct ll_engine_context *base_context);
-void dkb_onednn_probe_set(struct ll_engine_context *context, const struct dkb_probe *probe);
+void dkb_onednn_probe_set(struct ll_engine_context *context, const struct ll_probe *probe);
 int64_t dkb_onednn_context_bytes(const struct ll_engine_context *context);
 
 /* dkb_onednn_run.c */

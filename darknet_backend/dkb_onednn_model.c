@@ -312,6 +312,8 @@ ll_status dkb_onednn_engine_create(const struct dkb_engine_config *config,
         .context_create = dkb_onednn_context_create,
         .context_destroy = dkb_onednn_context_destroy,
         .run = dkb_onednn_run,
+        .probe_set = dkb_onednn_probe_set,
+        .tensor_bytes = dkb_onednn_context_bytes,
         .destroy = destroy,
     };
     struct dkb_onednn_engine *engine = calloc(1, sizeof(*engine));

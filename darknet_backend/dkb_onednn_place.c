@@ -93,7 +93,7 @@ void dkb_onednn_context_destroy(struct ll_engine_context *base_context)
     free(context);
 }
 
-void dkb_onednn_probe_set(struct ll_engine_context *context, const struct dkb_probe *probe)
+void dkb_onednn_probe_set(struct ll_engine_context *context, const struct ll_probe *probe)
 {
     context_of(context)->probe = *probe;
 }

@@ -9,10 +9,10 @@
 #include "core/ll_buf.h"
 #include "core/ll_clock.h"
 #include "core/ll_limits.h"
+#include "core/ll_probe.h"
 #include "core/ll_table.h"
 #include "darknet_backend/dkb_model_file.h"
 #include "darknet_backend/dkb_network.h"
-#include "darknet_backend/dkb_probe.h"
 #include "darknet_backend/dkb_reference.h"
 #include "darknet_backend/dkb_seed.h"
 #include "darknet_backend/dkb_weights.h"
@@ -198,7 +198,7 @@ static void compare_bits(struct check *check, int name, const float *data, const
     check->result->max_difference = fmax(check->result->max_difference, d);
 }
 
-/* dkb_probe.made during the whole run. */
+/* ll_probe.made during the whole run. */
 static void keep_made(void *arg, int name, const float *data, int64_t floats)
 {
     struct check *check = arg;
@@ -219,8 +219,8 @@ static void keep_made(void *arg, int name, const float *data, int64_t floats)
 
 static ll_status run_whole(struct check *check)
 {
-    const struct dkb_probe keep = {.poison = true, .made = keep_made, .arg = check};
-    dkb_probe_set(check->context, &keep);
+    const struct ll_probe keep = {.poison = true, .made = keep_made, .arg = check};
+    ll_probe_set(check->context, &keep);
     struct range whole = {0};
     ll_status status = range_init(check, &whole, 0, check->table->layer_count);
     if (status == LL_OK) {
@@ -240,8 +240,8 @@ static ll_status run_whole(struct check *check)
         status = range_compare(check, &whole);
     }
     range_finish(&whole);
-    const struct dkb_probe poison = {.poison = true};
-    dkb_probe_set(check->context, &poison);
+    const struct ll_probe poison = {.poison = true};
+    ll_probe_set(check->context, &poison);
     return status;
 }
 

@@ -12,12 +12,12 @@
 #include "core/ll_limits.h"
 #include "core/ll_options.h"
 #include "core/ll_output.h"
+#include "core/ll_probe.h"
 #include "core/ll_sync.h"
 #include "core/ll_text.h"
 #include "core/ll_version.h"
 #include "darknet_backend/dkb_engine.h"
 #include "darknet_backend/dkb_network.h"
-#include "darknet_backend/dkb_probe.h"
 #include "darknet_backend/dkb_seed.h"
 #include "darknet_backend/dkb_weights.h"
 
@@ -96,7 +96,7 @@ static bool makes_numbers(const char *type)
     return strcmp(type, "cost") != 0 && strcmp(type, "softmax") != 0;
 }
 
-/* dkb_probe.made */
+/* ll_probe.made */
 static void print_layer(void *arg, int name, const float *data, int64_t floats)
 {
     struct checker *checker = arg;
@@ -140,8 +140,8 @@ static ll_status check_run(struct checker *checker, uint64_t seed, struct ll_err
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
     }
     dkb_seed_input(checker->table, seed, checker->input);
-    const struct dkb_probe probe = {.made = print_layer, .arg = checker};
-    dkb_probe_set(checker->context, &probe);
+    const struct ll_probe probe = {.made = print_layer, .arg = checker};
+    ll_probe_set(checker->context, &probe);
     const struct ll_tensor_in input = {LL_TENSOR_INPUT, checker->table->in_floats, checker->input};
     const struct ll_run run = {
         .end = checker->table->layer_count,

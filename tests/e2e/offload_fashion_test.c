@@ -141,14 +141,13 @@ static void begin(const char *engine_name)
     struct device_session_config config = {
         .model = &model, .edges = addresses, .edge_count = 1, .device = "test", .events = &events};
     CU_ASSERT_EQUAL_FATAL(device_session_create(&config, &session), LL_OK);
-    querier = (struct device_querier){.model = &model,
-                                      .local = local,
-                                      .board = device_session_board(session),
-                                      .profile = profile,
-                                      .slowdown = 1,
-                                      .wish = {.cut_end = -1,
-                                               .choose = DEVICE_CHOOSE_FURTHEST,
-                                               .deadline_ns = 60 * LL_NS_PER_S}};
+    querier = (struct device_querier){
+        .model = &model,
+        .local = local,
+        .board = device_session_board(session),
+        .profile = profile,
+        .slowdown = 1,
+        .wish = {.cut_end = -1, .choose = DEVICE_CHOOSE_FURTHEST, .deadline_ns = 60 * LL_NS_PER_S}};
     CU_ASSERT_EQUAL_FATAL(device_querier_init(&querier), LL_OK);
     device_session_start(session);
 }

@@ -1,10 +1,9 @@
-#include "core/ll_log.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/ll_log.h"
 #include "tests/support/ll_test.h"
 
 const char *const ll_test_suite = "ll_log_limit";

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "core/ll_memory.h"
+#include "core/ll_probe.h"
 #include "darknet_backend/dkb_engine.h"
-#include "darknet_backend/dkb_probe.h"
 #include "tests/support/ll_test.h"
 #include "tests/unit/darknet_backend/engine_fixture.h"
 
@@ -101,7 +101,7 @@ static void test_everything_taken_is_counted_and_given_back(void)
     CU_ASSERT_EQUAL(ll_memory_used(bounded.memory), created_bytes + context->bytes);
     int64_t fixed_bytes = context->bytes;
     CU_ASSERT_EQUAL(run(&bounded, context, NULL, &out, NULL), LL_OK);
-    CU_ASSERT_EQUAL(context->bytes, fixed_bytes + dkb_probe_context_bytes(context));
+    CU_ASSERT_EQUAL(context->bytes, fixed_bytes + ll_probe_context_bytes(context));
     CU_ASSERT_EQUAL(ll_memory_used(bounded.memory), created_bytes + context->bytes);
     ll_engine_context_destroy(context);
     CU_ASSERT_EQUAL(ll_memory_used(bounded.memory), created_bytes);
@@ -196,8 +196,8 @@ static void test_run_is_stopped_between_groups(void)
     CU_ASSERT_EQUAL(extend(&bounded, NULL), LL_OK);
     struct ll_engine_context *context = NULL;
     CU_ASSERT_EQUAL_FATAL(ll_engine_context_create(bounded.model, &context, NULL), LL_OK);
-    const struct dkb_probe probe = {.made = stop_behind_layer_1, .arg = &stop};
-    dkb_probe_set(context, &probe);
+    const struct ll_probe probe = {.made = stop_behind_layer_1, .arg = &stop};
+    ll_probe_set(context, &probe);
     CU_ASSERT_EQUAL(run(&bounded, context, &stop, &out, &err), LL_E_CANCELLED);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "stopped before layer 2"));
     ll_engine_context_destroy(context);
@@ -271,9 +271,9 @@ static void test_probe_leaves_other_backends_alone(void)
         struct ll_engine_context context;
         char behind[256];
     } foreign = {.context = {.model = &model}};
-    const struct dkb_probe probe = {.poison = true, .arg = &foreign};
-    dkb_probe_set(&foreign.context, &probe);
-    CU_ASSERT_EQUAL(dkb_probe_context_bytes(&foreign.context), 0);
+    const struct ll_probe probe = {.poison = true, .arg = &foreign};
+    ll_probe_set(&foreign.context, &probe);
+    CU_ASSERT_EQUAL(ll_probe_context_bytes(&foreign.context), 0);
     for (size_t i = 0; i < sizeof(foreign.behind); i++) {
         CU_ASSERT_EQUAL(foreign.behind[i], 0);
     }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "darknet_backend/dkb_probe.h"
+#include "core/ll_probe.h"
 #include "tests/support/ll_test.h"
 #include "tests/unit/darknet_backend/engine_fixture.h"
 
@@ -69,8 +69,8 @@ static void test_run_every_pair_of_cuts(void)
     setup(&fixture, &values);
     struct ll_engine_context *context = NULL;
     CU_ASSERT_EQUAL_FATAL(ll_engine_context_create(fixture.model, &context, NULL), LL_OK);
-    const struct dkb_probe poison = {.poison = true};
-    dkb_probe_set(context, &poison);
+    const struct ll_probe poison = {.poison = true};
+    ll_probe_set(context, &poison);
     int layers = fixture.table->layer_count;
     int ranges = 0;
     for (int first = 0; first < layers; first = engine_fixture_next_cut(&fixture, first)) {
@@ -260,15 +260,15 @@ static void test_run_memory_by_liveness(void)
     engine_values_init(&values, &fixture);
     struct ll_engine_context *context = NULL;
     CU_ASSERT_EQUAL_FATAL(ll_engine_context_create(fixture.model, &context, NULL), LL_OK);
-    CU_ASSERT_EQUAL(dkb_probe_context_bytes(context), 0);
+    CU_ASSERT_EQUAL(ll_probe_context_bytes(context), 0);
     CU_ASSERT(engine_values_hold(&values, context, 0, 20));
     const int64_t tensor_bytes = (int64_t)64 * 64 * 4 * (int64_t)sizeof(float);
     if (strcmp(engine_fixture_engine(), "darknet") == 0) {
-        CU_ASSERT_EQUAL(dkb_probe_context_bytes(context), 2 * tensor_bytes);
+        CU_ASSERT_EQUAL(ll_probe_context_bytes(context), 2 * tensor_bytes);
     } else {
         /* Two that live at once and one converted, all in blocks of up to 16 channels, and the
          * input. */
-        CU_ASSERT(dkb_probe_context_bytes(context) <= (3 * 4 + 1) * tensor_bytes);
+        CU_ASSERT(ll_probe_context_bytes(context) <= (3 * 4 + 1) * tensor_bytes);
     }
     teardown(&fixture, &values, context);
 }

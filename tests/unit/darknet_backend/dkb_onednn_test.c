@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/ll_probe.h"
 #include "core/ll_sync.h"
 #include "darknet_backend/dkb_engine.h"
-#include "darknet_backend/dkb_probe.h"
 #include "tests/support/ll_test.h"
 #include "tests/unit/darknet_backend/engine_fixture.h"
 
@@ -105,8 +105,8 @@ static void compare_ranges(struct engine_fixture *fixture, const struct engine_v
 {
     struct ll_engine_context *context = NULL;
     CU_ASSERT_EQUAL_FATAL(ll_engine_context_create(fixture->model, &context, NULL), LL_OK);
-    const struct dkb_probe poison = {.poison = true};
-    dkb_probe_set(context, &poison);
+    const struct ll_probe poison = {.poison = true};
+    ll_probe_set(context, &poison);
     int layers = fixture->table->layer_count;
     for (int first = 0; first < layers; first = engine_fixture_next_cut(fixture, first)) {
         for (int end = first; end < layers;) {

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "core/ll_digest.h"
+#include "core/ll_probe.h"
 #include "darknet_backend/dkb_engine.h"
 #include "darknet_backend/dkb_network.h"
-#include "darknet_backend/dkb_probe.h"
 #include "darknet_backend/dkb_weights.h"
 #include "tests/support/ll_test.h"
 
@@ -99,7 +99,7 @@ static void test_input_from_0_to_1(void)
     CU_ASSERT_FALSE(same(values, again, sizeof(values) / sizeof(values[0])));
 }
 
-/* dkb_probe.made: counts layers whose values are far from 1. */
+/* ll_probe.made: counts layers whose values are far from 1. */
 static void check_scale(void *arg, int name, const float *data, int64_t floats)
 {
     int *bad = arg;
@@ -130,8 +130,8 @@ static int count_bad_layers(const char *cfg)
     CU_ASSERT_EQUAL_FATAL(ll_engine_model_extend(model, count, blobs, NULL), LL_OK);
     CU_ASSERT_EQUAL_FATAL(ll_engine_context_create(model, &context, NULL), LL_OK);
     int bad = 0;
-    const struct dkb_probe probe = {.made = check_scale, .arg = &bad};
-    dkb_probe_set(context, &probe);
+    const struct ll_probe probe = {.made = check_scale, .arg = &bad};
+    ll_probe_set(context, &probe);
     const struct ll_tensor_in in = {LL_TENSOR_INPUT, network->table.in_floats, input};
     const struct ll_run run = {.end = count, .inputs = &in, .input_count = 1};
     CU_ASSERT_EQUAL_FATAL(ll_engine_run(context, &run, NULL), LL_OK);

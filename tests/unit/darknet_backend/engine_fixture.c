@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/ll_probe.h"
 #include "darknet_backend/dkb_engine.h"
-#include "darknet_backend/dkb_probe.h"
 #include "darknet_backend/dkb_seed.h"
 #include "darknet_backend/dkb_weights.h"
 #include "tests/support/ll_test.h"
@@ -130,7 +130,7 @@ static void run_finish(struct fixture_run *run)
     ll_names_finish(&run->outputs);
 }
 
-/* dkb_probe.made */
+/* ll_probe.made */
 static void keep(void *arg, int name, const float *data, int64_t floats)
 {
     struct engine_values *values = arg;
@@ -149,8 +149,8 @@ void engine_values_init(struct engine_values *values, struct engine_fixture *fix
     memcpy(values->values[0], fixture->input, (size_t)fixture->table->in_floats * sizeof(float));
     struct ll_engine_context *context = NULL;
     must(ll_engine_context_create(fixture->model, &context, &err), &err);
-    const struct dkb_probe probe = {.made = keep, .arg = values};
-    dkb_probe_set(context, &probe);
+    const struct ll_probe probe = {.made = keep, .arg = values};
+    ll_probe_set(context, &probe);
     int end = 0;
     for (int first = 0; first < fixture->model->prefix; first = end) {
         end = engine_fixture_next_cut(fixture, first);

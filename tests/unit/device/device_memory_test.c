@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/device_chooser.h"
 #include "device/device_board.h"
+#include "device/device_chooser.h"
 #include "device/device_plan.h"
 #include "device/device_profile_store.h"
 #include "tests/support/fake_model.h"
