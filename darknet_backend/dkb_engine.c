@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "darknet_backend/dkb_darknet.h"
-#include "darknet_backend/dkb_onednn.h"
+#include "darknet_backend/reference/dkb_darknet.h"
+#include "engine/onednn/onednn.h"
 
 ll_status dkb_engine_check_name(const char *name, struct ll_error *err)
 {
@@ -14,7 +14,7 @@ ll_status dkb_engine_check_name(const char *name, struct ll_error *err)
                    name);
 }
 
-ll_status dkb_engine_create(const struct dkb_engine_config *config, struct ll_engine **out_engine,
+ll_status dkb_engine_create(const struct ll_engine_config *config, struct ll_engine **out_engine,
                             struct ll_error *err)
 {
     if (config->threads < 1) {
@@ -22,14 +22,14 @@ ll_status dkb_engine_create(const struct dkb_engine_config *config, struct ll_en
                        config->threads);
     }
     if (strcmp(config->name, "darknet") == 0) {
-        if (config->compute != DKB_COMPUTE_F32) {
+        if (config->compute != LL_COMPUTE_F32) {
             return ll_fail(err, LL_E_UNSUPPORTED,
                            "the engine darknet computes in f32 only; onednn has bf16");
         }
         return dkb_darknet_engine_create(out_engine, err);
     }
     if (strcmp(config->name, "onednn") == 0) {
-        return dkb_onednn_engine_create(config, out_engine, err);
+        return onednn_engine_create(config, out_engine, err);
     }
     return dkb_engine_check_name(config->name, err);
 }

@@ -5,17 +5,17 @@
 
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"
-#include "device/device_encode.h"
-#include "device/device_local.h"
-#include "device/device_plan.h"
-#include "device/device_profile.h"
-#include "device/device_session.h"
+#include "device/choose/device_plan.h"
+#include "device/edge_link/device_session.h"
+#include "device/query/device_encode.h"
+#include "device/query/device_local.h"
+#include "device/times/device_layer_times.h"
 
 struct device_agent {
     struct device_agent_config config;
     struct device_model model;
     struct ll_plan plan;
-    struct device_profile *profile;
+    struct device_layer_times *profile;
     /* The profile as it was last kept; 0: never. */
     uint64_t kept_version;
     struct device_local *local;
@@ -164,12 +164,13 @@ static ll_status create_session(struct device_agent *agent)
 static ll_status create_profile(struct device_agent *agent, struct ll_error *err)
 {
     const struct device_agent_config *config = &agent->config;
-    if (device_profile_create(config->model->table, config->engine->threads, &agent->profile) !=
+    if (device_layer_times_create(config->model->table, config->engine->threads, &agent->profile) !=
         LL_OK) {
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
     }
-    if (config->profile_store && device_profile_store_load(config->profile_store, agent->profile)) {
-        agent->kept_version = device_profile_version(agent->profile);
+    if (config->profile_store &&
+        device_layer_times_store_load(config->profile_store, agent->profile)) {
+        agent->kept_version = device_layer_times_version(agent->profile);
     }
     return LL_OK;
 }
@@ -281,7 +282,7 @@ void device_agent_destroy(struct device_agent *agent)
     device_session_destroy(agent->session);
     device_querier_finish(&agent->querier);
     device_local_destroy(agent->local);
-    device_profile_destroy(agent->profile);
+    device_layer_times_destroy(agent->profile);
     ll_plan_finish(&agent->plan);
     device_query_result_finish(&agent->last);
     ll_cond_finish(&agent->changed);
@@ -406,10 +407,10 @@ static ll_status run_query(struct device_agent *agent, int64_t id, struct ll_err
  * them, and at the end. */
 static void keep_profile(struct device_agent *agent, bool is_end)
 {
-    uint64_t version = device_profile_version(agent->profile);
+    uint64_t version = device_layer_times_version(agent->profile);
     bool is_due = agent->kept_version == 0 || (is_end && agent->kept_version != version);
-    if (agent->config.profile_store && is_due && device_profile_is_measured(agent->profile)) {
-        (void)device_profile_store_save(agent->config.profile_store, agent->profile);
+    if (agent->config.profile_store && is_due && device_layer_times_is_measured(agent->profile)) {
+        (void)device_layer_times_store_save(agent->config.profile_store, agent->profile);
         /* Written or not: it is not tried after every query. */
         agent->kept_version = version;
     }

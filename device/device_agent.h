@@ -8,13 +8,13 @@
 #include <stdint.h>
 
 #include "core/ll_buf.h"
-#include "core/ll_engine.h"
 #include "core/ll_status.h"
 #include "device/device_json.h"
 #include "device/device_model.h"
-#include "device/device_profile_store.h"
-#include "device/device_query.h"
 #include "device/device_report.h"
+#include "device/query/device_query.h"
+#include "device/times/device_layer_times_store.h"
+#include "engine/ll_engine.h"
 
 struct device_agent;
 
@@ -52,7 +52,7 @@ struct device_agent_config {
     /* From one query's issue to the next one's; 0: back to back. */
     int64_t interval_ns;
     /* Where layer times are kept; NULL: nowhere. */
-    struct device_profile_store *profile_store;
+    struct device_layer_times_store *profile_store;
     /* See struct device_querier. */
     int cut_first;
     int cut_end;

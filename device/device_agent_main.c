@@ -13,20 +13,20 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "cli/cli_boxes.h"
 #include "core/ll_clock.h"
-#include "core/ll_dtype.h"
 #include "core/ll_options.h"
 #include "core/ll_output.h"
 #include "core/ll_startup.h"
 #include "core/ll_sync.h"
 #include "core/ll_text.h"
-#include "darknet_backend/dkb_detect.h"
 #include "darknet_backend/dkb_engine.h"
-#include "darknet_backend/dkb_model_file.h"
+#include "darknet_backend/network/dkb_model_file.h"
 #include "device/device_agent.h"
 #include "device/device_cut.h"
 #include "device/device_input_main.h"
 #include "device/device_options.h"
+#include "net/ll_dtype.h"
 
 /* After a signal, the query under way gets this long, and then what is still to be written. */
 enum { MAIN_GRACE_MS = 4000, MAIN_WRITE_MS = 500 };
@@ -41,16 +41,16 @@ struct agent_program {
     struct ll_engine *engine;
     struct dkb_model_file file;
     struct device_model model;
-    struct dkb_labels labels;
+    struct vision_labels labels;
     struct device_input input;
     /* What a query shows: best values, or boxes. */
-    struct dkb_top *best;
+    struct vision_top *best;
     struct device_top *top;
-    char (*label_scratch)[DKB_LABEL_SCRATCH_BYTES];
+    char (*label_scratch)[VISION_LABEL_SCRATCH_BYTES];
     struct device_box *boxes;
     struct ll_output json;
     struct device_report *report;
-    struct device_profile_store *profile_store;
+    struct device_layer_times_store *profile_store;
     struct device_agent *agent;
     struct ll_thread thread;
     int signals;
@@ -68,11 +68,12 @@ static void look_at_top(struct agent_program *program, const struct device_query
                         struct device_view *view)
 {
     const float *values = result->outputs + (result->output_floats - result->last_floats);
-    int count = dkb_top_k(values, result->last_floats, program->options.model.top, program->best);
+    int count =
+        vision_top_k(values, result->last_floats, program->options.model.top, program->best);
     for (int i = 0; i < count; i++) {
         program->top[i] = (struct device_top){
-            .label = dkb_label(&program->labels, result->last_floats, program->best[i].index,
-                               program->label_scratch[i]),
+            .label = vision_label(&program->labels, result->last_floats, program->best[i].index,
+                                  program->label_scratch[i]),
             .value = program->best[i].value,
         };
     }
@@ -84,12 +85,12 @@ static void look(void *owner, const struct device_query_result *result,
                  struct device_view *out_view)
 {
     struct agent_program *program = owner;
-    struct dkb_detect *detect = &program->input.current->detect;
+    struct cli_boxes *detect = &program->input.current->detect;
     look_at_top(program, result, out_view);
-    out_view->not_finite = dkb_count_not_finite(result->outputs, result->output_floats);
+    out_view->not_finite = vision_count_not_finite(result->outputs, result->output_floats);
     out_view->has_boxes = detect->boxes != NULL;
-    const struct dkb_box *found = NULL;
-    int count = dkb_detect_find(detect, result->outputs, &found);
+    const struct vision_box *found = NULL;
+    int count = cli_detect_find(detect, result->outputs, &found);
     for (int i = 0; i < count; i++) {
         program->boxes[i] = (struct device_box){
             .label = found[i].label,
@@ -145,7 +146,7 @@ static ll_status open_json(struct agent_program *program, struct ll_error *err)
 static bool allocate_view(struct agent_program *program)
 {
     size_t top = (size_t)program->options.model.top + 1;
-    size_t boxes = program->input.current->detect.boxes ? DKB_BOXES_MOST : 1;
+    size_t boxes = program->input.current->detect.boxes ? VISION_BOXES_MOST : 1;
     program->best = calloc(top, sizeof(*program->best));
     program->top = calloc(top, sizeof(*program->top));
     program->label_scratch = calloc(top, sizeof(*program->label_scratch));
@@ -173,7 +174,7 @@ static ll_status create_profile_store(struct agent_program *program, struct ll_e
     if (!options->keeps_profile) {
         return LL_OK;
     }
-    struct device_profile_key key = {
+    struct device_layer_times_key key = {
         .model_id = program->model.id,
         .engine = program->engine->name,
         .instruction_set = program->engine->instruction_set,
@@ -181,7 +182,7 @@ static ll_status create_profile_store(struct agent_program *program, struct ll_e
     };
     char cache[PATH_MAX];
     bool has_cache = find_cache(cache, sizeof(cache));
-    ll_status status = device_profile_store_create(
+    ll_status status = device_layer_times_store_create(
         &key, options->model.weights, has_cache ? cache : NULL, &program->profile_store);
     return status == LL_OK ? LL_OK : ll_fail(err, status, "out of memory");
 }
@@ -269,9 +270,9 @@ static ll_status prepare(struct agent_program *program, struct ll_error *err)
         status = load_input(program, &first, err);
     }
     if (status == LL_OK && program->options.model.names) {
-        status = dkb_labels_load(program->options.model.names, &program->labels, err);
+        status = vision_labels_load(program->options.model.names, &program->labels, err);
         if (status == LL_OK) {
-            dkb_detect_check_names(&program->input.current->detect, program->model.table,
+            cli_detect_check_names(&program->input.current->detect, program->model.table,
                                    &program->labels, program->options.model.names);
         }
     }
@@ -287,7 +288,7 @@ static ll_status prepare(struct agent_program *program, struct ll_error *err)
 static void finish(struct agent_program *program)
 {
     device_agent_destroy(program->agent);
-    device_profile_store_destroy(program->profile_store);
+    device_layer_times_store_destroy(program->profile_store);
     device_report_destroy(program->report);
     ll_output_drop(&program->json);
     free(program->boxes);
@@ -295,7 +296,7 @@ static void finish(struct agent_program *program)
     free(program->top);
     free(program->best);
     device_input_finish(&program->input);
-    dkb_labels_finish(&program->labels);
+    vision_labels_finish(&program->labels);
     dkb_model_file_finish(&program->file);
     ll_engine_destroy(program->engine);
 }
@@ -353,9 +354,9 @@ static ll_status write_output(struct agent_program *program, struct ll_error *er
     const char *path = program->options.model.output_f32;
     ll_status status = LL_OK;
     if (data && path) {
-        status = dkb_output_write(path, data, floats, err);
+        status = vision_output_write(path, data, floats, err);
     }
-    return data && status == LL_OK ? dkb_detect_draw(&program->input.current->detect, data, err)
+    return data && status == LL_OK ? cli_detect_draw(&program->input.current->detect, data, err)
                                    : status;
 }
 

@@ -5,7 +5,7 @@
 #define DEVICE_CUT_H
 
 #include "core/ll_status.h"
-#include "core/ll_table.h"
+#include "net/ll_table.h"
 
 /* Refuses a range that is not one of legal cuts. Errors: LL_E_INVALID; `err` lists legal ones
  * nearby. */

@@ -7,26 +7,26 @@
 
 #include <stdint.h>
 
+#include "cli/cli_boxes.h"
 #include "core/ll_buf.h"
-#include "core/ll_engine.h"
 #include "core/ll_status.h"
-#include "darknet_backend/dkb_detect.h"
-#include "darknet_backend/dkb_pictures.h"
 #include "device/device_options.h"
+#include "engine/ll_engine.h"
+#include "vision/vision_pictures.h"
 
 struct device_input_item {
     /* NULL: not loaded. */
     struct ll_buf *buf;
-    struct dkb_detect detect;
+    struct cli_boxes detect;
 };
 
 /* Zeroed: none. */
 struct device_input {
     const struct device_options *options;
     struct ll_network *network;
-    const struct dkb_labels *labels;
+    const struct vision_labels *labels;
     /* Empty for a raw input. */
-    struct dkb_pictures pictures;
+    struct vision_pictures pictures;
     int count;
     /* By picture: what can be read only once, or is the only one. */
     struct device_input_item *kept;
@@ -37,18 +37,18 @@ struct device_input {
 
 /* Lists what the options name; nothing is read but folders. What is given outlives it.
  *
- * Errors: those of dkb_pictures_add; LL_E_NO_MEMORY. */
+ * Errors: those of vision_pictures_add; LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status device_input_init(struct device_input *input,
                                         const struct device_options *options,
-                                        struct ll_network *network, const struct dkb_labels *labels,
-                                        struct ll_error *err);
+                                        struct ll_network *network,
+                                        const struct vision_labels *labels, struct ll_error *err);
 /* Takes zeroed ones too. */
 void device_input_finish(struct device_input *input);
 
 /* Loads the input of the query `id`, from 1: the pictures in turn. Buffer, and `input->current`,
  * until the next call. The name is NULL for a raw input.
  *
- * Errors: those of dkb_input_load and dkb_detect_init, LL_E_NO_MEMORY. */
+ * Errors: those of vision_input_load and cli_detect_init, LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status device_input_pick(struct device_input *input, int64_t id,
                                         struct ll_buf **out_buf, const char **out_name,
                                         struct ll_error *err);

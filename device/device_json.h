@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 #include "core/ll_status.h"
-#include "device/device_query.h"
-#include "device/device_session.h"
 #include "device/device_writer.h"
+#include "device/edge_link/device_session.h"
+#include "device/query/device_query.h"
 
 /* What stands beside every result that it touched. */
 struct device_terms {

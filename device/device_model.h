@@ -7,9 +7,9 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_digest.h"
-#include "core/ll_engine.h"
-#include "core/ll_manifest.h"
-#include "core/ll_plan.h"
+#include "engine/ll_engine.h"
+#include "net/ll_manifest.h"
+#include "net/plan/ll_plan.h"
 
 struct device_model {
     const struct ll_table *table;

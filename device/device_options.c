@@ -6,8 +6,8 @@
 #include "core/ll_clock.h"
 #include "core/ll_limits.h"
 #include "core/ll_options.h"
-#include "core/ll_plan.h"
 #include "core/ll_version.h"
+#include "net/plan/ll_plan.h"
 #include "rpc/rpc_address.h"
 
 /* Queries after the upload where nothing else is asked for. */
@@ -303,7 +303,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_child option_children[] = {
-    {&dkb_options_argp, 0, "Model, input and output:", 5},
+    {&cli_options_argp, 0, "Model, input and output:", 5},
     {0},
 };
 

@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/ll_dtype.h"
-#include "darknet_backend/dkb_options.h"
+#include "cli/cli_model_options.h"
 #include "device/device_agent.h"
+#include "net/ll_dtype.h"
 
 enum { DEVICE_OPTIONS_EDGES = 64 };
 
@@ -22,7 +22,7 @@ typedef enum {
 } device_input_encoding;
 
 struct device_options {
-    struct dkb_options model;
+    struct cli_model_options model;
     const char *edges[DEVICE_OPTIONS_EDGES];
     int edge_count;
     /* Something was said about the run's end. */

@@ -29,7 +29,7 @@
 enum { TURN_BYTES = 64 * 1000 * 1000 };
 
 struct edge_creator {
-    struct edge_models *models;
+    struct edge_catalog *models;
     bool is_inline;
     int64_t turn_bytes;
     struct ll_thread thread;
@@ -98,7 +98,7 @@ static bool create_once(struct edge_creator *creator, struct edge_model *model)
     } else {
         give_up(model, &stretch, status, &err);
     }
-    edge_models_notify(creator->models, model, EDGE_CHANGE_CREATION);
+    edge_catalog_notify(creator->models, model, EDGE_CHANGE_CREATION);
     return true;
 }
 

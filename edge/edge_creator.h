@@ -8,13 +8,13 @@
 #include <stdint.h>
 
 #include "core/ll_status.h"
-#include "edge/edge_model.h"
-#include "edge/edge_models.h"
+#include "edge/model/edge_catalog.h"
+#include "edge/model/edge_model.h"
 
 struct edge_creator;
 
 struct edge_creator_config {
-    struct edge_models *models;
+    struct edge_catalog *models;
     /* Create on the thread that calls edge_creator_wake, one partition at a time, instead of on the
      * creation thread: the earlier system, for comparison. */
     bool is_inline;

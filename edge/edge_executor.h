@@ -11,9 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/ll_engine.h"
 #include "core/ll_status.h"
-#include "edge/edge_model.h"
+#include "edge/model/edge_model.h"
+#include "engine/ll_engine.h"
 
 struct edge_executor;
 struct edge_job_list;

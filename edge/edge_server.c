@@ -9,12 +9,12 @@
 #include "core/ll_memory.h"
 #include "edge/edge_creator.h"
 #include "edge/edge_executor.h"
-#include "edge/edge_inspect.h"
-#include "edge/edge_models.h"
-#include "edge/edge_offload.h"
-#include "edge/edge_store.h"
-#include "edge/edge_upload.h"
-#include "edge/edge_watch.h"
+#include "edge/inspect/edge_inspect.h"
+#include "edge/inspect/edge_watch.h"
+#include "edge/model/edge_catalog.h"
+#include "edge/model/edge_store.h"
+#include "edge/offload/edge_offload.h"
+#include "edge/upload/edge_upload.h"
 #include "proto/descriptors.h"
 #include "rpc/rpc_loop.h"
 #include "rpc/rpc_server.h"
@@ -37,7 +37,7 @@ struct edge_server {
     struct ll_engine *engine;
     struct ll_memory *memory;
     struct edge_store *store;
-    struct edge_models *models;
+    struct edge_catalog *models;
     struct edge_creator *creator;
     struct edge_executor *executor;
     struct rpc_loop *loop;
@@ -107,7 +107,7 @@ static ll_status create_memory(struct edge_server *server, const struct edge_ser
 static void rest(void *arg)
 {
     struct edge_server *server = arg;
-    edge_models_drop_idle(server->models, ll_clock_now_ns() - IDLE_S * LL_NS_PER_S, IDLE_BYTES);
+    edge_catalog_drop_idle(server->models, ll_clock_now_ns() - IDLE_S * LL_NS_PER_S, IDLE_BYTES);
 }
 
 /* Half of what all queries may take, but what one stream's may. */
@@ -129,13 +129,13 @@ static ll_status create_parts(struct edge_server *server, const struct edge_serv
     if (status != LL_OK) {
         return status;
     }
-    const struct edge_models_config models = {
+    const struct edge_catalog_config models = {
         .engine = config->engine,
         .store = server->store,
         .most_models = config->models,
         .rest_ns = config->model_rest_ms * LL_NS_PER_MS,
     };
-    status = edge_models_create(&models, &server->models);
+    status = edge_catalog_create(&models, &server->models);
     if (status == LL_OK) {
         const struct edge_creator_config creator = {.models = server->models,
                                                     .is_inline = config->is_inline,
@@ -361,7 +361,7 @@ void edge_server_destroy(struct edge_server *server)
     edge_offloads_destroy(server->offloads);
     edge_executor_destroy(server->executor);
     edge_creator_destroy(server->creator);
-    edge_models_destroy(server->models);
+    edge_catalog_destroy(server->models);
     edge_store_destroy(server->store);
     if (server->engine) {
         server->engine->memory = NULL;

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/ll_engine.h"
 #include "core/ll_status.h"
+#include "engine/ll_engine.h"
 
 struct edge_server;
 

@@ -24,7 +24,7 @@
 #include "darknet_backend/dkb_engine.h"
 #include "edge/edge_options.h"
 #include "edge/edge_server.h"
-#include "edge/edge_store.h"
+#include "edge/model/edge_store.h"
 #include "rpc/rpc_server.h"
 
 enum {
@@ -242,7 +242,7 @@ static void serve(struct program *program)
 static ll_status create_engine(struct program *program, struct ll_error *err)
 {
     const struct edge_options *options = &program->options;
-    struct dkb_engine_config config = {
+    struct ll_engine_config config = {
         .name = options->engine,
         .threads = options->threads,
         .creation_threads = options->creation_threads,
@@ -251,7 +251,7 @@ static ll_status create_engine(struct program *program, struct ll_error *err)
     ll_status status = dkb_engine_check_name(options->engine, err);
     if (status == LL_OK) {
         option = strcmp(options->compute, "f32") == 0 ? "--engine" : "--compute";
-        status = dkb_compute_parse(options->compute, &config.compute, err);
+        status = ll_compute_parse(options->compute, &config.compute, err);
     }
     if (status == LL_OK) {
         status = dkb_engine_create(&config, &program->engine, err);

@@ -9,10 +9,10 @@
 
 #include <protobuf-c/protobuf-c.h>
 
-#include "core/ll_manifest.h"
-#include "core/ll_plan.h"
 #include "core/ll_status.h"
 #include "layerlift/v1/offload.pb-c.h"
+#include "net/ll_manifest.h"
+#include "net/plan/ll_plan.h"
 #include "rpc/rpc_stream.h"
 
 /* Unpacks a peer's message, within wire_unpack.h's allowance. Free it with

@@ -1,7 +1,7 @@
 /* What a server tells by reflection: a serialised FileDescriptorSet of every service here, with
  * imports and comments. */
-#ifndef PROTO_DESCRIPTORS_H
-#define PROTO_DESCRIPTORS_H
+#ifndef DESCRIPTORS_H
+#define DESCRIPTORS_H
 
 #include <stddef.h>
 

@@ -9,9 +9,9 @@
 #include <grpc/grpc.h>
 
 #include "core/ll_sync.h"
+#include "rpc/front/rpc_front.h"
+#include "rpc/front/rpc_gate.h"
 #include "rpc/rpc_call.h"
-#include "rpc/rpc_front.h"
-#include "rpc/rpc_gate.h"
 #include "rpc/rpc_loop.h"
 #include "rpc/rpc_op.h"
 #include "rpc/rpc_server.h"

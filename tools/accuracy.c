@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "core/ll_engine.h"
 #include "core/ll_output.h"
 #include "core/ll_sync.h"
 #include "core/ll_text.h"
 #include "darknet_backend/dkb_engine.h"
-#include "darknet_backend/dkb_model_file.h"
-#include "darknet_backend/train/dkb_idx.h"
+#include "darknet_backend/network/dkb_model_file.h"
+#include "engine/ll_engine.h"
+#include "tools/lab/lab_idx.h"
 
 const char *argp_program_version = "layerlift accuracy";
 
@@ -25,7 +25,7 @@ struct options {
     const char *images;
     const char *labels;
     double at_least;
-    struct dkb_engine_config engine;
+    struct ll_engine_config engine;
 };
 
 enum {
@@ -88,7 +88,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         options->engine.threads = (int)parse_number("threads", arg, 1, 256, state);
         return 0;
     case OPT_COMPUTE:
-        if (dkb_compute_parse(arg, &options->engine.compute, &err) != LL_OK) {
+        if (ll_compute_parse(arg, &options->engine.compute, &err) != LL_OK) {
             // NOLINTNEXTLINE(concurrency-mt-unsafe): the only thread
             argp_error(state, "--compute: %s", err.text);
         }
@@ -109,8 +109,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 /* Everything that one measurement holds; finish takes it half-built. */
 struct accuracy {
-    struct dkb_idx images;
-    struct dkb_idx labels;
+    struct lab_idx images;
+    struct lab_idx labels;
     struct dkb_model_file file;
     struct ll_engine *engine;
     struct ll_engine_model *model;
@@ -128,8 +128,8 @@ static void accuracy_finish(struct accuracy *accuracy)
     ll_engine_model_destroy(accuracy->model);
     ll_engine_destroy(accuracy->engine);
     dkb_model_file_finish(&accuracy->file);
-    dkb_idx_finish(&accuracy->images);
-    dkb_idx_finish(&accuracy->labels);
+    lab_idx_finish(&accuracy->images);
+    lab_idx_finish(&accuracy->labels);
     free(accuracy->input);
     free(accuracy->scores);
 }
@@ -137,9 +137,9 @@ static void accuracy_finish(struct accuracy *accuracy)
 static ll_status read_data(struct accuracy *accuracy, const struct options *options,
                            struct ll_error *err)
 {
-    ll_status status = dkb_idx_read(options->images, &accuracy->images, err);
+    ll_status status = lab_idx_read(options->images, &accuracy->images, err);
     if (status == LL_OK) {
-        status = dkb_idx_read(options->labels, &accuracy->labels, err);
+        status = lab_idx_read(options->labels, &accuracy->labels, err);
     }
     if (status != LL_OK) {
         return status;
@@ -210,7 +210,7 @@ static ll_status create_model(struct accuracy *accuracy, const struct options *o
 static ll_status answer(struct accuracy *accuracy, uint32_t index, bool *out_right,
                         struct ll_error *err)
 {
-    const struct dkb_idx *images = &accuracy->images;
+    const struct lab_idx *images = &accuracy->images;
     const uint8_t *pixels = images->data + (size_t)index * images->item_bytes;
     for (uint32_t i = 0; i < images->item_bytes; i++) {
         accuracy->input[i] = (float)pixels[i] / 255.0f;

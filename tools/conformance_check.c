@@ -9,13 +9,13 @@
 #include "core/ll_buf.h"
 #include "core/ll_clock.h"
 #include "core/ll_limits.h"
-#include "core/ll_probe.h"
-#include "core/ll_table.h"
-#include "darknet_backend/dkb_model_file.h"
-#include "darknet_backend/dkb_network.h"
-#include "darknet_backend/dkb_reference.h"
-#include "darknet_backend/dkb_seed.h"
-#include "darknet_backend/dkb_weights.h"
+#include "darknet_backend/network/dkb_model_file.h"
+#include "darknet_backend/network/dkb_network.h"
+#include "darknet_backend/network/dkb_weights.h"
+#include "engine/ll_probe.h"
+#include "net/ll_table.h"
+#include "tools/lab/lab_reference.h"
+#include "tools/lab/lab_seed.h"
 
 struct check {
     const struct conformance_config *config;
@@ -28,7 +28,7 @@ struct check {
     struct ll_engine *engine;
     struct ll_engine_model *model;
     struct ll_engine_context *context;
-    struct dkb_reference *reference;
+    struct lab_reference *reference;
     float *input;
     /* What our whole run made; NULL for a dropout. */
     float **made;
@@ -203,7 +203,7 @@ static void keep_made(void *arg, int name, const float *data, int64_t floats)
 {
     struct check *check = arg;
     size_t bytes = (size_t)floats * sizeof(float);
-    const float *stock = dkb_reference_output(check->reference, name);
+    const float *stock = lab_reference_output(check->reference, name);
     if (is_exact(check)) {
         compare_bits(check, name, data, stock, floats);
     } else {
@@ -349,7 +349,7 @@ static ll_status run_splits(struct check *check)
 {
     uint64_t state = check->config->seed;
     for (int i = 0; i < CONFORMANCE_SPLITS; i++) {
-        uint64_t at = dkb_seed_next(&state) % ((uint64_t)check->table->layer_count + 1);
+        uint64_t at = lab_seed_next(&state) % ((uint64_t)check->table->layer_count + 1);
         int cut = ll_table_legal_cut_at_most(check->table, (int)at);
         if (cut == 0 || cut == check->table->layer_count) {
             cut = next_cut(check->table, 0);
@@ -373,7 +373,7 @@ static ll_status seed_weights(struct check *check, const struct ll_network *netw
     if (!blobs) {
         return no_memory(check);
     }
-    ll_status status = dkb_seed_blobs(network, check->config->seed, blobs, check->err);
+    ll_status status = lab_seed_blobs(network, check->config->seed, blobs, check->err);
     if (status == LL_OK) {
         status = dkb_weights_write(network, blobs, check->weights_path, check->err);
         dkb_weights_unref(blobs, count);
@@ -412,7 +412,7 @@ static ll_status load(struct check *check, const char *cfg_path)
     if (!check->input || !check->made) {
         return no_memory(check);
     }
-    dkb_seed_input(check->table, check->config->seed, check->input);
+    lab_seed_input(check->table, check->config->seed, check->input);
     return LL_OK;
 }
 
@@ -436,13 +436,13 @@ static ll_status create(struct check *check)
 static ll_status run_stock(struct check *check)
 {
     ll_status status =
-        dkb_reference_create(check->file.network, ll_buf_data(check->cfg), ll_buf_bytes(check->cfg),
+        lab_reference_create(check->file.network, ll_buf_data(check->cfg), ll_buf_bytes(check->cfg),
                              check->weights_path, &check->reference, check->err);
     /* Both sides have read or mapped it: an interrupted check leaves no gigabyte behind. */
     unlink(check->weights_path);
     if (status == LL_OK) {
         int64_t start_ns = ll_clock_now_ns();
-        dkb_reference_predict(check->reference, check->input);
+        lab_reference_predict(check->reference, check->input);
         check->result->stock_seconds = ll_clock_ms(ll_clock_now_ns() - start_ns) / 1e3;
     }
     return status;
@@ -450,7 +450,7 @@ static ll_status run_stock(struct check *check)
 
 static void check_finish(struct check *check)
 {
-    dkb_reference_destroy(check->reference);
+    lab_reference_destroy(check->reference);
     ll_engine_context_destroy(check->context);
     ll_engine_model_destroy(check->model);
     ll_engine_destroy(check->engine);
@@ -481,7 +481,7 @@ ll_status conformance_check(const char *cfg_path, const struct conformance_confi
     }
     if (status == LL_OK) {
         status = run_whole(&check);
-        dkb_reference_destroy(check.reference);
+        lab_reference_destroy(check.reference);
         check.reference = NULL;
     }
     if (status == LL_OK) {

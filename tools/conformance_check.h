@@ -10,7 +10,7 @@
  * stock Darknet. For any other engine step 1 compares the network's outputs, within
  * CONFORMANCE_TOLERANCE of each one's largest value.
  *
- * Threads: one at a time in the whole process (dkb_reference.h). */
+ * Threads: one at a time in the whole process (lab_reference.h). */
 #ifndef CONFORMANCE_CHECK_H
 #define CONFORMANCE_CHECK_H
 
@@ -28,7 +28,7 @@
 enum { CONFORMANCE_SPLITS = 3 };
 
 struct conformance_config {
-    struct dkb_engine_config engine;
+    struct ll_engine_config engine;
     uint64_t seed;
     /* CONFORMANCE_PAIRS_FLOPS, or another bound. */
     int64_t pairs_flops;

@@ -9,8 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/cli_boxes.h"
+#include "cli/cli_model_options.h"
 #include "core/ll_clock.h"
-#include "core/ll_engine.h"
 #include "core/ll_json.h"
 #include "core/ll_log.h"
 #include "core/ll_options.h"
@@ -18,17 +19,16 @@
 #include "core/ll_sync.h"
 #include "core/ll_text.h"
 #include "core/ll_version.h"
-#include "darknet_backend/dkb_detect.h"
 #include "darknet_backend/dkb_engine.h"
-#include "darknet_backend/dkb_input.h"
-#include "darknet_backend/dkb_model_file.h"
-#include "darknet_backend/dkb_options.h"
-#include "darknet_backend/dkb_pictures.h"
+#include "darknet_backend/network/dkb_model_file.h"
+#include "engine/ll_engine.h"
+#include "vision/vision_input.h"
+#include "vision/vision_pictures.h"
 
 const char *argp_program_version = "infer (layerlift) " LL_VERSION;
 
 struct options {
-    struct dkb_options model;
+    struct cli_model_options model;
     int repeat;
 };
 
@@ -81,9 +81,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 struct inference {
     const struct options *options;
     struct dkb_model_file file;
-    struct dkb_labels labels;
+    struct vision_labels labels;
     /* Empty for raw input. */
-    struct dkb_pictures pictures;
+    struct vision_pictures pictures;
     struct ll_engine *engine;
     struct ll_engine_model *model;
     struct ll_engine_context *context;
@@ -92,17 +92,17 @@ struct inference {
     struct ll_output raw;
     /* The one that is being worked on, what it is called where it is not the only one, and what
      * came out. */
-    struct dkb_image input;
+    struct vision_image input;
     const char *name;
     /* The network's outputs, one behind the other. */
     struct ll_names names;
     struct ll_tensor_out *outputs;
     float *values;
     int64_t floats;
-    struct dkb_top *top;
+    struct vision_top *top;
     int top_count;
-    struct dkb_detect detect;
-    const struct dkb_box *boxes;
+    struct cli_boxes detect;
+    const struct vision_box *boxes;
     int box_count;
     int64_t not_finite;
     int64_t create_ns;
@@ -121,12 +121,12 @@ static void inference_finish(struct inference *inference)
     ll_engine_destroy(inference->engine);
     ll_output_drop(&inference->json);
     ll_output_drop(&inference->raw);
-    dkb_pictures_finish(&inference->pictures);
+    vision_pictures_finish(&inference->pictures);
     ll_names_finish(&inference->names);
-    dkb_detect_finish(&inference->detect);
-    dkb_labels_finish(&inference->labels);
+    cli_detect_finish(&inference->detect);
+    vision_labels_finish(&inference->labels);
     dkb_model_file_finish(&inference->file);
-    dkb_image_finish(&inference->input);
+    vision_image_finish(&inference->input);
     free(inference->outputs);
     free(inference->values);
     free(inference->top);
@@ -135,10 +135,10 @@ static void inference_finish(struct inference *inference)
 
 static ll_status list_pictures(struct inference *inference, struct ll_error *err)
 {
-    const struct dkb_options *options = &inference->options->model;
+    const struct cli_model_options *options = &inference->options->model;
     ll_status status = LL_OK;
     for (int i = 0; i < options->image_count && status == LL_OK; i++) {
-        status = dkb_pictures_add(&inference->pictures, options->images[i], err);
+        status = vision_pictures_add(&inference->pictures, options->images[i], err);
     }
     if (status == LL_OK && inference->pictures.count > 1 && options->draw) {
         status = ll_fail(err, LL_E_INVALID, "--draw: one file for %d pictures; give one picture",
@@ -149,32 +149,32 @@ static ll_status list_pictures(struct inference *inference, struct ll_error *err
 
 static ll_status load(struct inference *inference, struct ll_error *err)
 {
-    const struct dkb_options *options = &inference->options->model;
+    const struct cli_model_options *options = &inference->options->model;
     ll_status status = dkb_model_file_load(options->cfg, options->weights, &inference->file, err);
     if (status == LL_OK && options->names) {
-        status = dkb_labels_load(options->names, &inference->labels, err);
+        status = vision_labels_load(options->names, &inference->labels, err);
     }
     return status == LL_OK ? list_pictures(inference, err) : status;
 }
 
-static ll_status load_input(struct inference *inference, const struct dkb_input_source *source,
+static ll_status load_input(struct inference *inference, const struct vision_input_source *source,
                             struct ll_error *err)
 {
-    const struct dkb_options *options = &inference->options->model;
+    const struct cli_model_options *options = &inference->options->model;
     ll_status status =
-        dkb_input_load(source, &inference->file.network->table, &inference->input, err);
+        vision_input_load(source, &inference->file.network->table, &inference->input, err);
     if (status == LL_OK) {
-        status = dkb_detect_init(&inference->detect, options, inference->file.network,
+        status = cli_detect_init(&inference->detect, options, inference->file.network,
                                  &inference->input, &inference->labels, err);
     }
-    dkb_picture_finish(&inference->input.picture);
+    vision_picture_finish(&inference->input.picture);
     return status;
 }
 
 static void drop_input(struct inference *inference)
 {
-    dkb_detect_finish(&inference->detect);
-    dkb_image_finish(&inference->input);
+    cli_detect_finish(&inference->detect);
+    vision_image_finish(&inference->input);
 }
 
 /* Processor time of all threads. */
@@ -256,23 +256,24 @@ static ll_status run(struct inference *inference, struct ll_error *err)
             return status;
         }
     }
-    inference->not_finite = dkb_count_not_finite(inference->values, inference->floats);
-    inference->top_count = dkb_top_k(inference->values, inference->floats,
-                                     inference->options->model.top, inference->top);
+    inference->not_finite = vision_count_not_finite(inference->values, inference->floats);
+    inference->top_count = vision_top_k(inference->values, inference->floats,
+                                        inference->options->model.top, inference->top);
     inference->box_count =
-        dkb_detect_find(&inference->detect, inference->values, &inference->boxes);
+        cli_detect_find(&inference->detect, inference->values, &inference->boxes);
     return LL_OK;
 }
 
 static const char *label(const struct inference *inference, int place, char *scratch)
 {
-    return dkb_label(&inference->labels, inference->floats, inference->top[place].index, scratch);
+    return vision_label(&inference->labels, inference->floats, inference->top[place].index,
+                        scratch);
 }
 
 static void print_top(const struct inference *inference)
 {
     for (int i = 0; i < inference->top_count; i++) {
-        char scratch[DKB_LABEL_SCRATCH_BYTES];
+        char scratch[VISION_LABEL_SCRATCH_BYTES];
         /* A NaN's sign means nothing. */
         float value = inference->top[i].value;
         printf("%9.6f  ", isnan(value) ? (double)NAN : (double)value);
@@ -284,7 +285,7 @@ static void print_top(const struct inference *inference)
 static void print_boxes(const struct inference *inference)
 {
     for (int i = 0; i < inference->box_count; i++) {
-        const struct dkb_box *box = &inference->boxes[i];
+        const struct vision_box *box = &inference->boxes[i];
         printf("%5.1f%%  ", 100 * (double)box->p);
         ll_text_print(stdout, box->label);
         printf("  left %.0f, top %.0f, right %.0f, bottom %.0f\n", (double)box->left,
@@ -310,7 +311,7 @@ static struct json_object *boxes_to_json(const struct inference *inference)
 {
     struct json_object *list = json_object_new_array();
     for (int i = 0; i < inference->box_count; i++) {
-        const struct dkb_box *box = &inference->boxes[i];
+        const struct vision_box *box = &inference->boxes[i];
         struct json_object *entry = json_object_new_object();
         json_object_object_add(entry, "label", ll_json_string(box->label));
         json_object_object_add(entry, "p", ll_json_number((double)box->p));
@@ -339,7 +340,7 @@ static struct json_object *to_json(const struct inference *inference)
     json_object_object_add(object, "ms", times);
     struct json_object *top = json_object_new_array();
     for (int i = 0; i < inference->top_count; i++) {
-        char scratch[DKB_LABEL_SCRATCH_BYTES];
+        char scratch[VISION_LABEL_SCRATCH_BYTES];
         struct json_object *entry = json_object_new_array();
         json_object_array_add(entry, ll_json_string(label(inference, i, scratch)));
         json_object_array_add(entry, ll_json_number((double)inference->top[i].value));
@@ -408,12 +409,12 @@ static ll_status report(struct inference *inference, struct ll_error *err)
         ll_output_write(&inference->raw, inference->values,
                         (size_t)inference->floats * sizeof(float));
     }
-    return status == LL_OK ? dkb_detect_draw(&inference->detect, inference->values, err) : status;
+    return status == LL_OK ? cli_detect_draw(&inference->detect, inference->values, err) : status;
 }
 
 static ll_status open_outputs(struct inference *inference, struct ll_error *err)
 {
-    const struct dkb_options *options = &inference->options->model;
+    const struct cli_model_options *options = &inference->options->model;
     /* Of many results, those that there are already are worth having. */
     ll_output_mode mode = inference->pictures.count > 1 ? LL_OUTPUT_DIRECT : LL_OUTPUT_WHOLE;
     ll_status status = LL_OK;
@@ -441,10 +442,10 @@ static ll_status finish_outputs(struct inference *inference, struct ll_error *er
 /* The model's answer to one input. */
 static ll_status answer(struct inference *inference, struct ll_error *err)
 {
-    const struct dkb_options *options = &inference->options->model;
+    const struct cli_model_options *options = &inference->options->model;
     if (options->names && !inference->has_checked_names) {
         inference->has_checked_names = true;
-        dkb_detect_check_names(&inference->detect, &inference->file.network->table,
+        cli_detect_check_names(&inference->detect, &inference->file.network->table,
                                &inference->labels, options->names);
     }
     ll_status status = run(inference, err);
@@ -466,7 +467,7 @@ static ll_status note_unread(struct inference *inference, struct ll_error *err)
     return write_json(inference, object, err);
 }
 
-static ll_status answer_one(struct inference *inference, const struct dkb_input_source *source,
+static ll_status answer_one(struct inference *inference, const struct vision_input_source *source,
                             struct ll_error *err)
 {
     ll_status status = load_input(inference, source, err);
@@ -481,7 +482,7 @@ static ll_status answer_one(struct inference *inference, const struct dkb_input_
 
 static ll_status answer_all(struct inference *inference, struct ll_error *err)
 {
-    struct dkb_input_source source = inference->options->model.input;
+    struct vision_input_source source = inference->options->model.input;
     if (source.input_f32) {
         return answer_one(inference, &source, err);
     }
@@ -535,7 +536,7 @@ int main(int argc, char **argv)
 {
     ll_output_keep_streams();
     atexit(check_stdout);
-    static const struct argp_child children[] = {{&dkb_options_argp, 0, NULL, 0}, {0}};
+    static const struct argp_child children[] = {{&cli_options_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {option_list, parse_option, NULL, doc, children, NULL, NULL};
     struct options options = {.repeat = 1};
     argp_err_exit_status = 2;

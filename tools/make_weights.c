@@ -8,18 +8,18 @@
 #include <unistd.h>
 
 #include "core/ll_buf.h"
-#include "core/ll_engine.h"
 #include "core/ll_limits.h"
 #include "core/ll_options.h"
 #include "core/ll_output.h"
-#include "core/ll_probe.h"
 #include "core/ll_sync.h"
 #include "core/ll_text.h"
 #include "core/ll_version.h"
 #include "darknet_backend/dkb_engine.h"
-#include "darknet_backend/dkb_network.h"
-#include "darknet_backend/dkb_seed.h"
-#include "darknet_backend/dkb_weights.h"
+#include "darknet_backend/network/dkb_network.h"
+#include "darknet_backend/network/dkb_weights.h"
+#include "engine/ll_engine.h"
+#include "engine/ll_probe.h"
+#include "tools/lab/lab_seed.h"
 
 const char *argp_program_version = "make_weights (layerlift) " LL_VERSION;
 
@@ -118,7 +118,7 @@ static void print_layer(void *arg, int name, const float *data, int64_t floats)
 static ll_status check_create(struct checker *checker, struct ll_network *network,
                               struct ll_buf *const *blobs, struct ll_error *err)
 {
-    const struct dkb_engine_config config = {.name = "darknet", .threads = 1};
+    const struct ll_engine_config config = {.name = "darknet", .threads = 1};
     checker->table = &network->table;
     ll_status status = dkb_engine_create(&config, &checker->engine, err);
     if (status == LL_OK) {
@@ -139,7 +139,7 @@ static ll_status check_run(struct checker *checker, uint64_t seed, struct ll_err
     if (!checker->input) {
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
     }
-    dkb_seed_input(checker->table, seed, checker->input);
+    lab_seed_input(checker->table, seed, checker->input);
     const struct ll_probe probe = {.made = print_layer, .arg = checker};
     ll_probe_set(checker->context, &probe);
     const struct ll_tensor_in input = {LL_TENSOR_INPUT, checker->table->in_floats, checker->input};
@@ -194,7 +194,7 @@ static ll_status make_weights(const struct options *options, struct ll_error *er
     }
     int count = network->table.layer_count;
     struct ll_buf **blobs = calloc((size_t)count, sizeof(struct ll_buf *));
-    status = blobs ? dkb_seed_blobs(network, options->seed, blobs, err)
+    status = blobs ? lab_seed_blobs(network, options->seed, blobs, err)
                    : ll_fail(err, LL_E_NO_MEMORY, "out of memory");
     if (status == LL_OK && options->out) {
         status = dkb_weights_write(network, blobs, options->out, err);

@@ -7,14 +7,14 @@
 #include <unistd.h>
 
 #include "core/ll_buf.h"
-#include "core/ll_ionn.h"
 #include "core/ll_limits.h"
 #include "core/ll_options.h"
 #include "core/ll_output.h"
-#include "core/ll_profile.h"
 #include "core/ll_sync.h"
 #include "core/ll_text.h"
 #include "core/ll_version.h"
+#include "net/plan/ll_chain_csv.h"
+#include "net/plan/ll_ionn.h"
 #include "tools/plan_measure.h"
 #include "tools/plan_report.h"
 
@@ -108,7 +108,7 @@ static double number(struct argp_state *state, const char *option, const char *t
 static void set_compute(struct argp_state *state, struct options *options, const char *text)
 {
     struct ll_error err;
-    if (dkb_compute_parse(text, &options->model.engine.compute, &err) != LL_OK) {
+    if (ll_compute_parse(text, &options->model.engine.compute, &err) != LL_OK) {
         argp_error(state, "--compute: %s", err.text);
     }
 }
@@ -138,7 +138,7 @@ static void check(struct argp_state *state, const struct options *options)
     if (dkb_engine_create(&options->model.engine, &engine, &err) == LL_OK) {
         ll_engine_destroy(engine);
     } else {
-        bool is_compute = options->model.engine.compute != DKB_COMPUTE_F32;
+        bool is_compute = options->model.engine.compute != LL_COMPUTE_F32;
         argp_error(state, "--%s: %s", is_compute ? "compute" : "engine", err.text);
     }
 }
@@ -218,7 +218,7 @@ static ll_status read_profile(const char *path, struct ll_chain *out_chain, stru
     if (status != LL_OK) {
         return status;
     }
-    status = ll_profile_parse(ll_buf_data(text), ll_buf_bytes(text), out_chain, err);
+    status = ll_chain_csv_parse(ll_buf_data(text), ll_buf_bytes(text), out_chain, err);
     ll_buf_unref(text);
     if (status != LL_OK) {
         ll_error_prefix(err, "%s", path);

@@ -5,9 +5,9 @@
 
 #include "core/ll_clock.h"
 #include "core/ll_limits.h"
-#include "darknet_backend/dkb_model_file.h"
-#include "darknet_backend/dkb_network.h"
-#include "darknet_backend/dkb_seed.h"
+#include "darknet_backend/network/dkb_model_file.h"
+#include "darknet_backend/network/dkb_network.h"
+#include "tools/lab/lab_seed.h"
 
 enum { SEED = 1 };
 
@@ -61,7 +61,7 @@ static ll_status seed_model(struct measure *measure, struct ll_error *err)
         return status;
     }
     file->blobs = calloc((size_t)file->network->table.layer_count, sizeof(struct ll_buf *));
-    return file->blobs ? dkb_seed_blobs(file->network, SEED, file->blobs, err) : out_of_memory(err);
+    return file->blobs ? lab_seed_blobs(file->network, SEED, file->blobs, err) : out_of_memory(err);
 }
 
 static ll_status load(struct measure *measure, struct ll_error *err)
@@ -84,7 +84,7 @@ static ll_status load(struct measure *measure, struct ll_error *err)
         !measure->run_ns) {
         return out_of_memory(err);
     }
-    dkb_seed_input(table, SEED, measure->input);
+    lab_seed_input(table, SEED, measure->input);
     return LL_OK;
 }
 

@@ -8,14 +8,14 @@
 #ifndef PLAN_MEASURE_H
 #define PLAN_MEASURE_H
 
-#include "core/ll_chain.h"
 #include "darknet_backend/dkb_engine.h"
+#include "net/plan/ll_chain.h"
 
 struct plan_measure_config {
     const char *cfg;
     /* NULL: seeded weights, as //tools:make_weights makes them with seed 1. */
     const char *weights;
-    struct dkb_engine_config engine;
+    struct ll_engine_config engine;
     /* From 1. */
     double slowdown;
     /* Runs after the first one, from 1. */

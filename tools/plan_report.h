@@ -4,7 +4,7 @@
 #ifndef PLAN_REPORT_H
 #define PLAN_REPORT_H
 
-#include "core/ll_plan.h"
+#include "net/plan/ll_plan.h"
 #include "tools/plan_measure.h"
 
 struct plan_report {

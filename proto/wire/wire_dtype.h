@@ -6,8 +6,8 @@
 
 #include <stdbool.h>
 
-#include "core/ll_dtype.h"
 #include "layerlift/v1/offload.pb-c.h"
+#include "net/ll_dtype.h"
 
 /* Unspecified means floats. False for a data type that does not exist here. */
 bool wire_dtype_parse(Layerlift__V1__DataType wire, ll_dtype *out_dtype);

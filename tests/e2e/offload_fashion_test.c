@@ -11,9 +11,9 @@
 #include "core/ll_limits.h"
 #include "core/ll_sync.h"
 #include "darknet_backend/dkb_engine.h"
-#include "darknet_backend/dkb_model_file.h"
-#include "device/device_query.h"
-#include "device/device_session.h"
+#include "darknet_backend/network/dkb_model_file.h"
+#include "device/edge_link/device_session.h"
+#include "device/query/device_query.h"
 #include "edge/edge_server.h"
 #include "tests/support/ll_test.h"
 
@@ -39,7 +39,7 @@ static struct ll_engine *edge_engine;
 static struct edge_server *server;
 static struct device_local *local;
 static struct device_session *session;
-static struct device_profile *profile;
+static struct device_layer_times *profile;
 static struct device_querier querier;
 static char address[32];
 static const char *const addresses[] = {address};
@@ -118,7 +118,7 @@ static void load(void)
 static void begin(const char *engine_name)
 {
     struct ll_error err = {.text = ""};
-    struct dkb_engine_config engine = {.name = engine_name, .threads = 1};
+    struct ll_engine_config engine = {.name = engine_name, .threads = 1};
     load();
     ll_mutex_init(&lock);
     ll_cond_init(&changed);
@@ -131,7 +131,7 @@ static void begin(const char *engine_name)
     edge.engine = edge_engine;
     CU_ASSERT_EQUAL_FATAL(edge_server_create(&edge, &server, &err), LL_OK);
     snprintf(address, sizeof(address), "127.0.0.1:%d", edge_server_port(server));
-    CU_ASSERT_EQUAL_FATAL(device_profile_create(model.table, 1, &profile), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(device_layer_times_create(model.table, 1, &profile), LL_OK);
     struct device_local_config run = {.engine = device_engine,
                                       .network = file.network,
                                       .blobs = file.blobs,
@@ -169,7 +169,7 @@ static void end(void)
     edge_server_destroy(server);
     device_querier_finish(&querier);
     device_local_destroy(local);
-    device_profile_destroy(profile);
+    device_layer_times_destroy(profile);
     ll_engine_destroy(device_engine);
     ll_engine_destroy(edge_engine);
     ll_plan_finish(&plan);

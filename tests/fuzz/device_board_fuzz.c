@@ -3,7 +3,7 @@
  * The input is a sequence of steps: a byte that says what happens, and for what the edge says its
  * length (two bytes, little-endian) and bytes. Oracle: an answer that is believed is complete,
  * within what was asked, and its tensors have the network's sizes; nothing else is. */
-#include "device/device_board.h"
+#include "device/edge_link/device_board.h"
 
 #include <stdbool.h>
 #include <stddef.h>

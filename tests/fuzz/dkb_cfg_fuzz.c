@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/ll_chain.h"
 #include "core/ll_limits.h"
-#include "core/ll_plan.h"
-#include "darknet_backend/dkb_network.h"
+#include "darknet_backend/network/dkb_network.h"
+#include "net/plan/ll_chain.h"
+#include "net/plan/ll_plan.h"
 
 /* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

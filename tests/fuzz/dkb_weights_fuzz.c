@@ -1,13 +1,13 @@
 /* Any bytes as the .weights file of a small model with every kind of weights that is turned. The
  * oracle: a file is taken exactly if its header and its size say so, and every blob then has the
  * table's size, lies within the file or is a copy, and is aligned. */
-#include "darknet_backend/dkb_weights.h"
+#include "darknet_backend/network/dkb_weights.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "darknet_backend/dkb_network.h"
+#include "darknet_backend/network/dkb_network.h"
 
 /* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -13,9 +13,9 @@
 
 #include <protobuf-c/protobuf-c.h>
 
-#include "core/ll_plan.h"
 #include "core/ll_status.h"
 #include "layerlift/v1/offload.pb-c.h"
+#include "net/plan/ll_plan.h"
 #include "tests/support/fake_model.h"
 
 struct edge_client;

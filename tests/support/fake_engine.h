@@ -20,7 +20,7 @@
 
 #include <stdbool.h>
 
-#include "core/ll_engine.h"
+#include "engine/ll_engine.h"
 
 /* What can be held at a gate, counted, and made to fail. */
 enum fake_step {

@@ -9,9 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/ll_engine.h"
-#include "core/ll_manifest.h"
-#include "core/ll_plan.h"
+#include "engine/ll_engine.h"
+#include "net/ll_manifest.h"
+#include "net/plan/ll_plan.h"
 
 struct fake_model {
     /* Parsed by an engine of the model's own, whose gates nobody holds. */

@@ -8,7 +8,7 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_status.h"
-#include "core/ll_table.h"
+#include "net/ll_table.h"
 
 /* Writes `count` layers' blobs (NULL for an empty one); makes the folder if it is missing.
  *

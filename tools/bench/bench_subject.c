@@ -5,22 +5,22 @@
 #include <string.h>
 
 #include "core/ll_buf.h"
-#include "core/ll_engine.h"
 #include "core/ll_limits.h"
-#include "darknet_backend/bench/dkb_bare.h"
 #include "darknet_backend/dkb_engine.h"
-#include "darknet_backend/dkb_image.h"
-#include "darknet_backend/dkb_input.h"
-#include "darknet_backend/dkb_model_file.h"
-#include "darknet_backend/dkb_network.h"
-#include "darknet_backend/dkb_reference.h"
-#include "darknet_backend/dkb_seed.h"
+#include "darknet_backend/network/dkb_model_file.h"
+#include "darknet_backend/network/dkb_network.h"
+#include "engine/ll_engine.h"
+#include "tools/lab/lab_bare.h"
+#include "tools/lab/lab_reference.h"
+#include "tools/lab/lab_seed.h"
+#include "vision/vision_image.h"
+#include "vision/vision_input.h"
 
 struct bench_subject {
     struct bench_subject_config config;
     struct ll_network *network;
     int end;
-    struct dkb_image input;
+    struct vision_image input;
     /* Names of what a run gives, and room for it. */
     struct ll_names names;
     struct ll_tensor_out *outputs;
@@ -33,8 +33,8 @@ struct bench_subject {
     struct ll_engine_model *model;
     struct ll_engine_context *context;
     /* Or one of these. */
-    struct dkb_reference *reference;
-    struct dkb_bare *bare;
+    struct lab_reference *reference;
+    struct lab_bare *bare;
 };
 
 static bool is_bare(const struct bench_subject *subject)
@@ -51,14 +51,14 @@ static ll_status load_input(struct bench_subject *subject, struct ll_error *err)
 {
     const struct ll_table *table = &subject->network->table;
     if (subject->config.input) {
-        const struct dkb_input_source source = {.input_f32 = subject->config.input};
-        return dkb_input_load(&source, table, &subject->input, err);
+        const struct vision_input_source source = {.input_f32 = subject->config.input};
+        return vision_input_load(&source, table, &subject->input, err);
     }
     subject->input.data = calloc((size_t)table->in_floats, sizeof(float));
     if (!subject->input.data) {
         return no_memory(err);
     }
-    dkb_seed_input(table, 1, subject->input.data);
+    lab_seed_input(table, 1, subject->input.data);
     return LL_OK;
 }
 
@@ -88,7 +88,7 @@ static ll_status allocate_outputs(struct bench_subject *subject, struct ll_error
 
 static ll_status create_engine(struct bench_subject *subject, struct ll_error *err)
 {
-    const struct dkb_engine_config config = {
+    const struct ll_engine_config config = {
         .name = subject->config.kind,
         .threads = subject->config.threads,
         .compute = subject->config.compute,
@@ -112,15 +112,15 @@ static ll_status create_computer(struct bench_subject *subject, const struct ll_
                                  struct ll_error *err)
 {
     if (is_bare(subject)) {
-        const struct dkb_bare_config config = {
+        const struct lab_bare_config config = {
             .threads = subject->config.threads,
             .compute = subject->config.compute,
             .winograd = strcmp(subject->config.kind, "bare-winograd") == 0,
         };
-        return dkb_bare_create(subject->network, &config, &subject->bare, err);
+        return lab_bare_create(subject->network, &config, &subject->bare, err);
     }
     if (strcmp(subject->config.kind, "stock") == 0) {
-        return dkb_reference_create(subject->network, ll_buf_data(cfg), ll_buf_bytes(cfg),
+        return lab_reference_create(subject->network, ll_buf_data(cfg), ll_buf_bytes(cfg),
                                     subject->config.weights, &subject->reference, err);
     }
     return create_engine(subject, err);
@@ -202,12 +202,12 @@ void bench_subject_destroy(struct bench_subject *subject)
     ll_engine_context_destroy(subject->context);
     ll_engine_model_destroy(subject->model);
     ll_engine_destroy(subject->engine);
-    dkb_reference_destroy(subject->reference);
-    dkb_bare_destroy(subject->bare);
+    lab_reference_destroy(subject->reference);
+    lab_bare_destroy(subject->bare);
     dkb_model_file_finish(&subject->file);
     ll_network_unref(subject->network);
     ll_names_finish(&subject->names);
-    dkb_image_finish(&subject->input);
+    vision_image_finish(&subject->input);
     free(subject->outputs);
     free(subject->values);
     free(subject->layer_ns);
@@ -232,10 +232,10 @@ static ll_status run_engine(struct bench_subject *subject, bool timed, struct ll
 ll_status bench_subject_run(struct bench_subject *subject, struct ll_error *err)
 {
     if (subject->bare) {
-        return dkb_bare_run(subject->bare, NULL, err);
+        return lab_bare_run(subject->bare, NULL, err);
     }
     if (subject->reference) {
-        dkb_reference_predict(subject->reference, subject->input.data);
+        lab_reference_predict(subject->reference, subject->input.data);
         return LL_OK;
     }
     return run_engine(subject, false, err);
@@ -249,31 +249,31 @@ const float *bench_subject_output(const struct bench_subject *subject, int64_t *
     }
     for (int i = 0; subject->reference && i < subject->names.count; i++) {
         const struct ll_tensor_out *output = &subject->outputs[i];
-        memcpy(output->data, dkb_reference_output(subject->reference, output->name),
+        memcpy(output->data, lab_reference_output(subject->reference, output->name),
                (size_t)output->floats * sizeof(float));
     }
     return subject->values;
 }
 
 ll_status bench_subject_profile(struct bench_subject *subject,
-                                struct bench_layer_sum out_sums[DKB_KIND_COUNT],
+                                struct bench_layer_sum out_sums[LAB_KIND_COUNT],
                                 struct ll_error *err)
 {
     if (subject->reference) {
         return ll_fail(err, LL_E_UNSUPPORTED, "stock Darknet does not time its layers");
     }
-    ll_status status = subject->bare ? dkb_bare_run(subject->bare, subject->layer_ns, err)
+    ll_status status = subject->bare ? lab_bare_run(subject->bare, subject->layer_ns, err)
                                      : run_engine(subject, true, err);
     if (status != LL_OK) {
         return status;
     }
     const struct ll_table *table = &subject->network->table;
-    memset(out_sums, 0, DKB_KIND_COUNT * sizeof(*out_sums));
-    enum dkb_kind kind = DKB_KIND_REST;
+    memset(out_sums, 0, LAB_KIND_COUNT * sizeof(*out_sums));
+    enum lab_kind kind = LAB_KIND_REST;
     for (int i = 0; i < subject->end; i++) {
         bool begins = i == 0 || table->layers[i - 1].ends_group;
         if (begins) {
-            kind = dkb_kind_of(subject->network, i);
+            kind = lab_kind_of(subject->network, i);
             out_sums[kind].groups++;
             out_sums[kind].flops += table->layers[i].flops;
         }

@@ -8,20 +8,20 @@
 #include <stdint.h>
 
 #include "core/ll_status.h"
-#include "darknet_backend/bench/dkb_kinds.h"
 #include "darknet_backend/dkb_engine.h"
+#include "tools/lab/lab_kinds.h"
 
 struct bench_subject;
 
 struct bench_subject_config {
     /* An engine's name; "stock" (Darknet's network_predict); "bare" or "bare-winograd"
-     * (darknet_backend/bench/dkb_bare.h). */
+     * (tools/lab/lab_bare.h). */
     const char *kind;
     const char *cfg;
     /* Not read for bare convolutions, and NULL is allowed there. */
     const char *weights;
     /* Of engines and bare convolutions. */
-    dkb_compute compute;
+    ll_compute compute;
     /* Compute threads; stock Darknet has one. */
     int threads;
     /* Engines: run [0, end) and give its last tensor; 0: everything, and the network's outputs. */
@@ -56,7 +56,7 @@ struct bench_layer_sum {
  *
  * Errors: LL_E_UNSUPPORTED for stock Darknet, which does not tell. */
 LL_MUST_USE ll_status bench_subject_profile(struct bench_subject *subject,
-                                            struct bench_layer_sum out_sums[DKB_KIND_COUNT],
+                                            struct bench_layer_sum out_sums[LAB_KIND_COUNT],
                                             struct ll_error *err);
 
 #endif

@@ -9,20 +9,20 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_clock.h"
-#include "core/ll_engine.h"
 #include "core/ll_limits.h"
 #include "core/ll_options.h"
 #include "core/ll_output.h"
-#include "core/ll_plan.h"
 #include "core/ll_sync.h"
 #include "core/ll_text.h"
 #include "core/ll_version.h"
 #include "darknet_backend/dkb_engine.h"
-#include "darknet_backend/dkb_model_file.h"
-#include "darknet_backend/dkb_network.h"
-#include "darknet_backend/dkb_reference.h"
+#include "darknet_backend/network/dkb_model_file.h"
+#include "darknet_backend/network/dkb_network.h"
+#include "engine/ll_engine.h"
+#include "net/plan/ll_plan.h"
 #include "tools/bench/bench_memory.h"
 #include "tools/bench/bench_store.h"
+#include "tools/lab/lab_reference.h"
 
 const char *argp_program_version = "creation_worker (layerlift) " LL_VERSION;
 
@@ -34,7 +34,7 @@ struct options {
     const char *borders;
     int partitions;
     int threads;
-    dkb_compute compute;
+    ll_compute compute;
     bool split;
     bool copied;
 };
@@ -90,10 +90,10 @@ static int parse_number(struct argp_state *state, const char *option, const char
     return (int)value;
 }
 
-static void parse_compute(struct argp_state *state, const char *text, dkb_compute *out_compute)
+static void parse_compute(struct argp_state *state, const char *text, ll_compute *out_compute)
 {
     struct ll_error err;
-    if (dkb_compute_parse(text, out_compute, &err) != LL_OK) {
+    if (ll_compute_parse(text, out_compute, &err) != LL_OK) {
         argp_error(state, "--compute: %s", err.text);
     }
 }
@@ -163,7 +163,7 @@ struct creation {
     /* What is created. */
     struct ll_engine *engine;
     struct ll_engine_model *model;
-    struct dkb_reference *reference;
+    struct lab_reference *reference;
     /* What it took. */
     int64_t wall_ns;
     int64_t cpu_ns;
@@ -175,7 +175,7 @@ static void creation_finish(struct creation *creation)
 {
     ll_engine_model_destroy(creation->model);
     ll_engine_destroy(creation->engine);
-    dkb_reference_destroy(creation->reference);
+    lab_reference_destroy(creation->reference);
     for (int i = 0; creation->blobs && i < creation->network->table.layer_count; i++) {
         ll_buf_unref(creation->blobs[i]);
     }
@@ -291,7 +291,7 @@ static ll_status create_any(struct creation *creation, struct ll_error *err)
 {
     return creation->engine
                ? create_model(creation, err)
-               : dkb_reference_create(creation->network, ll_buf_data(creation->cfg),
+               : lab_reference_create(creation->network, ll_buf_data(creation->cfg),
                                       ll_buf_bytes(creation->cfg), creation->options->weights,
                                       &creation->reference, err);
 }
@@ -334,7 +334,7 @@ static ll_status prepare(struct creation *creation, struct ll_error *err)
     }
     status = take_blobs(creation, err);
     if (status == LL_OK) {
-        const struct dkb_engine_config config = {
+        const struct ll_engine_config config = {
             .name = options->kind,
             .threads = options->threads,
             .creation_threads = options->threads,

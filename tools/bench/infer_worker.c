@@ -11,8 +11,8 @@
 #include "core/ll_sync.h"
 #include "core/ll_text.h"
 #include "core/ll_version.h"
-#include "darknet_backend/dkb_input.h"
 #include "tools/bench/bench_subject.h"
+#include "vision/vision_input.h"
 
 const char *argp_program_version = "infer_worker (layerlift) " LL_VERSION;
 
@@ -65,10 +65,10 @@ static int parse_number(struct argp_state *state, const char *option, const char
     return (int)value;
 }
 
-static void parse_compute(struct argp_state *state, const char *text, dkb_compute *out_compute)
+static void parse_compute(struct argp_state *state, const char *text, ll_compute *out_compute)
 {
     struct ll_error err;
-    if (dkb_compute_parse(text, out_compute, &err) != LL_OK) {
+    if (ll_compute_parse(text, out_compute, &err) != LL_OK) {
         argp_error(state, "--compute: %s", err.text);
     }
 }
@@ -116,7 +116,7 @@ static ll_status write_output(const struct bench_subject *subject, const char *p
 {
     int64_t floats = 0;
     const float *values = bench_subject_output(subject, &floats);
-    return values ? dkb_output_write(path, values, floats, err)
+    return values ? vision_output_write(path, values, floats, err)
                   : ll_fail(err, LL_E_INVALID, "bare convolutions give no output");
 }
 
@@ -133,10 +133,10 @@ static ll_status answer_run(struct bench_subject *subject, struct ll_error *err)
 
 static ll_status answer_profile(struct bench_subject *subject, struct ll_error *err)
 {
-    struct bench_layer_sum sums[DKB_KIND_COUNT];
+    struct bench_layer_sum sums[LAB_KIND_COUNT];
     ll_status status = bench_subject_profile(subject, sums, err);
-    for (int i = 0; status == LL_OK && i < DKB_KIND_COUNT; i++) {
-        printf("%s%s:%d:%lld:%lld", i > 0 ? " " : "", dkb_kind_name(i), sums[i].groups,
+    for (int i = 0; status == LL_OK && i < LAB_KIND_COUNT; i++) {
+        printf("%s%s:%d:%lld:%lld", i > 0 ? " " : "", lab_kind_name(i), sums[i].groups,
                (long long)sums[i].flops, (long long)sums[i].ns);
     }
     if (status == LL_OK) {

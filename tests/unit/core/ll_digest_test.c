@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "core/ll_manifest.h"
+#include "net/ll_manifest.h"
 #include "tests/support/ll_test.h"
 
 static const char abc_digest[] =

@@ -1,4 +1,4 @@
-#include "core/ll_window.h"
+#include "core/link/ll_window.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
-#include "darknet_backend/dkb_cfg.h"
+#include "darknet_backend/network/dkb_cfg.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/ll_limits.h"
-#include "darknet_backend/dkb_reader.h"
+#include "darknet_backend/network/dkb_reader.h"
 #include "tests/support/ll_test.h"
 
 static struct dkb_cfg lex_bytes(const char *text, size_t bytes)

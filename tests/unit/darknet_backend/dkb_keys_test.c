@@ -1,12 +1,12 @@
 /* Every key of every section's table: one that is read is read and says one thing, one without
  * effect is taken whatever it says, a foreign one is refused unless it says nothing, and what is in
  * no table is refused. */
-#include "darknet_backend/dkb_keys.h"
+#include "darknet_backend/network/dkb_keys.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "darknet_backend/dkb_network.h"
+#include "darknet_backend/network/dkb_network.h"
 #include "tests/support/ll_test.h"
 
 /* A layer of 2 x 2 x 14 before the section, so that every type of layer can follow; the section's

@@ -1,12 +1,12 @@
 /* Models on disk: loaded, named, written again, refused. */
-#include "darknet_backend/dkb_model_file.h"
+#include "darknet_backend/network/dkb_model_file.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "darknet_backend/dkb_weights.h"
+#include "darknet_backend/network/dkb_weights.h"
 #include "tests/support/ll_test.h"
 
 /* Blobs of 4 + 12 + 36 = 52 and 2 + 8 + 6 = 16 floats; the pooling between has none. */

@@ -1,4 +1,4 @@
-#include "darknet_backend/dkb_near.h"
+#include "darknet_backend/network/dkb_near.h"
 
 #include <stddef.h>
 #include <string.h>

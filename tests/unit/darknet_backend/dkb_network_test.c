@@ -1,5 +1,5 @@
 /* Shapes, sizes, what reads what, and groups. */
-#include "darknet_backend/dkb_network.h"
+#include "darknet_backend/network/dkb_network.h"
 
 #include <stdio.h>
 #include <stdlib.h>

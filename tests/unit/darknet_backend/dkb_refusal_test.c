@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "darknet_backend/dkb_network.h"
+#include "darknet_backend/network/dkb_network.h"
 #include "tests/support/ll_test.h"
 
 /* An input of 8 x 8 x 4; the layers begin in line 5. */

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "core/ll_buf.h"
-#include "core/ll_chain.h"
 #include "core/ll_limits.h"
-#include "core/ll_plan.h"
-#include "darknet_backend/dkb_network.h"
+#include "darknet_backend/network/dkb_network.h"
+#include "net/plan/ll_chain.h"
+#include "net/plan/ll_plan.h"
 #include "tests/support/ll_test.h"
 
 /* Layers without [net], and the weights in units of 10^6 bytes. */

@@ -1,4 +1,4 @@
-#include "darknet_backend/dkb_sniff.h"
+#include "darknet_backend/network/dkb_sniff.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,11 +1,11 @@
-#include "darknet_backend/dkb_weights.h"
+#include "darknet_backend/network/dkb_weights.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "darknet_backend/dkb_network.h"
+#include "darknet_backend/network/dkb_network.h"
 #include "tests/support/ll_test.h"
 
 /* Blobs of 4 + 12 + 36 = 52 and 2 + 8 + 6 = 16 floats; the pooling between has none. */

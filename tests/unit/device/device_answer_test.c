@@ -1,10 +1,10 @@
-#include "device/device_answer.h"
+#include "device/query/device_answer.h"
 
 #include <string.h>
 
 #include <CUnit/CUnit.h>
 
-#include "core/ll_half.h"
+#include "net/ll_half.h"
 #include "tests/support/fake_model.h"
 #include "tests/support/ll_test.h"
 

@@ -1,4 +1,4 @@
-#include "device/device_board.h"
+#include "device/edge_link/device_board.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Choices against brute force over the cuts, with bytes straight from the table's definition. */
-#include "device/device_choice.h"
+#include "device/choose/device_choice.h"
 
 #include <math.h>
 #include <stdbool.h>

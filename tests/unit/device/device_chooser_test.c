@@ -1,6 +1,6 @@
 /* A device and an edge whose true times are known to the test alone: queries teach the chooser, and
  * its choices become those that are right. */
-#include "device/device_chooser.h"
+#include "device/choose/device_chooser.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -33,7 +33,7 @@ struct truth {
 };
 
 static struct fake_model model;
-static struct device_profile *profile;
+static struct device_layer_times *profile;
 static struct device_chooser *chooser;
 static int64_t edge_times_ns[LAYERS];
 static struct device_prospect prospect;
@@ -50,9 +50,10 @@ static void begin_limited(double limit_bytes_per_s)
     now_ns = 1000 * LL_NS_PER_S;
     fake_model_init(&model, cfg, 1);
     const struct ll_table *table = &model.network->table;
-    CU_ASSERT_EQUAL_FATAL(device_profile_create(table, 1, &profile), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(device_layer_times_create(table, 1, &profile), LL_OK);
     for (int i = 0; i < LAYERS; i++) {
-        CU_ASSERT_EQUAL(device_profile_set(profile, i, (int64_t)truth.device_layer_ns, 5), LL_OK);
+        CU_ASSERT_EQUAL(device_layer_times_set(profile, i, (int64_t)truth.device_layer_ns, 5),
+                        LL_OK);
     }
     struct device_chooser_config config = {
         .profile = profile, .slowdown = 1, .limit_bytes_per_s = limit_bytes_per_s};
@@ -72,7 +73,7 @@ static void begin(void)
 static void end(void)
 {
     device_chooser_destroy(chooser);
-    device_profile_destroy(profile);
+    device_layer_times_destroy(profile);
     fake_model_finish(&model);
 }
 

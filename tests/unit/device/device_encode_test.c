@@ -1,10 +1,10 @@
-#include "device/device_encode.h"
+#include "device/query/device_encode.h"
 
 #include <string.h>
 
 #include <CUnit/CUnit.h>
 
-#include "core/ll_half.h"
+#include "net/ll_half.h"
 #include "tests/support/ll_test.h"
 
 const char *const ll_test_suite = "device_encode";

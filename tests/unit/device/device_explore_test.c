@@ -1,4 +1,4 @@
-#include "device/device_explore.h"
+#include "device/choose/device_explore.h"
 
 #include <CUnit/CUnit.h>
 

@@ -4,11 +4,11 @@
 #ifndef DEVICE_FAKE_EDGE_STATE_H
 #define DEVICE_FAKE_EDGE_STATE_H
 
-#include "core/ll_dtype.h"
 #include "core/ll_sync.h"
-#include "device/device_local.h"
-#include "device/device_wire.h"
+#include "device/edge_link/device_wire.h"
+#include "device/query/device_local.h"
 #include "layerlift/v1/offload.pb-c.h"
+#include "net/ll_dtype.h"
 #include "rpc/rpc_server.h"
 #include "tests/unit/device/device_fake_edge.h"
 

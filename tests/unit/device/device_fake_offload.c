@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/device_encode.h"
+#include "device/query/device_encode.h"
 #include "tests/unit/device/device_fake_edge_state.h"
 
 static void free_query(struct fake_edge *edge, struct fake_query *query)

@@ -125,7 +125,8 @@ void device_fixture_init_bounded(struct device_fixture *fixture, struct fake_mod
         .plan = &fixture->plan,
     };
     memcpy(fixture->model.id, fake->id_text, sizeof(fixture->model.id));
-    CU_ASSERT_EQUAL_FATAL(device_profile_create(fixture->model.table, 1, &fixture->profile), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(device_layer_times_create(fixture->model.table, 1, &fixture->profile),
+                          LL_OK);
     struct device_local_config local = {.engine = fixture->engine,
                                         .network = fake->network,
                                         .blobs = fake->blobs,
@@ -169,7 +170,7 @@ void device_fixture_finish(struct device_fixture *fixture)
     device_session_destroy(fixture->session);
     device_querier_finish(&fixture->querier);
     device_local_destroy(fixture->local);
-    device_profile_destroy(fixture->profile);
+    device_layer_times_destroy(fixture->profile);
     ll_plan_finish(&fixture->plan);
     CU_ASSERT_EQUAL(fake_engine_alive(fixture->engine), 0);
     ll_engine_destroy(fixture->engine);

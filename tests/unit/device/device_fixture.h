@@ -10,9 +10,9 @@
 #include <stdint.h>
 
 #include "core/ll_sync.h"
-#include "device/device_profile.h"
-#include "device/device_query.h"
-#include "device/device_session.h"
+#include "device/edge_link/device_session.h"
+#include "device/query/device_query.h"
+#include "device/times/device_layer_times.h"
 #include "tests/support/fake_model.h"
 
 struct device_fixture {
@@ -20,7 +20,7 @@ struct device_fixture {
     struct ll_engine *engine;
     struct ll_plan plan;
     struct device_model model;
-    struct device_profile *profile;
+    struct device_layer_times *profile;
     struct device_local *local;
     struct device_session *session;
     struct device_querier querier;

@@ -1,4 +1,4 @@
-#include "device/device_follow.h"
+#include "device/edge_link/device_follow.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "device/device_local.h"
+#include "device/query/device_local.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/device_board.h"
-#include "device/device_chooser.h"
-#include "device/device_plan.h"
-#include "device/device_profile_store.h"
+#include "device/choose/device_chooser.h"
+#include "device/choose/device_plan.h"
+#include "device/edge_link/device_board.h"
+#include "device/times/device_layer_times_store.h"
 #include "tests/support/fake_model.h"
 #include "tests/support/ll_fail_alloc.h"
 #include "tests/support/ll_test.h"
@@ -18,7 +18,7 @@ enum { MOST_ALLOCATIONS = 200 };
 static const char cfg[] = "fake\ninput 100\nlayer 50 40\nlayer 20 40\nlayer 10 24 reads 1 0 -1\n";
 
 static struct fake_model model;
-static struct device_profile *profile;
+static struct device_layer_times *profile;
 static struct device_model of_device;
 static struct device_board *board;
 static struct device_tensors tensors;
@@ -32,7 +32,7 @@ static void begin(void)
 {
     fake_model_init(&model, cfg, 1);
     const struct ll_table *table = &model.network->table;
-    CU_ASSERT_EQUAL_FATAL(device_profile_create(table, 1, &profile), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(device_layer_times_create(table, 1, &profile), LL_OK);
     of_device = (struct device_model){.table = table, .manifest = &model.manifest};
     CU_ASSERT_EQUAL_FATAL(device_board_create(&of_device, ignore_kick, NULL, &board), LL_OK);
     device_board_set_state(board, DEVICE_EDGE_UP, table->layer_count);
@@ -51,25 +51,25 @@ static void end(void)
 {
     device_tensors_finish(&tensors);
     device_board_destroy(board);
-    device_profile_destroy(profile);
+    device_layer_times_destroy(profile);
     fake_model_finish(&model);
 }
 
 static ll_status create_profile(void)
 {
-    struct device_profile *other = NULL;
-    ll_status status = device_profile_create(&model.network->table, 1, &other);
-    device_profile_destroy(other);
+    struct device_layer_times *other = NULL;
+    ll_status status = device_layer_times_create(&model.network->table, 1, &other);
+    device_layer_times_destroy(other);
     return status;
 }
 
 static ll_status create_store(void)
 {
-    struct device_profile_store *store = NULL;
-    const struct device_profile_key key = {
+    struct device_layer_times_store *store = NULL;
+    const struct device_layer_times_key key = {
         .model_id = "sha256:0", .engine = "fake", .instruction_set = "none", .threads = 1};
-    ll_status status = device_profile_store_create(&key, "/dev/null/w", NULL, &store);
-    device_profile_store_destroy(store);
+    ll_status status = device_layer_times_store_create(&key, "/dev/null/w", NULL, &store);
+    device_layer_times_store_destroy(store);
     return status;
 }
 

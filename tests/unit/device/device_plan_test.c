@@ -1,4 +1,4 @@
-#include "device/device_plan.h"
+#include "device/choose/device_plan.h"
 
 #include <stdio.h>
 
@@ -10,7 +10,7 @@
 const char *const ll_test_suite = "device_plan";
 
 static struct fake_model model;
-static struct device_profile *profile;
+static struct device_layer_times *profile;
 static struct device_plan_terms terms;
 static struct ll_plan plan;
 static struct ll_error err;
@@ -19,9 +19,9 @@ static void begin(const char *cfg, int64_t layer_ns)
 {
     fake_model_init(&model, cfg, 1);
     const struct ll_table *table = &model.network->table;
-    CU_ASSERT_EQUAL_FATAL(device_profile_create(table, 1, &profile), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(device_layer_times_create(table, 1, &profile), LL_OK);
     for (int i = 0; layer_ns > 0 && i < table->layer_count; i++) {
-        CU_ASSERT_EQUAL(device_profile_set(profile, i, layer_ns, 1), LL_OK);
+        CU_ASSERT_EQUAL(device_layer_times_set(profile, i, layer_ns, 1), LL_OK);
     }
     terms = (struct device_plan_terms){
         .partitioner = "efficiency", .slowdown = 1, .input_width = 4, .cut_width = 4};
@@ -36,7 +36,7 @@ static void make(void)
 static void end(void)
 {
     ll_plan_finish(&plan);
-    device_profile_destroy(profile);
+    device_layer_times_destroy(profile);
     fake_model_finish(&model);
 }
 
@@ -90,7 +90,7 @@ static void test_encodings_count(void)
 
 static void test_times_beyond_every_limit_are_no_obstacle(void)
 {
-    begin(shrinking, DEVICE_PROFILE_MOST_NS);
+    begin(shrinking, DEVICE_LAYER_TIMES_MOST_NS);
     terms.slowdown = 1e6;
     terms.limit_bytes_per_s = 1;
     make();

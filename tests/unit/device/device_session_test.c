@@ -1,5 +1,5 @@
 /* The session against a fake edge: uploads that go well and that do not, edges that come and go. */
-#include "device/device_session.h"
+#include "device/edge_link/device_session.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "device/device_tensors.h"
+#include "device/query/device_tensors.h"
 
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-#include "device/device_trust.h"
+#include "device/query/device_trust.h"
 
 #include <math.h>
 

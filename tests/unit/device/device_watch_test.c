@@ -1,4 +1,4 @@
-#include "device/device_watch.h"
+#include "device/edge_link/device_watch.h"
 
 #include "tests/support/ll_test.h"
 

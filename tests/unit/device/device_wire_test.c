@@ -1,4 +1,4 @@
-#include "device/device_wire.h"
+#include "device/edge_link/device_wire.h"
 
 #include <stdlib.h>
 #include <string.h>

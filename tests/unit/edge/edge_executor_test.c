@@ -6,7 +6,7 @@
 
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"
-#include "edge/edge_models.h"
+#include "edge/model/edge_catalog.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/fake_model.h"
 #include "tests/support/ll_test.h"

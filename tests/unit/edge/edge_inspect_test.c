@@ -1,4 +1,4 @@
-#include "edge/edge_inspect.h"
+#include "edge/inspect/edge_inspect.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Queries through a real server and connection, with the fake engine. */
-#include "edge/edge_offload.h"
+#include "edge/offload/edge_offload.h"
 
 #include <stdio.h>
 #include <stdlib.h>

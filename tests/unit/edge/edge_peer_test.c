@@ -1,4 +1,4 @@
-#include "edge/edge_peer.h"
+#include "edge/fair/edge_peer.h"
 
 #include "tests/support/ll_test.h"
 

@@ -1,4 +1,4 @@
-#include "edge/edge_places.h"
+#include "edge/fair/edge_places.h"
 
 #include "core/ll_clock.h"
 #include "tests/support/ll_test.h"

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/ll_dtype.h"
-#include "core/ll_half.h"
+#include "net/ll_dtype.h"
+#include "net/ll_half.h"
 #include "tests/support/edge_fixture.h"
 #include "tests/support/ll_test.h"
 

@@ -1,4 +1,4 @@
-#include "edge/edge_rates.h"
+#include "edge/fair/edge_rates.h"
 
 #include <stdio.h>
 

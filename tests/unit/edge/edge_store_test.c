@@ -1,4 +1,4 @@
-#include "edge/edge_store.h"
+#include "edge/model/edge_store.h"
 
 #include <dirent.h>
 #include <signal.h>

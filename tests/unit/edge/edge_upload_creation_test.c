@@ -1,7 +1,7 @@
 /* Creation as upload sessions see it: on the creation thread and inline. */
 #include <string.h>
 
-#include "edge/edge_upload.h"
+#include "edge/upload/edge_upload.h"
 #include "tests/support/edge_fixture.h"
 #include "tests/support/ll_test.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/ll_limits.h"
-#include "edge/edge_upload.h"
+#include "edge/upload/edge_upload.h"
 #include "tests/support/edge_fixture.h"
 #include "tests/support/ll_test.h"
 

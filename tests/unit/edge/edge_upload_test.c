@@ -1,7 +1,7 @@
 /* Upload sessions through a real server and connection, with the fake engine: what devices that
  * keep to the rules get. Breaking rules: edge_upload_rules_test.c. Creation:
  * edge_upload_creation_test.c. */
-#include "edge/edge_upload.h"
+#include "edge/upload/edge_upload.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "edge/edge_worker.h"
+#include "edge/upload/edge_worker.h"
 
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"

@@ -1,4 +1,4 @@
-#include "rpc/rpc_connection.h"
+#include "rpc/front/rpc_connection.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,4 +1,4 @@
-#include "rpc/rpc_descriptors.h"
+#include "rpc/services/rpc_descriptors.h"
 
 #include <stdlib.h>
 #include <string.h>

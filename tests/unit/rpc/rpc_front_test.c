@@ -1,5 +1,5 @@
 /* The front, through a server: connections that do harm, and what others see of them. */
-#include "rpc/rpc_front.h"
+#include "rpc/front/rpc_front.h"
 
 #include <dirent.h>
 #include <stdatomic.h>

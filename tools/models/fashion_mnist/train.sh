@@ -29,7 +29,7 @@ trap 'exit 1' HUP INT TERM
 sed 's/^batch=1$/batch=64/' "$here/fashion.cfg" >"$scratch/fashion.cfg"
 
 cd "$here"
-${BAZEL:-bazel} run //darknet_backend/train:train_idx -- \
+${BAZEL:-bazel} run //tools/lab:train_idx -- \
     --cfg "$scratch/fashion.cfg" --out "$scratch/fashion.weights" --seed 1 \
     --images "$dataset/train-images-idx3-ubyte.gz" \
     --labels "$dataset/train-labels-idx1-ubyte.gz" \

@@ -1,0 +1,398 @@
+/* Layer times are kept as sums from the beginning, so that a range's time is a difference. They are
+ * made anew where profile or edge have told something since; a group's time, whatever engine
+ * measured it, stands at its last layer then, since nobody cuts inside. */
+#include "device/choose/device_chooser.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/ll_clock.h"
+#include "device/choose/device_choice.h"
+#include "device/choose/device_explore.h"
+
+/* What an edge tells is believed within this factor of the device's. */
+#define CHOOSER_MOST_FACTOR 1e3
+/* A try is for an edge and a link that have become this much better than they are taken for. */
+#define CHOOSER_HOPE 100.0
+#define CHOOSER_DEVICE_HOPE 2.0
+/* As an int64_t has it. */
+#define CHOOSER_MOST_NS 9e18
+
+/* Sums of layer times from the beginning, layer_count + 1 each. */
+struct sums {
+    /* Without the estimate's factors. */
+    double *device_ns;
+    double *edge_ns;
+    /* With them, as costs want them; `hoped_ns`: the edge's, were it as good as may be hoped. */
+    double *corrected_device_ns;
+    double *corrected_edge_ns;
+    double *hoped_edge_ns;
+};
+
+struct device_chooser {
+    struct device_chooser_config config;
+    const struct ll_table *table;
+    struct device_choice *choice;
+    struct device_estimate estimate;
+    /* When to try the device, and the edge. */
+    struct device_explore explore;
+    struct device_pause pause;
+    /* As the edge told them. */
+    int64_t *edge_times_ns;
+    uint64_t connection;
+    uint64_t times_version;
+    struct sums sums;
+    /* What the sums were made from; 0: anew. */
+    uint64_t sums_version;
+};
+
+ll_status device_chooser_create(const struct device_chooser_config *config,
+                                struct device_chooser **out_chooser)
+{
+    struct device_chooser *chooser = calloc(1, sizeof(*chooser));
+    if (!chooser) {
+        return LL_E_NO_MEMORY;
+    }
+    chooser->config = *config;
+    chooser->table = device_layer_times_table(config->profile);
+    size_t count = (size_t)chooser->table->layer_count + 1;
+    struct sums *sums = &chooser->sums;
+    chooser->edge_times_ns = calloc(count, sizeof(*chooser->edge_times_ns));
+    sums->device_ns = calloc(count, sizeof(double));
+    sums->edge_ns = calloc(count, sizeof(double));
+    sums->corrected_device_ns = calloc(count, sizeof(double));
+    sums->corrected_edge_ns = calloc(count, sizeof(double));
+    sums->hoped_edge_ns = calloc(count, sizeof(double));
+    ll_status status = device_choice_create(chooser->table, &chooser->choice);
+    if (status != LL_OK || !chooser->edge_times_ns || !sums->device_ns || !sums->edge_ns ||
+        !sums->corrected_device_ns || !sums->corrected_edge_ns || !sums->hoped_edge_ns) {
+        device_chooser_destroy(chooser);
+        return LL_E_NO_MEMORY;
+    }
+    device_estimate_init(&chooser->estimate, config->limit_bytes_per_s);
+    device_explore_init(&chooser->explore);
+    device_pause_init(&chooser->pause);
+    *out_chooser = chooser;
+    return LL_OK;
+}
+
+void device_chooser_destroy(struct device_chooser *chooser)
+{
+    if (chooser) {
+        device_choice_destroy(chooser->choice);
+        free(chooser->edge_times_ns);
+        free(chooser->sums.device_ns);
+        free(chooser->sums.edge_ns);
+        free(chooser->sums.corrected_device_ns);
+        free(chooser->sums.corrected_edge_ns);
+        free(chooser->sums.hoped_edge_ns);
+        free(chooser);
+    }
+}
+
+/* ---- What is known ---- */
+
+/* Another edge, or news of this one. */
+static void follow_edge(struct device_chooser *chooser, const struct device_prospect *prospect)
+{
+    if (prospect->connection != chooser->connection) {
+        chooser->connection = prospect->connection;
+        device_estimate_connected(&chooser->estimate);
+        device_pause_init(&chooser->pause);
+        chooser->sums_version = 0;
+    }
+    if (prospect->times_ns && prospect->times_version != chooser->times_version) {
+        chooser->times_version = prospect->times_version;
+        memcpy(chooser->edge_times_ns, prospect->times_ns,
+               (size_t)chooser->table->layer_count * sizeof(*chooser->edge_times_ns));
+        chooser->sums_version = 0;
+    }
+}
+
+/* A group's time on the edge: what it tells of its last layer and, if that, of the others. */
+static double edge_group_ns(const int64_t *times_ns, int first, int end, double device_ns)
+{
+    if (times_ns[end - 1] <= 0) {
+        return device_ns / DEVICE_ESTIMATE_EDGE_SPEED;
+    }
+    double told_ns = 0;
+    for (int i = first; i < end; i++) {
+        told_ns += fmax((double)times_ns[i], 0);
+    }
+    return fmin(fmax(told_ns, device_ns / CHOOSER_MOST_FACTOR), device_ns * CHOOSER_MOST_FACTOR);
+}
+
+static void refresh_sums(struct device_chooser *chooser)
+{
+    struct sums *sums = &chooser->sums;
+    const struct device_layer_times *profile = chooser->config.profile;
+    uint64_t version = device_layer_times_version(profile);
+    if (chooser->sums_version == version) {
+        return;
+    }
+    chooser->sums_version = version;
+    int group = 0;
+    double group_ns = 0;
+    for (int i = 0; i < chooser->table->layer_count; i++) {
+        int samples = 0;
+        group_ns += (double)device_layer_times_ns(profile, i, &samples);
+        sums->device_ns[i + 1] = sums->device_ns[group];
+        sums->edge_ns[i + 1] = sums->edge_ns[group];
+        if (chooser->table->layers[i].ends_group) {
+            double device_ns = group_ns * chooser->config.slowdown;
+            sums->device_ns[i + 1] += device_ns;
+            sums->edge_ns[i + 1] += edge_group_ns(chooser->edge_times_ns, group, i + 1, device_ns);
+            group = i + 1;
+            group_ns = 0;
+        }
+    }
+}
+
+/* ---- Before a query ---- */
+
+/* Bytes where they are exact, else what cut tensors are, unless the input is to stay as it is; and
+ * nothing that the edge does not take. */
+static void choose_dtypes(const struct device_wish *wish, const struct device_prospect *prospect,
+                          struct device_decision *decision)
+{
+    decision->cut_dtype = prospect->takes_f16 ? wish->cut_dtype : LL_F32;
+    decision->input_dtype = LL_F32;
+    if (!wish->is_input_f32) {
+        decision->input_dtype = prospect->takes_u8 ? LL_U8 : decision->cut_dtype;
+    }
+}
+
+/* The link's part of the costs, were it `hope` times as good as it is taken for (but never above
+ * the limit). */
+static void put_link_costs(const struct device_chooser *chooser,
+                           const struct device_decision *decision, double hope,
+                           struct device_costs *costs)
+{
+    const struct device_estimate *estimate = &chooser->estimate;
+    double up = device_estimate_up(estimate, &decision->link) / hope;
+    double down = device_estimate_down(estimate) / hope;
+    double fixed_ns = device_estimate_fixed_ns(estimate, &decision->link) / hope;
+    double limit = chooser->config.limit_bytes_per_s;
+    up = limit > 0 ? fmax(up, (double)LL_NS_PER_S / limit) : up;
+    costs->input_ns = up * ll_dtype_bytes(decision->input_dtype);
+    costs->up_ns = up * ll_dtype_bytes(decision->cut_dtype);
+    costs->down_ns = down * ll_dtype_bytes(decision->cut_dtype);
+    costs->output_ns = down * (double)sizeof(float);
+    costs->fixed_ns = fixed_ns;
+}
+
+/* What ranges cost as things are, and as they may be hoped to have become. */
+struct costs {
+    struct device_costs known;
+    struct device_costs hoped;
+};
+
+static void make_costs(struct device_chooser *chooser, const struct device_decision *decision,
+                       struct costs *out_costs)
+{
+    struct sums *sums = &chooser->sums;
+    refresh_sums(chooser);
+    for (int i = 0; i <= chooser->table->layer_count; i++) {
+        sums->corrected_device_ns[i] = sums->device_ns[i] * chooser->estimate.device_factor.value;
+        sums->corrected_edge_ns[i] = sums->edge_ns[i] * chooser->estimate.edge_factor.value;
+        sums->hoped_edge_ns[i] = sums->corrected_edge_ns[i] / CHOOSER_HOPE;
+    }
+    out_costs->known = (struct device_costs){.device_ns = sums->corrected_device_ns,
+                                             .edge_ns = sums->corrected_edge_ns};
+    out_costs->hoped = (struct device_costs){.device_ns = sums->corrected_device_ns,
+                                             .edge_ns = sums->hoped_edge_ns};
+    put_link_costs(chooser, decision, 1, &out_costs->known);
+    put_link_costs(chooser, decision, CHOOSER_HOPE, &out_costs->hoped);
+}
+
+static void take_range(struct device_decision *decision, const struct device_range *range)
+{
+    decision->first = range->first;
+    decision->end = range->end;
+    decision->remote_ns = range->remote_ns;
+}
+
+/* What would be worth a try beside the device: the best range if link and edge were as much better
+ * as anybody may hope for, with what it is predicted to take as they are. Where even that would not
+ * be faster, nothing, but after the longest pause everything that the edge can run: an estimate may
+ * be so wrong that no hope reaches beyond it, and only an answer mends it. */
+static void try_edge(struct device_chooser *chooser, const struct costs *costs, int prefix,
+                     struct device_decision *decision)
+{
+    struct device_range range;
+    device_choice_best(chooser->choice, &costs->hoped, prefix, &range);
+    if (range.first == range.end && device_pause_is_longest(&chooser->pause)) {
+        range = (struct device_range){.end = prefix};
+    }
+    if (range.first < range.end && device_choice_predict(chooser->choice, &costs->known,
+                                                         range.first, range.end, &range) == LL_OK) {
+        take_range(decision, &range);
+        decision->tries = DEVICE_TRY_EDGE;
+    }
+}
+
+/* What a query that stays would take on an edge that could run all of it. */
+static double predict_there(const struct device_chooser *chooser, const struct costs *costs,
+                            int prefix)
+{
+    int layers = chooser->table->layer_count;
+    struct device_range there = {0};
+    return prefix == layers &&
+                   device_choice_predict(chooser->choice, &costs->known, 0, layers, &there) == LL_OK
+               ? there.latency_ns
+               : 0;
+}
+
+static void choose_fastest(struct device_chooser *chooser, const struct costs *costs, int prefix,
+                           int64_t now_ns, struct device_decision *decision)
+{
+    struct device_range best;
+    device_choice_best(chooser->choice, &costs->known, prefix, &best);
+    take_range(decision, &best);
+    decision->best_ns = decision->predicted_ns = best.latency_ns;
+    if (best.first == best.end) {
+        decision->there_ns = predict_there(chooser, costs, prefix);
+        if (prefix > 0 && device_pause_is_over(&chooser->pause, now_ns)) {
+            try_edge(chooser, costs, prefix, decision);
+            device_pause_begin(&chooser->pause, now_ns);
+        }
+        return;
+    }
+    /* The device's own times may be too long: its first runs are cold, or something else ran as
+     * well. */
+    decision->could_try = decision->alone_ns < CHOOSER_DEVICE_HOPE * decision->best_ns;
+    if (decision->could_try &&
+        device_explore_wants(&chooser->explore, decision->best_ns, decision->alone_ns)) {
+        decision->could_try = false;
+        decision->tries = DEVICE_TRY_DEVICE;
+        decision->predicted_ns = decision->alone_ns;
+        take_range(decision, &(struct device_range){0});
+    }
+}
+
+/* A given range of legal cuts. */
+static ll_status choose_range(struct device_chooser *chooser, const struct costs *costs, int first,
+                              int end, struct device_decision *decision)
+{
+    struct device_range range = {0};
+    ll_status status = device_choice_predict(chooser->choice, &costs->known, first, end, &range);
+    take_range(decision, &range);
+    decision->best_ns = decision->predicted_ns = range.latency_ns;
+    return status;
+}
+
+ll_status device_chooser_choose(struct device_chooser *chooser, const struct device_wish *wish,
+                                const struct device_prospect *prospect, int64_t now_ns,
+                                struct device_decision *out_decision)
+{
+    struct device_decision decision = {.link = prospect->link};
+    struct costs costs;
+    ll_status status = LL_OK;
+    int prefix = prospect->is_up ? prospect->prefix : 0;
+    follow_edge(chooser, prospect);
+    choose_dtypes(wish, prospect, &decision);
+    make_costs(chooser, &decision, &costs);
+    decision.alone_ns = costs.known.device_ns[chooser->table->layer_count];
+    if (wish->cut_end >= 0) {
+        int end = prospect->is_up ? wish->cut_end : wish->cut_first;
+        status = choose_range(chooser, &costs, wish->cut_first, end, &decision);
+        decision.least_prefix = wish->cut_first < end ? end : 0;
+    } else if (wish->choose == DEVICE_CHOOSE_FURTHEST) {
+        status = choose_range(chooser, &costs, 0, prefix, &decision);
+        /* As far as the edge is ready when the query arrives there. */
+        decision.end = prefix > 0 ? chooser->table->layer_count : 0;
+    } else {
+        choose_fastest(chooser, &costs, prefix, now_ns, &decision);
+    }
+    decision.allowance_ns =
+        device_estimate_allowance_ns(&chooser->estimate, decision.remote_ns, decision.alone_ns);
+    *out_decision = decision;
+    return status;
+}
+
+double device_chooser_alone_ns(struct device_chooser *chooser)
+{
+    refresh_sums(chooser);
+    return chooser->sums.device_ns[chooser->table->layer_count] *
+           chooser->estimate.device_factor.value;
+}
+
+/* ---- After it ---- */
+
+static void learn_answer(struct device_chooser *chooser, const struct device_decision *decision,
+                         const struct device_outcome *outcome)
+{
+    const double *edge_ns = chooser->sums.edge_ns;
+    struct device_effort effort = {
+        .up_bytes = outcome->up_bytes,
+        .down_bytes = outcome->down_bytes,
+        .edge_ns = edge_ns[outcome->reached] - edge_ns[decision->first],
+    };
+    device_estimate_answered(&chooser->estimate, &effort, &outcome->spent, &decision->link,
+                             outcome->asked_until_ns);
+}
+
+static void learn_miss(struct device_estimate *estimate, const struct device_decision *decision,
+                       const struct device_outcome *outcome)
+{
+    struct device_miss miss = outcome->miss;
+    /* Against what the part itself was predicted to take: with earlier lateness counted in, misses
+     * one after the other would hardly add up. */
+    double remote_ns = decision->remote_ns - device_estimate_lateness_ns(estimate);
+    double late_ns = (double)miss.waited_ns - remote_ns;
+    miss.late_ns = late_ns > 0 ? (int64_t)fmin(late_ns, CHOOSER_MOST_NS) : 0;
+    device_estimate_missed(estimate, &miss, outcome->asked_until_ns);
+}
+
+static void learn_times(struct device_chooser *chooser, const struct device_decision *decision,
+                        const struct device_outcome *outcome)
+{
+    const double *device_ns = chooser->sums.device_ns;
+    refresh_sums(chooser);
+    for (int i = 0; i < outcome->part_count; i++) {
+        const struct device_part *part = &outcome->parts[i];
+        device_estimate_computed(&chooser->estimate, device_ns[part->end] - device_ns[part->first],
+                                 part->took_ns, part->at_ns);
+    }
+    switch (outcome->asked) {
+    case DEVICE_ANSWERED:
+        learn_answer(chooser, decision, outcome);
+        break;
+    case DEVICE_MISSED:
+        learn_miss(&chooser->estimate, decision, outcome);
+        break;
+    case DEVICE_FAILED:
+        device_estimate_failed(&chooser->estimate,
+                               (int64_t)fmin(decision->alone_ns, CHOOSER_MOST_NS));
+        break;
+    case DEVICE_ASKED_NOBODY:
+        break;
+    }
+}
+
+/* Whether what was asked for only to time it would be faster than the device alone now. */
+static bool has_helped(struct device_chooser *chooser, const struct device_decision *decision)
+{
+    struct costs costs;
+    struct device_range again;
+    make_costs(chooser, decision, &costs);
+    return device_choice_predict(chooser->choice, &costs.known, decision->first, decision->end,
+                                 &again) == LL_OK &&
+           again.latency_ns < costs.known.device_ns[chooser->table->layer_count];
+}
+
+void device_chooser_learn(struct device_chooser *chooser, const struct device_decision *decision,
+                          const struct device_outcome *outcome)
+{
+    learn_times(chooser, decision, outcome);
+    if (decision->could_try) {
+        device_explore_stayed(&chooser->explore, (double)outcome->latency_ns);
+    } else if (decision->tries == DEVICE_TRY_DEVICE) {
+        device_explore_tried(&chooser->explore, decision->best_ns, decision->alone_ns,
+                             (double)outcome->latency_ns);
+    } else if (decision->tries == DEVICE_TRY_EDGE && has_helped(chooser, decision)) {
+        device_pause_shorten(&chooser->pause);
+    }
+}

@@ -1,0 +1,213 @@
+#include "device/query/device_answer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/wire/wire_dtype.h"
+
+void device_answer_init(struct device_answer *answer, const struct ll_table *table, int first,
+                        int end, int least, ll_dtype dtype)
+{
+    *answer = (struct device_answer){
+        .table = table, .first = first, .end = end, .least = least, .dtype = dtype};
+}
+
+void device_answer_finish(struct device_answer *answer)
+{
+    for (int i = 0; answer->bufs && i < answer->names.count; i++) {
+        ll_buf_unref(answer->bufs[i]);
+    }
+    free(answer->bufs);
+    free(answer->dtypes);
+    free(answer->received);
+    ll_names_finish(&answer->names);
+    answer->bufs = NULL;
+    answer->dtypes = NULL;
+    answer->received = NULL;
+}
+
+static int index_of(const struct device_answer *answer, int name)
+{
+    for (int i = 0; i < answer->names.count; i++) {
+        if (answer->names.names[i] == name) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static ll_status check_range(const struct device_answer *answer,
+                             const Layerlift__V1__Answer *message, struct ll_error *err)
+{
+    uint32_t layers = (uint32_t)answer->table->layer_count;
+    if (message->reached < (uint32_t)answer->first || message->reached > (uint32_t)answer->end) {
+        return ll_fail(err, LL_E_INVALID, "reached layer %u, asked for [%d, %d)", message->reached,
+                       answer->first, answer->end);
+    }
+    if (message->reached < (uint32_t)answer->least) {
+        return ll_fail(err, LL_E_INVALID, "reached layer %u, asked for %d at least",
+                       message->reached, answer->least);
+    }
+    if (!ll_table_is_legal_cut(answer->table, (int)message->reached)) {
+        return ll_fail(err, LL_E_INVALID, "reached layer %u, which is not a legal cut",
+                       message->reached);
+    }
+    if (message->prefix > layers) {
+        return ll_fail(err, LL_E_INVALID, "prefix %u of %u layers", message->prefix, layers);
+    }
+    return LL_OK;
+}
+
+/* Floats, or what was asked for, but not for the network's outputs. */
+static ll_status take_dtype(const struct device_answer *answer, const Layerlift__V1__Tensor *tensor,
+                            ll_dtype *out_dtype, struct ll_error *err)
+{
+    bool may_be_halves = answer->dtype == LL_F16 && !answer->table->layers[tensor->name].is_output;
+    if (!wire_dtype_parse(tensor->dtype, out_dtype) ||
+        (*out_dtype != LL_F32 && !(*out_dtype == LL_F16 && may_be_halves))) {
+        return ll_fail(err, LL_E_INVALID, "tensor %d has data type %d", tensor->name,
+                       (int)tensor->dtype);
+    }
+    return LL_OK;
+}
+
+/* One head: its tensor is one of the expected ones, of the right size, and comes the first time. */
+static ll_status take_tensor(struct device_answer *answer, const Layerlift__V1__Tensor *tensor,
+                             struct ll_error *err)
+{
+    int index = index_of(answer, tensor->name);
+    if (index < 0 || answer->bufs[index]) {
+        return ll_fail(err, LL_E_INVALID, "tensor %d %s", tensor->name,
+                       index < 0 ? "was not asked for" : "comes twice");
+    }
+    ll_status status = take_dtype(answer, tensor, &answer->dtypes[index], err);
+    if (status != LL_OK) {
+        return status;
+    }
+    int64_t floats = ll_table_tensor_floats(answer->table, tensor->name);
+    uint64_t product = 1;
+    for (size_t i = 0; i < tensor->n_shape; i++) {
+        if (__builtin_mul_overflow(product, (uint64_t)tensor->shape[i], &product)) {
+            product = UINT64_MAX;
+            break;
+        }
+    }
+    if (tensor->n_shape == 0 || product != (uint64_t)floats) {
+        return ll_fail(err, LL_E_INVALID, "tensor %d has %llu values, expected %lld", tensor->name,
+                       (unsigned long long)(tensor->n_shape == 0 ? 0 : product), (long long)floats);
+    }
+    status = ll_buf_create((size_t)floats * sizeof(float), &answer->bufs[index]);
+    return status == LL_OK ? LL_OK : ll_fail(err, status, "out of memory");
+}
+
+static int64_t clamp_ns(uint64_t ns)
+{
+    return ns > (uint64_t)INT64_MAX ? INT64_MAX : (int64_t)ns;
+}
+
+ll_status device_answer_head(struct device_answer *answer, const Layerlift__V1__Answer *message,
+                             struct ll_error *err)
+{
+    if (answer->has_head) {
+        return ll_fail(err, LL_E_INVALID, "a second answer");
+    }
+    ll_status status = check_range(answer, message, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    int reached = (int)message->reached;
+    if (ll_table_outputs(answer->table, answer->first, reached, &answer->names) != LL_OK) {
+        return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
+    }
+    answer->bufs = calloc((size_t)answer->names.count + 1, sizeof(struct ll_buf *));
+    answer->dtypes = calloc((size_t)answer->names.count + 1, sizeof(*answer->dtypes));
+    answer->received = calloc((size_t)answer->names.count + 1, sizeof(*answer->received));
+    if (!answer->bufs || !answer->dtypes || !answer->received) {
+        return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
+    }
+    if (message->n_tensors != (size_t)answer->names.count) {
+        return ll_fail(err, LL_E_INVALID, "%zu tensors for layers [%d, %d), expected %d",
+                       message->n_tensors, answer->first, reached, answer->names.count);
+    }
+    for (size_t i = 0; i < message->n_tensors; i++) {
+        status = take_tensor(answer, message->tensors[i], err);
+        if (status != LL_OK) {
+            return status;
+        }
+    }
+    answer->reached = reached;
+    answer->prefix = (int)message->prefix;
+    answer->queued_ns = clamp_ns(message->queued_ns);
+    answer->waited_ns = clamp_ns(message->waited_ns);
+    answer->computed_ns = clamp_ns(message->computed_ns);
+    answer->has_head = true;
+    return LL_OK;
+}
+
+/* Bytes of a tensor as it is written. */
+static size_t wire_bytes(const struct device_answer *answer, int index)
+{
+    return (size_t)ll_table_tensor_floats(answer->table, answer->names.names[index]) *
+           (size_t)ll_dtype_bytes(answer->dtypes[index]);
+}
+
+ll_status device_answer_chunk(struct device_answer *answer, const Layerlift__V1__TensorChunk *chunk,
+                              struct ll_error *err)
+{
+    int index = answer->has_head ? index_of(answer, chunk->name) : -1;
+    if (index < 0) {
+        return ll_fail(err, LL_E_INVALID, "a chunk of tensor %d, which %s", chunk->name,
+                       answer->has_head ? "was not announced" : "comes before the answer");
+    }
+    struct ll_buf *buf = answer->bufs[index];
+    size_t whole = wire_bytes(answer, index);
+    size_t here = answer->received[index];
+    if (chunk->offset != here || chunk->data.len > whole - here || chunk->data.len == 0) {
+        return ll_fail(err, LL_E_INVALID,
+                       "tensor %d: a chunk of %zu bytes at %llu, %zu of %zu are here", chunk->name,
+                       chunk->data.len, (unsigned long long)chunk->offset, here, whole);
+    }
+    /* What has fewer bytes than floats is expanded from the buffer's end. */
+    char *end = (char *)ll_buf_writable(buf) + ll_buf_bytes(buf);
+    memcpy(end - (whole - here), chunk->data.data, chunk->data.len);
+    answer->received[index] = here + chunk->data.len;
+    if (answer->received[index] == whole) {
+        answer->complete_count++;
+    }
+    return LL_OK;
+}
+
+bool device_answer_is_complete(const struct device_answer *answer)
+{
+    return answer->has_head && answer->complete_count == answer->names.count;
+}
+
+void device_answer_take(struct device_answer *answer, struct device_tensors *tensors)
+{
+    assert(device_answer_is_complete(answer));
+    for (int i = 0; i < answer->names.count; i++) {
+        ll_dtype_expand(answer->dtypes[i], ll_buf_writable(answer->bufs[i]),
+                        ll_table_tensor_floats(answer->table, answer->names.names[i]));
+        device_tensors_put(tensors, answer->names.names[i], answer->bufs[i]);
+    }
+}
+
+bool device_answer_is_encoded(const struct device_answer *answer)
+{
+    for (int i = 0; answer->has_head && i < answer->names.count; i++) {
+        if (answer->dtypes[i] != LL_F32) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int64_t device_answer_bytes(const struct device_answer *answer)
+{
+    int64_t bytes = 0;
+    for (int i = 0; answer->has_head && i < answer->names.count; i++) {
+        bytes += (int64_t)wire_bytes(answer, i);
+    }
+    return bytes;
+}

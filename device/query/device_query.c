@@ -1,0 +1,438 @@
+/* A query asks the chooser once and tells it once how it went. In between it is three stretches of
+ * layers: on the device, on the edge, on the device again; or all of them on the device while the
+ * edge computes its own as well, only to be timed. */
+#include "device/query/device_query.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/ll_clock.h"
+
+/* See DEVICE_WAIT_PREDICTED. */
+#define QUERY_WAIT_NS (200.0 * LL_NS_PER_MS)
+#define QUERY_WAIT_PART 0.1
+#define QUERY_WAIT_MOST_PART 0.5
+/* As an int64_t has it. */
+#define QUERY_MOST_NS 9e18
+
+ll_status device_querier_init(struct device_querier *querier)
+{
+    struct device_chooser_config config = {
+        .profile = querier->profile,
+        .slowdown = querier->slowdown,
+        .limit_bytes_per_s = querier->limit_bytes_per_s,
+    };
+    size_t layers = (size_t)querier->model->table->layer_count;
+    querier->edge_times_ns = calloc(layers, sizeof(*querier->edge_times_ns));
+    ll_status status =
+        querier->edge_times_ns ? device_chooser_create(&config, &querier->chooser) : LL_E_NO_MEMORY;
+    if (status != LL_OK) {
+        device_querier_finish(querier);
+    }
+    return status;
+}
+
+void device_querier_finish(struct device_querier *querier)
+{
+    device_input_bytes_finish(&querier->input_bytes);
+    device_chooser_destroy(querier->chooser);
+    free(querier->edge_times_ns);
+    querier->chooser = NULL;
+    querier->edge_times_ns = NULL;
+}
+
+/* One query under way. */
+struct query {
+    struct device_querier *querier;
+    struct device_tensors tensors;
+    struct device_decision decision;
+    struct device_outcome outcome;
+    /* How long it has waited for a connection: that counts against its deadline. */
+    int64_t waited_ns;
+    /* The edge computes as the device does. */
+    bool is_same_engine;
+    struct device_query_result result;
+};
+
+/* ---- Which way ---- */
+
+/* How long queries without a fixed range wait for the first connection. */
+static int64_t wait_edge_ns(const struct device_querier *querier)
+{
+    if (querier->wait_edge_ns != DEVICE_WAIT_PREDICTED) {
+        return querier->wait_edge_ns;
+    }
+    double alone_ns = device_chooser_alone_ns(querier->chooser);
+    double wait_ns = fmax(QUERY_WAIT_NS, alone_ns * QUERY_WAIT_PART);
+    return (int64_t)fmin(fmin(wait_ns, alone_ns * QUERY_WAIT_MOST_PART), QUERY_MOST_NS);
+}
+
+/* Until when the query waits for the first attempt to reach an edge to be decided: with a fixed
+ * range without end, up to its deadline. */
+static int64_t wait_until_ns(struct device_querier *querier, int64_t now_ns)
+{
+    const struct device_wish *wish = &querier->wish;
+    if (wish->cut_end >= 0) {
+        int64_t wait_ns = wish->deadline_ns > 0 ? wish->deadline_ns : LL_CLOCK_NEVER;
+        return ll_clock_deadline(now_ns, wait_ns);
+    }
+    if (querier->wait_until_ns == 0) {
+        querier->wait_until_ns = ll_clock_deadline(now_ns, wait_edge_ns(querier));
+    }
+    return querier->wait_until_ns;
+}
+
+/* The edge as it is now. Says in the result's fallback where there is none that should be. */
+static void look(struct query *query, struct device_prospect *out_prospect)
+{
+    struct device_querier *querier = query->querier;
+    const struct device_wish *wish = &querier->wish;
+    struct device_board_view view = {.state = DEVICE_EDGE_DOWN};
+    bool is_fixed = wish->cut_end >= 0;
+    bool wants_edge = querier->board && (!is_fixed || wish->cut_first < wish->cut_end);
+    if (wants_edge) {
+        int64_t now_ns = ll_clock_now_ns();
+        device_board_await_decision(querier->board, wait_until_ns(querier, now_ns));
+        query->waited_ns = ll_clock_now_ns() - now_ns;
+    }
+    if (querier->board) {
+        device_board_look(querier->board, querier->edge_times_version, querier->edge_times_ns,
+                          &view);
+        querier->edge_times_version = view.times_version;
+    }
+    if (wants_edge && is_fixed && view.state == DEVICE_EDGE_CONNECTING) {
+        (void)ll_fail(&query->result.fallback, LL_E_DEADLINE, "the edge does not answer");
+    }
+    if (wants_edge && view.state == DEVICE_EDGE_DOWN) {
+        (void)ll_fail(&query->result.fallback, LL_E_UNAVAILABLE, "no edge");
+    }
+    if (view.connection != querier->connection) {
+        querier->connection = view.connection;
+        device_trust_connect(&querier->trust);
+    }
+    query->is_same_engine = view.is_same_engine;
+    query->result.prefix = view.prefix;
+    *out_prospect = (struct device_prospect){
+        .is_up = view.state == DEVICE_EDGE_UP,
+        .prefix = view.prefix,
+        .takes_u8 = view.takes_u8,
+        .takes_f16 = view.takes_f16,
+        .link = {.rtt_ns = view.rtt_ns, .bytes_per_s = view.bytes_per_s},
+        .connection = view.connection,
+        .times_ns = querier->edge_times_ns,
+        .times_version = view.times_version,
+    };
+}
+
+static ll_status decide(struct query *query, struct ll_buf *input, struct ll_buf **out_bytes)
+{
+    struct device_querier *querier = query->querier;
+    struct device_prospect prospect;
+    look(query, &prospect);
+    *out_bytes = prospect.takes_u8 && !querier->wish.is_input_f32
+                     ? device_input_bytes(&querier->input_bytes, input)
+                     : NULL;
+    prospect.takes_u8 = *out_bytes != NULL;
+    ll_status status = device_chooser_choose(querier->chooser, &querier->wish, &prospect,
+                                             query->result.issued_ns, &query->decision);
+    query->result.predicted_ns = (int64_t)fmin(query->decision.predicted_ns, QUERY_MOST_NS);
+    query->result.tries = query->decision.tries;
+    query->result.stays = query->decision.there_ns > 0;
+    query->result.there_ns = (int64_t)fmin(query->decision.there_ns, QUERY_MOST_NS);
+    return status;
+}
+
+/* ---- The device's parts ---- */
+
+static ll_status run_here(struct query *query, int first, int end, struct ll_error *err)
+{
+    struct device_part part = {.first = first, .end = end};
+    ll_status status =
+        device_local_run(query->querier->local, first, end, &query->tensors, &part.took_ns, err);
+    part.at_ns = ll_clock_now_ns();
+    if (status == LL_OK) {
+        query->result.device_ns += part.took_ns;
+        query->outcome.parts[query->outcome.part_count++] = part;
+    }
+    return status;
+}
+
+/* ---- The edge's part ---- */
+
+/* For the wire, which has 32 bits for it: rounded up, and the most that there is for more. */
+static uint32_t wire_ms(int64_t ns)
+{
+    int64_t ms = (ns - 1) / LL_NS_PER_MS + 1;
+    return ms > (int64_t)UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
+}
+
+/* How long it may take, here and on the edge. */
+static struct device_patience patience_of(const struct query *query, struct device_remote *remote)
+{
+    const struct device_decision *decision = &query->decision;
+    int64_t deadline_ns = query->querier->wish.deadline_ns;
+    struct device_patience patience = {.deadline_ns = LL_CLOCK_NEVER,
+                                       .allowance_ns = decision->allowance_ns};
+    if (decision->tries == DEVICE_TRY_EDGE) {
+        return (struct device_patience){.allowance_ns = LL_CLOCK_NEVER};
+    }
+    if (deadline_ns > 0) {
+        patience.deadline_ns = ll_clock_deadline(ll_clock_now_ns(), deadline_ns - query->waited_ns);
+        patience.allowance_ns = LL_CLOCK_NEVER;
+        remote->deadline_ms = wire_ms(deadline_ns);
+    } else if (decision->least_prefix == 0) {
+        remote->deadline_ms = wire_ms(decision->allowance_ns);
+    }
+    return patience;
+}
+
+/* What its end teaches. */
+static void note_end(struct query *query, const struct device_remote *remote)
+{
+    const struct device_answer *answer = &remote->answer;
+    struct device_outcome *outcome = &query->outcome;
+    outcome->asked_until_ns = ll_clock_now_ns();
+    if (remote->status == LL_E_DEADLINE) {
+        outcome->asked = DEVICE_MISSED;
+        outcome->miss = (struct device_miss){
+            .waited_ns = outcome->asked_until_ns - remote->posted_ns,
+            .sent_bytes = remote->sent_bytes,
+            .is_sent = remote->sent_ns > 0,
+        };
+        return;
+    }
+    if (remote->status != LL_OK) {
+        outcome->asked = DEVICE_FAILED;
+        return;
+    }
+    int64_t edge_ns = ll_clock_deadline(answer->queued_ns, answer->computed_ns);
+    int64_t up_ns = remote->answered_ns - remote->posted_ns - edge_ns;
+    int64_t queued_ns = answer->queued_ns - answer->waited_ns;
+    outcome->asked = DEVICE_ANSWERED;
+    outcome->asked_until_ns = remote->done_ns;
+    outcome->reached = answer->reached;
+    outcome->up_bytes = remote->sent_bytes;
+    outcome->down_bytes = device_answer_bytes(answer);
+    outcome->spent = (struct device_spent){
+        .up_ns = up_ns > 0 ? up_ns : 0,
+        .down_ns = remote->done_ns - remote->answered_ns,
+        .queued_ns = queued_ns > 0 ? queued_ns : 0,
+        .computed_ns = answer->computed_ns,
+    };
+}
+
+/* Takes an answer into the set. */
+static void take_answer(struct query *query, struct device_remote *remote)
+{
+    struct device_query_result *result = &query->result;
+    device_answer_take(&remote->answer, &query->tensors);
+    result->end = remote->answer.reached;
+    result->prefix = remote->answer.prefix;
+    result->edge_ns = ll_clock_deadline(remote->answer.queued_ns, remote->answer.computed_ns);
+    result->is_rounded = remote->is_rounded;
+}
+
+/* ---- Trust ---- */
+
+/* The largest difference between the edge's tensors of an answer and those that the set holds. */
+static double answer_difference(const struct device_answer *answer,
+                                const struct device_tensors *tensors)
+{
+    double largest = 0;
+    for (int i = 0; i < answer->names.count; i++) {
+        const struct ll_buf *ours = device_tensors_get(tensors, answer->names.names[i]);
+        largest = fmax(largest, device_trust_difference(answer->bufs[i], ours));
+    }
+    return largest;
+}
+
+static bool is_finite(const struct device_answer *answer, const struct device_tensors *tensors)
+{
+    bool is_so = true;
+    for (int i = 0; i < answer->names.count; i++) {
+        is_so =
+            is_so && device_trust_is_finite(device_tensors_get(tensors, answer->names.names[i]));
+    }
+    return is_so;
+}
+
+/* What the edge answered is not what the device has found instead. */
+static void reject(struct query *query, bool is_left)
+{
+    query->result.is_wrong = true;
+    query->result.end = query->decision.first;
+    if (is_left) {
+        device_board_accuse(query->querier->board, query->querier->connection,
+                            query->result.fallback.text);
+    }
+}
+
+/* The set holds the edge's answer: where there is doubt, or it is its turn, the same is computed
+ * here, and the set holds that. */
+static ll_status verify(struct query *query, const struct device_answer *answer,
+                        struct ll_error *err)
+{
+    struct device_query_result *result = &query->result;
+    struct device_trust *trust = &query->querier->trust;
+    bool is_due = device_trust_is_due(trust);
+    bool is_odd = !trust->is_odd_normal && !is_finite(answer, &query->tensors);
+    if (!is_due && !is_odd) {
+        return LL_OK;
+    }
+    int64_t before_ns = result->device_ns;
+    ll_status status = run_here(query, answer->first, answer->reached, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    result->verify_ns = result->device_ns - before_ns;
+    bool is_ours_odd = is_odd && !is_finite(answer, &query->tensors);
+    bool is_left = is_odd && device_trust_found_odd(trust, is_ours_odd);
+    result->is_verified = is_due;
+    result->difference = is_due ? answer_difference(answer, &query->tensors) : 0;
+    if (is_odd && !is_ours_odd) {
+        (void)ll_fail(&result->fallback, LL_E_INVALID, "the edge's values are not finite");
+        reject(query, is_left);
+    } else if (is_due && result->difference >
+                             device_trust_tolerance(query->is_same_engine, result->is_rounded)) {
+        (void)ll_fail(&result->fallback, LL_E_INVALID,
+                      "the edge's values differ by %.2g of the largest", result->difference);
+        reject(query, true);
+    }
+    return LL_OK;
+}
+
+/* ---- The stretch behind the cut ---- */
+
+/* The edge's part is over. `*out_from` is the layer up to which the set has got then: on any
+ * failure still the cut, and result.fallback says why. */
+static ll_status end_remote(struct query *query, struct device_remote *remote, int *out_from,
+                            struct ll_error *err)
+{
+    ll_status status = LL_OK;
+    bool is_beside = query->decision.tries == DEVICE_TRY_EDGE;
+    note_end(query, remote);
+    query->result.up_bytes = remote->sent_bytes;
+    query->result.down_bytes = query->outcome.down_bytes;
+    if (!is_beside && remote->status == LL_OK) {
+        take_answer(query, remote);
+        *out_from = remote->answer.reached;
+        status = verify(query, &remote->answer, err);
+    } else if (!is_beside) {
+        query->result.fallback = remote->error;
+    }
+    device_remote_finish(remote);
+    return status;
+}
+
+/* Asks the edge for its range and runs the layers from there on here: after the answer, or, where
+ * the edge is only tried, meanwhile. Whatever goes wrong with the edge's part, the device computes
+ * from the tensors that it holds, and result.fallback says why. */
+static ll_status run_from_cut(struct query *query, struct ll_buf *input_bytes, struct ll_error *err)
+{
+    struct device_querier *querier = query->querier;
+    const struct device_decision *decision = &query->decision;
+    int layers = querier->model->table->layer_count;
+    bool is_beside = decision->tries == DEVICE_TRY_EDGE;
+    struct device_remote remote = {
+        .first = decision->first,
+        .end = decision->end,
+        .least_prefix = decision->least_prefix,
+        .tensors = &query->tensors,
+        .input_dtype = decision->input_dtype,
+        .input_bytes = input_bytes,
+        .cut_dtype = decision->cut_dtype,
+    };
+    struct device_patience patience = patience_of(query, &remote);
+    ll_status posted = device_board_post(querier->board, &remote);
+    if (posted != LL_OK && !is_beside) {
+        (void)ll_fail(&query->result.fallback, posted, "%s",
+                      posted == LL_E_UNAVAILABLE ? "no edge" : ll_status_text(posted));
+    }
+    ll_status status = LL_OK;
+    int from = decision->first;
+    if (posted != LL_OK || is_beside) {
+        status = run_here(query, from, layers, err);
+        from = layers;
+    }
+    if (posted == LL_OK) {
+        device_board_withdraw(querier->board, &remote, &patience);
+        ll_status ended = end_remote(query, &remote, &from, err);
+        status = status == LL_OK ? ended : status;
+    }
+    return status == LL_OK && from < layers ? run_here(query, from, layers, err) : status;
+}
+
+/* ---- The whole query ---- */
+
+/* Where its time went. */
+static void account(struct query *query, bool is_asked)
+{
+    struct device_query_result *result = &query->result;
+    result->latency_ns = ll_clock_now_ns() - result->issued_ns;
+    if (!is_asked) {
+        /* Nobody else had a part in it. */
+        result->device_ns = result->latency_ns - query->waited_ns;
+    }
+    int64_t remote_ns = result->latency_ns - result->device_ns;
+    if (result->edge_ns > remote_ns) {
+        result->edge_ns = remote_ns;
+    }
+    result->network_ns = remote_ns - result->edge_ns;
+}
+
+static ll_status run(struct query *query, struct ll_error *err)
+{
+    struct device_querier *querier = query->querier;
+    struct device_decision *decision = &query->decision;
+    struct ll_buf *input_bytes = NULL;
+    ll_status status =
+        decide(query, device_tensors_get(&query->tensors, LL_TENSOR_INPUT), &input_bytes);
+    if (status != LL_OK) {
+        return ll_fail(err, status, "out of memory");
+    }
+    bool asks = decision->first < decision->end;
+    int cut = asks ? decision->first : querier->model->table->layer_count;
+    query->result.first = query->result.end =
+        decision->tries == DEVICE_TRY_EDGE ? 0 : decision->first;
+    status = run_here(query, 0, cut, err);
+    if (status == LL_OK && asks) {
+        status = run_from_cut(query, input_bytes, err);
+    }
+    if (status == LL_OK) {
+        account(query, asks && decision->tries != DEVICE_TRY_EDGE);
+        /* What was only checked tells nothing of which range is faster. */
+        query->outcome.latency_ns = query->result.latency_ns - query->result.verify_ns;
+        device_chooser_learn(querier->chooser, decision, &query->outcome);
+    }
+    return status;
+}
+
+ll_status device_query_run(struct device_querier *querier, struct ll_buf *input,
+                           struct device_query_result *out_result, struct ll_error *err)
+{
+    struct query query = {.querier = querier, .result.issued_ns = ll_clock_now_ns()};
+    ll_status status = device_tensors_init(&query.tensors, querier->model->table);
+    if (status != LL_OK) {
+        return ll_fail(err, status, "out of memory");
+    }
+    device_tensors_put(&query.tensors, LL_TENSOR_INPUT, input);
+    status = run(&query, err);
+    if (status == LL_OK) {
+        status = device_tensors_outputs(&query.tensors, &query.result.outputs,
+                                        &query.result.output_floats, &query.result.last_floats);
+        if (status != LL_OK) {
+            status = ll_fail(err, status, "the network's outputs: %s", ll_status_text(status));
+        }
+    }
+    device_tensors_finish(&query.tensors);
+    if (status == LL_OK) {
+        *out_result = query.result;
+    }
+    return status;
+}
+
+void device_query_result_finish(struct device_query_result *result)
+{
+    free(result->outputs);
+    *result = (struct device_query_result){0};
+}

@@ -1,0 +1,462 @@
+/* Everything here runs on the loop's thread and reads models under their own locks. */
+#include "edge/inspect/edge_inspect.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/ll_clock.h"
+#include "core/ll_digest.h"
+#include "core/ll_limits.h"
+#include "core/ll_version.h"
+#include "edge/edge_wire.h"
+#include "edge/fair/edge_rates.h"
+#include "edge/inspect/edge_watch.h"
+
+enum {
+    /* Of a page besides its models: the token. Of a model besides its message: tag and length. */
+    PAGE_END_BYTES = 128,
+    PAGE_ENTRY_BYTES = 6,
+};
+
+struct edge_inspect {
+    struct edge_catalog *models;
+    const struct ll_engine *engine;
+    const char *creation;
+    int executors;
+    struct edge_limit *limits;
+    int limit_count;
+    int64_t started_ns;
+    atomic_bool is_draining;
+    struct edge_rates rates;
+};
+
+enum {
+    /* So much may be asked for at once, in seconds of the rate. */
+    BURST_S = 4,
+    /* What an answer costs beside its bytes, and a layer that had to be looked at. */
+    CALL_BYTES = 1024,
+    LAYER_BYTES = 8,
+};
+
+/* ---- Who asks too often ---- */
+
+/* Answers for the caller where the peer has to wait. */
+static bool may_ask(struct edge_inspect *inspect, struct rpc_stream *stream)
+{
+    struct edge_peer peer;
+    struct ll_error err = {.text = ""};
+    edge_peer_parse(rpc_stream_peer(stream), &peer);
+    int64_t wait_ms = edge_rates_wait_ms(&inspect->rates, &peer, ll_clock_now_ns());
+    if (wait_ms == 0) {
+        return true;
+    }
+    ll_status status = ll_fail_limit(
+        &err, "peer_inspect_bytes", inspect->rates.bytes_per_s, wait_ms,
+        "models are asked for too often: limit peer_inspect_bytes is %lld a second; again in "
+        "%lld ms",
+        (long long)inspect->rates.bytes_per_s, (long long)wait_ms);
+    rpc_stream_finish_error(stream, status, &err);
+    return false;
+}
+
+static void pay(struct edge_inspect *inspect, struct rpc_stream *stream,
+                const ProtobufCMessage *message, int64_t layers)
+{
+    struct edge_peer peer;
+    int64_t bytes = (int64_t)protobuf_c_message_get_packed_size(message);
+    edge_peer_parse(rpc_stream_peer(stream), &peer);
+    edge_rates_pay(&inspect->rates, &peer, CALL_BYTES + bytes + LAYER_BYTES * layers,
+                   ll_clock_now_ns());
+}
+
+/* ---- One model ---- */
+
+/* Storage for a Model message's summary. */
+struct summary {
+    Layerlift__V1__Model message;
+    struct edge_model_info info;
+};
+
+static void fill_summary(struct summary *summary, struct edge_model *model)
+{
+    Layerlift__V1__Model *message = &summary->message;
+    struct edge_model_info *info = &summary->info;
+    edge_model_get_info(model, info);
+    edge_wire_clean(info->failure.text);
+    layerlift__v1__model__init(message);
+    message->model_id = (char *)edge_model_id_text(model);
+    message->state = edge_watch_state(info->state);
+    message->layer_count = (uint32_t)edge_model_table(model)->layer_count;
+    message->prefix = (uint32_t)info->prefix;
+    message->weight_bytes = (uint64_t)edge_model_table(model)->blob_bytes;
+    message->received_bytes = (uint64_t)info->received_bytes;
+    message->creations = (uint32_t)info->creations;
+    message->creation_ns = (uint64_t)info->creation_ns;
+    message->queries = (uint64_t)info->queries;
+    message->upload_sessions = (uint32_t)info->uploads;
+    message->failure = info->failure.text;
+}
+
+/* Storage for one Layer message. */
+struct layer_part {
+    Layerlift__V1__Layer message;
+    Layerlift__V1__Blob blob;
+    char digest[LL_DIGEST_TEXT_BYTES];
+    uint32_t shape[3];
+};
+
+static void fill_layer(struct layer_part *part, struct edge_model *model, int index, int prefix,
+                       int64_t mean_ns)
+{
+    const struct ll_layer *layer = &edge_model_table(model)->layers[index];
+    const struct ll_blob_name *name = &edge_model_manifest(model)->blobs[index];
+    struct edge_blob *blob = edge_model_blob(model, index);
+    layerlift__v1__layer__init(&part->message);
+    layerlift__v1__blob__init(&part->blob);
+    ll_digest_format(&name->digest, part->digest);
+    part->blob.size = (uint64_t)name->bytes;
+    part->blob.digest = part->digest;
+    part->shape[0] = (uint32_t)layer->out_floats;
+    part->message.n_output_shape = 1;
+    if ((int64_t)layer->out_c * layer->out_h * layer->out_w == layer->out_floats) {
+        part->shape[0] = (uint32_t)layer->out_c;
+        part->shape[1] = (uint32_t)layer->out_h;
+        part->shape[2] = (uint32_t)layer->out_w;
+        part->message.n_output_shape = 3;
+    }
+    part->message.type = (char *)layer->type;
+    part->message.output_shape = part->shape;
+    part->message.blob = &part->blob;
+    part->message.received_bytes = blob ? (uint64_t)edge_blob_written(blob) : 0;
+    part->message.created = index < prefix;
+    part->message.mean_ns = (uint64_t)mean_ns;
+}
+
+static void fill_cuts(Layerlift__V1__Model *message, const struct ll_table *table, uint32_t *cuts)
+{
+    message->legal_cuts = cuts;
+    for (int i = 0; i <= table->layer_count; i++) {
+        if (ll_table_is_legal_cut(table, i)) {
+            cuts[message->n_legal_cuts++] = (uint32_t)i;
+        }
+    }
+}
+
+static void reply_model(struct edge_inspect *inspect, struct rpc_stream *stream,
+                        struct edge_model *model)
+{
+    const struct ll_table *table = edge_model_table(model);
+    size_t count = (size_t)table->layer_count;
+    struct summary summary;
+    struct layer_part *parts = calloc(count, sizeof(*parts));
+    Layerlift__V1__Layer **layers = calloc(count, sizeof(Layerlift__V1__Layer *));
+    uint32_t *cuts = calloc(count + 1, sizeof(*cuts));
+    int64_t *mean_ns = calloc(count, sizeof(*mean_ns));
+    if (parts && layers && cuts && mean_ns) {
+        fill_summary(&summary, model);
+        edge_model_mean_ns(model, mean_ns);
+        for (size_t i = 0; i < count; i++) {
+            fill_layer(&parts[i], model, (int)i, summary.info.prefix, mean_ns[i]);
+            layers[i] = &parts[i].message;
+        }
+        summary.message.layers = layers;
+        summary.message.n_layers = count;
+        fill_cuts(&summary.message, table, cuts);
+        pay(inspect, stream, &summary.message.base, (int64_t)count);
+        edge_reply(stream, &summary.message.base);
+    } else {
+        rpc_stream_finish(stream, LL_E_NO_MEMORY, "out of memory for an answer");
+    }
+    free(parts);
+    free(layers);
+    free(cuts);
+    free(mean_ns);
+}
+
+/* ---- Unary methods ---- */
+
+/* Unpacks a request; answers for the caller where that fails. */
+static ProtobufCMessage *unpack(struct rpc_stream *stream,
+                                const ProtobufCMessageDescriptor *descriptor, const uint8_t *data,
+                                size_t bytes)
+{
+    struct ll_error err;
+    ProtobufCMessage *message = NULL;
+    ll_status status = edge_unpack(descriptor, data, bytes, &message, &err);
+    if (status != LL_OK) {
+        rpc_stream_finish_error(stream, status, &err);
+        return NULL;
+    }
+    return message;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    const struct edge_model *const *first = a;
+    const struct edge_model *const *second = b;
+    return strcmp(edge_model_id_text(*first), edge_model_id_text(*second));
+}
+
+/* One page of the models in the order of their ids. */
+struct page {
+    struct edge_model **list;
+    int count;
+    struct summary *summaries;
+    /* Of the models that were looked at. */
+    int64_t layers;
+    Layerlift__V1__ListModelsResponse response;
+};
+
+static ll_status init_page(struct page *page, struct edge_catalog *models)
+{
+    *page = (struct page){.list = NULL};
+    layerlift__v1__list_models_response__init(&page->response);
+    ll_status status = edge_catalog_list(models, &page->list, &page->count);
+    if (status != LL_OK) {
+        return status;
+    }
+    qsort(page->list, (size_t)page->count, sizeof(*page->list), compare_ids);
+    size_t room = (size_t)page->count + 1;
+    page->summaries = calloc(room, sizeof(*page->summaries));
+    page->response.models = calloc(room, sizeof(Layerlift__V1__Model *));
+    return page->summaries && page->response.models ? LL_OK : LL_E_NO_MEMORY;
+}
+
+static void finish_page(struct page *page)
+{
+    for (int i = 0; i < page->count; i++) {
+        edge_model_unref(page->list[i]);
+    }
+    free(page->list);
+    free(page->summaries);
+    free(page->response.models);
+}
+
+/* What stands behind `after`, up to `most` models and one message. */
+static void fill_page(struct page *page, const char *after, size_t most)
+{
+    Layerlift__V1__ListModelsResponse *response = &page->response;
+    size_t bytes = PAGE_END_BYTES;
+    for (int i = 0; i < page->count; i++) {
+        if (strcmp(edge_model_id_text(page->list[i]), after) <= 0) {
+            continue;
+        }
+        struct summary *summary = &page->summaries[i];
+        fill_summary(summary, page->list[i]);
+        page->layers += summary->message.layer_count;
+        bytes += layerlift__v1__model__get_packed_size(&summary->message) + PAGE_ENTRY_BYTES;
+        if (response->n_models == most || bytes > LL_LIMIT_MESSAGE_BYTES) {
+            response->next_page_token = response->models[response->n_models - 1]->model_id;
+            return;
+        }
+        response->models[response->n_models++] = &summary->message;
+    }
+}
+
+static void list_models(void *arg, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
+{
+    struct edge_inspect *inspect = arg;
+    ProtobufCMessage *message =
+        unpack(stream, &layerlift__v1__list_models_request__descriptor, data, bytes);
+    if (!message) {
+        return;
+    }
+    const Layerlift__V1__ListModelsRequest *request = (Layerlift__V1__ListModelsRequest *)message;
+    struct ll_digest token;
+    struct page page;
+    if (!may_ask(inspect, stream)) {
+        protobuf_c_message_free_unpacked(message, NULL);
+        return;
+    }
+    if (request->page_token[0] && ll_digest_parse(request->page_token, &token) != LL_OK) {
+        rpc_stream_finish(stream, LL_E_INVALID, "page_token is none that this server gives");
+    } else {
+        if (init_page(&page, inspect->models) == LL_OK) {
+            fill_page(&page, request->page_token,
+                      request->page_size > 0 ? request->page_size : SIZE_MAX);
+            pay(inspect, stream, &page.response.base, page.layers);
+            edge_reply(stream, &page.response.base);
+        } else {
+            rpc_stream_finish(stream, LL_E_NO_MEMORY, "out of memory for an answer");
+        }
+        finish_page(&page);
+    }
+    protobuf_c_message_free_unpacked(message, NULL);
+}
+
+static void get_model(void *arg, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
+{
+    struct edge_inspect *inspect = arg;
+    if (!may_ask(inspect, stream)) {
+        return;
+    }
+    ProtobufCMessage *message =
+        unpack(stream, &layerlift__v1__get_model_request__descriptor, data, bytes);
+    if (!message) {
+        return;
+    }
+    const Layerlift__V1__GetModelRequest *request = (Layerlift__V1__GetModelRequest *)message;
+    struct ll_error err;
+    struct edge_model *model = NULL;
+    ll_status status = edge_catalog_find(inspect->models, request->model_id, &model, &err);
+    if (status == LL_OK) {
+        reply_model(inspect, stream, model);
+        edge_model_unref(model);
+    } else {
+        rpc_stream_finish_error(stream, status, &err);
+    }
+    protobuf_c_message_free_unpacked(message, NULL);
+}
+
+/* Nobody's models are deleted by others: there is no authentication, so an address has to do. */
+static ll_status check_deletion(struct edge_catalog *models, const char *id,
+                                const struct edge_peer *peer, struct ll_error *err)
+{
+    struct edge_model *model = NULL;
+    ll_status status = edge_catalog_find(models, id, &model, err);
+    if (status == LL_OK && !edge_model_may_be_deleted_by(model, peer)) {
+        status = ll_fail(err, LL_E_DENIED,
+                         "model %s may be deleted from the address that uploaded it, or from the "
+                         "server's own machine",
+                         id);
+    }
+    edge_model_unref(model);
+    return status;
+}
+
+static void delete_model(void *arg, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
+{
+    struct edge_inspect *inspect = arg;
+    ProtobufCMessage *message =
+        unpack(stream, &layerlift__v1__delete_model_request__descriptor, data, bytes);
+    if (!message) {
+        return;
+    }
+    const Layerlift__V1__DeleteModelRequest *request = (Layerlift__V1__DeleteModelRequest *)message;
+    struct ll_error err = {.text = ""};
+    struct edge_peer peer;
+    edge_peer_parse(rpc_stream_peer(stream), &peer);
+    ll_status status = check_deletion(inspect->models, request->model_id, &peer, &err);
+    if (status == LL_OK) {
+        status = edge_catalog_remove(inspect->models, request->model_id, &err);
+    }
+    if (status == LL_OK) {
+        Layerlift__V1__DeleteModelResponse response = LAYERLIFT__V1__DELETE_MODEL_RESPONSE__INIT;
+        edge_reply(stream, &response.base);
+    } else {
+        rpc_stream_finish_error(stream, status, &err);
+    }
+    protobuf_c_message_free_unpacked(message, NULL);
+}
+
+static void get_server_info(void *arg, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
+{
+    struct edge_inspect *inspect = arg;
+    ProtobufCMessage *request =
+        unpack(stream, &layerlift__v1__get_server_info_request__descriptor, data, bytes);
+    if (!request) {
+        return;
+    }
+    protobuf_c_message_free_unpacked(request, NULL);
+    size_t count = (size_t)inspect->limit_count;
+    Layerlift__V1__ServerInfo info = LAYERLIFT__V1__SERVER_INFO__INIT;
+    Layerlift__V1__ServerInfo__LimitsEntry *entries = calloc(count + 1, sizeof(*entries));
+    info.limits = calloc(count + 1, sizeof(Layerlift__V1__ServerInfo__LimitsEntry *));
+    if (!entries || !info.limits) {
+        rpc_stream_finish(stream, LL_E_NO_MEMORY, "out of memory for an answer");
+        free(entries);
+        free(info.limits);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        layerlift__v1__server_info__limits_entry__init(&entries[i]);
+        entries[i].key = (char *)inspect->limits[i].name;
+        entries[i].value = (uint64_t)inspect->limits[i].value;
+        info.limits[info.n_limits++] = &entries[i];
+    }
+    info.version = LL_VERSION;
+    info.engine = (char *)inspect->engine->name;
+    info.instruction_set = (char *)inspect->engine->instruction_set;
+    info.threads = (uint32_t)inspect->engine->threads;
+    info.creation = (char *)inspect->creation;
+    info.executors = (uint32_t)inspect->executors;
+    info.uptime_ms = (uint64_t)((ll_clock_now_ns() - inspect->started_ns) / LL_NS_PER_MS);
+    info.draining = atomic_load(&inspect->is_draining);
+    Layerlift__V1__Format darknet = LAYERLIFT__V1__FORMAT__INIT;
+    Layerlift__V1__Format *formats[] = {&darknet};
+    Layerlift__V1__Encoding encodings[] = {LAYERLIFT__V1__ENCODING__ENCODING_RAW};
+    Layerlift__V1__DataType data_types[EDGE_WIRE_DATA_TYPES];
+    darknet.format = "darknet";
+    darknet.dialect = "pjreddie";
+    info.formats = formats;
+    info.n_formats = 1;
+    info.encodings = encodings;
+    info.n_encodings = 1;
+    info.data_types = data_types;
+    info.n_data_types = edge_wire_data_types(data_types);
+    edge_reply(stream, &info.base);
+    free(entries);
+    free(info.limits);
+}
+
+/* ---- The service ---- */
+
+ll_status edge_inspect_create(const struct edge_inspect_config *config,
+                              struct edge_inspect **out_inspect)
+{
+    struct edge_inspect *inspect = calloc(1, sizeof(*inspect));
+    struct edge_limit *limits = calloc((size_t)config->limit_count + 1, sizeof(*limits));
+    if (!inspect || !limits) {
+        free(inspect);
+        free(limits);
+        return LL_E_NO_MEMORY;
+    }
+    for (int i = 0; i < config->limit_count; i++) {
+        limits[i] = config->limits[i];
+    }
+    inspect->models = config->models;
+    inspect->engine = config->engine;
+    inspect->creation = config->creation;
+    inspect->executors = config->executors;
+    inspect->limits = limits;
+    inspect->limit_count = config->limit_count;
+    inspect->started_ns = ll_clock_now_ns();
+    edge_rates_init(&inspect->rates, config->peer_bytes_per_s, BURST_S * config->peer_bytes_per_s);
+    *out_inspect = inspect;
+    return LL_OK;
+}
+
+void edge_inspect_destroy(struct edge_inspect *inspect)
+{
+    if (inspect) {
+        free(inspect->limits);
+        free(inspect);
+    }
+}
+
+ll_status edge_inspect_add(struct edge_inspect *inspect, struct rpc_server *server)
+{
+    static const struct {
+        const char *path;
+        rpc_unary_handle handle;
+    } methods[] = {
+        {"/layerlift.v1.EdgeOffload/ListModels", list_models},
+        {"/layerlift.v1.EdgeOffload/GetModel", get_model},
+        {"/layerlift.v1.EdgeOffload/DeleteModel", delete_model},
+        {"/layerlift.v1.EdgeOffload/GetServerInfo", get_server_info},
+    };
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        ll_status status =
+            rpc_server_add_unary(server, methods[i].path, methods[i].handle, inspect);
+        if (status != LL_OK) {
+            return status;
+        }
+    }
+    return LL_OK;
+}
+
+void edge_inspect_drain(struct edge_inspect *inspect)
+{
+    atomic_store(&inspect->is_draining, true);
+}

@@ -1,0 +1,354 @@
+/* Two threads share a session. The loop's thread unpacks messages, checks that they are messages
+ * and keep to the credit, and queues them; the receiver does the rest, one message after the other
+ * for all sessions (edge_upload_session.c): files and hashes never hold up the loop, which also
+ * carries queries. Work is queued in order, and the end of a stream comes behind its chunks, so
+ * that a device that vanishes loses nothing of what arrived. The queue of a session is bounded by
+ * its credit in bytes and by a number of chunks.
+ *
+ *     loop:      on_message --item--+
+ *                on_half_close -----+--> receiver: edge_upload_session_*  --events--> stream
+ *                on_writable -------+
+ *                on_closed ---------+    (the last one frees the session)
+ *     creator:   changed -----------+                                                       */
+#include "edge/upload/edge_upload.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "core/ll_clock.h"
+#include "core/ll_limits.h"
+#include "core/ll_log.h"
+#include "edge/edge_wire.h"
+#include "edge/upload/edge_upload_session.h"
+#include "edge/upload/edge_worker.h"
+
+struct edge_uploads {
+    struct edge_worker *receiver;
+    /* The loop's. */
+    unsigned last_number;
+    /* The receiver's. */
+    struct edge_sessions sessions;
+    struct edge_work drain;
+    atomic_bool is_drain_posted;
+    struct edge_work changed;
+    atomic_bool is_changed_posted;
+    struct edge_work idle;
+    bool is_watching;
+};
+
+struct upload {
+    struct edge_uploads *uploads;
+    struct edge_upload_session session;
+    /* The loop's: what the device has sent, and whether it may go on. */
+    bool has_opened;
+    bool is_refused;
+    uint64_t sent_bytes;
+    atomic_int queued_chunks;
+    struct edge_work start;
+    struct edge_work half_closed;
+    struct edge_work closed;
+    bool was_cut_off;
+    struct edge_work writable;
+    atomic_bool is_writable_posted;
+};
+
+struct item {
+    struct edge_work work;
+    struct upload *upload;
+    Layerlift__V1__UploadRequest *request;
+    int64_t arrived_ns;
+};
+
+#define OWNER(work, type, member) ((type *)(void *)((char *)(work)-offsetof(type, member)))
+
+/* ---- On the receiver ---- */
+
+/* Ends what is idle, and comes again when there may be more. */
+static void receive_idle(struct edge_work *work)
+{
+    struct edge_uploads *uploads = OWNER(work, struct edge_uploads, idle);
+    int64_t next_ns = edge_sessions_end_idle(&uploads->sessions, ll_clock_now_ns());
+    uploads->is_watching = next_ns != LL_CLOCK_NEVER;
+    if (uploads->is_watching) {
+        edge_worker_set_alarm(uploads->receiver, &uploads->idle, next_ns);
+    }
+}
+
+static void receive_start(struct edge_work *work)
+{
+    struct upload *upload = OWNER(work, struct upload, start);
+    struct edge_uploads *uploads = upload->uploads;
+    upload->session.next = uploads->sessions.first;
+    uploads->sessions.first = &upload->session;
+    edge_upload_session_begin(&upload->session, ll_clock_now_ns());
+    if (!uploads->is_watching) {
+        receive_idle(&uploads->idle);
+    }
+}
+
+static void receive_item(struct edge_work *work)
+{
+    struct item *item = OWNER(work, struct item, work);
+    struct upload *upload = item->upload;
+    const Layerlift__V1__UploadRequest *request = item->request;
+    if (request->kind_case == LAYERLIFT__V1__UPLOAD_REQUEST__KIND_OPEN) {
+        edge_upload_session_open(&upload->session, request->open, ll_clock_now_ns());
+    } else {
+        edge_upload_session_chunk(&upload->session, request->chunk, item->arrived_ns);
+    }
+    atomic_fetch_sub(&upload->queued_chunks, 1);
+    layerlift__v1__upload_request__free_unpacked(item->request, NULL);
+    free(item);
+}
+
+static void receive_half_close(struct edge_work *work)
+{
+    edge_upload_session_half_close(&OWNER(work, struct upload, half_closed)->session);
+}
+
+static void receive_writable(struct edge_work *work)
+{
+    struct upload *upload = OWNER(work, struct upload, writable);
+    atomic_store(&upload->is_writable_posted, false);
+    edge_upload_session_writable(&upload->session);
+}
+
+static void receive_close(struct edge_work *work)
+{
+    struct upload *upload = OWNER(work, struct upload, closed);
+    struct edge_uploads *uploads = upload->uploads;
+    struct edge_upload_session **link = &uploads->sessions.first;
+    while (*link != &upload->session) {
+        link = &(*link)->next;
+    }
+    *link = upload->session.next;
+    struct rpc_stream *stream = upload->session.stream;
+    if (upload->was_cut_off && !upload->session.is_over) {
+        ll_log(LL_LOG_INFO, "upload", "session %u lost after %.1f MB; what came of %s stays",
+               upload->session.number, (double)upload->session.received_bytes / 1e6,
+               upload->session.model ? edge_model_short_id(upload->session.model) : "no model");
+    }
+    edge_upload_session_finish(&upload->session);
+    rpc_stream_unref(stream);
+    free(upload);
+}
+
+static void receive_changed(struct edge_work *work)
+{
+    struct edge_uploads *uploads = OWNER(work, struct edge_uploads, changed);
+    atomic_store(&uploads->is_changed_posted, false);
+    for (struct edge_upload_session *s = uploads->sessions.first; s; s = s->next) {
+        edge_upload_session_update(s);
+    }
+}
+
+static void receive_drain(struct edge_work *work)
+{
+    struct edge_uploads *uploads = OWNER(work, struct edge_uploads, drain);
+    uploads->sessions.is_draining = true;
+    for (struct edge_upload_session *s = uploads->sessions.first; s; s = s->next) {
+        edge_upload_session_end(s, LL_E_UNAVAILABLE, "the server is shutting down");
+    }
+}
+
+/* ---- On the loop ---- */
+
+static void refuse(struct upload *upload, ll_status status, const struct ll_error *err)
+{
+    upload->is_refused = true;
+    ll_log(LL_LOG_WARN, "upload", "session %u from %s refused: %s", upload->session.number,
+           rpc_stream_peer(upload->session.stream), err->text);
+    rpc_stream_finish_error(upload->session.stream, status, err);
+}
+
+static ll_status check_chunk(struct upload *upload, const Layerlift__V1__Chunk *chunk,
+                             struct ll_error *err)
+{
+    if (!upload->has_opened) {
+        return ll_fail(err, LL_E_INVALID, "a chunk came before open");
+    }
+    if (chunk->data.len < 1 || chunk->data.len > LL_LIMIT_CHUNK_BYTES) {
+        return ll_fail(err, LL_E_INVALID, "a chunk of %zu bytes; 1 to %u are allowed",
+                       chunk->data.len, LL_LIMIT_CHUNK_BYTES);
+    }
+    uint64_t granted_bytes = atomic_load(&upload->session.granted_bytes);
+    if (chunk->data.len > granted_bytes - upload->sent_bytes) {
+        return ll_fail(err, LL_E_INVALID,
+                       "credit ignored: %" PRIu64 " bytes sent, %" PRIu64 " granted",
+                       upload->sent_bytes + chunk->data.len, granted_bytes);
+    }
+    if (atomic_load(&upload->queued_chunks) >= EDGE_UPLOAD_QUEUED_CHUNKS) {
+        return ll_fail_limit(err, "queued_chunks", EDGE_UPLOAD_QUEUED_CHUNKS, LL_RETRY_MS,
+                             "too many small chunks: limit queued_chunks is %d",
+                             EDGE_UPLOAD_QUEUED_CHUNKS);
+    }
+    upload->sent_bytes += chunk->data.len;
+    return LL_OK;
+}
+
+static ll_status check_request(struct upload *upload, const Layerlift__V1__UploadRequest *request,
+                               struct ll_error *err)
+{
+    if (request->kind_case == LAYERLIFT__V1__UPLOAD_REQUEST__KIND_CHUNK) {
+        return check_chunk(upload, request->chunk, err);
+    }
+    if (request->kind_case != LAYERLIFT__V1__UPLOAD_REQUEST__KIND_OPEN) {
+        return ll_fail(err, LL_E_INVALID, "a message that is neither open nor chunk");
+    }
+    if (upload->has_opened) {
+        return ll_fail(err, LL_E_INVALID, "a second open");
+    }
+    upload->has_opened = true;
+    return LL_OK;
+}
+
+static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
+{
+    struct upload *upload = owner;
+    struct ll_error err = {.text = ""};
+    ProtobufCMessage *message = NULL;
+    (void)stream;
+    if (upload->is_refused) {
+        return;
+    }
+    ll_status status =
+        edge_unpack(&layerlift__v1__upload_request__descriptor, data, bytes, &message, &err);
+    if (status != LL_OK) {
+        refuse(upload, status, &err);
+        return;
+    }
+    Layerlift__V1__UploadRequest *request = (Layerlift__V1__UploadRequest *)message;
+    status = check_request(upload, request, &err);
+    struct item *item = NULL;
+    if (status == LL_OK) {
+        item = malloc(sizeof(*item));
+        status = item ? LL_OK : ll_fail(&err, LL_E_NO_MEMORY, "out of memory for a chunk");
+    }
+    if (!item) {
+        layerlift__v1__upload_request__free_unpacked(request, NULL);
+        refuse(upload, status, &err);
+        return;
+    }
+    *item = (struct item){.work.run = receive_item,
+                          .upload = upload,
+                          .request = request,
+                          .arrived_ns = ll_clock_now_ns()};
+    atomic_fetch_add(&upload->queued_chunks, 1);
+    edge_worker_post(upload->uploads->receiver, &item->work);
+}
+
+static void on_half_close(void *owner, struct rpc_stream *stream)
+{
+    struct upload *upload = owner;
+    (void)stream;
+    edge_worker_post(upload->uploads->receiver, &upload->half_closed);
+}
+
+static void on_writable(void *owner, struct rpc_stream *stream)
+{
+    struct upload *upload = owner;
+    (void)stream;
+    if (!atomic_exchange(&upload->is_writable_posted, true)) {
+        edge_worker_post(upload->uploads->receiver, &upload->writable);
+    }
+}
+
+static void on_closed(void *owner, struct rpc_stream *stream, ll_status status, const char *message)
+{
+    struct upload *upload = owner;
+    (void)stream;
+    (void)message;
+    upload->was_cut_off = status != LL_OK;
+    edge_worker_post(upload->uploads->receiver, &upload->closed);
+}
+
+static void open_stream(void *arg, struct rpc_stream *stream)
+{
+    static const struct rpc_stream_handler handler = {
+        .on_message = on_message,
+        .on_half_close = on_half_close,
+        .on_writable = on_writable,
+        .on_closed = on_closed,
+    };
+    struct edge_uploads *uploads = arg;
+    struct upload *upload = calloc(1, sizeof(*upload));
+    if (!upload) {
+        rpc_stream_finish(stream, LL_E_NO_MEMORY, "out of memory for a session");
+        return;
+    }
+    upload->uploads = uploads;
+    upload->start.run = receive_start;
+    upload->half_closed.run = receive_half_close;
+    upload->closed.run = receive_close;
+    upload->writable.run = receive_writable;
+    edge_upload_session_init(&upload->session, &uploads->sessions, rpc_stream_ref(stream),
+                             ++uploads->last_number);
+    rpc_server_accept(stream, &handler, upload);
+    edge_worker_post(uploads->receiver, &upload->start);
+}
+
+/* ---- The service ---- */
+
+/* Observes all models, on the receiver's, the creator's or the loop's thread. */
+static void on_changed(void *arg, struct edge_model *model, edge_change change)
+{
+    struct edge_uploads *uploads = arg;
+    (void)model;
+    bool concerns = change == EDGE_CHANGE_BLOB || change == EDGE_CHANGE_CREATION;
+    if (concerns && !atomic_exchange(&uploads->is_changed_posted, true)) {
+        edge_worker_post(uploads->receiver, &uploads->changed);
+    }
+}
+
+ll_status edge_uploads_create(const struct edge_uploads_config *config,
+                              struct edge_uploads **out_uploads)
+{
+    struct edge_uploads *uploads = calloc(1, sizeof(*uploads));
+    if (!uploads) {
+        return LL_E_NO_MEMORY;
+    }
+    edge_places_init(&uploads->sessions.uploads, config->most_sessions, config->idle_ns,
+                     config->patience_ns);
+    edge_places_init(&uploads->sessions.streams, EDGE_UPLOAD_STREAMS * config->most_sessions,
+                     config->idle_ns, config->patience_ns);
+    uploads->sessions.models = config->models;
+    uploads->sessions.creator = config->creator;
+    uploads->sessions.window_bytes = config->window_bytes;
+    uploads->changed.run = receive_changed;
+    uploads->idle.run = receive_idle;
+    uploads->drain.run = receive_drain;
+    ll_status status = edge_worker_create("receiver", &uploads->receiver);
+    if (status != LL_OK) {
+        free(uploads);
+        return status;
+    }
+    status = edge_catalog_observe(config->models, on_changed, uploads);
+    if (status != LL_OK) {
+        edge_uploads_destroy(uploads);
+        return status;
+    }
+    *out_uploads = uploads;
+    return LL_OK;
+}
+
+void edge_uploads_destroy(struct edge_uploads *uploads)
+{
+    if (uploads) {
+        edge_worker_destroy(uploads->receiver);
+        free(uploads);
+    }
+}
+
+ll_status edge_uploads_add(struct edge_uploads *uploads, struct rpc_server *server)
+{
+    return rpc_server_add(server, "/layerlift.v1.EdgeOffload/Upload", open_stream, uploads);
+}
+
+void edge_uploads_drain(struct edge_uploads *uploads)
+{
+    if (!atomic_exchange(&uploads->is_drain_posted, true)) {
+        edge_worker_post(uploads->receiver, &uploads->drain);
+    }
+}

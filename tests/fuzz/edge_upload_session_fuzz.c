@@ -1,0 +1,414 @@
+/* Any sequence of what two devices can do in upload sessions of one model: opens, pieces that are
+ * right, pieces that are not, any bytes as a message, half-closes, vanishing, failing creations,
+ * silence.
+ *
+ * The oracle: what devices do ends sessions with INVALID_ARGUMENT or OK alone, failing creations
+ * and silence with their own status; credit never falls and always covers what was dealt with;
+ * prefixes only grow, within what is available; a blob that counts as available has the bytes of
+ * its name; and in the end nothing is left of models, blobs and memory. */
+#include "edge/upload/edge_upload_session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/ll_log.h"
+#include "edge/edge_wire.h"
+#include "tests/support/fake_engine.h"
+
+/* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Also where NDEBUG is set. */
+#define REQUIRE(condition)                                                                         \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
+            __builtin_trap();                                                                      \
+        }                                                                                          \
+    } while (0)
+
+/* Layers 1 and 2 are one group; 0 and 4 have the same blob; 3 has none. */
+static const char cfg[] = "fake\n"
+                          "input 2\n"
+                          "layer 2 5\n"
+                          "layer 2 3 joined\n"
+                          "layer 2 7\n"
+                          "layer 2 0\n"
+                          "layer 2 5\n";
+enum { LAYERS = 5, DEVICES = 2, WINDOW_BYTES = 16, IDLE_NS = 3, PATIENCE_NS = 1 };
+static const char *const contents[LAYERS] = {"aaaaa", "bcd", "7777777", "", "aaaaa"};
+
+/* rpc/'s stream as this program has it: the linker takes these instead of the real functions, which
+ * need a connection. */
+struct rpc_stream {
+    bool is_finished;
+    ll_status status;
+    uint64_t credit_bytes;
+    uint32_t prefix;
+    bool is_complete;
+};
+
+static void check_event(struct rpc_stream *stream, const Layerlift__V1__UploadEvent *event)
+{
+    switch (event->kind_case) {
+    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_ACCEPTED:
+        REQUIRE(event->accepted->prefix <= LAYERS);
+        stream->credit_bytes = event->accepted->credit_bytes;
+        break;
+    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_CREDIT:
+        REQUIRE(event->credit->credit_bytes >= stream->credit_bytes);
+        REQUIRE(event->credit->credit_bytes >= event->credit->received_bytes);
+        stream->credit_bytes = event->credit->credit_bytes;
+        break;
+    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_PREFIX_READY:
+        REQUIRE(event->prefix_ready->prefix >= stream->prefix);
+        REQUIRE(event->prefix_ready->prefix <= LAYERS && event->prefix_ready->prefix != 2);
+        stream->prefix = event->prefix_ready->prefix;
+        break;
+    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_PARTITION_RECEIVED:
+    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_REJECTED:
+    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_AVAILABLE:
+        break;
+    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_COMPLETE:
+        REQUIRE(event->complete->layers == LAYERS);
+        stream->is_complete = true;
+        break;
+    default:
+        REQUIRE(false);
+    }
+}
+
+ll_status rpc_stream_send(struct rpc_stream *stream, const void *head, size_t head_bytes,
+                          struct ll_buf *payload)
+{
+    REQUIRE(!payload);
+    REQUIRE(!stream->is_complete);
+    if (stream->is_finished) {
+        return LL_E_STOPPED;
+    }
+    Layerlift__V1__UploadEvent *event = layerlift__v1__upload_event__unpack(NULL, head_bytes, head);
+    REQUIRE(event);
+    check_event(stream, event);
+    layerlift__v1__upload_event__free_unpacked(event, NULL);
+    return LL_OK;
+}
+
+int rpc_stream_queued(struct rpc_stream *stream)
+{
+    (void)stream;
+    return 0;
+}
+
+void rpc_stream_finish(struct rpc_stream *stream, ll_status status, const char *message)
+{
+    REQUIRE(status == LL_OK || (message && message[0] != '\0'));
+    if (status != LL_OK && status != LL_E_INVALID && status != LL_E_NO_MEMORY &&
+        status != LL_E_EXHAUSTED && status != LL_E_DEADLINE) {
+        fprintf(stderr, "%s: %s\n", ll_status_name(status), message);
+    }
+    if (!stream->is_finished) {
+        stream->is_finished = true;
+        stream->status = status;
+    }
+}
+
+void rpc_stream_finish_error(struct rpc_stream *stream, ll_status status,
+                             const struct ll_error *err)
+{
+    /* A limit's name and a time go with refusals alone. */
+    REQUIRE(status == LL_E_EXHAUSTED || (err->limit[0] == '\0' && err->retry_ms == 0));
+    rpc_stream_finish(stream, status, err->text);
+}
+
+void rpc_stream_cancel(struct rpc_stream *stream)
+{
+    REQUIRE(stream->is_finished);
+}
+
+const char *rpc_stream_peer(const struct rpc_stream *stream)
+{
+    (void)stream;
+    return "fuzz";
+}
+
+struct device {
+    bool is_here;
+    struct rpc_stream stream;
+    struct edge_upload_session session;
+};
+
+struct world {
+    struct ll_engine *engine;
+    struct edge_store *store;
+    struct edge_catalog *models;
+    struct edge_creator *creator;
+    struct edge_sessions sessions;
+    struct device devices[DEVICES];
+    bool has_changed;
+    int64_t now_ns;
+    /* What is left of the input. */
+    const uint8_t *data;
+    size_t size;
+};
+
+static uint8_t take(struct world *world)
+{
+    if (world->size == 0) {
+        return 0;
+    }
+    world->size--;
+    return *world->data++;
+}
+
+static void on_changed(void *arg, struct edge_model *model, edge_change change)
+{
+    (void)model;
+    ((struct world *)arg)->has_changed |= change != EDGE_CHANGE_BYTES;
+}
+
+static void build(struct world *world)
+{
+    world->engine = fake_engine_create();
+    REQUIRE(world->engine);
+    const struct edge_store_config store = {.budget_bytes = 30};
+    REQUIRE(edge_store_create(&store, &world->store, NULL) == LL_OK);
+    const struct edge_catalog_config models = {
+        .engine = world->engine, .store = world->store, .most_models = 2};
+    REQUIRE(edge_catalog_create(&models, &world->models) == LL_OK);
+    REQUIRE(edge_catalog_observe(world->models, on_changed, world) == LL_OK);
+    const struct edge_creator_config creator = {.models = world->models, .is_inline = true};
+    REQUIRE(edge_creator_create(&creator, &world->creator) == LL_OK);
+    world->sessions = (struct edge_sessions){
+        .models = world->models, .creator = world->creator, .window_bytes = WINDOW_BYTES};
+    edge_places_init(&world->sessions.uploads, DEVICES, IDLE_NS, PATIENCE_NS);
+    edge_places_init(&world->sessions.streams, DEVICES, IDLE_NS, PATIENCE_NS);
+}
+
+static void tear_down(struct world *world)
+{
+    edge_creator_destroy(world->creator);
+    edge_catalog_destroy(world->models);
+    REQUIRE(edge_store_used_bytes(world->store) == 0);
+    edge_store_destroy(world->store);
+    REQUIRE(fake_engine_alive(world->engine) == 0);
+    ll_engine_destroy(world->engine);
+}
+
+/* ---- What devices do ---- */
+
+static void arrive(struct world *world, struct device *device)
+{
+    device->stream = (struct rpc_stream){.is_finished = false};
+    device->is_here = true;
+    edge_upload_session_init(&device->session, &world->sessions, &device->stream, 1);
+    device->session.next = world->sessions.first;
+    world->sessions.first = &device->session;
+    edge_upload_session_begin(&device->session, world->now_ns);
+}
+
+static void vanish(struct world *world, struct device *device)
+{
+    struct edge_upload_session **link = &world->sessions.first;
+    while (*link && *link != &device->session) {
+        link = &(*link)->next;
+    }
+    REQUIRE(*link);
+    *link = device->session.next;
+    edge_upload_session_finish(&device->session);
+    device->is_here = false;
+    REQUIRE(!device->stream.is_complete || device->stream.status == LL_OK);
+    ll_status status = device->stream.is_finished ? device->stream.status : LL_OK;
+    REQUIRE(status == LL_OK || status == LL_E_INVALID || status == LL_E_NO_MEMORY ||
+            status == LL_E_EXHAUSTED || status == LL_E_DEADLINE);
+}
+
+/* A right manifest, with a plan by layers or in one. */
+static void open_rightly(struct world *world, struct device *device, bool is_whole)
+{
+    Layerlift__V1__Blob blobs[LAYERS];
+    Layerlift__V1__Blob *blob_list[LAYERS];
+    char digests[LAYERS][LL_DIGEST_TEXT_BYTES];
+    for (int i = 0; i < LAYERS; i++) {
+        struct ll_digest digest;
+        REQUIRE(ll_digest_of(contents[i], strlen(contents[i]), &digest) == LL_OK);
+        ll_digest_format(&digest, digests[i]);
+        layerlift__v1__blob__init(&blobs[i]);
+        blobs[i].size = strlen(contents[i]);
+        blobs[i].digest = digests[i];
+        blob_list[i] = &blobs[i];
+    }
+    static const uint32_t borders[] = {0, 1, 3, 4, 5};
+    Layerlift__V1__Partition parts[4];
+    Layerlift__V1__Partition *part_list[4];
+    for (int i = 0; i < 4; i++) {
+        layerlift__v1__partition__init(&parts[i]);
+        parts[i].first = borders[i];
+        parts[i].end = is_whole ? LAYERS : borders[i + 1];
+        part_list[i] = &parts[i];
+    }
+    Layerlift__V1__Manifest manifest = LAYERLIFT__V1__MANIFEST__INIT;
+    Layerlift__V1__UploadOpen open = LAYERLIFT__V1__UPLOAD_OPEN__INIT;
+    manifest.cfg.data = (uint8_t *)cfg;
+    manifest.cfg.len = sizeof(cfg) - 1;
+    manifest.blobs = blob_list;
+    manifest.n_blobs = LAYERS;
+    open.manifest = &manifest;
+    open.plan = part_list;
+    open.n_plan = is_whole ? 1 : 4;
+    edge_upload_session_open(&device->session, &open, world->now_ns);
+}
+
+/* What edge_upload.c lets through: a second open it does not, nor chunks beyond the credit. */
+static void give_chunk(struct device *device, Layerlift__V1__Chunk *chunk)
+{
+    uint64_t granted_bytes = atomic_load(&device->session.granted_bytes);
+    bool is_let =
+        chunk->data.len > 0 && chunk->data.len <= granted_bytes - device->session.received_bytes;
+    if (is_let && !device->stream.is_finished) {
+        edge_upload_session_chunk(&device->session, chunk, 1);
+    }
+}
+
+static void send_rightly(struct world *world, struct device *device)
+{
+    int layer = take(world) % LAYERS;
+    size_t bytes = take(world) % 8U;
+    if (!device->session.layers) {
+        return;
+    }
+    size_t offset = (size_t)device->session.layers[layer].next_offset;
+    size_t left = strlen(contents[layer]) - offset;
+    Layerlift__V1__Chunk chunk = LAYERLIFT__V1__CHUNK__INIT;
+    chunk.layer = (uint32_t)layer;
+    chunk.offset = offset;
+    chunk.data.data = (uint8_t *)contents[layer] + offset;
+    chunk.data.len = bytes < left ? bytes : left;
+    give_chunk(device, &chunk);
+}
+
+static void send_anything(struct world *world, struct device *device)
+{
+    uint8_t data[8];
+    Layerlift__V1__Chunk chunk = LAYERLIFT__V1__CHUNK__INIT;
+    chunk.layer = (uint32_t)(int8_t)take(world);
+    chunk.offset = (uint64_t)(int8_t)take(world);
+    chunk.encoding = (Layerlift__V1__Encoding)(take(world) % 3);
+    chunk.data.len = take(world) % sizeof(data);
+    chunk.data.data = data;
+    for (size_t i = 0; i < chunk.data.len; i++) {
+        data[i] = take(world);
+    }
+    give_chunk(device, &chunk);
+}
+
+static void send_bytes(struct world *world, struct device *device)
+{
+    size_t bytes = take(world);
+    bytes = bytes < world->size ? bytes : world->size;
+    ProtobufCMessage *message = NULL;
+    struct ll_error err = {.text = ""};
+    ll_status status =
+        edge_unpack(&layerlift__v1__upload_request__descriptor, world->data, bytes, &message, &err);
+    world->data += bytes;
+    world->size -= bytes;
+    REQUIRE(status == LL_OK || status == LL_E_INVALID);
+    if (status != LL_OK) {
+        return;
+    }
+    const Layerlift__V1__UploadRequest *request = (Layerlift__V1__UploadRequest *)message;
+    if (request->kind_case == LAYERLIFT__V1__UPLOAD_REQUEST__KIND_CHUNK) {
+        give_chunk(device, request->chunk);
+    } else if (request->kind_case == LAYERLIFT__V1__UPLOAD_REQUEST__KIND_OPEN &&
+               !device->session.model) {
+        edge_upload_session_open(&device->session, request->open, world->now_ns);
+    }
+    protobuf_c_message_free_unpacked(message, NULL);
+}
+
+static void act(struct world *world)
+{
+    uint8_t what = take(world);
+    struct device *device = &world->devices[what & 1];
+    if (what >> 6 == 3) {
+        world->now_ns++;
+        (void)edge_sessions_end_idle(&world->sessions, world->now_ns);
+    }
+    if (!device->is_here) {
+        arrive(world, device);
+        if ((what & 2) == 0) {
+            open_rightly(world, device, (what & 4) != 0);
+        }
+        return;
+    }
+    switch (what >> 1 & 7) {
+    case 0:
+    case 1:
+        send_rightly(world, device);
+        break;
+    case 2:
+        send_anything(world, device);
+        break;
+    case 3:
+        send_bytes(world, device);
+        break;
+    case 4:
+        edge_upload_session_half_close(&device->session);
+        break;
+    case 5:
+        fake_engine_fail(world->engine, FAKE_CREATION, 1, LL_E_NO_MEMORY);
+        break;
+    case 6:
+        edge_upload_session_writable(&device->session);
+        break;
+    default:
+        vanish(world, device);
+        break;
+    }
+}
+
+static void check_blob(struct edge_model *model, int layer)
+{
+    struct edge_blob *blob = edge_model_blob(model, layer);
+    struct ll_buf *data = blob ? edge_blob_data(blob) : NULL;
+    REQUIRE(layer >= edge_model_prefix(model) || !blob || data);
+    if (data) {
+        struct ll_digest digest;
+        REQUIRE(ll_digest_of(ll_buf_data(data), ll_buf_bytes(data), &digest) == LL_OK);
+        REQUIRE(ll_digest_equal(&digest, &edge_model_manifest(model)->blobs[layer].digest));
+    }
+}
+
+static void check_blobs(const struct device *device)
+{
+    struct edge_model *model = device->is_here ? device->session.model : NULL;
+    for (int i = 0; model && i < edge_model_table(model)->layer_count; i++) {
+        check_blob(model, i);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct world world = {.data = data, .size = size};
+    ll_log_set_level(LL_LOG_ERROR);
+    build(&world);
+    while (world.size > 0) {
+        act(&world);
+        while (world.has_changed) {
+            world.has_changed = false;
+            for (struct edge_upload_session *s = world.sessions.first; s; s = s->next) {
+                edge_upload_session_update(s);
+            }
+        }
+        for (int i = 0; i < DEVICES; i++) {
+            check_blobs(&world.devices[i]);
+        }
+    }
+    for (int i = 0; i < DEVICES; i++) {
+        if (world.devices[i].is_here) {
+            vanish(&world, &world.devices[i]);
+        }
+    }
+    tear_down(&world);
+    return 0;
+}

@@ -1,0 +1,122 @@
+#include "device/edge_link/device_upload_rest.h"
+
+#include <CUnit/CUnit.h>
+
+#include "tests/support/fake_model.h"
+#include "tests/support/ll_test.h"
+
+const char *const ll_test_suite = "device_upload_rest";
+
+static const char cfg[] = "fake\n"
+                          "input 4\n"
+                          "layer 8 100\n"
+                          "layer 8 0\n"
+                          "layer 8 30\n"
+                          "layer 8 250\n";
+
+static struct fake_model model;
+static struct device_upload_rest cursor;
+
+static void begin(void)
+{
+    fake_model_init(&model, cfg, 1);
+    CU_ASSERT_EQUAL_FATAL(device_upload_rest_init(&cursor, &model.network->table), LL_OK);
+}
+
+static void end(void)
+{
+    device_upload_rest_finish(&cursor);
+    fake_model_finish(&model);
+}
+
+/* Takes the next piece and checks it. */
+static void expect(int64_t limit, int layer, int64_t offset, int64_t bytes)
+{
+    struct device_piece piece;
+    CU_ASSERT_TRUE_FATAL(device_upload_rest_next(&cursor, limit, &piece));
+    CU_ASSERT_EQUAL(piece.layer, layer);
+    CU_ASSERT_EQUAL(piece.offset, offset);
+    CU_ASSERT_EQUAL(piece.bytes, bytes);
+    device_upload_rest_advance(&cursor, &piece);
+}
+
+static void expect_nothing(void)
+{
+    struct device_piece piece;
+    CU_ASSERT_FALSE(device_upload_rest_next(&cursor, 64, &piece));
+    CU_ASSERT_EQUAL(device_upload_rest_left(&cursor), 0);
+}
+
+static void test_cursor_goes_through_all_layers_in_order(void)
+{
+    begin();
+    CU_ASSERT_EQUAL(device_upload_rest_left(&cursor), 380);
+    expect(64, 0, 0, 64);
+    expect(64, 0, 64, 36);
+    expect(64, 2, 0, 30);
+    expect(200, 3, 0, 200);
+    CU_ASSERT_EQUAL(device_upload_rest_left(&cursor), 50);
+    expect(200, 3, 200, 50);
+    expect_nothing();
+    end();
+}
+
+static void test_cursor_next_without_advance_stays(void)
+{
+    begin();
+    struct device_piece piece;
+    CU_ASSERT_TRUE(device_upload_rest_next(&cursor, 64, &piece));
+    CU_ASSERT_TRUE(device_upload_rest_next(&cursor, 10, &piece));
+    CU_ASSERT_EQUAL(piece.offset, 0);
+    CU_ASSERT_EQUAL(piece.bytes, 10);
+    end();
+}
+
+static void test_cursor_resumes_at_offsets_and_skips_what_is_there(void)
+{
+    begin();
+    CU_ASSERT_EQUAL(device_upload_rest_seek(&cursor, 0, 99), LL_OK);
+    CU_ASSERT_EQUAL(device_upload_rest_skip(&cursor, 2), LL_OK);
+    CU_ASSERT_EQUAL(device_upload_rest_seek(&cursor, 3, 250), LL_OK);
+    expect(64, 0, 99, 1);
+    expect_nothing();
+    end();
+}
+
+static void test_cursor_goes_back_for_a_rejected_layer(void)
+{
+    begin();
+    expect(100, 0, 0, 100);
+    expect(100, 2, 0, 30);
+    expect(100, 3, 0, 100);
+    CU_ASSERT_EQUAL(device_upload_rest_seek(&cursor, 0, 0), LL_OK);
+    expect(1000, 0, 0, 100);
+    expect(1000, 3, 100, 150);
+    expect_nothing();
+    CU_ASSERT_EQUAL(device_upload_rest_seek(&cursor, 2, 0), LL_OK);
+    expect(1000, 2, 0, 30);
+    expect_nothing();
+    end();
+}
+
+static void test_cursor_refuses_what_does_not_exist(void)
+{
+    begin();
+    CU_ASSERT_EQUAL(device_upload_rest_skip(&cursor, 4), LL_E_INVALID);
+    CU_ASSERT_EQUAL(device_upload_rest_skip(&cursor, UINT64_MAX), LL_E_INVALID);
+    CU_ASSERT_EQUAL(device_upload_rest_seek(&cursor, 4, 0), LL_E_INVALID);
+    CU_ASSERT_EQUAL(device_upload_rest_seek(&cursor, 0, 101), LL_E_INVALID);
+    CU_ASSERT_EQUAL(device_upload_rest_seek(&cursor, 1, 1), LL_E_INVALID);
+    CU_ASSERT_EQUAL(device_upload_rest_seek(&cursor, 0, UINT64_MAX), LL_E_INVALID);
+    CU_ASSERT_EQUAL(device_upload_rest_left(&cursor), 380);
+    end();
+}
+
+const struct ll_test ll_tests[] = {
+    LL_TEST(test_cursor_goes_through_all_layers_in_order),
+    LL_TEST(test_cursor_next_without_advance_stays),
+    LL_TEST(test_cursor_resumes_at_offsets_and_skips_what_is_there),
+    LL_TEST(test_cursor_goes_back_for_a_rejected_layer),
+    LL_TEST(test_cursor_refuses_what_does_not_exist),
+    {NULL, NULL},
+};

@@ -1,0 +1,210 @@
+/* libjpeg reports errors by calling back, and goes on where the callback returns. Ours jumps back
+ * into decode_guarded, whose state all lives in `struct decoder`, so that nothing is lost on the
+ * way. */
+#include "vision/vision_jpeg.h"
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+/* After stdio.h, which it needs. */
+#include <jerror.h>
+#include <jpeglib.h>
+
+#include "vision/vision_exif.h"
+
+/* A progressive picture's scans each go through all of its pixels: a small file could ask for
+ * hours. libjpeg-turbo's own number for its own tools. */
+enum { JPEG_SCANS_MOST = 500 };
+
+struct decoder {
+    struct jpeg_decompress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    struct jpeg_progress_mgr progress;
+    jmp_buf jump;
+    struct vision_picture *picture;
+    struct ll_error *err;
+    ll_status status;
+    /* The file's bytes ended before its end marker. */
+    bool is_end_missing;
+    /* One row in four colours. */
+    uint8_t *row;
+};
+
+/* ---- Called by libjpeg ---- */
+
+_Noreturn static void give_up(struct decoder *decoder, ll_status status)
+{
+    decoder->status = status;
+    longjmp(decoder->jump, 1);
+}
+
+_Noreturn static void on_error(j_common_ptr jpeg)
+{
+    struct decoder *decoder = jpeg->client_data;
+    char text[JMSG_LENGTH_MAX];
+    jpeg->err->format_message(jpeg, text);
+    bool is_memory = jpeg->err->msg_code == JERR_OUT_OF_MEMORY;
+    give_up(decoder, ll_fail(decoder->err, is_memory ? LL_E_NO_MEMORY : LL_E_INVALID,
+                             "damaged JPEG picture: %s", text));
+}
+
+static void on_message(j_common_ptr jpeg, int level)
+{
+    struct decoder *decoder = jpeg->client_data;
+    if (level >= 0) {
+        return;
+    }
+    switch (jpeg->err->msg_code) {
+    case JWRN_EXTRANEOUS_DATA:
+    case JWRN_JFIF_MAJOR:
+    case JWRN_NOT_SEQUENTIAL:
+        return;
+    case JWRN_JPEG_EOF:
+        decoder->is_end_missing = true;
+        return;
+    default:
+        on_error(jpeg);
+    }
+}
+
+static void on_output(j_common_ptr jpeg)
+{
+    (void)jpeg;
+}
+
+static void on_progress(j_common_ptr jpeg)
+{
+    struct decoder *decoder = jpeg->client_data;
+    if (decoder->jpeg.input_scan_number > JPEG_SCANS_MOST) {
+        give_up(decoder, ll_fail(decoder->err, LL_E_EXHAUSTED,
+                                 "a JPEG picture of more than %d scans", JPEG_SCANS_MOST));
+    }
+}
+
+/* The marker where a restart marker must stand is not the one that is due. Any restart marker will
+ * do: encoders count wrongly, and if it were an interval that is missing, the data would end early,
+ * which is noticed. Anything else stays, and the data has ended. */
+static boolean on_restart(j_decompress_ptr jpeg, int desired)
+{
+    (void)desired;
+    if (jpeg->unread_marker >= JPEG_RST0 && jpeg->unread_marker <= JPEG_RST0 + 7) {
+        jpeg->unread_marker = 0;
+    }
+    return TRUE;
+}
+
+/* ---- Pixels ---- */
+
+static uint8_t times(int a, int b)
+{
+    return (uint8_t)((a * b + 127) / 255);
+}
+
+/* The row's cyan, magenta, yellow and black, which Adobe's programs store inverted. */
+static void from_cmyk(const struct decoder *decoder, uint8_t *rgb)
+{
+    int flip = decoder->jpeg.saw_Adobe_marker ? 0 : 255;
+    const uint8_t *cmyk = decoder->row;
+    for (int x = 0; x < decoder->picture->w; x++) {
+        for (int c = 0; c < 3; c++) {
+            rgb[3 * x + c] = times(flip ^ cmyk[4 * x + c], flip ^ cmyk[4 * x + 3]);
+        }
+    }
+}
+
+static void choose_colours(struct decoder *decoder)
+{
+    struct jpeg_decompress_struct *jpeg = &decoder->jpeg;
+    switch (jpeg->jpeg_color_space) {
+    case JCS_GRAYSCALE:
+    case JCS_RGB:
+    case JCS_YCbCr:
+        jpeg->out_color_space = JCS_RGB;
+        return;
+    case JCS_CMYK:
+    case JCS_YCCK:
+        jpeg->out_color_space = JCS_CMYK;
+        decoder->row = malloc((size_t)decoder->picture->w * 4);
+        if (!decoder->row) {
+            give_up(decoder,
+                    ll_fail(decoder->err, LL_E_NO_MEMORY, "no memory for the JPEG decoder"));
+        }
+        return;
+    default:
+        give_up(decoder, ll_fail(decoder->err, LL_E_UNSUPPORTED,
+                                 "a JPEG picture of %d components, which are no known colours",
+                                 jpeg->num_components));
+    }
+}
+
+static void read_rows(struct decoder *decoder)
+{
+    struct jpeg_decompress_struct *jpeg = &decoder->jpeg;
+    while (jpeg->output_scanline < jpeg->output_height) {
+        uint8_t *rgb = decoder->picture->pixels +
+                       (size_t)jpeg->output_scanline * (size_t)decoder->picture->w * 3;
+        JSAMPROW row = decoder->row ? decoder->row : rgb;
+        if (jpeg_read_scanlines(jpeg, &row, 1) == 1 && decoder->row) {
+            from_cmyk(decoder, rgb);
+        }
+    }
+}
+
+static void decode_all(struct decoder *decoder, const uint8_t *bytes, size_t count)
+{
+    struct jpeg_decompress_struct *jpeg = &decoder->jpeg;
+    jpeg_create_decompress(jpeg);
+    jpeg->progress = &decoder->progress;
+    jpeg_mem_src(jpeg, bytes, count);
+    jpeg->src->resync_to_restart = on_restart;
+    jpeg_read_header(jpeg, TRUE);
+    ll_status status = vision_picture_allocate(decoder->picture, jpeg->image_width,
+                                               jpeg->image_height, decoder->err);
+    if (status != LL_OK) {
+        give_up(decoder, status);
+    }
+    choose_colours(decoder);
+    jpeg_start_decompress(jpeg);
+    read_rows(decoder);
+    bool has_scans = jpeg_has_multiple_scans(jpeg);
+    jpeg_finish_decompress(jpeg);
+    /* With one scan, missing data would have been missed; of several, whole ones may be missing. */
+    if (decoder->is_end_missing && has_scans) {
+        give_up(decoder, ll_fail(decoder->err, LL_E_INVALID,
+                                 "damaged JPEG picture: the file ends before the picture does"));
+    }
+}
+
+static ll_status decode_guarded(struct decoder *decoder, const uint8_t *bytes, size_t count)
+{
+    if (setjmp(decoder->jump) == 0) {
+        decode_all(decoder, bytes, count);
+    }
+    return decoder->status;
+}
+
+ll_status vision_jpeg_decode(const uint8_t *bytes, size_t count, struct vision_picture *picture,
+                             int *out_orientation, struct ll_error *err)
+{
+    struct decoder *decoder = calloc(1, sizeof(*decoder));
+    if (!decoder) {
+        return ll_fail(err, LL_E_NO_MEMORY, "no memory for the JPEG decoder");
+    }
+    decoder->picture = picture;
+    decoder->err = err;
+    decoder->progress.progress_monitor = on_progress;
+    decoder->jpeg.err = jpeg_std_error(&decoder->errors);
+    decoder->errors.error_exit = on_error;
+    decoder->errors.emit_message = on_message;
+    decoder->errors.output_message = on_output;
+    decoder->jpeg.client_data = decoder;
+    ll_status status = decode_guarded(decoder, bytes, count);
+    jpeg_destroy_decompress(&decoder->jpeg);
+    free(decoder->row);
+    free(decoder);
+    if (status == LL_OK) {
+        *out_orientation = vision_exif_of_jpeg(bytes, count);
+    }
+    return status;
+}
