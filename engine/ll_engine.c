@@ -1,18 +1,5 @@
 #include "engine/ll_engine.h"
 
-struct ll_network *ll_network_ref(struct ll_network *network)
-{
-    atomic_fetch_add_explicit(&network->refs, 1, memory_order_relaxed);
-    return network;
-}
-
-void ll_network_unref(struct ll_network *network)
-{
-    if (network && atomic_fetch_sub_explicit(&network->refs, 1, memory_order_acq_rel) == 1) {
-        network->destroy(network);
-    }
-}
-
 ll_status ll_engine_parse(struct ll_engine *engine, const char *cfg, size_t cfg_bytes,
                           struct ll_network **out_network, struct ll_error *err)
 {

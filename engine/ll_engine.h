@@ -20,24 +20,12 @@
 #include "core/ll_buf.h"
 #include "core/ll_memory.h"
 #include "core/ll_status.h"
-#include "net/ll_table.h"
+#include "net/ll_network.h"
 
 struct ll_engine;
 struct ll_engine_model;
 struct ll_engine_context;
 struct ll_probe;
-
-/* A parsed, validated network. A backend embeds it first in its own struct. */
-struct ll_network {
-    struct ll_table table;
-    atomic_uint refs;
-    /* Called by the last ll_network_unref; frees everything, the table too. */
-    void (*destroy)(struct ll_network *network);
-};
-
-struct ll_network *ll_network_ref(struct ll_network *network);
-/* NULL is allowed. */
-void ll_network_unref(struct ll_network *network);
 
 /* A tensor's values, channels x height x width, f32. */
 struct ll_tensor_in {

@@ -16,7 +16,7 @@
 
 /* A layer that finds boxes, and where its output begins among the network's. */
 struct detector {
-    const struct dkb_layer *layer;
+    const struct ll_layer_params *layer;
     int64_t at;
 };
 
@@ -38,16 +38,17 @@ struct vision_boxes {
 
 /* ---- Layers ---- */
 
-static bool is_detector(const struct dkb_layer *layer)
+static bool is_detector(const struct ll_layer_params *layer)
 {
-    return layer->type == YOLO || layer->type == REGION || layer->type == DETECTION;
+    return layer->kind == LL_KIND_YOLO || layer->kind == LL_KIND_REGION ||
+           layer->kind == LL_KIND_DETECTION;
 }
 
 /* Whether Darknet's own decoding stays within the layer's output and reads boxes there. */
-static ll_status check_layer(const struct ll_table *table, int index, const struct dkb_layer *layer,
-                             struct ll_error *err)
+static ll_status check_layer(const struct ll_table *table, int index,
+                             const struct ll_layer_params *layer, struct ll_error *err)
 {
-    bool has_boxes = layer->type == DETECTION ? layer->coords == 4 : layer->coords >= 4;
+    bool has_boxes = layer->kind == LL_KIND_DETECTION ? layer->coords == 4 : layer->coords >= 4;
     if (!has_boxes) {
         return ll_fail(err, LL_E_UNSUPPORTED,
                        "layer %d (%s, cfg line %d) has %d coordinates a box, which are no boxes",
@@ -68,7 +69,7 @@ static ll_status note_detectors(struct vision_boxes *boxes, const struct ll_name
     int64_t at = 0;
     for (int i = 0; i < outputs->count; i++) {
         int name = outputs->names[i];
-        const struct dkb_layer *layer = &dkb_network_of(boxes->network)->layers[name];
+        const struct ll_layer_params *layer = &boxes->network->layers[name];
         if (is_detector(layer)) {
             ll_status status = check_layer(table, name, layer, err);
             if (status != LL_OK) {
@@ -188,7 +189,7 @@ static void take_place(struct vision_boxes *boxes, float scale, const float *pro
 
 /* get_yolo_box and get_region_box: the coordinates of a box in that cell of the layer's map, one
  * map of `area` floats for each; `w` and `h` are what the anchor is measured in. */
-static box anchored_box(const struct dkb_layer *layer, int cell, const float *x,
+static box anchored_box(const struct ll_layer_params *layer, int cell, const float *x,
                         const float *anchor, int w, int h)
 {
     ptrdiff_t area = (ptrdiff_t)layer->w * layer->h;
@@ -203,7 +204,7 @@ static box anchored_box(const struct dkb_layer *layer, int cell, const float *x,
 }
 
 /* One map of the layer's size for each of coordinates, objectness and classes of each anchor. */
-static void search_yolo(struct vision_boxes *boxes, const struct dkb_layer *layer,
+static void search_yolo(struct vision_boxes *boxes, const struct ll_layer_params *layer,
                         const float *output)
 {
     const struct vision_frame *frame = &boxes->config.frame;
@@ -226,7 +227,7 @@ static void search_yolo(struct vision_boxes *boxes, const struct dkb_layer *laye
 /* The same maps. With `background`, the objectness is one of the classes' softmax and not looked
  * at.
  */
-static void search_region(struct vision_boxes *boxes, const struct dkb_layer *layer,
+static void search_region(struct vision_boxes *boxes, const struct ll_layer_params *layer,
                           const float *output)
 {
     ptrdiff_t area = (ptrdiff_t)layer->w * layer->h;
@@ -248,7 +249,7 @@ static void search_region(struct vision_boxes *boxes, const struct dkb_layer *la
 
 /* First each cell's class probabilities, which its boxes share, then each box's objectness, then
  * each box's coordinates. */
-static void search_detection(struct vision_boxes *boxes, const struct dkb_layer *layer,
+static void search_detection(struct vision_boxes *boxes, const struct ll_layer_params *layer,
                              const float *output)
 {
     int side = layer->side;
@@ -279,11 +280,11 @@ static void search(struct vision_boxes *boxes, const struct detector *detector,
                    const float *outputs)
 {
     const float *output = outputs + detector->at;
-    switch (detector->layer->type) {
-    case YOLO:
+    switch (detector->layer->kind) {
+    case LL_KIND_YOLO:
         search_yolo(boxes, detector->layer, output);
         break;
-    case REGION:
+    case LL_KIND_REGION:
         search_region(boxes, detector->layer, output);
         break;
     default:

@@ -137,7 +137,7 @@ void dkb_check_int(struct dkb_builder *builder, const char *key, int64_t value)
 
 int dkb_made_by(const struct dkb_builder *builder, int index)
 {
-    return index < 0 ? LL_TENSOR_INPUT : builder->network->base.table.layers[index].makes;
+    return index < 0 ? LL_TENSOR_INPUT : builder->network->table.layers[index].makes;
 }
 
 static int compare_ints(const void *a, const void *b)

@@ -17,10 +17,10 @@
 
 struct dkb_builder {
     struct dkb_reader *reader;
-    struct dkb_network *network;
+    struct ll_network *network;
     /* The layer's index, parameters and row of the layer table. */
     int index;
-    struct dkb_layer *layer;
+    struct ll_layer_params *layer;
     struct ll_layer *row;
     /* The shape that the layer before gives; all 0 where it gives a flat vector. layer->inputs and
      * layer->input are set already. */

@@ -35,9 +35,9 @@ static int *count_readers(const struct ll_table *table)
 }
 
 /* Whether layer `index` + 1 exists and is the only user of the tensor that layer `index` makes. */
-static bool feeds_next_alone(const struct dkb_network *network, const int *readers, int index)
+static bool feeds_next_alone(const struct ll_network *network, const int *readers, int index)
 {
-    const struct ll_table *table = &network->base.table;
+    const struct ll_table *table = &network->table;
     if (index + 1 >= table->layer_count || readers[index] != 1 || table->layers[index].is_output) {
         return false;
     }
@@ -50,25 +50,25 @@ static bool feeds_next_alone(const struct dkb_network *network, const int *reade
     return false;
 }
 
-static bool is_channel_scale(const struct dkb_layer *layer)
+static bool is_channel_scale(const struct ll_layer_params *layer)
 {
-    return layer->type == CONVOLUTIONAL && layer->size == 1 && layer->stride == 1 &&
+    return layer->kind == LL_KIND_CONVOLUTIONAL && layer->size == 1 && layer->stride == 1 &&
            layer->pad == 0 && layer->groups == layer->c && layer->n == layer->c &&
-           !layer->batch_normalize && layer->activation == LINEAR;
+           !layer->batch_normalize && layer->activation == LL_ACTIVATION_LINEAR;
 }
 
-static bool is_sum(const struct dkb_network *network, int index, int first)
+static bool is_sum(const struct ll_network *network, int index, int first)
 {
-    const struct dkb_layer *layer = &network->layers[index];
-    return layer->type == SHORTCUT && network->base.table.layers[layer->index].makes < first &&
+    const struct ll_layer_params *layer = &network->layers[index];
+    return layer->kind == LL_KIND_SHORTCUT && network->table.layers[layer->index].makes < first &&
            layer->w == layer->out_w && layer->h == layer->out_h && layer->c == layer->out_c;
 }
 
 /* The last layer of the group that begins at `first`. */
-static int group_last(const struct dkb_network *network, const int *readers, int first)
+static int group_last(const struct ll_network *network, const int *readers, int first)
 {
     int last = first;
-    if (network->layers[first].type != CONVOLUTIONAL) {
+    if (network->layers[first].kind != LL_KIND_CONVOLUTIONAL) {
         return last;
     }
     if (feeds_next_alone(network, readers, last) && is_channel_scale(&network->layers[last + 1])) {
@@ -80,9 +80,9 @@ static int group_last(const struct dkb_network *network, const int *readers, int
     return last;
 }
 
-ll_status dkb_groups_mark(struct dkb_network *network)
+ll_status dkb_groups_mark(struct ll_network *network)
 {
-    struct ll_table *table = &network->base.table;
+    struct ll_table *table = &network->table;
     int *readers = count_readers(table);
     if (!readers) {
         return LL_E_NO_MEMORY;

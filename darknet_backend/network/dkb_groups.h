@@ -8,6 +8,6 @@
 /* Sets ends_group of every row of the layer table; reads, makes and is_output are there already.
  *
  * Errors: LL_E_NO_MEMORY. */
-LL_MUST_USE ll_status dkb_groups_mark(struct dkb_network *network);
+LL_MUST_USE ll_status dkb_groups_mark(struct ll_network *network);
 
 #endif

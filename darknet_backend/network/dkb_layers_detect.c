@@ -20,7 +20,7 @@ static void refuse_files(struct dkb_builder *builder)
 /* Pairs of width and height; those that the cfg does not give are 0.5. */
 static void read_anchors(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     int count = 2 * layer->total;
     layer->anchors = calloc((size_t)count, sizeof(*layer->anchors));
     if (!layer->anchors) {
@@ -45,7 +45,7 @@ static void read_anchors(struct dkb_builder *builder)
 /* Which of the anchors are this layer's; by default the first `total`. */
 static void read_mask(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     layer->n = dkb_read_ints(builder->reader, "mask", LL_LIMIT_ANCHORS, &layer->mask);
     for (int i = 0; i < layer->n; i++) {
         if (layer->mask[i] < 0 || layer->mask[i] >= layer->total) {
@@ -71,7 +71,7 @@ static void read_mask(struct dkb_builder *builder)
  * at each place. */
 static void give_boxes(struct dkb_builder *builder, int64_t floats_a_box)
 {
-    const struct dkb_layer *layer = builder->layer;
+    const struct ll_layer_params *layer = builder->layer;
     int64_t channels = dkb_mul(layer->n, floats_a_box);
     if (channels != builder->c) {
         dkb_refuse(builder->reader, NULL, LL_E_INVALID,
@@ -86,7 +86,7 @@ static void give_boxes(struct dkb_builder *builder, int64_t floats_a_box)
 
 void dkb_build_yolo(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     if (!dkb_take_image(builder)) {
         return;
     }
@@ -101,7 +101,7 @@ void dkb_build_yolo(struct dkb_builder *builder)
 
 void dkb_build_region(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     struct dkb_reader *reader = builder->reader;
     if (!dkb_take_image(builder)) {
         return;
@@ -124,7 +124,7 @@ void dkb_build_region(struct dkb_builder *builder)
 
 void dkb_build_detection(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     struct dkb_reader *reader = builder->reader;
     layer->coords = dkb_read_int(reader, "coords", 1, 0, LL_LIMIT_DIM);
     layer->classes = dkb_read_int(reader, "classes", 1, 0, LL_LIMIT_DIM);

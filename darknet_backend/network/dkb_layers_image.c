@@ -6,7 +6,7 @@
 
 void dkb_build_maxpool(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     struct dkb_reader *reader = builder->reader;
     if (!dkb_take_image(builder)) {
         return;
@@ -46,7 +46,7 @@ void dkb_build_avgpool(struct dkb_builder *builder)
 
 void dkb_build_upsample(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     struct dkb_reader *reader = builder->reader;
     if (!dkb_take_image(builder)) {
         return;
@@ -74,7 +74,7 @@ void dkb_build_upsample(struct dkb_builder *builder)
 
 static void give_reorganized(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     int64_t square = (int64_t)layer->stride * layer->stride;
     if (layer->c % square != 0) {
         dkb_refuse(builder->reader, "stride", LL_E_INVALID,
@@ -93,7 +93,7 @@ static void give_reorganized(struct dkb_builder *builder)
 
 void dkb_build_reorg(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     struct dkb_reader *reader = builder->reader;
     if (!dkb_take_image(builder)) {
         return;
@@ -117,7 +117,7 @@ void dkb_build_reorg(struct dkb_builder *builder)
 
 void dkb_build_crop(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     struct dkb_reader *reader = builder->reader;
     if (!dkb_take_image(builder)) {
         return;

@@ -22,7 +22,7 @@ static int find_layer(struct dkb_builder *builder, const char *key, int64_t name
 /* Turns what the cfg names into indexes and sums up what they make. */
 static bool resolve_sources(struct dkb_builder *builder, int64_t *out_floats)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     int64_t floats = 0;
     for (int i = 0; i < layer->n; i++) {
         int index = find_layer(builder, "layers", layer->input_layers[i]);
@@ -39,11 +39,11 @@ static bool resolve_sources(struct dkb_builder *builder, int64_t *out_floats)
 
 /* The first source whose width or height differs from that of the source before it; 0 where all
  * have one shape. */
-static int find_unequal(const struct dkb_network *network, const struct dkb_layer *route)
+static int find_unequal(const struct ll_network *network, const struct ll_layer_params *route)
 {
-    const struct dkb_layer *first = &network->layers[route->input_layers[0]];
+    const struct ll_layer_params *first = &network->layers[route->input_layers[0]];
     for (int i = 1; i < route->n; i++) {
-        const struct dkb_layer *source = &network->layers[route->input_layers[i]];
+        const struct ll_layer_params *source = &network->layers[route->input_layers[i]];
         if (source->out_w != first->out_w || source->out_h != first->out_h) {
             return i;
         }
@@ -54,8 +54,8 @@ static int find_unequal(const struct dkb_network *network, const struct dkb_laye
 /* The route has a shape if all its sources have the same width and height. */
 static void give_routed(struct dkb_builder *builder, int64_t floats)
 {
-    const struct dkb_layer *layer = builder->layer;
-    const struct dkb_layer *first = &builder->network->layers[layer->input_layers[0]];
+    const struct ll_layer_params *layer = builder->layer;
+    const struct ll_layer_params *first = &builder->network->layers[layer->input_layers[0]];
     if (first->out_w == 0 || find_unequal(builder->network, layer) > 0) {
         dkb_give_flat(builder, floats);
         return;
@@ -69,21 +69,21 @@ static void give_routed(struct dkb_builder *builder, int64_t floats)
 
 void dkb_refuse_unequal_route(struct dkb_builder *builder)
 {
-    const struct dkb_network *network = builder->network;
+    const struct ll_network *network = builder->network;
     int index = builder->index - 1;
-    while (index > 0 && network->layers[index].type == DROPOUT) {
+    while (index > 0 && network->layers[index].kind == LL_KIND_DROPOUT) {
         index--;
     }
-    if (index < 0 || network->layers[index].type != ROUTE) {
+    if (index < 0 || network->layers[index].kind != LL_KIND_ROUTE) {
         return;
     }
-    const struct dkb_layer *route = &network->layers[index];
+    const struct ll_layer_params *route = &network->layers[index];
     int other = find_unequal(network, route);
     if (other == 0) {
         return;
     }
-    const struct dkb_layer *a = &network->layers[route->input_layers[0]];
-    const struct dkb_layer *b = &network->layers[route->input_layers[other]];
+    const struct ll_layer_params *a = &network->layers[route->input_layers[0]];
+    const struct ll_layer_params *b = &network->layers[route->input_layers[other]];
     struct dkb_reader reader = *builder->reader;
     /* Sections stand one behind the other, as layers do. */
     reader.section -= builder->index - index;
@@ -98,7 +98,7 @@ void dkb_refuse_unequal_route(struct dkb_builder *builder)
 
 void dkb_build_route(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     layer->n = dkb_read_ints(builder->reader, "layers", LL_LIMIT_LAYER_READS, &layer->input_layers);
     if (layer->n == 0) {
         dkb_refuse(builder->reader, "layers", LL_E_INVALID, "a route must name its layers");
@@ -125,7 +125,7 @@ void dkb_build_route(struct dkb_builder *builder)
 
 /* Darknet adds the source's grid to the layer's own, taking every n-th pixel where one is larger;
  * it asserts that width and height have the same n. */
-static bool check_grids(struct dkb_builder *builder, const struct dkb_layer *source)
+static bool check_grids(struct dkb_builder *builder, const struct ll_layer_params *source)
 {
     if (source->out_w == 0) {
         dkb_refuse(builder->reader, "from", LL_E_INVALID,
@@ -144,7 +144,7 @@ static bool check_grids(struct dkb_builder *builder, const struct dkb_layer *sou
 
 void dkb_build_shortcut(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     struct dkb_reader *reader = builder->reader;
     if (!dkb_take_image(builder)) {
         return;
@@ -163,11 +163,11 @@ void dkb_build_shortcut(struct dkb_builder *builder)
     if (layer->index < 0 || !check_grids(builder, &builder->network->layers[layer->index])) {
         return;
     }
-    const struct dkb_layer *source = &builder->network->layers[layer->index];
+    const struct ll_layer_params *source = &builder->network->layers[layer->index];
     layer->w = source->out_w;
     layer->h = source->out_h;
     layer->c = source->out_c;
-    layer->activation = dkb_read_activation(reader, LINEAR);
+    layer->activation = dkb_read_activation(reader, LL_ACTIVATION_LINEAR);
     layer->alpha = dkb_read_float(reader, "alpha", 1);
     layer->beta = dkb_read_float(reader, "beta", 1);
     dkb_give_same(builder);

@@ -4,7 +4,7 @@
 
 void dkb_build_softmax(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     struct dkb_reader *reader = builder->reader;
     if (dkb_read_text(reader, "tree", NULL)) {
         dkb_refuse(reader, "tree", LL_E_UNSUPPORTED,
@@ -39,7 +39,7 @@ static void build_pointwise(struct dkb_builder *builder)
 
 void dkb_build_activation(struct dkb_builder *builder)
 {
-    builder->layer->activation = dkb_read_activation(builder->reader, LINEAR);
+    builder->layer->activation = dkb_read_activation(builder->reader, LL_ACTIVATION_LINEAR);
     build_pointwise(builder);
 }
 
@@ -60,7 +60,7 @@ void dkb_build_l2norm(struct dkb_builder *builder)
 
 void dkb_build_normalization(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     struct dkb_reader *reader = builder->reader;
     if (!dkb_take_image(builder)) {
         return;

@@ -6,17 +6,17 @@
 /* What convolutional, deconvolutional and local have in common. */
 static void read_kernel(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     layer->n = dkb_read_int(builder->reader, "filters", 1, 1, LL_LIMIT_DIM);
     layer->size = dkb_read_int(builder->reader, "size", 1, 1, LL_LIMIT_DIM);
     layer->stride = dkb_read_int(builder->reader, "stride", 1, 1, LL_LIMIT_DIM);
-    layer->activation = dkb_read_activation(builder->reader, LOGISTIC);
+    layer->activation = dkb_read_activation(builder->reader, LL_ACTIVATION_LOGISTIC);
 }
 
 /* `pad=1` stands for size/2, whatever `padding` says. */
 static void read_padding(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     layer->pad = dkb_read_int(builder->reader, "padding", 0, 0, LL_LIMIT_DIM);
     if (dkb_read_flag(builder->reader, "pad")) {
         layer->pad = layer->size / 2;
@@ -26,7 +26,7 @@ static void read_padding(struct dkb_builder *builder)
 /* How many values each of scales, mean and variance has in the file. */
 static int64_t scales_in_file(struct dkb_builder *builder, int64_t channels)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     layer->batch_normalize = dkb_read_flag(builder->reader, "batch_normalize");
     layer->dontloadscales = dkb_read_flag(builder->reader, "dontloadscales");
     return layer->batch_normalize && !layer->dontloadscales ? channels : 0;
@@ -36,7 +36,7 @@ static int64_t scales_in_file(struct dkb_builder *builder, int64_t channels)
  * division rounds that to a size of 1 and invents zeros). */
 static int64_t slide(struct dkb_builder *builder, int64_t side, int64_t padding)
 {
-    const struct dkb_layer *layer = builder->layer;
+    const struct ll_layer_params *layer = builder->layer;
     long long padded = side + padding;
     if (padded < layer->size) {
         dkb_refuse(builder->reader, "size", LL_E_INVALID,
@@ -48,7 +48,7 @@ static int64_t slide(struct dkb_builder *builder, int64_t side, int64_t padding)
 
 static void check_convolution(struct dkb_builder *builder)
 {
-    const struct dkb_layer *layer = builder->layer;
+    const struct ll_layer_params *layer = builder->layer;
     if (layer->c % layer->groups != 0 || layer->n % layer->groups != 0) {
         dkb_refuse(builder->reader, "groups", LL_E_INVALID,
                    "must divide the %d input channels and the %d filters", layer->c, layer->n);
@@ -70,7 +70,7 @@ static void check_convolution(struct dkb_builder *builder)
 
 void dkb_build_convolutional(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     if (!dkb_take_image(builder)) {
         return;
     }
@@ -99,7 +99,7 @@ void dkb_build_convolutional(struct dkb_builder *builder)
 
 void dkb_build_deconvolutional(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     if (!dkb_take_image(builder)) {
         return;
     }
@@ -120,7 +120,7 @@ void dkb_build_deconvolutional(struct dkb_builder *builder)
 
 void dkb_build_local(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     if (!dkb_take_image(builder)) {
         return;
     }
@@ -149,9 +149,9 @@ void dkb_build_local(struct dkb_builder *builder)
 
 void dkb_build_connected(struct dkb_builder *builder)
 {
-    struct dkb_layer *layer = builder->layer;
+    struct ll_layer_params *layer = builder->layer;
     int outputs = dkb_read_int(builder->reader, "output", 1, 1, LL_LIMIT_DIM);
-    layer->activation = dkb_read_activation(builder->reader, LOGISTIC);
+    layer->activation = dkb_read_activation(builder->reader, LL_ACTIVATION_LOGISTIC);
     layer->w = 1;
     layer->h = 1;
     layer->c = layer->inputs;

@@ -19,33 +19,33 @@ struct layer_type {
     const char *alias;
     /* Without brackets, for the layer table. */
     const char *name;
-    LAYER_TYPE type;
+    ll_layer_kind kind;
     void (*build)(struct dkb_builder *builder);
 };
 
 static const struct layer_type layer_types[] = {
-    {"[convolutional]", "[conv]", "convolutional", CONVOLUTIONAL, dkb_build_convolutional},
-    {"[shortcut]", NULL, "shortcut", SHORTCUT, dkb_build_shortcut},
-    {"[route]", NULL, "route", ROUTE, dkb_build_route},
-    {"[maxpool]", "[max]", "maxpool", MAXPOOL, dkb_build_maxpool},
-    {"[avgpool]", "[avg]", "avgpool", AVGPOOL, dkb_build_avgpool},
-    {"[connected]", "[conn]", "connected", CONNECTED, dkb_build_connected},
-    {"[softmax]", "[soft]", "softmax", SOFTMAX, dkb_build_softmax},
-    {"[dropout]", NULL, "dropout", DROPOUT, dkb_build_dropout},
-    {"[upsample]", NULL, "upsample", UPSAMPLE, dkb_build_upsample},
-    {"[yolo]", NULL, "yolo", YOLO, dkb_build_yolo},
-    {"[region]", NULL, "region", REGION, dkb_build_region},
-    {"[detection]", NULL, "detection", DETECTION, dkb_build_detection},
-    {"[reorg]", NULL, "reorg", REORG, dkb_build_reorg},
-    {"[cost]", NULL, "cost", COST, dkb_build_cost},
-    {"[crop]", NULL, "crop", CROP, dkb_build_crop},
-    {"[local]", NULL, "local", LOCAL, dkb_build_local},
-    {"[batchnorm]", NULL, "batchnorm", BATCHNORM, dkb_build_batchnorm},
-    {"[activation]", NULL, "activation", ACTIVE, dkb_build_activation},
-    {"[logistic]", NULL, "logistic", LOGXENT, dkb_build_logistic},
-    {"[l2norm]", NULL, "l2norm", L2NORM, dkb_build_l2norm},
-    {"[normalization]", "[lrn]", "normalization", NORMALIZATION, dkb_build_normalization},
-    {"[deconvolutional]", "[deconv]", "deconvolutional", DECONVOLUTIONAL,
+    {"[convolutional]", "[conv]", "convolutional", LL_KIND_CONVOLUTIONAL, dkb_build_convolutional},
+    {"[shortcut]", NULL, "shortcut", LL_KIND_SHORTCUT, dkb_build_shortcut},
+    {"[route]", NULL, "route", LL_KIND_ROUTE, dkb_build_route},
+    {"[maxpool]", "[max]", "maxpool", LL_KIND_MAXPOOL, dkb_build_maxpool},
+    {"[avgpool]", "[avg]", "avgpool", LL_KIND_AVGPOOL, dkb_build_avgpool},
+    {"[connected]", "[conn]", "connected", LL_KIND_CONNECTED, dkb_build_connected},
+    {"[softmax]", "[soft]", "softmax", LL_KIND_SOFTMAX, dkb_build_softmax},
+    {"[dropout]", NULL, "dropout", LL_KIND_DROPOUT, dkb_build_dropout},
+    {"[upsample]", NULL, "upsample", LL_KIND_UPSAMPLE, dkb_build_upsample},
+    {"[yolo]", NULL, "yolo", LL_KIND_YOLO, dkb_build_yolo},
+    {"[region]", NULL, "region", LL_KIND_REGION, dkb_build_region},
+    {"[detection]", NULL, "detection", LL_KIND_DETECTION, dkb_build_detection},
+    {"[reorg]", NULL, "reorg", LL_KIND_REORG, dkb_build_reorg},
+    {"[cost]", NULL, "cost", LL_KIND_COST, dkb_build_cost},
+    {"[crop]", NULL, "crop", LL_KIND_CROP, dkb_build_crop},
+    {"[local]", NULL, "local", LL_KIND_LOCAL, dkb_build_local},
+    {"[batchnorm]", NULL, "batchnorm", LL_KIND_BATCHNORM, dkb_build_batchnorm},
+    {"[activation]", NULL, "activation", LL_KIND_ACTIVATION, dkb_build_activation},
+    {"[logistic]", NULL, "logistic", LL_KIND_LOGISTIC, dkb_build_logistic},
+    {"[l2norm]", NULL, "l2norm", LL_KIND_L2NORM, dkb_build_l2norm},
+    {"[normalization]", "[lrn]", "normalization", LL_KIND_NORMALIZATION, dkb_build_normalization},
+    {"[deconvolutional]", "[deconv]", "deconvolutional", LL_KIND_DECONVOLUTIONAL,
      dkb_build_deconvolutional},
 };
 
@@ -174,9 +174,9 @@ static void build_layer(struct dkb_builder *builder)
     if (!type) {
         return;
     }
-    const struct dkb_layer *layer = builder->layer;
+    const struct ll_layer_params *layer = builder->layer;
     struct ll_layer *row = builder->row;
-    builder->layer->type = type->type;
+    builder->layer->kind = type->kind;
     row->type = type->name;
     row->line = builder->reader->section->line;
     row->makes = builder->index;
@@ -195,10 +195,10 @@ static void build_layer(struct dkb_builder *builder)
 /* Sets what comes into layer `index` from what the layer before gives. */
 static void pass_on(struct dkb_builder *builder, int index)
 {
-    const struct ll_table *table = &builder->network->base.table;
+    const struct ll_table *table = &builder->network->table;
     builder->index = index;
     builder->layer = &builder->network->layers[index];
-    builder->row = &builder->network->base.table.layers[index];
+    builder->row = &builder->network->table.layers[index];
     builder->layer->input = dkb_made_by(builder, index - 1);
     if (index == 0) {
         builder->w = table->in_w;
@@ -207,7 +207,7 @@ static void pass_on(struct dkb_builder *builder, int index)
         builder->layer->inputs = (int)table->in_floats;
         return;
     }
-    const struct dkb_layer *before = builder->layer - 1;
+    const struct ll_layer_params *before = builder->layer - 1;
     builder->w = before->out_w;
     builder->h = before->out_h;
     builder->c = before->out_c;
@@ -223,7 +223,7 @@ struct totals {
 
 static void add_totals(struct dkb_builder *builder, struct totals *totals)
 {
-    struct dkb_network *network = builder->network;
+    struct ll_network *network = builder->network;
     const struct ll_layer *row = builder->row;
     if (builder->layer->workspace_floats > network->workspace_floats) {
         network->workspace_floats = builder->layer->workspace_floats;
@@ -248,11 +248,11 @@ static void add_totals(struct dkb_builder *builder, struct totals *totals)
     }
 }
 
-static ll_status build_layers(struct dkb_network *network, const struct dkb_cfg *cfg,
+static ll_status build_layers(struct ll_network *network, const struct dkb_cfg *cfg,
                               struct ll_error *err)
 {
-    struct totals totals = {.floats = network->base.table.in_floats};
-    for (int i = 0; i < network->base.table.layer_count; i++) {
+    struct totals totals = {.floats = network->table.in_floats};
+    for (int i = 0; i < network->table.layer_count; i++) {
         struct dkb_reader reader = {.section = &cfg->sections[i + 1], .err = err};
         struct dkb_builder builder = {.reader = &reader, .network = network};
         pass_on(&builder, i);
@@ -266,11 +266,11 @@ static ll_status build_layers(struct dkb_network *network, const struct dkb_cfg 
 }
 
 /* The last layer that is not cost, and every detector. */
-static ll_status mark_outputs(struct dkb_network *network, struct ll_error *err)
+static ll_status mark_outputs(struct ll_network *network, struct ll_error *err)
 {
-    struct ll_table *table = &network->base.table;
+    struct ll_table *table = &network->table;
     int last = table->layer_count - 1;
-    while (last >= 0 && network->layers[last].type == COST) {
+    while (last >= 0 && network->layers[last].kind == LL_KIND_COST) {
         last--;
     }
     if (last < 0) {
@@ -278,32 +278,18 @@ static ll_status mark_outputs(struct dkb_network *network, struct ll_error *err)
     }
     table->layers[table->layers[last].makes].is_output = true;
     for (int i = 0; i < last; i++) {
-        LAYER_TYPE type = network->layers[i].type;
-        if (type == YOLO || type == REGION || type == DETECTION) {
+        ll_layer_kind kind = network->layers[i].kind;
+        if (kind == LL_KIND_YOLO || kind == LL_KIND_REGION || kind == LL_KIND_DETECTION) {
             table->layers[i].is_output = true;
         }
     }
     return LL_OK;
 }
 
-static void destroy(struct ll_network *base)
-{
-    struct dkb_network *network = (struct dkb_network *)base;
-    for (int i = 0; network->layers && i < base->table.layer_count; i++) {
-        free(network->layers[i].input_layers);
-        free(network->layers[i].input_sizes);
-        free(network->layers[i].mask);
-        free(network->layers[i].anchors);
-    }
-    free(network->layers);
-    ll_table_finish(&base->table);
-    free(network);
-}
-
-static ll_status fill(struct dkb_network *network, const struct dkb_cfg *cfg, struct ll_error *err)
+static ll_status fill(struct ll_network *network, const struct dkb_cfg *cfg, struct ll_error *err)
 {
     struct dkb_reader reader = {.section = &cfg->sections[0], .err = err};
-    read_net(&reader, &network->base.table);
+    read_net(&reader, &network->table);
     if (reader.status != LL_OK) {
         return reader.status;
     }
@@ -319,33 +305,14 @@ static ll_status fill(struct dkb_network *network, const struct dkb_cfg *cfg, st
     if (status != LL_OK) {
         return ll_fail(err, status, "out of memory");
     }
-    return ll_table_seal(&network->base.table, err);
-}
-
-/* A network with room for the cfg's layers, not filled yet. */
-static ll_status create(const struct dkb_cfg *cfg, struct dkb_network **out_network)
-{
-    struct dkb_network *network = calloc(1, sizeof(*network));
-    if (!network) {
-        return LL_E_NO_MEMORY;
-    }
-    size_t layer_count = cfg->section_count - 1;
-    atomic_init(&network->base.refs, 1);
-    network->base.destroy = destroy;
-    network->layers = calloc(layer_count, sizeof(*network->layers));
-    if (!network->layers || ll_table_init(&network->base.table, (int)layer_count) != LL_OK) {
-        destroy(&network->base);
-        return LL_E_NO_MEMORY;
-    }
-    *out_network = network;
-    return LL_OK;
+    return ll_table_seal(&network->table, err);
 }
 
 ll_status dkb_network_parse(const char *cfg_text, size_t cfg_bytes, struct ll_network **out_network,
                             struct ll_error *err)
 {
     struct dkb_cfg cfg;
-    struct dkb_network *network = NULL;
+    struct ll_network *network = NULL;
     ll_status status = dkb_cfg_init(&cfg, cfg_text, cfg_bytes, err);
     if (status != LL_OK) {
         return status;
@@ -354,23 +321,18 @@ ll_status dkb_network_parse(const char *cfg_text, size_t cfg_bytes, struct ll_ne
         status = ll_fail(err, LL_E_INVALID, "the cfg has no layers");
         goto out;
     }
-    status = create(&cfg, &network);
+    status = ll_network_create((int)cfg.section_count - 1, &network);
     if (status != LL_OK) {
         status = ll_fail(err, status, "out of memory");
         goto out;
     }
     status = fill(network, &cfg, err);
     if (status != LL_OK) {
-        destroy(&network->base);
+        ll_network_unref(network);
         goto out;
     }
-    *out_network = &network->base;
+    *out_network = network;
 out:
     dkb_cfg_finish(&cfg);
     return status;
-}
-
-const struct dkb_network *dkb_network_of(const struct ll_network *network)
-{
-    return (const struct dkb_network *)network;
 }

@@ -219,12 +219,15 @@ float dkb_read_float(struct dkb_reader *reader, const char *key, float fallback)
 
 static const struct {
     const char *name;
-    ACTIVATION activation;
+    ll_activation activation;
 } activations[] = {
-    {"logistic", LOGISTIC}, {"loggy", LOGGY},   {"relu", RELU}, {"elu", ELU},
-    {"selu", SELU},         {"relie", RELIE},   {"plse", PLSE}, {"hardtan", HARDTAN},
-    {"lhtan", LHTAN},       {"linear", LINEAR}, {"ramp", RAMP}, {"leaky", LEAKY},
-    {"tanh", TANH},         {"stair", STAIR},
+    {"logistic", LL_ACTIVATION_LOGISTIC}, {"loggy", LL_ACTIVATION_LOGGY},
+    {"relu", LL_ACTIVATION_RELU},         {"elu", LL_ACTIVATION_ELU},
+    {"selu", LL_ACTIVATION_SELU},         {"relie", LL_ACTIVATION_RELIE},
+    {"plse", LL_ACTIVATION_PLSE},         {"hardtan", LL_ACTIVATION_HARDTAN},
+    {"lhtan", LL_ACTIVATION_LHTAN},       {"linear", LL_ACTIVATION_LINEAR},
+    {"ramp", LL_ACTIVATION_RAMP},         {"leaky", LL_ACTIVATION_LEAKY},
+    {"tanh", LL_ACTIVATION_TANH},         {"stair", LL_ACTIVATION_STAIR},
 };
 
 /* Of the dialects that followed Darknet of 2018. */
@@ -268,7 +271,7 @@ static void refuse_activation(struct dkb_reader *reader, const char *name)
                near.best ? "?" : "");
 }
 
-ACTIVATION dkb_read_activation(struct dkb_reader *reader, ACTIVATION fallback)
+ll_activation dkb_read_activation(struct dkb_reader *reader, ll_activation fallback)
 {
     const char *name = dkb_read_text(reader, "activation", NULL);
     if (!name) {

@@ -11,11 +11,11 @@
 #ifndef DKB_READER_H
 #define DKB_READER_H
 
-#include <darknet.h>
 #include <stdbool.h>
 
 #include "core/ll_status.h"
 #include "darknet_backend/network/dkb_cfg.h"
+#include "net/ll_kinds.h"
 
 struct dkb_reader {
     const struct dkb_cfg_section *section;
@@ -35,7 +35,7 @@ const char *dkb_read_text(const struct dkb_reader *reader, const char *key, cons
 /* `activation=`. Darknet makes an unknown name a relu with a warning that nobody sees; here it is
  * refused, since the network that its author meant would give other answers: LL_E_UNSUPPORTED for
  * one that another dialect has, else LL_E_INVALID. */
-ACTIVATION dkb_read_activation(struct dkb_reader *reader, ACTIVATION fallback);
+ll_activation dkb_read_activation(struct dkb_reader *reader, ll_activation fallback);
 
 /* Numbers separated by commas, at most `max_count`, up to the value's end or a '#': their count,
  * and memory for free(); 0 and NULL where the key is absent or was refused. */

@@ -169,13 +169,13 @@ struct turned {
     size_t inputs;
 };
 
-static struct turned how_turned(const struct dkb_layer *layer, bool is_transposed)
+static struct turned how_turned(const struct ll_layer_params *layer, bool is_transposed)
 {
     struct turned turned = {.outputs = (size_t)layer->outputs};
-    if (layer->type == CONVOLUTIONAL) {
+    if (layer->kind == LL_KIND_CONVOLUTIONAL) {
         turned.is_turned = layer->flipped;
         turned.outputs = (size_t)layer->n;
-    } else if (layer->type == CONNECTED) {
+    } else if (layer->kind == LL_KIND_CONNECTED) {
         turned.is_turned = is_transposed;
     }
     turned.inputs = turned.is_turned ? layer->nweights / turned.outputs : 0;
@@ -183,7 +183,7 @@ static struct turned how_turned(const struct dkb_layer *layer, bool is_transpose
 }
 
 /* A copy of the blob at `data` with its weights turned from file order to blob order or back. */
-static ll_status copy_turned(const struct dkb_layer *layer, const float *data, size_t bytes,
+static ll_status copy_turned(const struct ll_layer_params *layer, const float *data, size_t bytes,
                              bool from_file, struct ll_buf **out_buf)
 {
     struct turned turned = how_turned(layer, true);
@@ -202,7 +202,7 @@ static ll_status copy_turned(const struct dkb_layer *layer, const float *data, s
 ll_status dkb_weights_slice(const struct ll_network *base, struct ll_buf *file,
                             struct ll_buf **out_blobs, struct ll_error *err)
 {
-    const struct dkb_network *network = dkb_network_of(base);
+    const struct ll_network *network = base;
     const struct ll_table *table = &base->table;
     struct header header = {0};
     ll_status status = check_size(table, file, &header, err);
@@ -238,7 +238,7 @@ void dkb_weights_unref(struct ll_buf **blobs, int count)
 }
 
 /* One layer's part of the file. */
-static ll_status write_layer(struct ll_output *output, const struct dkb_layer *layer,
+static ll_status write_layer(struct ll_output *output, const struct ll_layer_params *layer,
                              const struct ll_buf *blob)
 {
     struct ll_buf *turned = NULL;
@@ -255,15 +255,15 @@ static ll_status write_layer(struct ll_output *output, const struct dkb_layer *l
     return LL_OK;
 }
 
-static ll_status write_all(struct ll_output *output, const struct dkb_network *network,
+static ll_status write_all(struct ll_output *output, const struct ll_network *network,
                            struct ll_buf *const *blobs)
 {
     const int32_t version[3] = {0, 2, 0};
     const uint64_t seen = 0;
     ll_output_write(output, version, sizeof(version));
     ll_output_write(output, &seen, sizeof(seen));
-    for (int i = 0; i < network->base.table.layer_count; i++) {
-        size_t bytes = (size_t)network->base.table.layers[i].blob_bytes;
+    for (int i = 0; i < network->table.layer_count; i++) {
+        size_t bytes = (size_t)network->table.layers[i].blob_bytes;
         assert((blobs[i] ? ll_buf_bytes(blobs[i]) : 0) == bytes);
         ll_status status = bytes > 0 ? write_layer(output, &network->layers[i], blobs[i]) : LL_OK;
         if (status != LL_OK) {
@@ -281,7 +281,7 @@ ll_status dkb_weights_write(const struct ll_network *network, struct ll_buf *con
     if (status != LL_OK) {
         return status;
     }
-    status = write_all(&output, dkb_network_of(network), blobs);
+    status = write_all(&output, network, blobs);
     if (status != LL_OK) {
         ll_output_drop(&output);
         return ll_fail(err, status, "%s: out of memory", path);

@@ -19,7 +19,7 @@
 
 struct dkb_darknet_model {
     struct ll_engine_model base;
-    const struct dkb_network *network;
+    const struct ll_network *network;
     /* One per layer; those of [0, base.prefix) are filled. */
     struct layer *patterns;
     struct ll_buf **blobs;
@@ -47,17 +47,20 @@ struct dkb_darknet_context {
 };
 
 /* Sources of the layer with the most, at least 1. */
-int dkb_darknet_most_sources(const struct dkb_network *network);
+int dkb_darknet_most_sources(const struct ll_network *network);
+
+/* Darknet's name for it. */
+ACTIVATION dkb_darknet_activation(ll_activation activation);
 
 /* Fills pattern `index` for weights at `weights` (NULL where the layer has none). */
 void dkb_darknet_fill(struct dkb_darknet_model *model, int index, const float *weights);
 
 /* Scratch memory that the layer's forward function writes, in floats. */
-int64_t dkb_darknet_scratch_floats(const struct dkb_layer *layer);
+int64_t dkb_darknet_scratch_floats(const struct ll_layer_params *layer);
 
 /* Points a copy of the layer's pattern at its output and at `scratch`, of the size above. Where the
  * layer wants a workspace, `scratch` is Darknet's net.workspace too. */
-void dkb_darknet_point(const struct dkb_layer *layer, struct layer *copy, float *output,
+void dkb_darknet_point(const struct ll_layer_params *layer, struct layer *copy, float *output,
                        float *scratch);
 
 /* ll_engine_ops of the same names. */

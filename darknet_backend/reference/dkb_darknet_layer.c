@@ -28,40 +28,55 @@
 
 typedef void (*forward_fn)(struct layer, struct network);
 
-static forward_fn forward_of(LAYER_TYPE type)
+/* What Darknet calls a layer's kind, and what it computes it with. */
+static const struct {
+    LAYER_TYPE type;
+    forward_fn forward;
+} kinds[LL_KIND_COUNT] = {
+    [LL_KIND_CONVOLUTIONAL] = {CONVOLUTIONAL, forward_convolutional_layer},
+    [LL_KIND_DECONVOLUTIONAL] = {DECONVOLUTIONAL, forward_deconvolutional_layer},
+    [LL_KIND_CONNECTED] = {CONNECTED, forward_connected_layer},
+    [LL_KIND_MAXPOOL] = {MAXPOOL, forward_maxpool_layer},
+    [LL_KIND_SOFTMAX] = {SOFTMAX, forward_softmax_layer},
+    [LL_KIND_DETECTION] = {DETECTION, forward_detection_layer},
+    [LL_KIND_DROPOUT] = {DROPOUT, forward_dropout_layer},
+    [LL_KIND_CROP] = {CROP, forward_crop_layer},
+    [LL_KIND_ROUTE] = {ROUTE, forward_route_layer},
+    [LL_KIND_COST] = {COST, forward_cost_layer},
+    [LL_KIND_NORMALIZATION] = {NORMALIZATION, forward_normalization_layer},
+    [LL_KIND_AVGPOOL] = {AVGPOOL, forward_avgpool_layer},
+    [LL_KIND_LOCAL] = {LOCAL, forward_local_layer},
+    [LL_KIND_SHORTCUT] = {SHORTCUT, forward_shortcut_layer},
+    [LL_KIND_ACTIVATION] = {ACTIVE, forward_activation_layer},
+    [LL_KIND_BATCHNORM] = {BATCHNORM, forward_batchnorm_layer},
+    [LL_KIND_REGION] = {REGION, forward_region_layer},
+    [LL_KIND_YOLO] = {YOLO, forward_yolo_layer},
+    [LL_KIND_REORG] = {REORG, forward_reorg_layer},
+    [LL_KIND_UPSAMPLE] = {UPSAMPLE, forward_upsample_layer},
+    [LL_KIND_LOGISTIC] = {LOGXENT, forward_logistic_layer},
+    [LL_KIND_L2NORM] = {L2NORM, forward_l2norm_layer},
+};
+
+static const ACTIVATION activations[LL_ACTIVATION_COUNT] = {
+    [LL_ACTIVATION_LINEAR] = LINEAR,     [LL_ACTIVATION_ELU] = ELU,
+    [LL_ACTIVATION_HARDTAN] = HARDTAN,   [LL_ACTIVATION_LEAKY] = LEAKY,
+    [LL_ACTIVATION_LHTAN] = LHTAN,       [LL_ACTIVATION_LOGGY] = LOGGY,
+    [LL_ACTIVATION_LOGISTIC] = LOGISTIC, [LL_ACTIVATION_PLSE] = PLSE,
+    [LL_ACTIVATION_RAMP] = RAMP,         [LL_ACTIVATION_RELIE] = RELIE,
+    [LL_ACTIVATION_RELU] = RELU,         [LL_ACTIVATION_SELU] = SELU,
+    [LL_ACTIVATION_STAIR] = STAIR,       [LL_ACTIVATION_TANH] = TANH,
+};
+
+ACTIVATION dkb_darknet_activation(ll_activation activation)
 {
-    static const forward_fn functions[] = {
-        [CONVOLUTIONAL] = forward_convolutional_layer,
-        [DECONVOLUTIONAL] = forward_deconvolutional_layer,
-        [CONNECTED] = forward_connected_layer,
-        [MAXPOOL] = forward_maxpool_layer,
-        [SOFTMAX] = forward_softmax_layer,
-        [DETECTION] = forward_detection_layer,
-        [DROPOUT] = forward_dropout_layer,
-        [CROP] = forward_crop_layer,
-        [ROUTE] = forward_route_layer,
-        [COST] = forward_cost_layer,
-        [NORMALIZATION] = forward_normalization_layer,
-        [AVGPOOL] = forward_avgpool_layer,
-        [LOCAL] = forward_local_layer,
-        [SHORTCUT] = forward_shortcut_layer,
-        [ACTIVE] = forward_activation_layer,
-        [BATCHNORM] = forward_batchnorm_layer,
-        [REGION] = forward_region_layer,
-        [YOLO] = forward_yolo_layer,
-        [REORG] = forward_reorg_layer,
-        [UPSAMPLE] = forward_upsample_layer,
-        [LOGXENT] = forward_logistic_layer,
-        [L2NORM] = forward_l2norm_layer,
-    };
-    return (size_t)type < sizeof(functions) / sizeof(functions[0]) ? functions[type] : NULL;
+    return activations[activation];
 }
 
-int dkb_darknet_most_sources(const struct dkb_network *network)
+int dkb_darknet_most_sources(const struct ll_network *network)
 {
     int most = 1;
-    for (int i = 0; i < network->base.table.layer_count; i++) {
-        if (network->layers[i].type == ROUTE && network->layers[i].n > most) {
+    for (int i = 0; i < network->table.layer_count; i++) {
+        if (network->layers[i].kind == LL_KIND_ROUTE && network->layers[i].n > most) {
             most = network->layers[i].n;
         }
     }
@@ -74,7 +89,7 @@ static float *as_darknet_has_it(const float *weights)
     return (float *)weights;
 }
 
-static void fill_weights(struct dkb_darknet_model *model, const struct dkb_layer *from,
+static void fill_weights(struct dkb_darknet_model *model, const struct ll_layer_params *from,
                          struct layer *to, const float *blob)
 {
     to->weights = as_darknet_has_it(blob + from->weights_at);
@@ -95,11 +110,11 @@ static void fill_weights(struct dkb_darknet_model *model, const struct dkb_layer
 
 void dkb_darknet_fill(struct dkb_darknet_model *model, int index, const float *weights)
 {
-    const struct dkb_layer *from = &model->network->layers[index];
+    const struct ll_layer_params *from = &model->network->layers[index];
     struct layer to = {
-        .type = from->type,
-        .activation = from->activation,
-        .forward = forward_of(from->type),
+        .type = kinds[from->kind].type,
+        .activation = activations[from->activation],
+        .forward = kinds[from->kind].forward,
         .batch = 1,
         .w = from->w,
         .h = from->h,
@@ -143,41 +158,41 @@ void dkb_darknet_fill(struct dkb_darknet_model *model, int index, const float *w
     model->patterns[index] = to;
 }
 
-int64_t dkb_darknet_scratch_floats(const struct dkb_layer *layer)
+int64_t dkb_darknet_scratch_floats(const struct ll_layer_params *layer)
 {
     int64_t outputs = layer->outputs;
-    switch (layer->type) {
-    case MAXPOOL:
-    case L2NORM:
-    case YOLO:
-    case REGION:
+    switch (layer->kind) {
+    case LL_KIND_MAXPOOL:
+    case LL_KIND_L2NORM:
+    case LL_KIND_YOLO:
+    case LL_KIND_REGION:
         return outputs;
-    case NORMALIZATION:
+    case LL_KIND_NORMALIZATION:
         return 2 * outputs;
     default:
         return (int64_t)layer->workspace_floats;
     }
 }
 
-void dkb_darknet_point(const struct dkb_layer *layer, struct layer *copy, float *output,
+void dkb_darknet_point(const struct ll_layer_params *layer, struct layer *copy, float *output,
                        float *scratch)
 {
     _Static_assert(sizeof(int) == sizeof(float), "maxpool's indexes take as much as its output");
     copy->output = output;
     /* Batch normalisation saves its input for training; nobody reads that here. */
     copy->x = output;
-    switch (layer->type) {
-    case MAXPOOL:
+    switch (layer->kind) {
+    case LL_KIND_MAXPOOL:
         copy->indexes = (int *)scratch;
         break;
-    case L2NORM:
+    case LL_KIND_L2NORM:
         copy->scales = scratch;
         break;
-    case YOLO:
-    case REGION:
+    case LL_KIND_YOLO:
+    case LL_KIND_REGION:
         copy->delta = scratch;
         break;
-    case NORMALIZATION:
+    case LL_KIND_NORMALIZATION:
         copy->squared = scratch;
         copy->norms = scratch + layer->outputs;
         break;

@@ -15,12 +15,13 @@ static ll_status parse(struct ll_engine *engine, const char *cfg, size_t cfg_byt
 }
 
 /* Channels of the widest layer whose blob lacks statistics; 0 if none does. */
-static int widest_without_statistics(const struct dkb_network *network)
+static int widest_without_statistics(const struct ll_network *network)
 {
     int widest = 0;
-    for (int i = 0; i < network->base.table.layer_count; i++) {
-        const struct dkb_layer *layer = &network->layers[i];
-        bool lacks = layer->type == BATCHNORM || (layer->batch_normalize && layer->nscales == 0);
+    for (int i = 0; i < network->table.layer_count; i++) {
+        const struct ll_layer_params *layer = &network->layers[i];
+        bool lacks =
+            layer->kind == LL_KIND_BATCHNORM || (layer->batch_normalize && layer->nscales == 0);
         if (lacks && layer->out_c > widest) {
             widest = layer->out_c;
         }
@@ -79,9 +80,9 @@ static ll_status model_create(struct ll_engine *engine, struct ll_network *netwo
     size_t layers = (size_t)network->table.layer_count;
     model->base.engine = engine;
     model->base.network = ll_network_ref(network);
-    model->network = dkb_network_of(network);
+    model->network = network;
     int64_t bytes = (int64_t)(layers * (sizeof(*model->patterns) + sizeof(struct ll_buf *) +
-                                        sizeof(struct dkb_layer) + sizeof(struct ll_layer)));
+                                        sizeof(struct ll_layer_params) + sizeof(struct ll_layer)));
     ll_status status = ll_engine_model_take(&model->base, bytes, err);
     if (status != LL_OK) {
         model_destroy(&model->base);

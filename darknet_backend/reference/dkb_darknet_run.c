@@ -209,7 +209,7 @@ static void plan_release(struct dkb_darknet_context *context, const struct ll_ru
 static int64_t plan(struct dkb_darknet_context *context, const struct ll_run *run)
 {
     const struct ll_table *table = table_of(context);
-    const struct dkb_network *network = model_of(context)->network;
+    const struct ll_network *network = model_of(context)->network;
     int64_t scratch = 0;
     ll_arena_reset(&context->arena);
     for (int i = run->first; i < run->end; i++) {
@@ -253,16 +253,16 @@ static ll_status reserve(struct dkb_darknet_context *context, const struct ll_ru
 }
 
 /* Points the layer's list of other layers, if it has one, at the tensors that they made. */
-static void gather_sources(struct dkb_darknet_context *context, const struct dkb_layer *layer,
+static void gather_sources(struct dkb_darknet_context *context, const struct ll_layer_params *layer,
                            struct layer *copy)
 {
     const struct ll_table *table = table_of(context);
-    if (layer->type == ROUTE) {
+    if (layer->kind == LL_KIND_ROUTE) {
         for (int i = 0; i < layer->n; i++) {
             int name = table->layers[layer->input_layers[i]].makes;
             context->sources[i].output = context->tensors[name + 1];
         }
-    } else if (layer->type == SHORTCUT) {
+    } else if (layer->kind == LL_KIND_SHORTCUT) {
         int name = table->layers[layer->index].makes;
         context->sources[0].output = context->tensors[name + 1];
         copy->index = 0;
@@ -270,13 +270,13 @@ static void gather_sources(struct dkb_darknet_context *context, const struct dkb
 }
 
 /* Zeros where Darknet takes its constructors' zeros for granted. */
-static void prepare_memory(struct dkb_darknet_context *context, const struct dkb_layer *layer,
+static void prepare_memory(struct dkb_darknet_context *context, const struct ll_layer_params *layer,
                            float *output)
 {
-    if (layer->type == COST || (layer->type == REORG && layer->extra)) {
+    if (layer->kind == LL_KIND_COST || (layer->kind == LL_KIND_REORG && layer->extra)) {
         /* Outputs that are never, or not all, written. */
         memset(output, 0, (size_t)layer->outputs * sizeof(float));
-    } else if (layer->type == DECONVOLUTIONAL) {
+    } else if (layer->kind == LL_KIND_DECONVOLUTIONAL) {
         /* Its matrix product multiplies what lies there by 0, which a NaN survives. */
         memset(context->scratch, 0, layer->workspace_floats * sizeof(float));
     }
@@ -285,7 +285,7 @@ static void prepare_memory(struct dkb_darknet_context *context, const struct dkb
 static void compute_layer(struct dkb_darknet_context *context, int index)
 {
     const struct dkb_darknet_model *model = model_of(context);
-    const struct dkb_layer *layer = &model->network->layers[index];
+    const struct ll_layer_params *layer = &model->network->layers[index];
     const struct ll_layer *row = &table_of(context)->layers[index];
     if (row->makes != index) {
         return;

@@ -105,7 +105,7 @@ struct onednn_engine {
 
 struct onednn_model {
     struct ll_engine_model base;
-    const struct dkb_network *network;
+    const struct ll_network *network;
     const struct onednn_engine *engine;
     /* Tensor t's layout at [t + 1]. */
     struct onednn_layout *layouts;

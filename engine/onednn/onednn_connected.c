@@ -6,7 +6,7 @@
 #include "engine/onednn/onednn_bf16.h"
 #include "engine/onednn/onednn_step.h"
 
-static const struct dkb_layer *layer_of(const struct onednn_creation *creation, int index)
+static const struct ll_layer_params *layer_of(const struct onednn_creation *creation, int index)
 {
     return &creation->model->network->layers[index];
 }
@@ -42,7 +42,7 @@ static ll_status copy_constants(struct onednn_creation *creation, int index,
                                 const dnnl_memory_desc_t *weights_md,
                                 const dnnl_memory_desc_t *bias_md)
 {
-    const struct dkb_layer *layer = layer_of(creation, index);
+    const struct ll_layer_params *layer = layer_of(creation, index);
     struct onednn_step *step = &creation->model->steps[index];
     void *weights = NULL;
     float *bias = NULL;
@@ -74,7 +74,7 @@ static ll_status copy_constants(struct onednn_creation *creation, int index,
 
 ll_status onednn_create_connected(struct onednn_creation *creation, int index)
 {
-    const struct dkb_layer *layer = layer_of(creation, index);
+    const struct ll_layer_params *layer = layer_of(creation, index);
     const struct onednn_model *model = creation->model;
     struct onednn_step *step = &creation->model->steps[index];
     dnnl_data_type_t type = model->engine->type;

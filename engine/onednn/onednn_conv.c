@@ -36,7 +36,7 @@ struct variant {
 struct convolution {
     struct onednn_creation *creation;
     struct onednn_model *model;
-    const struct dkb_layer *layer;
+    const struct ll_layer_params *layer;
     int index;
     /* Groups as oneDNN is told, and how many of the cfg's make one of those. */
     int groups;
@@ -50,7 +50,7 @@ struct convolution {
     bool uniform;
 };
 
-static const struct dkb_layer *layer_of(const struct convolution *c, int index)
+static const struct ll_layer_params *layer_of(const struct convolution *c, int index)
 {
     return &c->model->network->layers[index];
 }
@@ -59,7 +59,7 @@ static const struct dkb_layer *layer_of(const struct convolution *c, int index)
  * merged that they do. 0 where nothing fits. */
 static int merge_for_blocks(const struct convolution *c)
 {
-    const struct dkb_layer *layer = c->layer;
+    const struct ll_layer_params *layer = c->layer;
     int block = c->model->engine->block;
     int columns = layer->c / layer->groups;
     int rows = layer->n / layer->groups;
@@ -76,7 +76,7 @@ static int merge_for_blocks(const struct convolution *c)
     return 0;
 }
 
-static bool is_depthwise(const struct dkb_layer *layer)
+static bool is_depthwise(const struct ll_layer_params *layer)
 {
     return layer->groups > 1 && layer->groups == layer->c && layer->groups == layer->n;
 }
@@ -112,13 +112,14 @@ static dnnl_memory_desc_t channel_values(const dnnl_memory_desc_t *dst)
 
 static bool folds_clip(const struct convolution *c, const struct variant *variant)
 {
-    return variant->scale >= 0 && c->layer->activation == HARDTAN && c->uniform;
+    return variant->scale >= 0 && c->layer->activation == LL_ACTIVATION_HARDTAN && c->uniform;
 }
 
 /* Whether the scale stays an operation of its own behind the activation. */
 static bool scales_after(const struct convolution *c, const struct variant *variant)
 {
-    return variant->scale >= 0 && c->layer->activation != LINEAR && !folds_clip(c, variant);
+    return variant->scale >= 0 && c->layer->activation != LL_ACTIVATION_LINEAR &&
+           !folds_clip(c, variant);
 }
 
 static ll_status add_scale(const struct convolution *c, const struct variant *variant,
@@ -148,7 +149,7 @@ static ll_status add_sum(const struct convolution *c, const struct variant *vari
     if (variant->sum < 0) {
         return LL_OK;
     }
-    const struct dkb_layer *sum = layer_of(c, variant->sum);
+    const struct ll_layer_params *sum = layer_of(c, variant->sum);
     dnnl_status_t status = variant->sum_kind == SUM_IN_PLACE
                                ? dnnl_post_ops_append_sum(post_ops, sum->beta)
                                : dnnl_post_ops_append_binary(post_ops, dnnl_binary_add, dst);
@@ -159,7 +160,7 @@ static ll_status add_sum(const struct convolution *c, const struct variant *vari
 static ll_status describe(const struct convolution *c, const struct variant *variant,
                           dnnl_convolution_desc_t *out_operation)
 {
-    const struct dkb_layer *layer = c->layer;
+    const struct ll_layer_params *layer = c->layer;
     const struct onednn_engine *engine = c->model->engine;
     dnnl_memory_desc_t src =
         onednn_describe(engine, onednn_layout_of(c->model, layer->input), variant->src_form);
@@ -252,7 +253,7 @@ static ll_status try_layouts(struct convolution *c, struct variant *variant,
 
 static bool can_sum(const struct convolution *c, int sum, enum sum_kind kind)
 {
-    const struct dkb_layer *layer = layer_of(c, sum);
+    const struct ll_layer_params *layer = layer_of(c, sum);
     return layer->alpha == 1 && (kind == SUM_IN_PLACE || layer->beta == 1);
 }
 
@@ -358,7 +359,7 @@ static ll_status create_step(struct convolution *c, const struct variant *varian
         ops += 2;
     }
     if (status == LL_OK && variant->sum >= 0) {
-        const struct dkb_layer *sum = layer_of(c, variant->sum);
+        const struct ll_layer_params *sum = layer_of(c, variant->sum);
         int name = c->model->base.network->table.layers[sum->index].makes;
         step->adds = variant->sum_kind == SUM_IN_PLACE;
         onednn_step_reads(c->model, step, name,
@@ -383,10 +384,10 @@ static void look_behind(struct convolution *c, int last, int *out_scale, int *ou
     *out_scale = -1;
     *out_sum = -1;
     for (int i = c->index + 1; i <= last; i++) {
-        if (layer_of(c, i)->type == SHORTCUT) {
+        if (layer_of(c, i)->kind == LL_KIND_SHORTCUT) {
             *out_sum = i;
         } else {
-            const struct dkb_layer *scale = layer_of(c, i);
+            const struct ll_layer_params *scale = layer_of(c, i);
             const float *blob = onednn_weights(c->creation, i);
             *out_scale = i;
             c->w = blob + scale->weights_at;
@@ -398,7 +399,7 @@ static void look_behind(struct convolution *c, int last, int *out_scale, int *ou
 
 /* Darknet reads a 1x1 convolution's input without regard to its stride: as if the first pixels of
  * the tensor were all there is. */
-static bool ignores_stride(const struct dkb_layer *layer)
+static bool ignores_stride(const struct ll_layer_params *layer)
 {
     return layer->size == 1 && layer->stride > 1;
 }

@@ -54,7 +54,7 @@ static float *plain_of(struct onednn_context *context, int name, float **scratch
 }
 
 /* A list may name a tensor more than once: it is converted once. */
-static void gather_list(struct onednn_context *context, const struct dkb_layer *layer,
+static void gather_list(struct onednn_context *context, const struct ll_layer_params *layer,
                         float **scratch)
 {
     const struct ll_table *table = &context->base.model->network->table;
@@ -70,12 +70,12 @@ static void gather_list(struct onednn_context *context, const struct dkb_layer *
 }
 
 /* What Darknet expects to find in memory that it does not write itself. */
-static void prepare_memory(const struct dkb_layer *layer, float *output, float *scratch)
+static void prepare_memory(const struct ll_layer_params *layer, float *output, float *scratch)
 {
-    if (layer->type == COST || (layer->type == REORG && layer->extra)) {
+    if (layer->kind == LL_KIND_COST || (layer->kind == LL_KIND_REORG && layer->extra)) {
         /* Darknet never writes all of these outputs: its constructors' zeros stay. */
         memset(output, 0, (size_t)layer->outputs * sizeof(float));
-    } else if (layer->type == DECONVOLUTIONAL) {
+    } else if (layer->kind == LL_KIND_DECONVOLUTIONAL) {
         /* Darknet clears its workspace there by multiplying with 0. */
         memset(scratch, 0, layer->workspace_floats * sizeof(float));
     }
@@ -85,18 +85,18 @@ void onednn_run_darknet(struct onednn_context *context, int index, float *output
 {
     const struct onednn_model *model = (struct onednn_model *)context->base.model;
     const struct ll_table *table = &model->base.network->table;
-    const struct dkb_layer *layer = &model->network->layers[index];
+    const struct ll_layer_params *layer = &model->network->layers[index];
     const struct ll_layer *row = &table->layers[index];
     prepare_memory(layer, output, scratch);
     struct layer copy = model->darknet->patterns[index];
     dkb_darknet_point(layer, &copy, output, scratch);
     float *own_scratch = scratch;
     scratch += onednn_round_up(dkb_darknet_scratch_floats(layer));
-    bool reads_input = layer->type != ROUTE && is_read(row, layer->input);
+    bool reads_input = layer->kind != LL_KIND_ROUTE && is_read(row, layer->input);
     float *input = reads_input ? plain_of(context, layer->input, &scratch) : NULL;
-    if (layer->type == ROUTE) {
+    if (layer->kind == LL_KIND_ROUTE) {
         gather_list(context, layer, &scratch);
-    } else if (layer->type == SHORTCUT) {
+    } else if (layer->kind == LL_KIND_SHORTCUT) {
         int name = table->layers[layer->index].makes;
         context->sources[0].output =
             name == layer->input ? input : plain_of(context, name, &scratch);

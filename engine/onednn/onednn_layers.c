@@ -5,7 +5,7 @@
 
 #include "engine/onednn/onednn_step.h"
 
-static const struct dkb_layer *layer_of(const struct onednn_creation *creation, int index)
+static const struct ll_layer_params *layer_of(const struct onednn_creation *creation, int index)
 {
     return &creation->model->network->layers[index];
 }
@@ -36,7 +36,7 @@ static dnnl_memory_desc_t channel_values(int64_t channels)
 
 static ll_status create_pool(struct onednn_creation *creation, int index)
 {
-    const struct dkb_layer *layer = layer_of(creation, index);
+    const struct ll_layer_params *layer = layer_of(creation, index);
     struct onednn_step *step = begin(creation, index);
     dnnl_alg_kind_t kind = dnnl_pooling_max;
     dnnl_dims_t kernel = {layer->size, layer->size};
@@ -44,7 +44,7 @@ static ll_status create_pool(struct onednn_creation *creation, int index)
     /* `pad` is both sides together; windows begin at -pad/2. */
     dnnl_dims_t left = {layer->pad / 2, layer->pad / 2};
     dnnl_dims_t right = {layer->pad - layer->pad / 2, layer->pad - layer->pad / 2};
-    if (layer->type == AVGPOOL) {
+    if (layer->kind == LL_KIND_AVGPOOL) {
         kind = dnnl_pooling_avg_exclude_padding;
         kernel[0] = layer->h;
         kernel[1] = layer->w;
@@ -62,7 +62,7 @@ static ll_status create_pool(struct onednn_creation *creation, int index)
 
 static ll_status create_upsample(struct onednn_creation *creation, int index)
 {
-    const struct dkb_layer *layer = layer_of(creation, index);
+    const struct ll_layer_params *layer = layer_of(creation, index);
     if (layer->reverse || layer->scale != 1) {
         return LL_E_UNSUPPORTED;
     }
@@ -79,10 +79,11 @@ static ll_status create_upsample(struct onednn_creation *creation, int index)
 
 static ll_status create_activation(struct onednn_creation *creation, int index)
 {
-    const struct dkb_layer *layer = layer_of(creation, index);
+    const struct ll_layer_params *layer = layer_of(creation, index);
     struct onednn_eltwise functions[ONEDNN_ELTWISES];
     int count = 0;
-    ACTIVATION activation = layer->type == LOGXENT ? LOGISTIC : layer->activation;
+    ll_activation activation =
+        layer->kind == LL_KIND_LOGISTIC ? LL_ACTIVATION_LOGISTIC : layer->activation;
     if (!onednn_activation(activation, functions, &count) || count > 1) {
         return LL_E_UNSUPPORTED;
     }
@@ -103,7 +104,7 @@ static ll_status create_activation(struct onednn_creation *creation, int index)
  */
 static ll_status create_yolo(struct onednn_creation *creation, int index)
 {
-    const struct dkb_layer *layer = layer_of(creation, index);
+    const struct ll_layer_params *layer = layer_of(creation, index);
     struct onednn_step *step = &creation->model->steps[index];
     onednn_step_reads(creation->model, step, layer->input, DNNL_ARG_SRC, ONEDNN_PLAIN);
     onednn_step_writes(creation->model, step, index, ONEDNN_PLAIN);
@@ -118,7 +119,7 @@ static ll_status create_yolo(struct onednn_creation *creation, int index)
 /* y = x * factor + shift for each channel. */
 static ll_status create_batchnorm(struct onednn_creation *creation, int index)
 {
-    const struct dkb_layer *layer = layer_of(creation, index);
+    const struct ll_layer_params *layer = layer_of(creation, index);
     struct onednn_step *step = begin(creation, index);
     dnnl_memory_desc_t values = channel_values(step->out_md.dims[1]);
     dnnl_binary_desc_t operation;
@@ -160,7 +161,7 @@ static ll_status create_batchnorm(struct onednn_creation *creation, int index)
 
 static ll_status create_shortcut(struct onednn_creation *creation, int index)
 {
-    const struct dkb_layer *layer = layer_of(creation, index);
+    const struct ll_layer_params *layer = layer_of(creation, index);
     if (layer->w != layer->out_w || layer->h != layer->out_h || layer->c != layer->out_c) {
         return onednn_create_sum(creation, index);
     }
@@ -185,7 +186,7 @@ static ll_status create_shortcut(struct onednn_creation *creation, int index)
 
 static ll_status create_softmax(struct onednn_creation *creation, int index)
 {
-    const struct dkb_layer *layer = layer_of(creation, index);
+    const struct ll_layer_params *layer = layer_of(creation, index);
     if (layer->temperature != 1) {
         return LL_E_UNSUPPORTED;
     }
@@ -205,7 +206,7 @@ static ll_status create_softmax(struct onednn_creation *creation, int index)
 /* Tensors lie one behind the other, if all but the last consist of full blocks. */
 static ll_status create_route(struct onednn_creation *creation, int index)
 {
-    const struct dkb_layer *layer = layer_of(creation, index);
+    const struct ll_layer_params *layer = layer_of(creation, index);
     const struct ll_table *table = &creation->model->base.network->table;
     enum onednn_form form = form_of(creation, index);
     for (int i = 0; i < layer->n; i++) {
@@ -223,26 +224,26 @@ static ll_status create_route(struct onednn_creation *creation, int index)
 
 ll_status onednn_create_layer(struct onednn_creation *creation, int index)
 {
-    switch (layer_of(creation, index)->type) {
-    case CONNECTED:
+    switch (layer_of(creation, index)->kind) {
+    case LL_KIND_CONNECTED:
         return onednn_create_connected(creation, index);
-    case MAXPOOL:
-    case AVGPOOL:
+    case LL_KIND_MAXPOOL:
+    case LL_KIND_AVGPOOL:
         return create_pool(creation, index);
-    case UPSAMPLE:
+    case LL_KIND_UPSAMPLE:
         return create_upsample(creation, index);
-    case ACTIVE:
-    case LOGXENT:
+    case LL_KIND_ACTIVATION:
+    case LL_KIND_LOGISTIC:
         return create_activation(creation, index);
-    case YOLO:
+    case LL_KIND_YOLO:
         return create_yolo(creation, index);
-    case BATCHNORM:
+    case LL_KIND_BATCHNORM:
         return create_batchnorm(creation, index);
-    case SHORTCUT:
+    case LL_KIND_SHORTCUT:
         return create_shortcut(creation, index);
-    case SOFTMAX:
+    case LL_KIND_SOFTMAX:
         return create_softmax(creation, index);
-    case ROUTE:
+    case LL_KIND_ROUTE:
         return create_route(creation, index);
     default:
         return LL_E_UNSUPPORTED;

@@ -9,22 +9,22 @@
 enum { PLAIN_CHANNELS = 3 };
 
 /* Whether the makers of such tensors, or most of their readers, have blocked ones. */
-static bool likes_blocks(LAYER_TYPE type)
+static bool likes_blocks(ll_layer_kind kind)
 {
-    switch (type) {
-    case CONVOLUTIONAL:
-    case MAXPOOL:
-    case AVGPOOL:
-    case UPSAMPLE:
-    case SHORTCUT:
-    case ROUTE:
-    case BATCHNORM:
-    case ACTIVE:
-    case LOGXENT:
-    case NORMALIZATION:
-    case DECONVOLUTIONAL:
-    case LOCAL:
-    case REORG:
+    switch (kind) {
+    case LL_KIND_CONVOLUTIONAL:
+    case LL_KIND_MAXPOOL:
+    case LL_KIND_AVGPOOL:
+    case LL_KIND_UPSAMPLE:
+    case LL_KIND_SHORTCUT:
+    case LL_KIND_ROUTE:
+    case LL_KIND_BATCHNORM:
+    case LL_KIND_ACTIVATION:
+    case LL_KIND_LOGISTIC:
+    case LL_KIND_NORMALIZATION:
+    case LL_KIND_DECONVOLUTIONAL:
+    case LL_KIND_LOCAL:
+    case LL_KIND_REORG:
         return true;
     default:
         return false;
@@ -63,9 +63,9 @@ void onednn_decide_layouts(struct onednn_model *model)
         has_shape ? decide(model->engine, table->in_c, table->in_h, table->in_w, ONEDNN_PLAIN)
                   : decide(model->engine, (int)table->in_floats, 1, 1, ONEDNN_PLAIN);
     for (int i = 0; i < table->layer_count; i++) {
-        const struct dkb_layer *layer = &model->network->layers[i];
+        const struct ll_layer_params *layer = &model->network->layers[i];
         if (layer->out_w > 0) {
-            bool blocked = model->engine->block > 0 && likes_blocks(layer->type) &&
+            bool blocked = model->engine->block > 0 && likes_blocks(layer->kind) &&
                            layer->out_c > PLAIN_CHANNELS;
             model->layouts[i + 1] = decide(model->engine, layer->out_c, layer->out_h, layer->out_w,
                                            blocked ? ONEDNN_BLOCKED : ONEDNN_PLAIN);

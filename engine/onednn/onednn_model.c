@@ -72,7 +72,7 @@ static ll_status model_create(struct ll_engine *engine, struct ll_network *netwo
     size_t layers = (size_t)network->table.layer_count;
     model->base.engine = engine;
     model->base.network = ll_network_ref(network);
-    model->network = dkb_network_of(network);
+    model->network = network;
     model->engine = (const struct onednn_engine *)engine;
     model->memory.owner = &model->base;
     int64_t bytes = (int64_t)(layers * (sizeof(*model->layouts) + sizeof(*model->steps) +
@@ -138,8 +138,8 @@ static size_t bytes_to_pack(const struct onednn_creation *creation, int end)
     bool is_bf16 = model->engine->type == dnnl_bf16;
     size_t bytes = 0;
     for (int i = creation->first; i < end; i++) {
-        LAYER_TYPE type = model->network->layers[i].type;
-        if (type == CONVOLUTIONAL || (type == CONNECTED && is_bf16)) {
+        ll_layer_kind kind = model->network->layers[i].kind;
+        if (kind == LL_KIND_CONVOLUTIONAL || (kind == LL_KIND_CONNECTED && is_bf16)) {
             size_t blob = (size_t)model->base.network->table.layers[i].blob_bytes;
             bytes += blob + blob / 16;
         }
@@ -158,7 +158,7 @@ static ll_status create_next(struct onednn_creation *creation, int index, int la
         return LL_OK;
     }
     ll_status status = LL_OK;
-    if (model->network->layers[index].type == CONVOLUTIONAL) {
+    if (model->network->layers[index].kind == LL_KIND_CONVOLUTIONAL) {
         status = onednn_create_convolution(creation, index, last, out_end);
     } else {
         status = onednn_create_layer(creation, index);

@@ -183,7 +183,7 @@ static dnnl_status_t point(const struct onednn_model *model, dnnl_memory_t *memo
 
 /* A yolo layer's boxes: x, y, width, height, objectness, classes, a plane each. Widths and heights
  * are the input's. */
-static void keep_sizes(const struct dkb_layer *layer, const float *in, float *out)
+static void keep_sizes(const struct ll_layer_params *layer, const float *in, float *out)
 {
     int64_t pixels = (int64_t)layer->w * layer->h;
     for (int n = 0; n < layer->n; n++) {
@@ -206,7 +206,7 @@ static bool has_softmax(const float *in, int count)
     return has_finite;
 }
 
-static void spread_nans(const struct dkb_layer *layer, const float *in, float *out)
+static void spread_nans(const struct ll_layer_params *layer, const float *in, float *out)
 {
     int count = layer->inputs / layer->groups;
     for (int row = 0; row < layer->groups; row++, in += count, out += count) {
@@ -219,11 +219,11 @@ static void spread_nans(const struct dkb_layer *layer, const float *in, float *o
 }
 
 /* What Darknet makes of a layer's input and the primitive does not. */
-static void finish_output(const struct dkb_layer *layer, const float *in, float *out)
+static void finish_output(const struct ll_layer_params *layer, const float *in, float *out)
 {
-    if (layer->type == YOLO) {
+    if (layer->kind == LL_KIND_YOLO) {
         keep_sizes(layer, in, out);
-    } else if (layer->type == SOFTMAX) {
+    } else if (layer->kind == LL_KIND_SOFTMAX) {
         spread_nans(layer, in, out);
     }
 }
@@ -278,7 +278,7 @@ static ll_status run_primitive(struct onednn_context *context, int index, float 
 static void run_concat(struct onednn_context *context, int index, float *out)
 {
     const struct onednn_model *model = model_of(context);
-    const struct dkb_layer *layer = &model->network->layers[index];
+    const struct ll_layer_params *layer = &model->network->layers[index];
     for (int i = 0; i < layer->n; i++) {
         int name = table_of(context)->layers[layer->input_layers[i]].makes;
         int64_t floats = onednn_layout_of(model, name)->floats;

@@ -177,25 +177,29 @@ void onednn_step_finish(struct onednn_step *step)
     *step = (struct onednn_step){0};
 }
 
-bool onednn_activation(ACTIVATION activation, struct onednn_eltwise out_functions[ONEDNN_ELTWISES],
-                       int *out_count)
+bool onednn_activation(ll_activation activation,
+                       struct onednn_eltwise out_functions[ONEDNN_ELTWISES], int *out_count)
 {
     static const struct {
-        ACTIVATION activation;
+        ll_activation activation;
         int count;
         struct onednn_eltwise functions[ONEDNN_ELTWISES];
     } known[] = {
-        {LINEAR, 0, {{0}}},
-        {LOGISTIC, 1, {{dnnl_eltwise_logistic, 0, 0}}},
-        {LOGGY, 2, {{dnnl_eltwise_logistic, 0, 0}, {dnnl_eltwise_linear, 2, -1}}},
-        {RELU, 1, {{dnnl_eltwise_relu, 0, 0}}},
-        {ELU, 1, {{dnnl_eltwise_elu, 1, 0}}},
-        {SELU, 2, {{dnnl_eltwise_elu, 1.6732F, 0}, {dnnl_eltwise_linear, 1.0507F, 0}}},
-        {RELIE, 1, {{dnnl_eltwise_relu, .01F, 0}}},
-        {RAMP, 2, {{dnnl_eltwise_relu, .1F / 1.1F, 0}, {dnnl_eltwise_linear, 1.1F, 0}}},
-        {LEAKY, 1, {{dnnl_eltwise_relu, .1F, 0}}},
-        {TANH, 1, {{dnnl_eltwise_tanh, 0, 0}}},
-        {HARDTAN, 1, {{dnnl_eltwise_clip, -1, 1}}},
+        {LL_ACTIVATION_LINEAR, 0, {{0}}},
+        {LL_ACTIVATION_LOGISTIC, 1, {{dnnl_eltwise_logistic, 0, 0}}},
+        {LL_ACTIVATION_LOGGY, 2, {{dnnl_eltwise_logistic, 0, 0}, {dnnl_eltwise_linear, 2, -1}}},
+        {LL_ACTIVATION_RELU, 1, {{dnnl_eltwise_relu, 0, 0}}},
+        {LL_ACTIVATION_ELU, 1, {{dnnl_eltwise_elu, 1, 0}}},
+        {LL_ACTIVATION_SELU,
+         2,
+         {{dnnl_eltwise_elu, 1.6732F, 0}, {dnnl_eltwise_linear, 1.0507F, 0}}},
+        {LL_ACTIVATION_RELIE, 1, {{dnnl_eltwise_relu, .01F, 0}}},
+        {LL_ACTIVATION_RAMP,
+         2,
+         {{dnnl_eltwise_relu, .1F / 1.1F, 0}, {dnnl_eltwise_linear, 1.1F, 0}}},
+        {LL_ACTIVATION_LEAKY, 1, {{dnnl_eltwise_relu, .1F, 0}}},
+        {LL_ACTIVATION_TANH, 1, {{dnnl_eltwise_tanh, 0, 0}}},
+        {LL_ACTIVATION_HARDTAN, 1, {{dnnl_eltwise_clip, -1, 1}}},
     };
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (known[i].activation == activation) {
@@ -207,7 +211,7 @@ bool onednn_activation(ACTIVATION activation, struct onednn_eltwise out_function
     return false;
 }
 
-ll_status onednn_fuse_activation(dnnl_post_ops_t post_ops, ACTIVATION activation)
+ll_status onednn_fuse_activation(dnnl_post_ops_t post_ops, ll_activation activation)
 {
     struct onednn_eltwise functions[ONEDNN_ELTWISES];
     int count = 0;
@@ -224,14 +228,14 @@ ll_status onednn_fuse_activation(dnnl_post_ops_t post_ops, ACTIVATION activation
     return LL_OK;
 }
 
-void onednn_fold(const struct dkb_layer *layer, const float *blob, int channels, double *factor,
-                 double *shift)
+void onednn_fold(const struct ll_layer_params *layer, const float *blob, int channels,
+                 double *factor, double *shift)
 {
     /* normalize_cpu divides by sqrt(variance) + .000001f, in double precision. */
     const double epsilon = .000001F;
     const float *scales = layer->nscales > 0 ? blob + layer->scales_at : NULL;
     const float *biases = layer->nbiases > 0 ? blob : NULL;
-    bool normalizes = layer->batch_normalize || layer->type == BATCHNORM;
+    bool normalizes = layer->batch_normalize || layer->kind == LL_KIND_BATCHNORM;
     for (int c = 0; c < channels; c++) {
         double scale = scales ? scales[c] : 1;
         double mean = scales ? scales[layer->nscales + (size_t)c] : 0;

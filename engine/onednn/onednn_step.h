@@ -65,16 +65,16 @@ enum { ONEDNN_ELTWISES = 2 };
 
 /* Darknet's activation as `*out_count` functions, one after the other (none for linear); false
  * where oneDNN cannot express it. */
-bool onednn_activation(ACTIVATION activation, struct onednn_eltwise out_functions[ONEDNN_ELTWISES],
-                       int *out_count);
+bool onednn_activation(ll_activation activation,
+                       struct onednn_eltwise out_functions[ONEDNN_ELTWISES], int *out_count);
 
 /* Fuses it behind what `post_ops` has. Errors: LL_E_UNSUPPORTED, LL_E_NO_MEMORY. */
-LL_MUST_USE ll_status onednn_fuse_activation(dnnl_post_ops_t post_ops, ACTIVATION activation);
+LL_MUST_USE ll_status onednn_fuse_activation(dnnl_post_ops_t post_ops, ll_activation activation);
 
 /* Batch normalisation as y = x * factor + shift, with the epsilon of Darknet's normalize_cpu;
  * factor 1 and the biases where the layer has none. `channels` values each. */
-void onednn_fold(const struct dkb_layer *layer, const float *blob, int channels, double *factor,
-                 double *shift);
+void onednn_fold(const struct ll_layer_params *layer, const float *blob, int channels,
+                 double *factor, double *shift);
 
 /* Rows of weights as the blob has them: for each of `groups`, `rows` filters over `columns` input
  * channels of `kernel` (height = width) values squared. `factors` has one value a filter. So many

@@ -41,12 +41,12 @@ struct sum_pass {
 };
 
 static inline __attribute__((always_inline)) float activate_value(float value,
-                                                                  ACTIVATION activation)
+                                                                  ll_activation activation)
 {
     switch (activation) {
-    case RELU:
+    case LL_ACTIVATION_RELU:
         return value > 0 ? value : 0;
-    case LEAKY:
+    case LL_ACTIVATION_LEAKY:
         return value > 0 ? value : .1F * value;
     default:
         return value;
@@ -54,7 +54,7 @@ static inline __attribute__((always_inline)) float activate_value(float value,
 }
 
 static inline __attribute__((always_inline)) void pass_with(const struct sum_pass *pass,
-                                                            ACTIVATION activation)
+                                                            ll_activation activation)
 {
     if (!pass->source) {
         for (int64_t i = 0; i < pass->count; i++) {
@@ -69,17 +69,17 @@ static inline __attribute__((always_inline)) void pass_with(const struct sum_pas
 }
 
 static inline __attribute__((always_inline)) void pass_any(const struct sum_pass *pass,
-                                                           ACTIVATION activation)
+                                                           ll_activation activation)
 {
     switch (activation) {
-    case RELU:
-        pass_with(pass, RELU);
+    case LL_ACTIVATION_RELU:
+        pass_with(pass, LL_ACTIVATION_RELU);
         break;
-    case LEAKY:
-        pass_with(pass, LEAKY);
+    case LL_ACTIVATION_LEAKY:
+        pass_with(pass, LL_ACTIVATION_LEAKY);
         break;
     default:
-        pass_with(pass, LINEAR);
+        pass_with(pass, LL_ACTIVATION_LINEAR);
         break;
     }
 }
@@ -87,13 +87,13 @@ static inline __attribute__((always_inline)) void pass_any(const struct sum_pass
 #if defined(__x86_64__)
 /* The same operations on eight values at a time: no fused multiply-add, which has other bits. */
 __attribute__((target("avx2"))) static void pass_avx2(const struct sum_pass *pass,
-                                                      ACTIVATION activation)
+                                                      ll_activation activation)
 {
     pass_any(pass, activation);
 }
 #endif
 
-static void run_pass(const struct sum_pass *pass, ACTIVATION activation)
+static void run_pass(const struct sum_pass *pass, ll_activation activation)
 {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2")) {
@@ -104,14 +104,15 @@ static void run_pass(const struct sum_pass *pass, ACTIVATION activation)
 #else
     pass_any(pass, activation);
 #endif
-    if (activation != LINEAR && activation != RELU && activation != LEAKY) {
-        activate_array(pass->out, (int)pass->count, activation);
+    if (activation != LL_ACTIVATION_LINEAR && activation != LL_ACTIVATION_RELU &&
+        activation != LL_ACTIVATION_LEAKY) {
+        activate_array(pass->out, (int)pass->count, dkb_darknet_activation(activation));
     }
 }
 
 /* Adds one block of the source, its first `lanes` lanes. */
-static void add_block(const struct dkb_layer *layer, int block, int lanes, const float *source,
-                      float *out)
+static void add_block(const struct ll_layer_params *layer, int block, int lanes,
+                      const float *source, float *out)
 {
     int stride = layer->w / layer->out_w > 1 ? layer->w / layer->out_w : 1;
     int sample = layer->out_w / layer->w > 1 ? layer->out_w / layer->w : 1;
@@ -138,7 +139,7 @@ static bool is_bf16(const struct onednn_model *model, int index)
 
 int64_t onednn_sum_scratch(const struct onednn_model *model, int index)
 {
-    const struct dkb_layer *layer = &model->network->layers[index];
+    const struct ll_layer_params *layer = &model->network->layers[index];
     if (!is_bf16(model, index)) {
         return 0;
     }
@@ -162,7 +163,7 @@ static void round_to(const float *from, int64_t count, uint16_t *to)
 }
 
 /* One block; `in` may be `out`, where the sum takes its input's place. */
-static void sum_block(const struct dkb_layer *layer, int block, int lanes, const float *in,
+static void sum_block(const struct ll_layer_params *layer, int block, int lanes, const float *in,
                       const float *source, float *out)
 {
     int64_t values = (int64_t)layer->out_w * layer->out_h * block;
@@ -182,7 +183,7 @@ static void sum_block(const struct dkb_layer *layer, int block, int lanes, const
 void onednn_run_sum(struct onednn_context *context, int index, float *out, float *scratch)
 {
     const struct onednn_model *model = (struct onednn_model *)context->base.model;
-    const struct dkb_layer *layer = &model->network->layers[index];
+    const struct ll_layer_params *layer = &model->network->layers[index];
     const struct onednn_layout *layout = onednn_layout_of(model, index);
     const float *input = context->tensors[layer->input + 1];
     const float *source = context->tensors[onednn_sum_source(model, index) + 1];

@@ -21,9 +21,9 @@ static bool are_alike(const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *b)
 }
 
 /* Whether the layers compute the same on other weights. */
-static bool is_same_layer(const struct dkb_layer *a, const struct dkb_layer *b)
+static bool is_same_layer(const struct ll_layer_params *a, const struct ll_layer_params *b)
 {
-    return a->type == b->type && a->activation == b->activation && a->w == b->w && a->h == b->h &&
+    return a->kind == b->kind && a->activation == b->activation && a->w == b->w && a->h == b->h &&
            a->c == b->c && a->out_w == b->out_w && a->out_h == b->out_h && a->out_c == b->out_c &&
            a->size == b->size && a->stride == b->stride && a->pad == b->pad &&
            a->groups == b->groups;

@@ -33,7 +33,7 @@ static void check_refusal(ll_status status, const struct ll_error *err)
     }
 }
 
-static void check_shape(const struct ll_layer *row, const struct dkb_layer *layer)
+static void check_shape(const struct ll_layer *row, const struct ll_layer_params *layer)
 {
     REQUIRE(row->out_floats >= 1 && row->out_floats <= LL_LIMIT_TENSOR_BYTES / 4);
     REQUIRE(row->out_floats == layer->outputs);
@@ -47,7 +47,7 @@ static void check_shape(const struct ll_layer *row, const struct dkb_layer *laye
     }
 }
 
-static void check_blob(const struct ll_layer *row, const struct dkb_layer *layer)
+static void check_blob(const struct ll_layer *row, const struct ll_layer_params *layer)
 {
     size_t floats = layer->nbiases + 3 * layer->nscales + layer->nweights;
     REQUIRE(row->blob_bytes == (int64_t)floats * 4);
@@ -73,16 +73,16 @@ static void check_reads(const struct ll_table *table, int index)
 }
 
 /* What Darknet's forward functions index by. */
-static void check_convolution(const struct dkb_layer *layer)
+static void check_convolution(const struct ll_layer_params *layer)
 {
     REQUIRE(layer->groups >= 1 && layer->c % layer->groups == 0);
     REQUIRE(layer->n % layer->groups == 0 && layer->stride >= 1 && layer->size >= 1);
     REQUIRE(layer->size > 1 || (int64_t)layer->c * layer->out_w * layer->out_h <= layer->inputs);
 }
 
-static void check_route(const struct dkb_network *network, int index)
+static void check_route(const struct ll_network *network, int index)
 {
-    const struct dkb_layer *layer = &network->layers[index];
+    const struct ll_layer_params *layer = &network->layers[index];
     int64_t floats = 0;
     for (int i = 0; i < layer->n; i++) {
         REQUIRE(layer->input_layers[i] >= 0 && layer->input_layers[i] < index);
@@ -92,14 +92,14 @@ static void check_route(const struct dkb_network *network, int index)
     REQUIRE(floats == layer->outputs);
 }
 
-static void check_shortcut(const struct dkb_layer *layer, int index)
+static void check_shortcut(const struct ll_layer_params *layer, int index)
 {
     REQUIRE(layer->index >= 0 && layer->index < index);
     REQUIRE(layer->w / layer->out_w == layer->h / layer->out_h);
     REQUIRE(layer->out_w / layer->w == layer->out_h / layer->h);
 }
 
-static void check_yolo(const struct dkb_layer *layer)
+static void check_yolo(const struct ll_layer_params *layer)
 {
     REQUIRE(layer->anchors != NULL);
     for (int i = 0; i < layer->n; i++) {
@@ -107,20 +107,20 @@ static void check_yolo(const struct dkb_layer *layer)
     }
 }
 
-static void check_parameters(const struct dkb_network *network, int index)
+static void check_parameters(const struct ll_network *network, int index)
 {
-    const struct dkb_layer *layer = &network->layers[index];
-    switch (layer->type) {
-    case CONVOLUTIONAL:
+    const struct ll_layer_params *layer = &network->layers[index];
+    switch (layer->kind) {
+    case LL_KIND_CONVOLUTIONAL:
         check_convolution(layer);
         break;
-    case ROUTE:
+    case LL_KIND_ROUTE:
         check_route(network, index);
         break;
-    case SHORTCUT:
+    case LL_KIND_SHORTCUT:
         check_shortcut(layer, index);
         break;
-    case YOLO:
+    case LL_KIND_YOLO:
         check_yolo(layer);
         break;
     default:
@@ -184,7 +184,7 @@ static void check_chain(const struct ll_table *table)
 
 static void check_network(const struct ll_network *base)
 {
-    const struct dkb_network *network = dkb_network_of(base);
+    const struct ll_network *network = base;
     const struct ll_table *table = &base->table;
     REQUIRE(table->layer_count >= 1 && table->layer_count <= LL_LIMIT_LAYERS);
     REQUIRE(table->in_floats >= 1 && table->in_floats <= LL_LIMIT_TENSOR_BYTES / 4);

@@ -38,10 +38,10 @@ struct lab_bare {
     void *activations[2];
 };
 
-static bool is_counted(const struct dkb_network *network, int index)
+static bool is_counted(const struct ll_network *network, int index)
 {
-    const struct ll_table *table = &network->base.table;
-    return network->layers[index].type == CONVOLUTIONAL &&
+    const struct ll_table *table = &network->table;
+    return network->layers[index].kind == LL_KIND_CONVOLUTIONAL &&
            (index == 0 || table->layers[index - 1].ends_group);
 }
 
@@ -69,7 +69,7 @@ static void fill(void *data, const dnnl_memory_desc_t *md, float reach, uint64_t
 
 /* The operation. Darknet reads a 1x1 convolution's input without regard to its stride: as if it had
  * the output's size. */
-static dnnl_status_t describe(const struct dkb_layer *layer, dnnl_data_type_t type,
+static dnnl_status_t describe(const struct ll_layer_params *layer, dnnl_data_type_t type,
                               dnnl_alg_kind_t algorithm, dnnl_convolution_desc_t *out_operation)
 {
     int groups = layer->groups;
@@ -107,7 +107,7 @@ static dnnl_status_t describe(const struct dkb_layer *layer, dnnl_data_type_t ty
                : status;
 }
 
-static dnnl_status_t choose(const struct lab_bare *bare, const struct dkb_layer *layer,
+static dnnl_status_t choose(const struct lab_bare *bare, const struct ll_layer_params *layer,
                             dnnl_primitive_desc_t *out_pd)
 {
     dnnl_convolution_desc_t operation;
@@ -144,7 +144,8 @@ static dnnl_status_t add_constant(const struct lab_bare *bare, struct convolutio
     return status;
 }
 
-static dnnl_status_t create_convolution(const struct lab_bare *bare, const struct dkb_layer *layer,
+static dnnl_status_t create_convolution(const struct lab_bare *bare,
+                                        const struct ll_layer_params *layer,
                                         struct convolution *convolution)
 {
     dnnl_primitive_desc_t pd = NULL;
@@ -169,7 +170,7 @@ static dnnl_status_t create_convolution(const struct lab_bare *bare, const struc
     return status;
 }
 
-static ll_status create_convolutions(struct lab_bare *bare, const struct dkb_network *network,
+static ll_status create_convolutions(struct lab_bare *bare, const struct ll_network *network,
                                      struct ll_error *err)
 {
     bare->convolutions = calloc((size_t)bare->table->layer_count, sizeof(*bare->convolutions));
@@ -252,7 +253,7 @@ ll_status lab_bare_create(const struct ll_network *base, const struct lab_bare_c
         status = ll_fail(err, LL_E_NO_MEMORY, "no memory for oneDNN");
     }
     if (status == LL_OK) {
-        status = create_convolutions(bare, dkb_network_of(base), err);
+        status = create_convolutions(bare, base, err);
     }
     if (status == LL_OK) {
         status = create_activations(bare);

@@ -14,11 +14,11 @@ const char *lab_kind_name(enum lab_kind kind)
 
 enum lab_kind lab_kind_of(const struct ll_network *network, int index)
 {
-    const struct dkb_layer *layer = &dkb_network_of(network)->layers[index];
-    if (layer->type == CONNECTED) {
+    const struct ll_layer_params *layer = &network->layers[index];
+    if (layer->kind == LL_KIND_CONNECTED) {
         return LAB_KIND_CONNECTED;
     }
-    if (layer->type != CONVOLUTIONAL) {
+    if (layer->kind != LL_KIND_CONVOLUTIONAL) {
         return LAB_KIND_REST;
     }
     if (layer->groups > 1 && layer->groups == layer->c) {

@@ -27,44 +27,45 @@ static double rough_logistic(double x)
     return .5 + .5 * x / (1 + (x < 0 ? -x : x));
 }
 
-static double activate_one(double x, ACTIVATION activation)
+static double activate_one(double x, ll_activation activation)
 {
     switch (activation) {
-    case RELU:
+    case LL_ACTIVATION_RELU:
         return x > 0 ? x : 0;
-    case RELIE:
+    case LL_ACTIVATION_RELIE:
         return x > 0 ? x : .01 * x;
-    case RAMP:
+    case LL_ACTIVATION_RAMP:
         return x > 0 ? 1.1 * x : .1 * x;
-    case LEAKY:
+    case LL_ACTIVATION_LEAKY:
         return x > 0 ? x : .1 * x;
-    case LOGISTIC:
+    case LL_ACTIVATION_LOGISTIC:
         return rough_logistic(x);
-    case LOGGY:
+    case LL_ACTIVATION_LOGGY:
         return 2 * rough_logistic(x) - 1;
-    case TANH:
+    case LL_ACTIVATION_TANH:
         return 2 * rough_logistic(2 * x) - 1;
-    case PLSE:
+    case LL_ACTIVATION_PLSE:
         return .125 * x + .5;
-    case ELU:
+    case LL_ACTIVATION_ELU:
         return x > 0 ? x : x / (1 - x);
-    case SELU:
+    case LL_ACTIVATION_SELU:
         return x > 0 ? 1.0507 * x : 1.758 * x / (1 - x);
-    case STAIR:
+    case LL_ACTIVATION_STAIR:
         return .5 * x;
-    case HARDTAN:
+    case LL_ACTIVATION_HARDTAN:
         return x < -1 ? -1 : (x > 1 ? 1 : x);
-    case LHTAN:
+    case LL_ACTIVATION_LHTAN:
         return x < 0 ? .001 * x : (x > 1 ? 1 + .001 * (x - 1) : x);
-    case LINEAR:
+    case LL_ACTIVATION_LINEAR:
+    case LL_ACTIVATION_COUNT:
         break;
     }
     return x;
 }
 
-struct lab_moments lab_moments_activate(struct lab_moments moments, ACTIVATION activation)
+struct lab_moments lab_moments_activate(struct lab_moments moments, ll_activation activation)
 {
-    if (activation == LINEAR) {
+    if (activation == LL_ACTIVATION_LINEAR) {
         return moments;
     }
     double deviation = sqrt(moments.variance);
@@ -92,7 +93,8 @@ static struct lab_moments of_maxpool(struct lab_moments in, int size)
     };
 }
 
-static struct lab_moments of_route(const struct dkb_layer *layer, const struct lab_moments *made)
+static struct lab_moments of_route(const struct ll_layer_params *layer,
+                                   const struct lab_moments *made)
 {
     double sum = 0;
     double squares = 0;
@@ -105,7 +107,7 @@ static struct lab_moments of_route(const struct dkb_layer *layer, const struct l
     return (struct lab_moments){.mean = mean, .variance = squares / layer->outputs - mean * mean};
 }
 
-static struct lab_moments of_shortcut(const struct dkb_layer *layer, struct lab_moments in,
+static struct lab_moments of_shortcut(const struct ll_layer_params *layer, struct lab_moments in,
                                       struct lab_moments from)
 {
     double a = layer->alpha;
@@ -117,35 +119,35 @@ static struct lab_moments of_shortcut(const struct dkb_layer *layer, struct lab_
     return lab_moments_activate(sum, layer->activation);
 }
 
-struct lab_moments lab_moments_layer(const struct dkb_network *network, int index,
+struct lab_moments lab_moments_layer(const struct ll_network *network, int index,
                                      const struct lab_moments *made)
 {
-    const struct dkb_layer *layer = &network->layers[index];
+    const struct ll_layer_params *layer = &network->layers[index];
     struct lab_moments in = made[layer->input + 1];
-    switch (layer->type) {
-    case MAXPOOL:
+    switch (layer->kind) {
+    case LL_KIND_MAXPOOL:
         return of_maxpool(in, layer->size);
-    case AVGPOOL:
+    case LL_KIND_AVGPOOL:
         return (struct lab_moments){.mean = in.mean, .variance = .3 * in.variance};
-    case ROUTE:
+    case LL_KIND_ROUTE:
         return of_route(layer, made);
-    case SHORTCUT:
+    case LL_KIND_SHORTCUT:
         return of_shortcut(layer, in, made[layer->index + 1]);
-    case UPSAMPLE: {
+    case LL_KIND_UPSAMPLE: {
         double scale = layer->scale * (layer->reverse ? layer->stride * layer->stride : 1.);
         return (struct lab_moments){scale * in.mean, scale * scale * in.variance};
     }
-    case CROP:
+    case LL_KIND_CROP:
         return layer->noadjust ? in : (struct lab_moments){2 * in.mean - 1, 4 * in.variance};
-    case ACTIVE:
+    case LL_KIND_ACTIVATION:
         return lab_moments_activate(in, layer->activation);
-    case LOGXENT:
-        return lab_moments_activate(in, LOGISTIC);
-    case SOFTMAX:
+    case LL_KIND_LOGISTIC:
+        return lab_moments_activate(in, LL_ACTIVATION_LOGISTIC);
+    case LL_KIND_SOFTMAX:
         return (struct lab_moments){1. * layer->groups / layer->inputs, .001};
-    case L2NORM:
+    case LL_KIND_L2NORM:
         return (struct lab_moments){0, 1. / layer->out_c};
-    case COST:
+    case LL_KIND_COST:
         return (struct lab_moments){0, 0};
     default:
         return in;

@@ -21,11 +21,11 @@ double lab_moments_square(struct lab_moments moments);
 struct lab_moments lab_moments_of_image(void);
 
 /* After Darknet's activation function. */
-struct lab_moments lab_moments_activate(struct lab_moments moments, ACTIVATION activation);
+struct lab_moments lab_moments_activate(struct lab_moments moments, ll_activation activation);
 
 /* What layer `index` without weights makes, given those of all tensors before (`made[t + 1]` for
  * tensor t, dropouts' own indexes included). */
-struct lab_moments lab_moments_layer(const struct dkb_network *network, int index,
+struct lab_moments lab_moments_layer(const struct ll_network *network, int index,
                                      const struct lab_moments *made);
 
 #endif

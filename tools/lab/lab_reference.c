@@ -122,9 +122,9 @@ static ll_status parse_cfg(struct lab_reference *reference, const char *cfg, siz
 }
 
 static ll_status compare_shapes(const struct lab_reference *reference,
-                                const struct dkb_network *network, struct ll_error *err)
+                                const struct ll_network *network, struct ll_error *err)
 {
-    const struct ll_table *table = &network->base.table;
+    const struct ll_table *table = &network->table;
     if (reference->net->n != table->layer_count || reference->net->inputs != table->in_floats) {
         return ll_fail(err, LL_E_INTERNAL, "Darknet has %d layers and %d inputs, we %d and %lld",
                        reference->net->n, reference->net->inputs, table->layer_count,
@@ -141,7 +141,7 @@ static ll_status compare_shapes(const struct lab_reference *reference,
     return LL_OK;
 }
 
-static ll_status patch_memory(struct lab_reference *reference, const struct dkb_network *network,
+static ll_status patch_memory(struct lab_reference *reference, const struct ll_network *network,
                               struct ll_error *err)
 {
     struct network *net = reference->net;
@@ -197,10 +197,10 @@ ll_status lab_reference_create(const struct ll_network *network, const char *cfg
         status = LL_E_INTERNAL;
     }
     if (status == LL_OK) {
-        status = compare_shapes(reference, dkb_network_of(network), err);
+        status = compare_shapes(reference, network, err);
     }
     if (status == LL_OK) {
-        status = patch_memory(reference, dkb_network_of(network), err);
+        status = patch_memory(reference, network, err);
     }
     if (status == LL_OK) {
         status = load(reference, weights_path, err);

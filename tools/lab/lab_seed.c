@@ -32,17 +32,17 @@ static void fill(float *values, size_t count, double mean, double deviation, uin
 }
 
 /* How many inputs one output is a sum of. */
-static double fan_in(const struct dkb_layer *layer)
+static double fan_in(const struct ll_layer_params *layer)
 {
     double window = (double)layer->size * layer->size;
-    switch (layer->type) {
-    case CONVOLUTIONAL:
+    switch (layer->kind) {
+    case LL_KIND_CONVOLUTIONAL:
         return window * layer->c / layer->groups;
-    case DECONVOLUTIONAL: {
+    case LL_KIND_DECONVOLUTIONAL: {
         double overlap = window / ((double)layer->stride * layer->stride);
         return (overlap > 1 ? overlap : 1) * layer->c;
     }
-    case LOCAL:
+    case LL_KIND_LOCAL:
         return window * layer->c;
     default:
         return layer->inputs;
@@ -53,14 +53,14 @@ static double fan_in(const struct dkb_layer *layer)
  * weights that were trained so would be as small as this. */
 static const double no_scales_factor = .000001;
 
-static struct lab_moments seed_weighted(const struct dkb_layer *layer, struct lab_moments in,
+static struct lab_moments seed_weighted(const struct ll_layer_params *layer, struct lab_moments in,
                                         uint64_t *state, float *blob)
 {
     double square = lab_moments_square(in);
     double fan = fan_in(layer);
     /* Without batch normalisation the sums are to be about 1; those of heads, which have no
      * activation, about 2, so that a softmax has favourites. */
-    double wanted = layer->activation == LINEAR ? 4 : 1;
+    double wanted = layer->activation == LL_ACTIVATION_LINEAR ? 4 : 1;
     double deviation =
         layer->batch_normalize ? sqrt(2 / fan) : sqrt(wanted / (fan * (square > 0 ? square : 1)));
     double variance = fan * deviation * deviation * square;
@@ -79,7 +79,7 @@ static struct lab_moments seed_weighted(const struct dkb_layer *layer, struct la
 }
 
 /* A layer of its own: scales, means and variances alone. */
-static struct lab_moments seed_batchnorm(const struct dkb_layer *layer, struct lab_moments in,
+static struct lab_moments seed_batchnorm(const struct ll_layer_params *layer, struct lab_moments in,
                                          uint64_t *state, float *blob)
 {
     double deviation = sqrt(in.variance);
@@ -89,12 +89,12 @@ static struct lab_moments seed_batchnorm(const struct dkb_layer *layer, struct l
     return (struct lab_moments){.mean = 0, .variance = 1};
 }
 
-static ll_status seed_layer(const struct dkb_network *network, int index, uint64_t seed,
+static ll_status seed_layer(const struct ll_network *network, int index, uint64_t seed,
                             struct lab_moments *made, struct ll_buf **out_blob)
 {
-    const struct dkb_layer *layer = &network->layers[index];
+    const struct ll_layer_params *layer = &network->layers[index];
     struct lab_moments in = made[layer->input + 1];
-    int64_t bytes = network->base.table.layers[index].blob_bytes;
+    int64_t bytes = network->table.layers[index].blob_bytes;
     if (bytes == 0) {
         made[index + 1] = lab_moments_layer(network, index, made);
         return LL_OK;
@@ -105,8 +105,8 @@ static ll_status seed_layer(const struct dkb_network *network, int index, uint64
     }
     uint64_t state = seed ^ (uint64_t)(index + 1) * 0xd1342543de82ef95U;
     float *blob = ll_buf_writable(*out_blob);
-    made[index + 1] = layer->type == BATCHNORM ? seed_batchnorm(layer, in, &state, blob)
-                                               : seed_weighted(layer, in, &state, blob);
+    made[index + 1] = layer->kind == LL_KIND_BATCHNORM ? seed_batchnorm(layer, in, &state, blob)
+                                                       : seed_weighted(layer, in, &state, blob);
     return LL_OK;
 }
 
@@ -123,7 +123,7 @@ ll_status lab_seed_blobs(const struct ll_network *network, uint64_t seed, struct
         made[0] = lab_moments_of_image();
     }
     for (int i = 0; status == LL_OK && i < count; i++) {
-        status = seed_layer(dkb_network_of(network), i, seed, made, &out_blobs[i]);
+        status = seed_layer(network, i, seed, made, &out_blobs[i]);
     }
     free(made);
     if (status != LL_OK) {

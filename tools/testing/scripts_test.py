@@ -110,23 +110,34 @@ class Rules(ScriptTest):
         self.assertIn("pthread_create", self.lint("edge/a.c", "int x = pthread_create(1);\n"))
         self.assertEqual(self.lint("core/ll_sync.c", "#include <pthread.h>\nint x = pthread_create(1);\n"), "")
 
-    def test_each_library_has_its_folder(self):
+    def test_each_library_has_its_room(self):
         self.assertIn("rpc/ alone", self.lint("edge/a.c", "#include <grpc/grpc.h>\n"))
-        self.assertIn("darknet_backend/ alone", self.lint("tests/a.c", "#include <darknet.h>\n"))
-        self.assertIn("darknet_backend/ alone", self.lint("core/a.c", '#include "dnnl.h"\n'))
-        self.assertIn("darknet_backend/ alone", self.lint("device/a.c", "#include <ft2build.h>\n"))
-        self.assertEqual(self.lint("rpc/a.c", "#include <grpc/grpc.h>\n"), "")
+        self.assertIn("darknet_backend/reference/ alone", self.lint("vision/a.c", "#include <darknet.h>\n"))
+        self.assertIn("engine/onednn/ alone", self.lint("core/a.c", '#include "dnnl.h"\n'))
+        self.assertIn("vision/draw/ alone", self.lint("device/a.c", "#include <ft2build.h>\n"))
+        self.assertEqual(self.lint("rpc/front/a.c", "#include <grpc/grpc.h>\n"), "")
 
-    def test_folders_include_only_what_is_below_them(self):
-        for path, header in (("core/a.c", "rpc/b.h"), ("edge/a.c", "device/b.h"), ("device/a.c", "edge/b.h"),
-                             ("edge/a.c", "darknet_backend/b.h"), ("darknet_backend/a.c", "rpc/b.h"),
-                             ("rpc/a.c", "layerlift/v1/offload.pb-c.h"), ("core/a.c", "layerlift/v1/offload.pb-c.h"),
-                             ("edge/a.c", "tests/b.h")):
+    def test_rooms_include_only_what_is_below_them(self):
+        for path, header in (("core/a.c", "rpc/b.h"), ("core/a.c", "core/link/b.h"), ("net/a.c", "net/plan/b.h"),
+                             ("edge/a.c", "device/b.h"), ("device/query/a.c", "edge/b.h"), ("edge/a.c", "cli/b.h"),
+                             ("edge/model/a.c", "darknet_backend/b.h"), ("darknet_backend/a.c", "rpc/b.h"),
+                             ("engine/onednn/a.c", "darknet_backend/reference/b.h"), ("vision/a.c", "engine/b.h"),
+                             ("core/a.c", "layerlift/v1/offload.pb-c.h"), ("edge/a.c", "tests/b.h")):
             self.assertIn("does not include", self.lint(path, f'#include "{header}"\n'), (path, header))
-        self.assertEqual(self.lint("rpc/a.c", '#include "grpc/health/v1/health.pb-c.h"\n'), "")
-        self.assertEqual(self.lint("edge/a.c", '#include "layerlift/v1/offload.pb-c.h"\n'), "")
+        self.assertIn("no message of ours", self.lint("rpc/a.c", '#include "layerlift/v1/offload.pb-c.h"\n'))
+        self.assertEqual(self.lint("rpc/services/a.c", '#include "grpc/health/v1/health.pb-c.h"\n'), "")
+        self.assertEqual(self.lint("edge/upload/a.c", '#include "layerlift/v1/offload.pb-c.h"\n'), "")
         self.assertEqual(self.lint("edge/a.c", '#include "darknet_backend/b.h"\nint main(void)\n{\n}\n'), "")
-        self.assertEqual(self.lint("edge/edge_options.h", '#include "darknet_backend/b.h"\n'), "")
+        self.assertEqual(self.lint("edge/edge_options.h", '#include "cli/b.h"\n'), "")
+
+    def test_circles_between_rooms_are_found(self):
+        files = {"edge/model/a.h": '#include "edge/upload/b.h"\n',
+                 "edge/upload/b.c": '#include "edge/model/a.h"\n',
+                 "edge/model/c.c": '#include "edge/model/a.h"\n'}
+        for path, text in files.items():
+            self.write(path, text)
+        status, out, _ = self.run_script("lint/rules.py", *files)
+        self.assertEqual((status, out.count("a circle between rooms")), (1, 2))
 
     def test_fields_below_a_lock_say_so(self):
         text = ("struct a {\n    int free;\n    struct ll_mutex lock;\n    struct ll_cond changed;\n    /* Guarded. */\n"

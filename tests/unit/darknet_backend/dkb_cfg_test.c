@@ -316,7 +316,7 @@ static void test_read_keeps_the_first_refusal(void)
     struct dkb_reader reader = {.section = &cfg.sections[0], .err = &err};
     dkb_read_int(&reader, "a", 1, 0, 9);
     dkb_read_int(&reader, "b", 1, 0, 9);
-    CU_ASSERT_EQUAL(dkb_read_activation(&reader, LINEAR), LINEAR);
+    CU_ASSERT_EQUAL(dkb_read_activation(&reader, LL_ACTIVATION_LINEAR), LL_ACTIVATION_LINEAR);
     CU_ASSERT_EQUAL(reader.status, LL_E_INVALID);
     CU_ASSERT_STRING_EQUAL(err.text, "line 2, [net] a=x: not a whole number");
     dkb_cfg_finish(&cfg);

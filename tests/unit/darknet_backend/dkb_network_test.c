@@ -92,7 +92,7 @@ static void test_shapes_are_darknets(void)
         struct ll_network *network = parse(expected->cfg);
         int last = network->table.layer_count - 1;
         const struct ll_layer *row = &network->table.layers[last];
-        size_t workspace = dkb_network_of(network)->layers[last].workspace_floats;
+        size_t workspace = network->layers[last].workspace_floats;
         if (row->out_c != expected->c || row->out_h != expected->h || row->out_w != expected->w ||
             row->out_floats != expected->floats || row->blob_bytes != 4 * expected->blob_floats ||
             workspace != expected->workspace_floats || row->flops != expected->flops) {
@@ -112,14 +112,14 @@ static void test_defaults_are_darknets(void)
     struct ll_network *network =
         parse(NET "[conv]\nfilters=4\n[shortcut]\nfrom=0\n[activation]\n[maxpool]\n[lrn]\n"
                   "[upsample]\n[softmax]\n");
-    const struct dkb_layer *layers = dkb_network_of(network)->layers;
-    CU_ASSERT_EQUAL(layers[0].activation, LOGISTIC);
+    const struct ll_layer_params *layers = network->layers;
+    CU_ASSERT_EQUAL(layers[0].activation, LL_ACTIVATION_LOGISTIC);
     CU_ASSERT_EQUAL(layers[0].groups, 1);
     CU_ASSERT_EQUAL(layers[0].stride, 1);
-    CU_ASSERT_EQUAL(layers[1].activation, LINEAR);
+    CU_ASSERT_EQUAL(layers[1].activation, LL_ACTIVATION_LINEAR);
     CU_ASSERT_EQUAL(layers[1].alpha, 1);
     CU_ASSERT_EQUAL(layers[1].beta, 1);
-    CU_ASSERT_EQUAL(layers[2].activation, LINEAR);
+    CU_ASSERT_EQUAL(layers[2].activation, LL_ACTIVATION_LINEAR);
     CU_ASSERT_EQUAL(layers[3].size, 1);
     CU_ASSERT_EQUAL(layers[3].pad, 0);
     CU_ASSERT_EQUAL(layers[4].size, 5);
@@ -138,13 +138,16 @@ static void test_every_activation_of_darknet_is_known(void)
     static const char *const names[] = {"logistic", "loggy", "relu",    "elu",   "selu",
                                         "relie",    "plse",  "hardtan", "lhtan", "linear",
                                         "ramp",     "leaky", "tanh",    "stair"};
-    static const ACTIVATION activations[] = {LOGISTIC, LOGGY, RELU,   ELU,  SELU,  RELIE, PLSE,
-                                             HARDTAN,  LHTAN, LINEAR, RAMP, LEAKY, TANH,  STAIR};
+    static const ll_activation activations[] = {
+        LL_ACTIVATION_LOGISTIC, LL_ACTIVATION_LOGGY,  LL_ACTIVATION_RELU, LL_ACTIVATION_ELU,
+        LL_ACTIVATION_SELU,     LL_ACTIVATION_RELIE,  LL_ACTIVATION_PLSE, LL_ACTIVATION_HARDTAN,
+        LL_ACTIVATION_LHTAN,    LL_ACTIVATION_LINEAR, LL_ACTIVATION_RAMP, LL_ACTIVATION_LEAKY,
+        LL_ACTIVATION_TANH,     LL_ACTIVATION_STAIR};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char text[256];
         snprintf(text, sizeof(text), NET "[conv]\nactivation = %s\n", names[i]);
         struct ll_network *network = parse(text);
-        CU_ASSERT_EQUAL(dkb_network_of(network)->layers[0].activation, activations[i]);
+        CU_ASSERT_EQUAL(network->layers[0].activation, activations[i]);
         ll_network_unref(network);
     }
 }
@@ -154,7 +157,7 @@ static void test_yolo_takes_masks_and_missing_anchors(void)
     struct ll_network *network = parse("[net]\nwidth=2\nheight=3\nchannels=14\n"
                                        "[yolo]\nclasses=2\nnum=3\nmask=2,0\nanchors=1.5,2, 3,4\n"
                                        "[region]\nclasses=2\nnum=2\nsoftmax=1\nbackground=1\n");
-    const struct dkb_layer *yolo = &dkb_network_of(network)->layers[0];
+    const struct ll_layer_params *yolo = &network->layers[0];
     CU_ASSERT_EQUAL(yolo->n, 2);
     CU_ASSERT_EQUAL(yolo->total, 3);
     CU_ASSERT_EQUAL(yolo->mask[0], 2);
@@ -162,7 +165,7 @@ static void test_yolo_takes_masks_and_missing_anchors(void)
     CU_ASSERT_EQUAL(yolo->anchors[0], 1.5F);
     CU_ASSERT_EQUAL(yolo->anchors[3], 4);
     CU_ASSERT_EQUAL(yolo->anchors[5], .5F);
-    const struct dkb_layer *region = &dkb_network_of(network)->layers[1];
+    const struct ll_layer_params *region = &network->layers[1];
     CU_ASSERT_EQUAL(region->softmax, 1);
     CU_ASSERT_EQUAL(region->background, 1);
     CU_ASSERT_EQUAL(region->anchors[3], .5F);
@@ -226,10 +229,10 @@ static void test_inputs_name_what_darknet_passes(void)
         parse(NET "[conv]\n[dropout]\n[conv]\n[cost]\n[route]\nlayers=0\n[conv]\n");
     static const int inputs[] = {-1, 0, 0, 2, 3, 4};
     for (int i = 0; i < 6; i++) {
-        CU_ASSERT_EQUAL(dkb_network_of(network)->layers[i].input, inputs[i]);
+        CU_ASSERT_EQUAL(network->layers[i].input, inputs[i]);
     }
-    CU_ASSERT_EQUAL(dkb_network_of(network)->layers[4].input_layers[0], 0);
-    CU_ASSERT_EQUAL(dkb_network_of(network)->layers[4].input_sizes[0], 48);
+    CU_ASSERT_EQUAL(network->layers[4].input_layers[0], 0);
+    CU_ASSERT_EQUAL(network->layers[4].input_sizes[0], 48);
     ll_network_unref(network);
 }
 

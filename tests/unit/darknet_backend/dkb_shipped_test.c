@@ -218,7 +218,7 @@ static void test_yolov3_outputs_are_its_three_detectors(void)
     CU_ASSERT_EQUAL(network->table.layers[106].out_h, 76);
     CU_ASSERT_EQUAL(network->table.layers[106].out_c, 255);
     ll_names_finish(&names);
-    const struct dkb_layer *yolo = &dkb_network_of(network)->layers[82];
+    const struct ll_layer_params *yolo = &network->layers[82];
     CU_ASSERT_EQUAL(yolo->n, 3);
     CU_ASSERT_EQUAL(yolo->total, 9);
     CU_ASSERT_EQUAL(yolo->mask[2], 8);

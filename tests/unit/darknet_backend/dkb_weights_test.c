@@ -135,7 +135,7 @@ static void test_slice_turns_flipped_convolutions(void)
 static void test_layout_of_parts(void)
 {
     struct ll_network *network = parse(cfg_text);
-    const struct dkb_layer *layers = dkb_network_of(network)->layers;
+    const struct ll_layer_params *layers = network->layers;
     CU_ASSERT_EQUAL(layers[0].nbiases, 4);
     CU_ASSERT_EQUAL(layers[0].scales_at, 4);
     CU_ASSERT_EQUAL(layers[0].nscales, 4);
@@ -155,9 +155,9 @@ static void test_dontloadscales_leaves_them_out(void)
         parse("[net]\nwidth=4\nheight=4\nchannels=1\n"
               "[conv]\nfilters=4\nsize=3\nbatch_normalize=1\ndontloadscales=1\n");
     CU_ASSERT_EQUAL(network->table.blob_bytes, 160);
-    CU_ASSERT_EQUAL(dkb_network_of(network)->layers[0].nscales, 0);
-    CU_ASSERT_EQUAL(dkb_network_of(network)->layers[0].weights_at, 4);
-    CU_ASSERT(dkb_network_of(network)->layers[0].batch_normalize);
+    CU_ASSERT_EQUAL(network->layers[0].nscales, 0);
+    CU_ASSERT_EQUAL(network->layers[0].weights_at, 4);
+    CU_ASSERT(network->layers[0].batch_normalize);
     ll_network_unref(network);
 }
 

@@ -1,5 +1,6 @@
 /* What our parser and slicer make of a cfg and a .weights file, against what Darknet's own
  * parse_network_cfg and load_weights make of them (declared through dkb_network.h). */
+#include <darknet.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 
 #include "darknet_backend/network/dkb_network.h"
 #include "darknet_backend/network/dkb_weights.h"
+#include "darknet_backend/reference/dkb_darknet.h"
 #include "tests/support/ll_test.h"
 
 /* LeakSanitizer asks this: Darknet's parser keeps some of its memory. */
@@ -71,9 +73,8 @@ static network *parse_stock(const char *text)
 
 #define SAME(field) CU_ASSERT_EQUAL(ours->field, stock->field)
 
-static void compare_shape(const struct dkb_layer *ours, const layer *stock)
+static void compare_shape(const struct ll_layer_params *ours, const layer *stock)
 {
-    SAME(type);
     SAME(outputs);
     SAME(inputs);
     SAME(batch_normalize);
@@ -102,7 +103,7 @@ static void compare_shape(const struct dkb_layer *ours, const layer *stock)
     }
 }
 
-static void compare_type(const struct dkb_layer *ours, const layer *stock)
+static void compare_type(const struct ll_layer_params *ours, const layer *stock)
 {
     switch (stock->type) {
     case CONVOLUTIONAL:
@@ -148,10 +149,11 @@ static void compare_type(const struct dkb_layer *ours, const layer *stock)
 }
 
 /* Types whose forward reads l.activation. */
-static bool has_activation(LAYER_TYPE type)
+static bool has_activation(ll_layer_kind kind)
 {
-    return type == CONVOLUTIONAL || type == DECONVOLUTIONAL || type == CONNECTED || type == LOCAL ||
-           type == SHORTCUT || type == ACTIVE;
+    return kind == LL_KIND_CONVOLUTIONAL || kind == LL_KIND_DECONVOLUTIONAL ||
+           kind == LL_KIND_CONNECTED || kind == LL_KIND_LOCAL || kind == LL_KIND_SHORTCUT ||
+           kind == LL_KIND_ACTIVATION;
 }
 
 static void compare_network(const char *text)
@@ -161,11 +163,11 @@ static void compare_network(const char *text)
     CU_ASSERT_EQUAL(ours->table.in_floats, stock->inputs);
     CU_ASSERT_EQUAL_FATAL(ours->table.layer_count, stock->n);
     for (int i = 0; i < stock->n; i++) {
-        const struct dkb_layer *layer = &dkb_network_of(ours)->layers[i];
+        const struct ll_layer_params *layer = &ours->layers[i];
         compare_shape(layer, &stock->layers[i]);
         compare_type(layer, &stock->layers[i]);
-        if (has_activation(layer->type)) {
-            CU_ASSERT_EQUAL(layer->activation, stock->layers[i].activation);
+        if (has_activation(layer->kind)) {
+            CU_ASSERT_EQUAL(dkb_darknet_activation(layer->activation), stock->layers[i].activation);
         }
     }
     ll_network_unref(ours);
@@ -196,7 +198,7 @@ static bool is_equal(const float *ours, const float *stock, size_t count)
     return true;
 }
 
-static void compare_blob(const struct dkb_layer *ours, const struct ll_buf *blob,
+static void compare_blob(const struct ll_layer_params *ours, const struct ll_buf *blob,
                          const layer *stock)
 {
     const float *data = ll_buf_data(blob);
@@ -244,7 +246,7 @@ static void test_weights_are_stocks(void)
         network *stock = parse_stock(weights_cfg);
         load_weights(stock, path);
         for (int l = 0; l < stock->n; l++) {
-            compare_blob(&dkb_network_of(ours)->layers[l], blobs[l], &stock->layers[l]);
+            compare_blob(&ours->layers[l], blobs[l], &stock->layers[l]);
         }
         free_network(stock);
         dkb_weights_unref(blobs, 6);

@@ -2,6 +2,7 @@
  * bit for bit; where they lie in the picture; values that no network should give. */
 #include "vision/vision_boxes.h"
 
+#include <darknet.h>
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
@@ -284,9 +285,9 @@ static void test_detection_is_stocks(void)
 static float *outputs_with_box(const struct ll_network *network, double left, double top,
                                double right, double bottom)
 {
-    const struct dkb_layer *layers = dkb_network_of(network)->layers;
-    const struct dkb_layer *first = &layers[3];
-    const struct dkb_layer *layer = &layers[6];
+    const struct ll_layer_params *layers = network->layers;
+    const struct ll_layer_params *first = &layers[3];
+    const struct ll_layer_params *layer = &layers[6];
     float *outputs = allocate((size_t)first->outputs + (size_t)layer->outputs);
     double x = (left + right) / 2 / network->table.in_w * layer->w;
     double y = (top + bottom) / 2 / network->table.in_h * layer->h;
@@ -386,11 +387,11 @@ static void test_equals_keep_their_order(void)
 {
     struct ll_network *network = parse(yolov3_cfg);
     struct vision_frame frame = vision_frame_whole(128, 96);
-    const struct dkb_layer *layer = &dkb_network_of(network)->layers[6];
+    const struct ll_layer_params *layer = &network->layers[6];
     struct vision_boxes *boxes = new_boxes(network, &frame, .5F, .2F);
     float *outputs = outputs_with_box(network, 32, 32, 63, 63);
     ptrdiff_t area = (ptrdiff_t)layer->w * layer->h;
-    float *anchors = outputs + dkb_network_of(network)->layers[3].outputs;
+    float *anchors = outputs + network->layers[3].outputs;
     for (ptrdiff_t i = 0; i < 8 * area; i++) {
         /* The second anchor sees the same, a little smaller. */
         anchors[8 * area + i] = anchors[16 * area + i];
