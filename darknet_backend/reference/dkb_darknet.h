@@ -5,7 +5,7 @@
  * only read from then on. To run a layer, its pattern is copied, pointed at the context's memory
  * and handed to Darknet by value.
  *
- * Internal to darknet_backend/reference/dkb_darknet_*.c. */
+ * Internal to darknet_backend/dkb_darknet_*.c. */
 #ifndef DKB_DARKNET_H
 #define DKB_DARKNET_H
 

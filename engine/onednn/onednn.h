@@ -12,7 +12,7 @@
  * query writes lies in its context. A step may want its inputs in another layout than they have, or
  * write one that its output has not: the run converts through the context's scratch memory.
  *
- * Internal to engine/onednn/onednn_*.c. */
+ * Internal to darknet_backend/onednn_*.c. */
 #ifndef ONEDNN_H
 #define ONEDNN_H
 

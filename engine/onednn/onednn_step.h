@@ -1,5 +1,5 @@
 /* What the creators of steps share: choosing a primitive, its constants, activations as oneDNN has
- * them. Internal to engine/onednn/onednn_*.c.
+ * them. Internal to darknet_backend/onednn_*.c.
  *
  * Threads: the extending thread. */
 #ifndef ONEDNN_STEP_H
