@@ -5,7 +5,7 @@ usage: docs.py FILE...      (paths from the project's root, where it must run; .
 
 In documents: relative links and their #anchors, paths in the tree (`core/ll_sync.h`, `tools/lint.sh`), and code
 words of ours in backticks (`device_watch`, `LL_LIMIT_...`). In sources: paths and names of .c and .h files in
-comments. A name that stands for several (`onednn_*.c`) must fit one. What git ignores counts as existing nowhere.
+comments. A name that stands for several (`onednn_*.c`) must fit one; NAME, FILE and MODEL stand for any.
 Prints FILE:LINE: reason; exit status 1 where there was one.
 """
 
@@ -26,10 +26,11 @@ PATH = re.compile(r"(?<![\w./~$@:{}<>*-])((?:\w[\w.-]*/)+(?:[\w*-]+(?:\.[\w*-]+)
 PREFIXES = r"(?:ll|dkb|onednn|edge|device|rpc|vision|wire|cli|lab)"
 NAME = re.compile(r"(?<![\w/*.-])(" + PREFIXES + r"_[\w*]+\.[ch])\b")
 WORD = re.compile(r"^(?:" + PREFIXES + r"_[a-z0-9_]*[a-z0-9]|(?:LL|EDGE|DEVICE|RPC)_[A-Z0-9_]*[A-Z0-9])$")
+PLACEHOLDERS = {"NAME", "FILE", "MODEL"}
 
 
 class Tree:
-    """The project's files, and the words that its sources are made of."""
+    """The project's files, and the words that its sources and targets are made of."""
 
     def __init__(self):
         self.files = set()
@@ -53,7 +54,7 @@ class Tree:
         if self.words is None:
             self.words = set()
             for path in self.files:
-                if path.endswith((".c", ".h")):
+                if path.endswith((".c", ".h", ".bazel")):
                     self.words.update(re.findall(r"\w+", read(path)))
                     self.words.add(pathlib.PurePath(path).stem)
         return word in self.words
@@ -101,7 +102,8 @@ def check_links(path, text, tree):
 def check_paths(text, tree):
     """(offset, reason) of each file that is named and does not exist."""
     for match in PATH.finditer(text):
-        if match.group(1).split("/")[0] in tree.tops and not tree.has(match.group(1)):
+        parts = match.group(1).split("/")
+        if parts[0] in tree.tops and not PLACEHOLDERS & set(parts) and not tree.has(match.group(1)):
             yield match.start(), f"{match.group(1)}: no such file"
     for match in NAME.finditer(text):
         if not tree.has_name(match.group(1)):

@@ -174,7 +174,7 @@ class Docs(ScriptTest):
 
     def test_named_files_exist(self):
         self.assertEqual(self.lint("`core/ll_a.h`, core/, `core/ll_*.h` and ll_a.h; other/ll_b.c, bazel-bin/core/ll_b.c,\n"
-                                   "$CACHE/core/ll_b.c and /core/ll_b.c are none of ours.\n"), "")
+                                   "$CACHE/core/ll_b.c, /core/ll_b.c and core/NAME/a.c are none of ours.\n"), "")
         for name in ("core/ll_b.h", "`core/ll_b*.h`", "core/none/", "ll_b.h", "docs/none.md", "docs/none.md."):
             self.assertIn("docs/a.md:2: ", self.lint(f"\nSee {name}\n"), name)
 
@@ -184,7 +184,8 @@ class Docs(ScriptTest):
         self.assertIn("core/ll_c.c:1: ll_b.h", self.lint(text % "As ll_b.h says.", "core/ll_c.c"))
 
     def test_code_words_exist(self):
-        self.assertEqual(self.lint("`ll_do`, `ll_a`, ll_none, `none_at_all`, `ll_do()`\n"), "")
+        self.write("core/BUILD.bazel", 'name = "ll_a_test"')
+        self.assertEqual(self.lint("`ll_do`, `ll_a`, `ll_a_test`, ll_none, `none_at_all`, `ll_do()`\n"), "")
         self.assertIn("ll_none: no source", self.lint("`ll_none`\n"))
         self.assertIn("LL_NONE: no source", self.lint("`LL_NONE`\n"))
 
