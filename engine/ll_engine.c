@@ -166,16 +166,6 @@ ll_status ll_engine_run(struct ll_engine_context *context, const struct ll_run *
     return model->engine->ops->run(context, run, err);
 }
 
-const struct ll_tensor_in *ll_run_find_input(const struct ll_run *run, int name)
-{
-    for (int i = 0; i < run->input_count; i++) {
-        if (run->inputs[i].name == name) {
-            return &run->inputs[i];
-        }
-    }
-    return NULL;
-}
-
 ll_status ll_engine_context_take(struct ll_engine_context *context, int64_t bytes,
                                  struct ll_error *err)
 {

@@ -28,6 +28,7 @@
 #include "core/ll_memory.h"
 #include "core/ll_status.h"
 #include "engine/ll_engine_config.h"
+#include "engine/ll_run.h"
 #include "net/ll_network.h"
 
 struct ll_engine;
@@ -118,37 +119,6 @@ struct ll_engine_model *ll_engine_context_model(const struct ll_engine_context *
 /* Memory in use: what the context has taken of the engine's budget, which is the most that any of
  * its runs needed. */
 int64_t ll_engine_context_bytes(const struct ll_engine_context *context);
-
-/* A tensor's values, channels x height x width, f32. */
-struct ll_tensor_in {
-    int name;
-    int64_t floats;
-    const float *data;
-};
-
-struct ll_tensor_out {
-    int name;
-    int64_t floats;
-    float *data;
-};
-
-/* One run over [first, end). `inputs` has at least every tensor of inputs(first, end); further ones
- * are ignored. `outputs` are to be filled: tensors of outputs(first, end), with room for `floats`
- * values each. */
-struct ll_run {
-    int first;
-    int end;
-    const struct ll_tensor_in *inputs;
-    int input_count;
-    const struct ll_tensor_out *outputs;
-    int output_count;
-    /* NULL, or end - first times to be filled: how long each layer took, in ns; a fused group's
-     * time stands at its last layer, 0 at the others. All 0 where the engine takes no times. */
-    int64_t *layer_ns;
-    /* NULL, or set by any thread when nobody waits for the run any more: it ends behind the group
-     * of layers that it computes then. */
-    const atomic_bool *stop;
-};
 
 /* Computes; a refused run has written nothing but zeros to `layer_ns`.
  *

@@ -86,9 +86,6 @@ LL_MUST_USE ll_status ll_engine_context_take(struct ll_engine_context *context, 
                                              struct ll_error *err);
 void ll_engine_context_give(struct ll_engine_context *context, int64_t bytes);
 
-/* The first of the run's inputs of that name, NULL without. */
-const struct ll_tensor_in *ll_run_find_input(const struct ll_run *run, int name);
-
 /* Whether a run or an extension is to end early: `stop` is there and set. */
 static inline bool ll_engine_is_stopped(const atomic_bool *stop)
 {

@@ -3,8 +3,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/ll_engine_backend.h"
-
 static ll_status check_blob(const struct ll_layer *row, int index, const struct ll_buf *blob,
                             struct ll_error *err)
 {

@@ -5,7 +5,10 @@
 #ifndef LL_ENGINE_CHECK_H
 #define LL_ENGINE_CHECK_H
 
-#include "engine/ll_engine.h"
+#include "core/ll_buf.h"
+#include "core/ll_status.h"
+#include "engine/ll_run.h"
+#include "net/ll_table.h"
 
 /* Whether layers [prefix, end) may be created from `blobs`. Errors: LL_E_INVALID. */
 LL_MUST_USE ll_status ll_engine_check_extension(const struct ll_table *table, int prefix, int end,
