@@ -2,15 +2,16 @@
 
 #include "core/ll_log.h"
 #include "vision/draw/vision_draw.h"
+#include "vision/vision_png.h"
 
 ll_status cli_detect_init(struct cli_boxes *detect, const struct cli_model_options *options,
-                          struct ll_network *network, struct vision_image *image,
+                          struct ll_network *network, struct vision_input *image,
                           const struct vision_labels *labels, struct ll_error *err)
 {
     const struct vision_boxes_config config = {
         .thresh = options->thresh,
         .nms = options->nms,
-        .frame = image->frame,
+        .placement = image->placement,
         .labels = labels,
     };
     struct cli_boxes made = {.path = options->draw};
@@ -79,5 +80,5 @@ ll_status cli_detect_draw(struct cli_boxes *detect, const float *outputs, struct
     if (status != LL_OK) {
         return ll_fail(err, status, "%s: no memory to draw", detect->path);
     }
-    return vision_picture_write(&detect->picture, detect->path, err);
+    return vision_png_write_file(&detect->picture, detect->path, err);
 }

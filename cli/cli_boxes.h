@@ -11,7 +11,8 @@
 #include "core/ll_status.h"
 #include "engine/ll_engine.h"
 #include "vision/vision_boxes.h"
-#include "vision/vision_image.h"
+#include "vision/vision_input.h"
+#include "vision/vision_labels.h"
 
 struct cli_boxes {
     /* NULL: the network finds no boxes. */
@@ -27,7 +28,7 @@ struct cli_boxes {
  * LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status cli_detect_init(struct cli_boxes *detect,
                                       const struct cli_model_options *options,
-                                      struct ll_network *network, struct vision_image *image,
+                                      struct ll_network *network, struct vision_input *image,
                                       const struct vision_labels *labels, struct ll_error *err);
 /* Takes zeroed ones too. */
 void cli_detect_finish(struct cli_boxes *detect);

@@ -27,6 +27,7 @@
 #include "device/device_input_main.h"
 #include "device/device_options.h"
 #include "net/ll_dtype.h"
+#include "vision/vision_output.h"
 
 /* After a signal, the query under way gets this long, and then what is still to be written. */
 enum { MAIN_GRACE_MS = 4000, MAIN_WRITE_MS = 500 };

@@ -23,7 +23,9 @@
 #include "darknet_backend/network/dkb_model_file.h"
 #include "engine/ll_engine.h"
 #include "vision/vision_input.h"
-#include "vision/vision_pictures.h"
+#include "vision/vision_labels.h"
+#include "vision/vision_output.h"
+#include "vision/vision_paths.h"
 
 const char *argp_program_version = "infer (layerlift) " LL_VERSION;
 
@@ -83,7 +85,7 @@ struct inference {
     struct dkb_model_file file;
     struct vision_labels labels;
     /* Empty for raw input. */
-    struct vision_pictures pictures;
+    struct vision_paths pictures;
     struct ll_engine *engine;
     struct ll_engine_model *model;
     struct ll_engine_context *context;
@@ -92,7 +94,7 @@ struct inference {
     struct ll_output raw;
     /* The one that is being worked on, what it is called where it is not the only one, and what
      * came out. */
-    struct vision_image input;
+    struct vision_input input;
     const char *name;
     /* The network's outputs, one behind the other. */
     struct ll_names names;
@@ -121,12 +123,12 @@ static void inference_finish(struct inference *inference)
     ll_engine_destroy(inference->engine);
     ll_output_drop(&inference->json);
     ll_output_drop(&inference->raw);
-    vision_pictures_finish(&inference->pictures);
+    vision_paths_finish(&inference->pictures);
     ll_names_finish(&inference->names);
     cli_detect_finish(&inference->detect);
     vision_labels_finish(&inference->labels);
     dkb_model_file_finish(&inference->file);
-    vision_image_finish(&inference->input);
+    vision_input_finish(&inference->input);
     free(inference->outputs);
     free(inference->values);
     free(inference->top);
@@ -138,7 +140,7 @@ static ll_status list_pictures(struct inference *inference, struct ll_error *err
     const struct cli_model_options *options = &inference->options->model;
     ll_status status = LL_OK;
     for (int i = 0; i < options->image_count && status == LL_OK; i++) {
-        status = vision_pictures_add(&inference->pictures, options->images[i], err);
+        status = vision_paths_add(&inference->pictures, options->images[i], err);
     }
     if (status == LL_OK && inference->pictures.count > 1 && options->draw) {
         status = ll_fail(err, LL_E_INVALID, "--draw: one file for %d pictures; give one picture",
@@ -174,7 +176,7 @@ static ll_status load_input(struct inference *inference, const struct vision_inp
 static void drop_input(struct inference *inference)
 {
     cli_detect_finish(&inference->detect);
-    vision_image_finish(&inference->input);
+    vision_input_finish(&inference->input);
 }
 
 /* Processor time of all threads. */

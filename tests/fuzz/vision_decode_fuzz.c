@@ -1,6 +1,6 @@
 /* Any bytes as a picture's file. The oracle: a refusal has a sentence and leaves nothing behind, a
  * picture has its pixels and a size within the limits, twice the same. */
-#include "vision/vision_picture.h"
+#include "vision/vision_decode.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct vision_picture second = {0};
     struct ll_error err = {.text = ""};
     check_exif(data, size);
-    ll_status status = vision_picture_decode(data, size, &first, &err);
+    ll_status status = vision_decode(data, size, &first, &err);
     if (status != LL_OK) {
         REQUIRE(status == LL_E_INVALID || status == LL_E_UNSUPPORTED || status == LL_E_EXHAUSTED ||
                 status == LL_E_NO_MEMORY);
@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     REQUIRE(first.w >= 1 && first.w <= LL_LIMIT_DIM && first.h >= 1 && first.h <= LL_LIMIT_DIM);
     REQUIRE(first.channels == 3 && (int64_t)first.w * first.h <= LL_LIMIT_IMAGE_PIXELS);
-    REQUIRE(vision_picture_decode(data, size, &second, &err) == LL_OK);
+    REQUIRE(vision_decode(data, size, &second, &err) == LL_OK);
     size_t bytes = (size_t)first.w * (size_t)first.h * 3;
     REQUIRE(first.w == second.w && first.h == second.h);
     REQUIRE(memcmp(first.pixels, second.pixels, bytes) == 0);
