@@ -13,6 +13,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "cli/cli_answer.h"
 #include "cli/cli_boxes.h"
 #include "core/ll_clock.h"
 #include "core/ll_options.h"
@@ -44,11 +45,7 @@ struct agent_program {
     struct device_model model;
     struct vision_labels labels;
     struct device_input input;
-    /* What a query shows: best values, or boxes. */
-    struct vision_top *best;
-    struct device_top *top;
-    char (*label_scratch)[VISION_LABEL_SCRATCH_BYTES];
-    struct device_box *boxes;
+    struct cli_answer_room room;
     struct ll_output json;
     struct device_report *report;
     struct device_layer_times_store *profile_store;
@@ -65,45 +62,12 @@ struct agent_program {
 };
 
 /* A classifier has one output; of several, the last is shown. */
-static void look_at_top(struct agent_program *program, const struct device_query_result *result,
-                        struct device_view *view)
-{
-    const float *values = result->outputs + (result->output_floats - result->last_floats);
-    int count =
-        vision_top_k(values, result->last_floats, program->options.model.top, program->best);
-    for (int i = 0; i < count; i++) {
-        program->top[i] = (struct device_top){
-            .label = vision_label(&program->labels, result->last_floats, program->best[i].index,
-                                  program->label_scratch[i]),
-            .value = program->best[i].value,
-        };
-    }
-    view->top = program->top;
-    view->top_count = count;
-}
-
 static void look(void *owner, const struct device_query_result *result,
                  struct device_view *out_view)
 {
     struct agent_program *program = owner;
-    struct cli_boxes *detect = &program->input.current->detect;
-    look_at_top(program, result, out_view);
-    out_view->not_finite = vision_count_not_finite(result->outputs, result->output_floats);
-    out_view->has_boxes = detect->boxes != NULL;
-    const struct vision_box *found = NULL;
-    int count = cli_detect_find(detect, result->outputs, &found);
-    for (int i = 0; i < count; i++) {
-        program->boxes[i] = (struct device_box){
-            .label = found[i].label,
-            .p = found[i].p,
-            .left = found[i].left,
-            .top = found[i].top,
-            .right = found[i].right,
-            .bottom = found[i].bottom,
-        };
-    }
-    out_view->boxes = program->boxes;
-    out_view->box_count = count;
+    cli_answer_look(&program->room, program->input.current->detect.boxes, result->outputs,
+                    result->output_floats, result->last_floats, &out_view->answer);
 }
 
 static ll_status pick(void *owner, int64_t id, struct ll_buf **out_input, const char **out_name,
@@ -142,17 +106,6 @@ static ll_status open_json(struct agent_program *program, struct ll_error *err)
         return LL_OK;
     }
     return ll_output_open(path, LL_OUTPUT_DIRECT, &program->json, err);
-}
-
-static bool allocate_view(struct agent_program *program)
-{
-    size_t top = (size_t)program->options.model.top + 1;
-    size_t boxes = program->input.current->detect.boxes ? VISION_BOXES_MOST : 1;
-    program->best = calloc(top, sizeof(*program->best));
-    program->top = calloc(top, sizeof(*program->top));
-    program->label_scratch = calloc(top, sizeof(*program->label_scratch));
-    program->boxes = calloc(boxes, sizeof(*program->boxes));
-    return program->best && program->top && program->label_scratch && program->boxes;
 }
 
 /* The user's cache folder of this project; false where there is none. */
@@ -216,7 +169,8 @@ static ll_status create_agent(struct agent_program *program, struct ll_buf *firs
         .names_images = program->input.count > 1,
         .terms = options->terms,
     };
-    if (!allocate_view(program) || device_report_create(&report, &program->report) != LL_OK) {
+    if (cli_answer_room_init(&program->room, options->model.top, &program->labels) != LL_OK ||
+        device_report_create(&report, &program->report) != LL_OK) {
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
     }
     struct device_agent_config config = {
@@ -273,8 +227,8 @@ static ll_status prepare(struct agent_program *program, struct ll_error *err)
     if (status == LL_OK && program->options.model.names) {
         status = vision_labels_load(program->options.model.names, &program->labels, err);
         if (status == LL_OK) {
-            cli_detect_check_names(&program->input.current->detect, program->model.table,
-                                   &program->labels, program->options.model.names);
+            cli_boxes_check_names(&program->input.current->detect, program->model.table,
+                                  &program->labels, program->options.model.names);
         }
     }
     if (status == LL_OK) {
@@ -292,10 +246,7 @@ static void finish(struct agent_program *program)
     device_layer_times_store_destroy(program->profile_store);
     device_report_destroy(program->report);
     ll_output_drop(&program->json);
-    free(program->boxes);
-    free(program->label_scratch);
-    free(program->top);
-    free(program->best);
+    cli_answer_room_finish(&program->room);
     device_input_finish(&program->input);
     vision_labels_finish(&program->labels);
     dkb_model_file_finish(&program->file);
@@ -357,7 +308,7 @@ static ll_status write_output(struct agent_program *program, struct ll_error *er
     if (data && path) {
         status = vision_output_write(path, data, floats, err);
     }
-    return data && status == LL_OK ? cli_detect_draw(&program->input.current->detect, data, err)
+    return data && status == LL_OK ? cli_boxes_draw(&program->input.current->detect, data, err)
                                    : status;
 }
 

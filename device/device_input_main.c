@@ -4,7 +4,7 @@
 
 static void item_finish(struct device_input_item *item)
 {
-    cli_detect_finish(&item->detect);
+    cli_boxes_finish(&item->detect);
     ll_buf_unref(item->buf);
     *item = (struct device_input_item){0};
 }
@@ -68,8 +68,8 @@ static ll_status load(struct device_input *input, const char *path, struct devic
                          &item->buf);
     if (status == LL_OK) {
         image.data = NULL;
-        status = cli_detect_init(&item->detect, &input->options->model, input->network, &image,
-                                 input->labels, err);
+        status = cli_boxes_init(&item->detect, &input->options->model, input->network, &image,
+                                input->labels, err);
     } else {
         status = ll_fail(err, status, "out of memory");
     }

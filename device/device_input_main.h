@@ -48,7 +48,7 @@ void device_input_finish(struct device_input *input);
 /* Loads the input of the query `id`, from 1: the pictures in turn. Buffer, and `input->current`,
  * until the next call. The name is NULL for a raw input.
  *
- * Errors: those of vision_input_load and cli_detect_init, LL_E_NO_MEMORY. */
+ * Errors: those of vision_input_load and cli_boxes_init, LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status device_input_pick(struct device_input *input, int64_t id,
                                         struct ll_buf **out_buf, const char **out_name,
                                         struct ll_error *err);

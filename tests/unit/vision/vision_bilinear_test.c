@@ -83,6 +83,7 @@ static void test_many_sizes(void)
         }
         CU_ASSERT(is_stock(sizes[0], sizes[1], 1 + i % 3, sizes[2], sizes[3] + 1));
     }
+    CU_ASSERT(is_stock(3, 2, 1, 3, 42));
     CU_ASSERT(is_stock(768, 576, 3, 416, 312));
     CU_ASSERT(is_stock(40000, 2, 1, 3, 2));
     CU_ASSERT(is_stock(2, 3, 1, 30000, 2));
