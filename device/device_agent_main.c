@@ -1,20 +1,17 @@
 /* The agent as a program: reads the options, then a thread of its own reads the files and runs the
  * agent, while the main one waits for its end or a signal. */
-#include <errno.h>
 #include <limits.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "cli/cli_answer.h"
 #include "cli/cli_boxes.h"
+#include "cli/cli_program.h"
+#include "cli/cli_wait.h"
 #include "core/ll_clock.h"
 #include "core/ll_options.h"
 #include "core/ll_output.h"
@@ -51,8 +48,7 @@ struct agent_program {
     struct device_layer_times_store *profile_store;
     struct device_agent *agent;
     struct ll_thread thread;
-    int signals;
-    int ended;
+    struct cli_wait wait;
     /* There is a run, which a signal ends in order. */
     atomic_bool is_running;
     ll_status status;
@@ -261,9 +257,7 @@ static void run_agent(void *arg)
         atomic_store(&program->is_running, true);
         program->status = device_agent_run(program->agent, &program->err);
     }
-    uint64_t one = 1;
-    ssize_t written = write(program->ended, &one, sizeof(one));
-    (void)written;
+    cli_wait_end(&program->wait);
 }
 
 /* Waits for the run's end; a signal stops it. A second one ends the program at once, as does one
@@ -271,32 +265,20 @@ static void run_agent(void *arg)
  * query, or who reads what is written, takes too long to wait for. */
 static bool wait_for_end(struct agent_program *program)
 {
-    struct pollfd waits[] = {{.fd = program->ended, .events = POLLIN},
-                             {.fd = program->signals, .events = POLLIN}};
     int64_t until_ns = LL_CLOCK_NEVER;
-    for (;;) {
-        int64_t left_ns = until_ns - ll_clock_now_ns();
-        int wait_ms = until_ns == LL_CLOCK_NEVER ? -1
-                      : left_ns > 0              ? (int)(left_ns / LL_NS_PER_MS) + 1
-                                                 : 0;
-        int ready = poll(waits, 2, wait_ms);
-        if (ready > 0 && waits[0].revents) {
-            ll_thread_join(&program->thread);
-            return true;
+    int number = 0;
+    cli_wait_event event;
+    while ((event = cli_wait_next(&program->wait, until_ns, &number)) == CLI_WAIT_SIGNAL) {
+        if (until_ns != LL_CLOCK_NEVER || !atomic_load(&program->is_running)) {
+            _exit(MAIN_SIGNAL_STATUS + number);
         }
-        if (ready == 0) {
-            return false;
-        }
-        struct signalfd_siginfo info;
-        if (ready > 0 && waits[1].revents &&
-            read(program->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-            if (until_ns != LL_CLOCK_NEVER || !atomic_load(&program->is_running)) {
-                _exit(MAIN_SIGNAL_STATUS + (int)info.ssi_signo);
-            }
-            until_ns = ll_clock_now_ns() + MAIN_GRACE_MS * LL_NS_PER_MS;
-            device_agent_stop(program->agent);
-        }
+        until_ns = ll_clock_now_ns() + MAIN_GRACE_MS * LL_NS_PER_MS;
+        device_agent_stop(program->agent);
     }
+    if (event == CLI_WAIT_ENDED) {
+        ll_thread_join(&program->thread);
+    }
+    return event == CLI_WAIT_ENDED;
 }
 
 static ll_status write_output(struct agent_program *program, struct ll_error *err)
@@ -312,36 +294,14 @@ static ll_status write_output(struct agent_program *program, struct ll_error *er
                                    : status;
 }
 
-static ll_status open_signals(struct agent_program *program, struct ll_error *err)
-{
-    ll_status status = ll_startup_signals(&program->signals, err);
-    if (status != LL_OK) {
-        return status;
-    }
-    program->ended = eventfd(0, EFD_CLOEXEC);
-    if (program->ended < 0) {
-        return ll_fail(err, LL_E_IO, "signals: %s", strerrordesc_np(errno));
-    }
-    return LL_OK;
-}
-
-/* Also where --help ends the program. */
-static void check_stdout(void)
-{
-    if (!ll_output_end_stdout("agent")) {
-        _exit(EXIT_FAILURE);
-    }
-}
-
 int main(int argc, char **argv)
 {
-    ll_output_keep_streams();
-    atexit(check_stdout);
+    cli_program_begin("agent");
     static struct agent_program program;
     struct ll_error err = {.text = ""};
     ll_options_enter_caller_folder();
     device_options_parse(argc, argv, &program.options);
-    ll_status status = open_signals(&program, &err);
+    ll_status status = cli_wait_open(&program.wait, &err);
     if (status == LL_OK) {
         int own = program.options.edge_count > 0 ? MAIN_NETWORK_THREADS : MAIN_THREADS;
         status = ll_startup_threads(own + program.options.model.engine.threads, &err);

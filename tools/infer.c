@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli_answer.h"
 #include "cli/cli_boxes.h"
 #include "cli/cli_model_options.h"
+#include "cli/cli_program.h"
 #include "core/ll_clock.h"
 #include "core/ll_options.h"
 #include "core/ll_output.h"
@@ -333,18 +333,9 @@ static ll_status infer(struct inference *inference, struct ll_error *err)
     return status;
 }
 
-/* Also where --help ends the program. */
-static void check_stdout(void)
-{
-    if (!ll_output_end_stdout("infer")) {
-        _exit(EXIT_FAILURE);
-    }
-}
-
 int main(int argc, char **argv)
 {
-    ll_output_keep_streams();
-    atexit(check_stdout);
+    cli_program_begin("infer");
     static const struct argp_child children[] = {{&cli_options_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {option_list, parse_option, NULL, doc, children, NULL, NULL};
     struct options options = {.repeat = 1};
