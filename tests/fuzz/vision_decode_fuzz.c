@@ -1,5 +1,6 @@
 /* Any bytes as a picture's file. The oracle: a refusal has a sentence and leaves nothing behind, a
- * picture has its pixels and a size within the limits, twice the same. */
+ * picture has its pixels and a size within the limits, twice the same; it fits a network's input by
+ * values from 0 to 1, or is refused by a sentence. */
 #include "vision/vision_decode.h"
 
 #include <stdio.h>
@@ -8,6 +9,7 @@
 
 #include "core/ll_limits.h"
 #include "vision/vision_exif.h"
+#include "vision/vision_fit.h"
 
 /* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -29,6 +31,31 @@ static void check_exif(const uint8_t *data, size_t size)
     REQUIRE(orientation >= 1 && orientation <= 8);
 }
 
+/* Inputs of sizes that the file's length chooses. */
+static void check_fit(const struct vision_picture *picture, size_t size)
+{
+    const struct vision_fit_target target = {
+        .c = size % 2 == 0 ? 1 : 3,
+        .h = 1 + (int)(size / 3 % 37),
+        .w = 1 + (int)(size / 5 % 41),
+        .fit = (vision_fit)(size % 3),
+    };
+    struct vision_placement placement = {0};
+    struct ll_error err = {.text = ""};
+    float *data = NULL;
+    ll_status status = vision_fit_picture(picture, &target, &data, &placement, &err);
+    if (status != LL_OK) {
+        REQUIRE(status == LL_E_INVALID || status == LL_E_EXHAUSTED || status == LL_E_NO_MEMORY);
+        REQUIRE(err.text[0] != '\0' && !data);
+        return;
+    }
+    for (int i = 0; i < target.c * target.h * target.w; i++) {
+        REQUIRE(data[i] >= 0 && data[i] <= 1.00001F);
+    }
+    REQUIRE(placement.scaled_w >= 1 && placement.scaled_h >= 1);
+    free(data);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct vision_picture first = {0};
@@ -48,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t bytes = (size_t)first.w * (size_t)first.h * 3;
     REQUIRE(first.w == second.w && first.h == second.h);
     REQUIRE(memcmp(first.pixels, second.pixels, bytes) == 0);
+    check_fit(&first, size);
     vision_picture_finish(&first);
     vision_picture_finish(&second);
     return 0;

@@ -24,14 +24,6 @@ static const char *new_path(const char *name)
     return path;
 }
 
-static void write_file(const char *path, const void *bytes, size_t count)
-{
-    FILE *file = fopen(path, "wb");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-    CU_ASSERT_EQUAL_FATAL(fwrite(bytes, 1, count, file), count);
-    CU_ASSERT_EQUAL_FATAL(fclose(file), 0);
-}
-
 /* The caller frees. */
 static unsigned char *read_dog(size_t *out_count)
 {
@@ -161,7 +153,7 @@ static void test_write_png(void)
     make_pixels(rgb);
     const struct vision_picture picture = {.w = 8, .h = 4, .channels = 3, .pixels = rgb};
     const char *path = new_path("out.png");
-    write_file(path, rgb, sizeof(rgb));
+    ll_test_write_file(path, rgb, sizeof(rgb));
     CU_ASSERT_EQUAL_FATAL(vision_png_write_file(&picture, path, NULL), LL_OK);
     check_lossless(path, rgb);
 }
@@ -337,7 +329,7 @@ static void test_load_missing_and_empty(void)
     char path[4096];
     snprintf(path, sizeof(path), "%s", new_path("none.jpg"));
     CU_ASSERT(is_refused(path, LL_E_NOT_FOUND, ""));
-    write_file(path, "", 0);
+    ll_test_write_file(path, "", 0);
     CU_ASSERT(is_refused(path, LL_E_INVALID, "empty"));
     CU_ASSERT(is_refused("/", LL_E_IO, ""));
 }
@@ -362,7 +354,7 @@ static void test_load_garbage(void)
         memcpy(bytes, heads[head], sizeof(heads[head]));
         float *data = NULL;
         for (size_t count = 1; count <= sizeof(bytes); count *= 2) {
-            write_file(path, bytes, count);
+            ll_test_write_file(path, bytes, count);
             struct ll_error err = {.text = ""};
             ll_status status = load(
                 path, (struct vision_fit_target){3, 32, 32, VISION_FIT_LETTERBOX}, &data, &err);
@@ -379,11 +371,11 @@ static void test_load_truncated_jpeg(void)
     char path[4096];
     snprintf(path, sizeof(path), "%s", new_path("cut.jpg"));
     for (int part = 1; part < 16; part++) {
-        write_file(path, bytes, count * (size_t)part / 16);
+        ll_test_write_file(path, bytes, count * (size_t)part / 16);
         CU_ASSERT(is_refused(path, LL_E_INVALID, "JPEG"));
     }
     for (size_t cut = 3; cut < 700; cut += 13) {
-        write_file(path, bytes, cut);
+        ll_test_write_file(path, bytes, cut);
         CU_ASSERT(is_refused(path, LL_E_INVALID, "JPEG"));
     }
     free(bytes);
@@ -421,10 +413,10 @@ static void test_load_huge_jpeg(void)
     static const unsigned char sides[] = {0xea, 0x60, 0xea, 0x60};
     memcpy(bytes + at + 5, sides, sizeof(sides));
     const char *path = new_path("huge.jpg");
-    write_file(path, bytes, count);
+    ll_test_write_file(path, bytes, count);
     CU_ASSERT(is_refused(path, LL_E_EXHAUSTED, "60000 x 60000"));
     memset(bytes + at + 5, 0, 4);
-    write_file(path, bytes, count);
+    ll_test_write_file(path, bytes, count);
     CU_ASSERT(is_refused(path, LL_E_INVALID, "JPEG"));
     free(bytes);
 }
@@ -435,13 +427,13 @@ static void test_load_huge_bmp(void)
     static const unsigned char most[] = {0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff, 0x7f};
     memcpy(bytes + 18, most, sizeof(most));
     const char *path = new_path("huge.bmp");
-    write_file(path, bytes, sizeof(bytes));
+    ll_test_write_file(path, bytes, sizeof(bytes));
     CU_ASSERT(is_refused(path, LL_E_EXHAUSTED, "2147483647 x 2147483647"));
     memset(bytes + 18, 0, 8);
-    write_file(path, bytes, sizeof(bytes));
+    ll_test_write_file(path, bytes, sizeof(bytes));
     CU_ASSERT(is_refused(path, LL_E_INVALID, "0 x 0"));
     memset(bytes + 18, 0xff, 4);
-    write_file(path, bytes, sizeof(bytes));
+    ll_test_write_file(path, bytes, sizeof(bytes));
     CU_ASSERT(is_refused(path, LL_E_INVALID, "-1 x 0"));
 }
 
@@ -454,7 +446,7 @@ static void test_load_huge_png(void)
         0x30, 0x9c, 0x9f, 0,    0,    0,    1,    'I',  'D',  'A', 'T', 0,  0,   0,   0,
     };
     const char *path = new_path("huge.png");
-    write_file(path, bytes, sizeof(bytes));
+    ll_test_write_file(path, bytes, sizeof(bytes));
     CU_ASSERT(is_refused(path, LL_E_EXHAUSTED, "100000 x 100000"));
 }
 
@@ -506,23 +498,12 @@ static bool same(const float *a, const float *b, size_t count)
     return true;
 }
 
-/* A file of these bytes in a new folder; static buffer. */
-static const char *new_file(const char *name, const void *bytes, size_t count)
-{
-    static char path[4096];
-    snprintf(path, sizeof(path), "%s/%s", ll_test_folder(), name);
-    FILE *file = fopen(path, "wb");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-    CU_ASSERT_EQUAL_FATAL(fwrite(bytes, 1, count, file), count);
-    CU_ASSERT_EQUAL_FATAL(fclose(file), 0);
-    return path;
-}
-
 static void test_load_raw(void)
 {
     static const float values[6] = {1, -2, 3.5F, 0, 1e-30F, 6};
     const struct ll_table table = {.in_c = 1, .in_h = 2, .in_w = 3, .in_floats = 6};
-    const struct vision_input_source source = {.input_f32 = new_file("in", values, sizeof(values))};
+    const struct vision_input_source source = {.input_f32 =
+                                                   ll_test_new_file("in", values, sizeof(values))};
     struct vision_input input = {0};
     CU_ASSERT_EQUAL_FATAL(vision_input_load(&source, &table, &input, NULL), LL_OK);
     CU_ASSERT(same(input.data, values, sizeof(values) / sizeof(values[0])));
@@ -535,7 +516,8 @@ static void test_load_raw_other_size(void)
     static const size_t sizes[] = {0, 20, 23};
     const struct ll_table table = {.in_floats = 6};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        const struct vision_input_source source = {.input_f32 = new_file("in", values, sizes[i])};
+        const struct vision_input_source source = {.input_f32 =
+                                                       ll_test_new_file("in", values, sizes[i])};
         struct vision_input input = {0};
         struct ll_error err = {.text = ""};
         CU_ASSERT_EQUAL(vision_input_load(&source, &table, &input, &err), LL_E_INVALID);
@@ -569,7 +551,7 @@ static void test_load_what_was_written(void)
 {
     static const float values[4] = {1, 2, 3, 4};
     char path[4096];
-    snprintf(path, sizeof(path), "%s", new_file("out", "something longer than that", 26));
+    snprintf(path, sizeof(path), "%s", ll_test_new_file("out", "something longer than that", 26));
     CU_ASSERT_EQUAL_FATAL(vision_output_write(path, values, 4, NULL), LL_OK);
     const struct ll_table table = {.in_floats = 4};
     const struct vision_input_source source = {.input_f32 = path};

@@ -114,10 +114,7 @@ static const char *write_file(const struct bytes *file)
     if (!path[0]) {
         snprintf(path, sizeof(path), "%s/p.jpg", ll_test_folder());
     }
-    FILE *out = fopen(path, "wb");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(out);
-    CU_ASSERT_EQUAL_FATAL(fwrite(file->data, 1, file->count, out), file->count);
-    CU_ASSERT_EQUAL_FATAL(fclose(out), 0);
+    ll_test_write_file(path, file->data, file->count);
     return path;
 }
 

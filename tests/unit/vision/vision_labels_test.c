@@ -8,24 +8,12 @@
 
 const char *const ll_test_suite = "vision_labels";
 
-/* A file of these bytes in a new folder; static buffer. */
-static const char *new_file(const char *name, const void *bytes, size_t count)
-{
-    static char path[4096];
-    snprintf(path, sizeof(path), "%s/%s", ll_test_folder(), name);
-    FILE *file = fopen(path, "wb");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-    CU_ASSERT_EQUAL_FATAL(fwrite(bytes, 1, count, file), count);
-    CU_ASSERT_EQUAL_FATAL(fclose(file), 0);
-    return path;
-}
-
 static void test_labels(void)
 {
     static const char text[] = "cat\r\nlarge dog\n\nlast";
     struct vision_labels labels = {0};
-    CU_ASSERT_EQUAL_FATAL(vision_labels_load(new_file("names", text, strlen(text)), &labels, NULL),
-                          LL_OK);
+    CU_ASSERT_EQUAL_FATAL(
+        vision_labels_load(ll_test_new_file("names", text, strlen(text)), &labels, NULL), LL_OK);
     CU_ASSERT_EQUAL(labels.count, 4);
     char scratch[VISION_LABEL_SCRATCH_BYTES];
     CU_ASSERT_STRING_EQUAL(vision_label(&labels, 4, 0, scratch), "cat");
@@ -59,7 +47,7 @@ static void test_labels_of_other_kinds(void)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct vision_labels labels = {0};
-        const char *path = new_file("names", cases[i].text, strlen(cases[i].text));
+        const char *path = ll_test_new_file("names", cases[i].text, strlen(cases[i].text));
         CU_ASSERT_EQUAL_FATAL(vision_labels_load(path, &labels, NULL), LL_OK);
         CU_ASSERT_EQUAL(labels.count, 3);
         for (int name = 0; name < 3; name++) {
@@ -74,22 +62,23 @@ static void test_labels_refused(void)
 {
     struct vision_labels labels = {0};
     struct ll_error err = {.text = ""};
-    CU_ASSERT_EQUAL(vision_labels_load(new_file("names", "", 0), &labels, &err), LL_E_INVALID);
-    CU_ASSERT_EQUAL(vision_labels_load(new_file("names", "a\0b\n", 4), &labels, &err),
+    CU_ASSERT_EQUAL(vision_labels_load(ll_test_new_file("names", "", 0), &labels, &err),
+                    LL_E_INVALID);
+    CU_ASSERT_EQUAL(vision_labels_load(ll_test_new_file("names", "a\0b\n", 4), &labels, &err),
                     LL_E_INVALID);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "NUL"));
-    CU_ASSERT_EQUAL(vision_labels_load(new_file("names",
-                                                "\xff\xfe"
-                                                "a\0",
-                                                4),
+    CU_ASSERT_EQUAL(vision_labels_load(ll_test_new_file("names",
+                                                        "\xff\xfe"
+                                                        "a\0",
+                                                        4),
                                        &labels, &err),
                     LL_E_INVALID);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "UTF-16"));
-    CU_ASSERT_EQUAL(vision_labels_load(new_file("names", "\xef\xbb\xbf", 3), &labels, &err),
+    CU_ASSERT_EQUAL(vision_labels_load(ll_test_new_file("names", "\xef\xbb\xbf", 3), &labels, &err),
                     LL_E_INVALID);
     CU_ASSERT_EQUAL(vision_labels_load("/no/such/file", &labels, &err), LL_E_NOT_FOUND);
     char path[4096];
-    snprintf(path, sizeof(path), "%s", new_file("names", "a\n", 2));
+    snprintf(path, sizeof(path), "%s", ll_test_new_file("names", "a\n", 2));
     CU_ASSERT_EQUAL_FATAL(truncate(path, (16 << 20) + 1), 0);
     CU_ASSERT_EQUAL(vision_labels_load(path, &labels, &err), LL_E_EXHAUSTED);
     CU_ASSERT_PTR_NULL(labels.names);

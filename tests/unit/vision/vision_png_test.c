@@ -62,10 +62,7 @@ static const char *write_bytes(const uint8_t *bytes, size_t count)
     if (!path[0]) {
         snprintf(path, sizeof(path), "%s/p.png", ll_test_folder());
     }
-    FILE *file = fopen(path, "wb");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-    CU_ASSERT_EQUAL_FATAL(fwrite(bytes, 1, count, file), count);
-    CU_ASSERT_EQUAL_FATAL(fclose(file), 0);
+    ll_test_write_file(path, bytes, count);
     return path;
 }
 
