@@ -2,15 +2,16 @@
 
 #include "core/ll_log.h"
 #include "vision/draw/vision_draw.h"
+#include "vision/vision_png.h"
 
-ll_status cli_detect_init(struct cli_boxes *detect, const struct cli_model_options *options,
-                          struct ll_network *network, struct vision_image *image,
-                          const struct vision_labels *labels, struct ll_error *err)
+ll_status cli_boxes_init(struct cli_boxes *detect, const struct cli_model_options *options,
+                         struct ll_network *network, struct vision_input *image,
+                         const struct vision_labels *labels, struct ll_error *err)
 {
     const struct vision_boxes_config config = {
         .thresh = options->thresh,
         .nms = options->nms,
-        .frame = image->frame,
+        .placement = image->placement,
         .labels = labels,
     };
     struct cli_boxes made = {.path = options->draw};
@@ -32,7 +33,7 @@ ll_status cli_detect_init(struct cli_boxes *detect, const struct cli_model_optio
     return LL_OK;
 }
 
-void cli_detect_finish(struct cli_boxes *detect)
+void cli_boxes_finish(struct cli_boxes *detect)
 {
     vision_boxes_destroy(detect->boxes);
     vision_picture_finish(&detect->picture);
@@ -51,8 +52,8 @@ static int64_t count_values(const struct ll_table *table)
     return floats;
 }
 
-void cli_detect_check_names(const struct cli_boxes *detect, const struct ll_table *table,
-                            const struct vision_labels *labels, const char *name)
+void cli_boxes_check_names(const struct cli_boxes *detect, const struct ll_table *table,
+                           const struct vision_labels *labels, const char *name)
 {
     int64_t classes = detect->boxes ? vision_boxes_classes(detect->boxes) : count_values(table);
     if (labels->count < classes) {
@@ -61,23 +62,16 @@ void cli_detect_check_names(const struct cli_boxes *detect, const struct ll_tabl
     }
 }
 
-int cli_detect_find(struct cli_boxes *detect, const float *outputs,
-                    const struct vision_box **out_found)
-{
-    *out_found = NULL;
-    return detect->boxes ? vision_boxes_find(detect->boxes, outputs, out_found) : 0;
-}
-
-ll_status cli_detect_draw(struct cli_boxes *detect, const float *outputs, struct ll_error *err)
+ll_status cli_boxes_draw(struct cli_boxes *detect, const float *outputs, struct ll_error *err)
 {
     if (!detect->path) {
         return LL_OK;
     }
     const struct vision_box *found = NULL;
-    int count = cli_detect_find(detect, outputs, &found);
+    int count = vision_boxes_find(detect->boxes, outputs, &found);
     ll_status status = vision_draw_boxes(&detect->picture, found, count);
     if (status != LL_OK) {
         return ll_fail(err, status, "%s: no memory to draw", detect->path);
     }
-    return vision_picture_write(&detect->picture, detect->path, err);
+    return vision_png_write_file(&detect->picture, detect->path, err);
 }

@@ -9,12 +9,13 @@
 
 #include "cli/cli_model_options.h"
 #include "core/ll_status.h"
-#include "engine/ll_engine.h"
+#include "net/ll_network.h"
 #include "vision/vision_boxes.h"
-#include "vision/vision_image.h"
+#include "vision/vision_input.h"
+#include "vision/vision_labels.h"
 
 struct cli_boxes {
-    /* NULL: the network finds no boxes. */
+    /* NULL: the network finds no boxes. Without them there is nothing to draw. */
     struct vision_boxes *boxes;
     /* Where to draw, or NULL, and the picture to draw on. */
     const char *path;
@@ -25,26 +26,22 @@ struct cli_boxes {
  *
  * Errors: LL_E_UNSUPPORTED where boxes are to be drawn and the network finds none, `err` says why;
  * LL_E_NO_MEMORY. */
-LL_MUST_USE ll_status cli_detect_init(struct cli_boxes *detect,
-                                      const struct cli_model_options *options,
-                                      struct ll_network *network, struct vision_image *image,
-                                      const struct vision_labels *labels, struct ll_error *err);
+LL_MUST_USE ll_status cli_boxes_init(struct cli_boxes *detect,
+                                     const struct cli_model_options *options,
+                                     struct ll_network *network, struct vision_input *image,
+                                     const struct vision_labels *labels, struct ll_error *err);
 /* Takes zeroed ones too. */
-void cli_detect_finish(struct cli_boxes *detect);
+void cli_boxes_finish(struct cli_boxes *detect);
 
 /* Warns (ll_log) where there are fewer names than classes of the network, or values of a network
  * that finds no boxes: numbers stand for all of them then. `name` is the list's. */
-void cli_detect_check_names(const struct cli_boxes *detect, const struct ll_table *table,
-                            const struct vision_labels *labels, const char *name);
-
-/* As vision_boxes_find; none where the network finds no boxes. */
-int cli_detect_find(struct cli_boxes *detect, const float *outputs,
-                    const struct vision_box **out_found);
+void cli_boxes_check_names(const struct cli_boxes *detect, const struct ll_table *table,
+                           const struct vision_labels *labels, const char *name);
 
 /* Draws the boxes in these outputs and writes the picture; nothing where that is not wanted. Once.
  *
  * Errors: LL_E_NO_MEMORY, LL_E_IO; `err` names the file. */
-LL_MUST_USE ll_status cli_detect_draw(struct cli_boxes *detect, const float *outputs,
-                                      struct ll_error *err);
+LL_MUST_USE ll_status cli_boxes_draw(struct cli_boxes *detect, const float *outputs,
+                                     struct ll_error *err);
 
 #endif

@@ -24,7 +24,7 @@ struct cli_model_options {
     const char *weights;
     /* Exactly one input is set, or the parser has refused. */
     struct vision_input_source input;
-    /* What --image names, for vision_pictures_add; input.image is the first of them. */
+    /* What --image names, for vision_paths_add; input.image is the first of them. */
     const char *images[CLI_OPTIONS_IMAGES];
     int image_count;
     struct ll_engine_config engine;

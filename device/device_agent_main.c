@@ -1,19 +1,17 @@
 /* The agent as a program: reads the options, then a thread of its own reads the files and runs the
  * agent, while the main one waits for its end or a signal. */
-#include <errno.h>
 #include <limits.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "cli/cli_answer.h"
 #include "cli/cli_boxes.h"
+#include "cli/cli_program.h"
+#include "cli/cli_wait.h"
 #include "core/ll_clock.h"
 #include "core/ll_options.h"
 #include "core/ll_output.h"
@@ -27,6 +25,7 @@
 #include "device/device_input_main.h"
 #include "device/device_options.h"
 #include "net/ll_dtype.h"
+#include "vision/vision_output.h"
 
 /* After a signal, the query under way gets this long, and then what is still to be written. */
 enum { MAIN_GRACE_MS = 4000, MAIN_WRITE_MS = 500 };
@@ -43,18 +42,13 @@ struct agent_program {
     struct device_model model;
     struct vision_labels labels;
     struct device_input input;
-    /* What a query shows: best values, or boxes. */
-    struct vision_top *best;
-    struct device_top *top;
-    char (*label_scratch)[VISION_LABEL_SCRATCH_BYTES];
-    struct device_box *boxes;
+    struct cli_answer_room room;
     struct ll_output json;
     struct device_report *report;
     struct device_layer_times_store *profile_store;
     struct device_agent *agent;
     struct ll_thread thread;
-    int signals;
-    int ended;
+    struct cli_wait wait;
     /* There is a run, which a signal ends in order. */
     atomic_bool is_running;
     ll_status status;
@@ -64,45 +58,12 @@ struct agent_program {
 };
 
 /* A classifier has one output; of several, the last is shown. */
-static void look_at_top(struct agent_program *program, const struct device_query_result *result,
-                        struct device_view *view)
-{
-    const float *values = result->outputs + (result->output_floats - result->last_floats);
-    int count =
-        vision_top_k(values, result->last_floats, program->options.model.top, program->best);
-    for (int i = 0; i < count; i++) {
-        program->top[i] = (struct device_top){
-            .label = vision_label(&program->labels, result->last_floats, program->best[i].index,
-                                  program->label_scratch[i]),
-            .value = program->best[i].value,
-        };
-    }
-    view->top = program->top;
-    view->top_count = count;
-}
-
 static void look(void *owner, const struct device_query_result *result,
                  struct device_view *out_view)
 {
     struct agent_program *program = owner;
-    struct cli_boxes *detect = &program->input.current->detect;
-    look_at_top(program, result, out_view);
-    out_view->not_finite = vision_count_not_finite(result->outputs, result->output_floats);
-    out_view->has_boxes = detect->boxes != NULL;
-    const struct vision_box *found = NULL;
-    int count = cli_detect_find(detect, result->outputs, &found);
-    for (int i = 0; i < count; i++) {
-        program->boxes[i] = (struct device_box){
-            .label = found[i].label,
-            .p = found[i].p,
-            .left = found[i].left,
-            .top = found[i].top,
-            .right = found[i].right,
-            .bottom = found[i].bottom,
-        };
-    }
-    out_view->boxes = program->boxes;
-    out_view->box_count = count;
+    cli_answer_look(&program->room, program->input.current->detect.boxes, result->outputs,
+                    result->output_floats, result->last_floats, &out_view->answer);
 }
 
 static ll_status pick(void *owner, int64_t id, struct ll_buf **out_input, const char **out_name,
@@ -141,17 +102,6 @@ static ll_status open_json(struct agent_program *program, struct ll_error *err)
         return LL_OK;
     }
     return ll_output_open(path, LL_OUTPUT_DIRECT, &program->json, err);
-}
-
-static bool allocate_view(struct agent_program *program)
-{
-    size_t top = (size_t)program->options.model.top + 1;
-    size_t boxes = program->input.current->detect.boxes ? VISION_BOXES_MOST : 1;
-    program->best = calloc(top, sizeof(*program->best));
-    program->top = calloc(top, sizeof(*program->top));
-    program->label_scratch = calloc(top, sizeof(*program->label_scratch));
-    program->boxes = calloc(boxes, sizeof(*program->boxes));
-    return program->best && program->top && program->label_scratch && program->boxes;
 }
 
 /* The user's cache folder of this project; false where there is none. */
@@ -215,7 +165,8 @@ static ll_status create_agent(struct agent_program *program, struct ll_buf *firs
         .names_images = program->input.count > 1,
         .terms = options->terms,
     };
-    if (!allocate_view(program) || device_report_create(&report, &program->report) != LL_OK) {
+    if (cli_answer_room_init(&program->room, options->model.top, &program->labels) != LL_OK ||
+        device_report_create(&report, &program->report) != LL_OK) {
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
     }
     struct device_agent_config config = {
@@ -272,8 +223,8 @@ static ll_status prepare(struct agent_program *program, struct ll_error *err)
     if (status == LL_OK && program->options.model.names) {
         status = vision_labels_load(program->options.model.names, &program->labels, err);
         if (status == LL_OK) {
-            cli_detect_check_names(&program->input.current->detect, program->model.table,
-                                   &program->labels, program->options.model.names);
+            cli_boxes_check_names(&program->input.current->detect, program->model.table,
+                                  &program->labels, program->options.model.names);
         }
     }
     if (status == LL_OK) {
@@ -291,10 +242,7 @@ static void finish(struct agent_program *program)
     device_layer_times_store_destroy(program->profile_store);
     device_report_destroy(program->report);
     ll_output_drop(&program->json);
-    free(program->boxes);
-    free(program->label_scratch);
-    free(program->top);
-    free(program->best);
+    cli_answer_room_finish(&program->room);
     device_input_finish(&program->input);
     vision_labels_finish(&program->labels);
     dkb_model_file_finish(&program->file);
@@ -309,9 +257,7 @@ static void run_agent(void *arg)
         atomic_store(&program->is_running, true);
         program->status = device_agent_run(program->agent, &program->err);
     }
-    uint64_t one = 1;
-    ssize_t written = write(program->ended, &one, sizeof(one));
-    (void)written;
+    cli_wait_end(&program->wait);
 }
 
 /* Waits for the run's end; a signal stops it. A second one ends the program at once, as does one
@@ -319,32 +265,20 @@ static void run_agent(void *arg)
  * query, or who reads what is written, takes too long to wait for. */
 static bool wait_for_end(struct agent_program *program)
 {
-    struct pollfd waits[] = {{.fd = program->ended, .events = POLLIN},
-                             {.fd = program->signals, .events = POLLIN}};
     int64_t until_ns = LL_CLOCK_NEVER;
-    for (;;) {
-        int64_t left_ns = until_ns - ll_clock_now_ns();
-        int wait_ms = until_ns == LL_CLOCK_NEVER ? -1
-                      : left_ns > 0              ? (int)(left_ns / LL_NS_PER_MS) + 1
-                                                 : 0;
-        int ready = poll(waits, 2, wait_ms);
-        if (ready > 0 && waits[0].revents) {
-            ll_thread_join(&program->thread);
-            return true;
+    int number = 0;
+    cli_wait_event event;
+    while ((event = cli_wait_next(&program->wait, until_ns, &number)) == CLI_WAIT_SIGNAL) {
+        if (until_ns != LL_CLOCK_NEVER || !atomic_load(&program->is_running)) {
+            _exit(MAIN_SIGNAL_STATUS + number);
         }
-        if (ready == 0) {
-            return false;
-        }
-        struct signalfd_siginfo info;
-        if (ready > 0 && waits[1].revents &&
-            read(program->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-            if (until_ns != LL_CLOCK_NEVER || !atomic_load(&program->is_running)) {
-                _exit(MAIN_SIGNAL_STATUS + (int)info.ssi_signo);
-            }
-            until_ns = ll_clock_now_ns() + MAIN_GRACE_MS * LL_NS_PER_MS;
-            device_agent_stop(program->agent);
-        }
+        until_ns = ll_clock_now_ns() + MAIN_GRACE_MS * LL_NS_PER_MS;
+        device_agent_stop(program->agent);
     }
+    if (event == CLI_WAIT_ENDED) {
+        ll_thread_join(&program->thread);
+    }
+    return event == CLI_WAIT_ENDED;
 }
 
 static ll_status write_output(struct agent_program *program, struct ll_error *err)
@@ -356,40 +290,18 @@ static ll_status write_output(struct agent_program *program, struct ll_error *er
     if (data && path) {
         status = vision_output_write(path, data, floats, err);
     }
-    return data && status == LL_OK ? cli_detect_draw(&program->input.current->detect, data, err)
+    return data && status == LL_OK ? cli_boxes_draw(&program->input.current->detect, data, err)
                                    : status;
-}
-
-static ll_status open_signals(struct agent_program *program, struct ll_error *err)
-{
-    ll_status status = ll_startup_signals(&program->signals, err);
-    if (status != LL_OK) {
-        return status;
-    }
-    program->ended = eventfd(0, EFD_CLOEXEC);
-    if (program->ended < 0) {
-        return ll_fail(err, LL_E_IO, "signals: %s", strerrordesc_np(errno));
-    }
-    return LL_OK;
-}
-
-/* Also where --help ends the program. */
-static void check_stdout(void)
-{
-    if (!ll_output_end_stdout("agent")) {
-        _exit(EXIT_FAILURE);
-    }
 }
 
 int main(int argc, char **argv)
 {
-    ll_output_keep_streams();
-    atexit(check_stdout);
+    cli_program_begin("agent");
     static struct agent_program program;
     struct ll_error err = {.text = ""};
     ll_options_enter_caller_folder();
     device_options_parse(argc, argv, &program.options);
-    ll_status status = open_signals(&program, &err);
+    ll_status status = cli_wait_open(&program.wait, &err);
     if (status == LL_OK) {
         int own = program.options.edge_count > 0 ? MAIN_NETWORK_THREADS : MAIN_THREADS;
         status = ll_startup_threads(own + program.options.model.engine.threads, &err);

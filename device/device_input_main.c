@@ -4,7 +4,7 @@
 
 static void item_finish(struct device_input_item *item)
 {
-    cli_detect_finish(&item->detect);
+    cli_boxes_finish(&item->detect);
     ll_buf_unref(item->buf);
     *item = (struct device_input_item){0};
 }
@@ -16,7 +16,7 @@ ll_status device_input_init(struct device_input *input, const struct device_opti
     struct device_input made = {.options = options, .network = network, .labels = labels};
     ll_status status = LL_OK;
     for (int i = 0; status == LL_OK && i < options->model.image_count; i++) {
-        status = vision_pictures_add(&made.pictures, options->model.images[i], err);
+        status = vision_paths_add(&made.pictures, options->model.images[i], err);
     }
     made.count = made.pictures.count > 0 ? made.pictures.count : 1;
     if (status == LL_OK) {
@@ -38,7 +38,7 @@ void device_input_finish(struct device_input *input)
     }
     item_finish(&input->loaded);
     free(input->kept);
-    vision_pictures_finish(&input->pictures);
+    vision_paths_finish(&input->pictures);
     *input = (struct device_input){0};
 }
 
@@ -54,7 +54,7 @@ static ll_status load(struct device_input *input, const char *path, struct devic
 {
     const struct ll_table *table = &input->network->table;
     struct vision_input_source source = input->options->model.input;
-    struct vision_image image = {0};
+    struct vision_input image = {0};
     source.image = path;
     ll_status status = vision_input_load(&source, table, &image, err);
     if (status != LL_OK) {
@@ -68,12 +68,12 @@ static ll_status load(struct device_input *input, const char *path, struct devic
                          &item->buf);
     if (status == LL_OK) {
         image.data = NULL;
-        status = cli_detect_init(&item->detect, &input->options->model, input->network, &image,
-                                 input->labels, err);
+        status = cli_boxes_init(&item->detect, &input->options->model, input->network, &image,
+                                input->labels, err);
     } else {
         status = ll_fail(err, status, "out of memory");
     }
-    vision_image_finish(&image);
+    vision_input_finish(&image);
     if (status != LL_OK) {
         item_finish(item);
     }
@@ -84,7 +84,7 @@ ll_status device_input_pick(struct device_input *input, int64_t id, struct ll_bu
                             const char **out_name, struct ll_error *err)
 {
     int at = (int)((id - 1) % input->count);
-    const struct vision_picture_path *picture =
+    const struct vision_path *picture =
         input->pictures.count > 0 ? &input->pictures.list[at] : NULL;
     bool is_kept = input->count == 1 || (picture && picture->is_stream);
     struct device_input_item *item = is_kept ? &input->kept[at] : &input->loaded;

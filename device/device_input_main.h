@@ -12,7 +12,7 @@
 #include "core/ll_status.h"
 #include "device/device_options.h"
 #include "engine/ll_engine.h"
-#include "vision/vision_pictures.h"
+#include "vision/vision_paths.h"
 
 struct device_input_item {
     /* NULL: not loaded. */
@@ -26,7 +26,7 @@ struct device_input {
     struct ll_network *network;
     const struct vision_labels *labels;
     /* Empty for a raw input. */
-    struct vision_pictures pictures;
+    struct vision_paths pictures;
     int count;
     /* By picture: what can be read only once, or is the only one. */
     struct device_input_item *kept;
@@ -37,7 +37,7 @@ struct device_input {
 
 /* Lists what the options name; nothing is read but folders. What is given outlives it.
  *
- * Errors: those of vision_pictures_add; LL_E_NO_MEMORY. */
+ * Errors: those of vision_paths_add; LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status device_input_init(struct device_input *input,
                                         const struct device_options *options,
                                         struct ll_network *network,
@@ -48,7 +48,7 @@ void device_input_finish(struct device_input *input);
 /* Loads the input of the query `id`, from 1: the pictures in turn. Buffer, and `input->current`,
  * until the next call. The name is NULL for a raw input.
  *
- * Errors: those of vision_input_load and cli_detect_init, LL_E_NO_MEMORY. */
+ * Errors: those of vision_input_load and cli_boxes_init, LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status device_input_pick(struct device_input *input, int64_t id,
                                         struct ll_buf **out_buf, const char **out_name,
                                         struct ll_error *err);

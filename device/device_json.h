@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cli/cli_answer.h"
 #include "core/ll_status.h"
 #include "device/device_writer.h"
 #include "device/edge_link/device_session.h"
@@ -21,31 +22,12 @@ struct device_terms {
     double limit_mbps;
 };
 
-/* One of the network's best values. */
-struct device_top {
-    const char *label;
-    float value;
-};
-
-/* What the network saw in the picture, and where, in the picture's pixels. */
-struct device_box {
-    const char *label;
-    float p;
-    float left, top, right, bottom;
-};
-
-/* What is shown of a query's outputs. */
+/* What is shown of a query's outputs; boxes come before the best values where the network finds
+ * any. */
 struct device_view {
     /* The query's picture, or NULL. */
     const char *image;
-    const struct device_top *top;
-    int top_count;
-    /* Whether the network finds boxes; they come before the best values then. */
-    bool has_boxes;
-    const struct device_box *boxes;
-    int box_count;
-    /* Output values that are NaN or infinite, of all outputs. */
-    int64_t not_finite;
+    struct cli_answer answer;
 };
 
 struct device_json {

@@ -281,50 +281,41 @@ void device_report_upload(struct device_report *report, const struct device_uplo
 static void keep_view_locked(struct device_report *report, const struct device_view *view)
     LL_REQUIRES(report->lock)
 {
-    int count = view->has_boxes ? view->box_count : view->top_count;
-    report->has_boxes = view->has_boxes;
+    int count = cli_answer_lines(&view->answer);
+    report->has_boxes = view->answer.has_boxes;
     report->shown_count = count < REPORT_TOP ? count : REPORT_TOP;
     report->left_out = count - report->shown_count;
     for (int i = 0; i < report->shown_count; i++) {
-        if (view->has_boxes) {
-            const struct device_box *box = &view->boxes[i];
-            snprintf(report->shown[i], REPORT_SHOWN_BYTES,
-                     "%5.1f%%  %.100s  left %.0f, top %.0f, right %.0f, bottom %.0f",
-                     100 * (double)box->p, box->label, (double)box->left, (double)box->top,
-                     (double)box->right, (double)box->bottom);
-        } else {
-            snprintf(report->shown[i], REPORT_SHOWN_BYTES, "%9.6f  %s", (double)view->top[i].value,
-                     view->top[i].label);
-        }
+        cli_answer_line(&view->answer, i, report->shown[i], REPORT_SHOWN_BYTES);
     }
 }
 
 /* "  3 boxes: dog 82%, bicycle 77%, truck 65%"; nothing where the network finds none at all. */
-static const char *boxes_text(const struct device_view *view, char *text, size_t bytes)
+static const char *boxes_text(const struct cli_answer *answer, char *text, size_t bytes)
 {
     text[0] = '\0';
-    if (!view->has_boxes) {
+    if (!answer->has_boxes) {
         return text;
     }
     int used =
-        snprintf(text, bytes, "  %d box%s", view->box_count, view->box_count == 1 ? "" : "es");
-    for (int i = 0; i < view->box_count && i < REPORT_NAMED && (size_t)used < bytes; i++) {
+        snprintf(text, bytes, "  %d box%s", answer->box_count, answer->box_count == 1 ? "" : "es");
+    for (int i = 0; i < answer->box_count && i < REPORT_NAMED && (size_t)used < bytes; i++) {
         used += snprintf(text + used, bytes - (size_t)used, "%s%.40s %.0f%%", i == 0 ? ": " : ", ",
-                         view->boxes[i].label, 100 * (double)view->boxes[i].p);
+                         answer->boxes[i].label, 100 * (double)answer->boxes[i].p);
     }
-    if (view->box_count > REPORT_NAMED && (size_t)used < bytes) {
+    if (answer->box_count > REPORT_NAMED && (size_t)used < bytes) {
         snprintf(text + used, bytes - (size_t)used, ", ...");
     }
     return text;
 }
 
 /* "  (3 output values are NaN or infinite)"; nothing where none is. */
-static const char *not_finite_text(const struct device_view *view, char *text, size_t bytes)
+static const char *not_finite_text(const struct cli_answer *answer, char *text, size_t bytes)
 {
     text[0] = '\0';
-    if (view->not_finite > 0) {
+    if (answer->not_finite > 0) {
         snprintf(text, bytes, "  (%lld output values are NaN or infinite)",
-                 (long long)view->not_finite);
+                 (long long)answer->not_finite);
     }
     return text;
 }
@@ -397,14 +388,14 @@ void device_report_query(struct device_report *report, int64_t id,
                                 ? "  (to see how fast the device is)"
                                 : "";
         bool has_name = report->config.names_images && view->image;
-        print_locked(report,
-                     "query %-4lld %9.1f ms  %s%s%s %.1f ms%s  network %.1f ms%s%s%s%s%s%s%s",
-                     (long long)id, ll_clock_ms(result->latency_ns), has_name ? view->image : "",
-                     has_name ? "  " : "", device, ll_clock_ms(result->device_ns), edge,
-                     ll_clock_ms(result->network_ns), boxes_text(view, boxes, sizeof(boxes)),
-                     not_finite_text(view, not_finite, sizeof(not_finite)),
-                     fell_back ? "  on the device alone: " : "", result->fallback.text, tries,
-                     result->is_interrupted ? "  (interrupted)" : "", terms);
+        print_locked(
+            report, "query %-4lld %9.1f ms  %s%s%s %.1f ms%s  network %.1f ms%s%s%s%s%s%s%s",
+            (long long)id, ll_clock_ms(result->latency_ns), has_name ? view->image : "",
+            has_name ? "  " : "", device, ll_clock_ms(result->device_ns), edge,
+            ll_clock_ms(result->network_ns), boxes_text(&view->answer, boxes, sizeof(boxes)),
+            not_finite_text(&view->answer, not_finite, sizeof(not_finite)),
+            fell_back ? "  on the device alone: " : "", result->fallback.text, tries,
+            result->is_interrupted ? "  (interrupted)" : "", terms);
         if (report->lines) {
             note_json_locked(report, device_json_query(&report->json, id, result, view));
         }

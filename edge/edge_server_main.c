@@ -1,18 +1,16 @@
 /* The edge server as a program: options, engine, port file, signals. */
-#include <errno.h>
 #include <malloc.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/cli_program.h"
+#include "cli/cli_wait.h"
 #include "core/ll_clock.h"
 #include "core/ll_log.h"
 #include "core/ll_machine.h"
@@ -49,25 +47,9 @@ struct program {
     char *store_folder;
     /* The port file as it was written; no inode: none was. */
     struct stat port_file;
-    /* Becomes readable when a signal has come; when the server has ended. */
-    int signals;
-    int ended;
+    struct cli_wait wait;
     struct ll_thread ender;
 };
-
-/* SIGTERM and SIGINT come through a descriptor once the server serves. */
-static ll_status open_signals(struct program *program, struct ll_error *err)
-{
-    ll_status status = ll_startup_signals(&program->signals, err);
-    if (status != LL_OK) {
-        return status;
-    }
-    program->ended = eventfd(0, EFD_CLOEXEC);
-    if (program->ended < 0) {
-        return ll_fail(err, LL_E_IO, "signals: %s", strerrordesc_np(errno));
-    }
-    return LL_OK;
-}
 
 /* Every connection takes descriptors, and the usual soft limit of 1024 is for programs that use
  * select(2); nothing here does. */
@@ -182,32 +164,7 @@ static void end_server(void *arg)
     struct program *program = arg;
     edge_server_stop(program->server, DRAIN_MS * LL_NS_PER_MS);
     edge_server_destroy(program->server);
-    uint64_t one = 1;
-    ssize_t written = write(program->ended, &one, sizeof(one));
-    (void)written;
-}
-
-/* Waits until a descriptor is readable or the deadline passes; says which is. */
-static void wait_for(struct pollfd *waits, nfds_t count, int64_t deadline_ns)
-{
-    for (;;) {
-        int64_t left_ns = deadline_ns - ll_clock_now_ns();
-        int wait_ms = -1;
-        if (deadline_ns != LL_CLOCK_NEVER) {
-            wait_ms = left_ns > 0 ? (int)(left_ns / LL_NS_PER_MS) + 1 : 0;
-        }
-        if (poll(waits, count, wait_ms) >= 0 || errno != EINTR) {
-            return;
-        }
-    }
-}
-
-static void take_signal(struct program *program)
-{
-    struct signalfd_siginfo info = {0};
-    ssize_t bytes = read(program->signals, &info, sizeof(info));
-    (void)bytes;
-    ll_log(LL_LOG_INFO, "server", "%s: ending", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+    cli_wait_end(&program->wait);
 }
 
 /* Serves until a signal, then ends in order. A run or creation of the engine is stopped behind the
@@ -215,22 +172,21 @@ static void take_signal(struct program *program)
  * and the process goes without it. */
 static void serve(struct program *program)
 {
-    struct pollfd waits[] = {{.fd = program->signals, .events = POLLIN},
-                             {.fd = program->ended, .events = POLLIN}};
-    wait_for(waits, 1, LL_CLOCK_NEVER);
-    take_signal(program);
+    int number = 0;
+    cli_wait_next(&program->wait, LL_CLOCK_NEVER, &number);
+    ll_log(LL_LOG_INFO, "server", "%s: ending", number == SIGINT ? "SIGINT" : "SIGTERM");
     remove_port_file(program);
     int64_t deadline_ns = ll_clock_deadline(ll_clock_now_ns(), END_MS * LL_NS_PER_MS);
     if (ll_thread_start(&program->ender, "ender", end_server, program) != LL_OK) {
         end_server(program);
         return;
     }
-    wait_for(waits, 2, deadline_ns);
-    if (waits[1].revents) {
+    cli_wait_event event = cli_wait_next(&program->wait, deadline_ns, &number);
+    if (event == CLI_WAIT_ENDED) {
         ll_thread_join(&program->ender);
         return;
     }
-    bool has_time = waits[0].revents == 0;
+    bool has_time = event == CLI_WAIT_TIME;
     ll_log(LL_LOG_WARN, "server",
            has_time ? "a computation goes on for too long: leaving without its end"
                     : "second signal: leaving at once");
@@ -264,18 +220,9 @@ static ll_status create_engine(struct program *program, struct ll_error *err)
     return status;
 }
 
-/* Also where --help ends the program. */
-static void check_stdout(void)
-{
-    if (!ll_output_end_stdout("server")) {
-        _exit(EXIT_FAILURE);
-    }
-}
-
 int main(int argc, char **argv)
 {
-    ll_output_keep_streams();
-    atexit(check_stdout);
+    cli_program_begin("server");
     static struct program program;
     struct ll_error err = {.text = ""};
     mallopt(M_MMAP_THRESHOLD, MAPPED_ALLOCATION_BYTES);
@@ -287,7 +234,7 @@ int main(int argc, char **argv)
         return 2;
     }
     if (status == LL_OK) {
-        status = open_signals(&program, &err);
+        status = cli_wait_open(&program.wait, &err);
     }
     raise_descriptors();
     if (status == LL_OK) {

@@ -24,7 +24,7 @@ int ll_dtype_bytes(ll_dtype dtype)
 
 /* ---- Bytes ---- */
 
-/* Exactly as images become floats (vision_image.c). */
+/* Exactly as images become floats (vision_bilinear.c). */
 static float from_u8(uint8_t k)
 {
     return (float)k / 255.0F;

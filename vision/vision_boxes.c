@@ -5,13 +5,11 @@
  */
 #include "vision/vision_boxes.h"
 
-#include <darknet.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 
-#include "darknet_backend/network/dkb_network.h"
 #include "vision/vision_candidates.h"
 
 /* A layer that finds boxes, and where its output begins among the network's. */
@@ -97,7 +95,8 @@ static ll_status find_detectors(struct vision_boxes *boxes, struct ll_error *err
         status = ll_fail(err, LL_E_UNSUPPORTED,
                          "the network has no yolo, region or detection layer: it finds no boxes");
     }
-    if (status == LL_OK && (boxes->config.frame.net_w < 1 || boxes->config.frame.net_h < 1)) {
+    if (status == LL_OK &&
+        (boxes->config.placement.net_w < 1 || boxes->config.placement.net_h < 1)) {
         status = ll_fail(err, LL_E_UNSUPPORTED,
                          "the network's input has no width and height, in which boxes are told");
     }
@@ -160,24 +159,25 @@ int vision_boxes_classes(const struct vision_boxes *boxes)
 
 /* Middle and size in parts of the network's input to those in parts of the picture, as
  * correct_yolo_boxes and correct_region_boxes. */
-static box to_picture(const struct vision_frame *frame, box where)
+static struct vision_rectangle to_picture(const struct vision_placement *placement,
+                                          struct vision_rectangle where)
 {
-    float part_w = (float)frame->scaled_w / (float)frame->net_w;
-    float part_h = (float)frame->scaled_h / (float)frame->net_h;
-    where.x = (float)((where.x - frame->left / frame->net_w) / part_w);
-    where.y = (float)((where.y - frame->top / frame->net_h) / part_h);
-    where.w *= (float)frame->net_w / (float)frame->scaled_w;
-    where.h *= (float)frame->net_h / (float)frame->scaled_h;
+    float part_w = (float)placement->scaled_w / (float)placement->net_w;
+    float part_h = (float)placement->scaled_h / (float)placement->net_h;
+    where.x = (float)((where.x - placement->left / placement->net_w) / part_w);
+    where.y = (float)((where.y - placement->top / placement->net_h) / part_h);
+    where.w *= (float)placement->net_w / (float)placement->scaled_w;
+    where.h *= (float)placement->net_h / (float)placement->scaled_h;
     return where;
 }
 
 /* What one place says: `classes` probabilities, `stride` floats apart, each times `scale`, for a
  * box in parts of the network's input. */
 static void take_place(struct vision_boxes *boxes, float scale, const float *probabilities,
-                       ptrdiff_t stride, int classes, box where)
+                       ptrdiff_t stride, int classes, struct vision_rectangle where)
 {
     struct vision_candidate candidate = {
-        .where = to_picture(&boxes->config.frame, where),
+        .where = to_picture(&boxes->config.placement, where),
         .place = boxes->place,
     };
     for (int i = 0; i < classes; i++) {
@@ -189,13 +189,13 @@ static void take_place(struct vision_boxes *boxes, float scale, const float *pro
 
 /* get_yolo_box and get_region_box: the coordinates of a box in that cell of the layer's map, one
  * map of `area` floats for each; `w` and `h` are what the anchor is measured in. */
-static box anchored_box(const struct ll_layer_params *layer, int cell, const float *x,
-                        const float *anchor, int w, int h)
+static struct vision_rectangle anchored_box(const struct ll_layer_params *layer, int cell,
+                                            const float *x, const float *anchor, int w, int h)
 {
     ptrdiff_t area = (ptrdiff_t)layer->w * layer->h;
     int col = cell % layer->w;
     int row = cell / layer->w;
-    return (box){
+    return (struct vision_rectangle){
         .x = ((float)col + x[0]) / (float)layer->w,
         .y = ((float)row + x[area]) / (float)layer->h,
         .w = (float)(exp(x[2 * area]) * anchor[0] / w),
@@ -207,7 +207,7 @@ static box anchored_box(const struct ll_layer_params *layer, int cell, const flo
 static void search_yolo(struct vision_boxes *boxes, const struct ll_layer_params *layer,
                         const float *output)
 {
-    const struct vision_frame *frame = &boxes->config.frame;
+    const struct vision_placement *placement = &boxes->config.placement;
     ptrdiff_t area = (ptrdiff_t)layer->w * layer->h;
     ptrdiff_t floats = (4 + 1 + (ptrdiff_t)layer->classes) * area;
     for (int cell = 0; cell < area; cell++) {
@@ -216,7 +216,8 @@ static void search_yolo(struct vision_boxes *boxes, const struct ll_layer_params
             const float *anchor = layer->anchors + (ptrdiff_t)2 * layer->mask[n];
             float objectness = x[4 * area];
             if (objectness > boxes->config.thresh) {
-                box where = anchored_box(layer, cell, x, anchor, frame->net_w, frame->net_h);
+                struct vision_rectangle where =
+                    anchored_box(layer, cell, x, anchor, placement->net_w, placement->net_h);
                 take_place(boxes, objectness, x + 5 * area, area, layer->classes, where);
             }
             boxes->place++;
@@ -239,7 +240,8 @@ static void search_region(struct vision_boxes *boxes, const struct ll_layer_para
             const float *anchor = layer->anchors + (ptrdiff_t)2 * n;
             float scale = layer->background ? 1 : x[coords * area];
             if (scale > boxes->config.thresh) {
-                box where = anchored_box(layer, cell, x, anchor, layer->w, layer->h);
+                struct vision_rectangle where =
+                    anchored_box(layer, cell, x, anchor, layer->w, layer->h);
                 take_place(boxes, scale, x + (coords + 1) * area, area, layer->classes, where);
             }
             boxes->place++;
@@ -262,7 +264,7 @@ static void search_detection(struct vision_boxes *boxes, const struct ll_layer_p
         int col = cell % side;
         int row = cell / side;
         for (int n = 0; n < layer->n; n++) {
-            box where = {
+            struct vision_rectangle where = {
                 .x = (x[0] + (float)col) / (float)side,
                 .y = (x[1] + (float)row) / (float)side,
                 .w = (float)pow(x[2], power),
@@ -303,12 +305,13 @@ static float clip(double value, int most)
 
 /* Middle and size in parts of the picture to pixels, as Darknet's draw_detections. False where no
  * area is left. */
-static bool to_pixels(const struct vision_frame *frame, box where, struct vision_box *out_box)
+static bool to_pixels(const struct vision_placement *placement, struct vision_rectangle where,
+                      struct vision_box *out_box)
 {
-    out_box->left = clip((where.x - where.w / 2.) * frame->picture_w, frame->picture_w);
-    out_box->top = clip((where.y - where.h / 2.) * frame->picture_h, frame->picture_h);
-    out_box->right = clip((where.x + where.w / 2.) * frame->picture_w, frame->picture_w);
-    out_box->bottom = clip((where.y + where.h / 2.) * frame->picture_h, frame->picture_h);
+    out_box->left = clip((where.x - where.w / 2.) * placement->picture_w, placement->picture_w);
+    out_box->top = clip((where.y - where.h / 2.) * placement->picture_h, placement->picture_h);
+    out_box->right = clip((where.x + where.w / 2.) * placement->picture_w, placement->picture_w);
+    out_box->bottom = clip((where.y + where.h / 2.) * placement->picture_h, placement->picture_h);
     return out_box->right > out_box->left && out_box->bottom > out_box->top;
 }
 
@@ -325,7 +328,7 @@ int vision_boxes_find(struct vision_boxes *boxes, const float *outputs,
     for (int i = 0; i < boxes->candidates.count; i++) {
         const struct vision_candidate *candidate = &boxes->candidates.list[i];
         struct vision_box found = {.class_index = candidate->class_index, .p = candidate->p};
-        if (to_pixels(&boxes->config.frame, candidate->where, &found)) {
+        if (to_pixels(&boxes->config.placement, candidate->where, &found)) {
             found.label = vision_label(boxes->config.labels, boxes->classes, found.class_index,
                                        boxes->numbers[count]);
             boxes->found[count++] = found;

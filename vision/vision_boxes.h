@@ -20,9 +20,9 @@
 #include <stdint.h>
 
 #include "core/ll_status.h"
-#include "engine/ll_engine.h"
-#include "vision/vision_frame.h"
-#include "vision/vision_input.h"
+#include "net/ll_network.h"
+#include "vision/vision_labels.h"
+#include "vision/vision_placement.h"
 
 enum { VISION_BOXES_MOST = 8192 };
 
@@ -46,7 +46,7 @@ struct vision_boxes_config {
     /* Of two boxes of a class whose intersection is more than this part of their union, the less
      * probable one is dropped. */
     float nms;
-    struct vision_frame frame;
+    struct vision_placement placement;
     /* NULL: numbers. Outlives the boxes. */
     const struct vision_labels *labels;
 };

@@ -77,7 +77,7 @@ static void suppress_class(struct vision_candidate *list, int count, float nms)
 {
     for (int i = 0; i < count; i++) {
         for (int j = i + 1; list[i].p != 0 && j < count; j++) {
-            if (list[j].p != 0 && box_iou(list[i].where, list[j].where) > nms) {
+            if (list[j].p != 0 && vision_rectangle_iou(&list[i].where, &list[j].where) > nms) {
                 list[j].p = 0;
             }
         }

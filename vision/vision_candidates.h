@@ -5,14 +5,14 @@
 #ifndef VISION_CANDIDATES_H
 #define VISION_CANDIDATES_H
 
-#include <darknet.h>
 #include <stdint.h>
 
 #include "core/ll_status.h"
+#include "vision/vision_rectangle.h"
 
 struct vision_candidate {
     /* Middle and size in parts of the picture. */
-    box where;
+    struct vision_rectangle where;
     /* Not NaN; 0: dropped. */
     float p;
     int class_index;
@@ -43,7 +43,7 @@ void vision_candidates_add(struct vision_candidates *candidates,
                            const struct vision_candidate *candidate);
 
 /* Non-maximum suppression: of two candidates of a class that overlap by more than `nms`
- * (intersection over union, Darknet's box_iou), the less probable one is dropped. What remains is
+ * (vision_rectangle_iou), the less probable one is dropped. What remains is
  * sorted, the most probable first. */
 void vision_candidates_suppress(struct vision_candidates *candidates, float nms);
 

@@ -1,21 +1,13 @@
 #include "vision/vision_input.h"
 
-#include <inttypes.h>
-#include <math.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/ll_buf.h"
 #include "core/ll_limits.h"
-#include "core/ll_output.h"
-#include "core/ll_text.h"
+#include "vision/vision_decode.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files hold little-endian floats");
-
-/* A names file: more than any list of classes takes. */
-static const int64_t labels_limit_bytes = (int64_t)16 << 20;
 
 static ll_status load_raw(const char *path, int64_t floats, float **out_data, struct ll_error *err)
 {
@@ -40,183 +32,48 @@ static ll_status load_raw(const char *path, int64_t floats, float **out_data, st
     return status;
 }
 
+static ll_status load_picture(const char *path, const struct vision_fit_target *target,
+                              struct vision_input *out_input, struct ll_error *err)
+{
+    ll_status status = vision_fit_check(target, err);
+    if (status != LL_OK) {
+        ll_error_prefix(err, "%s", path);
+        return status;
+    }
+    struct vision_input loaded = {0};
+    status = vision_decode_file(path, &loaded.picture, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    status = vision_fit_picture(&loaded.picture, target, &loaded.data, &loaded.placement, err);
+    if (status != LL_OK) {
+        ll_error_prefix(err, "%s", path);
+        vision_input_finish(&loaded);
+        return status;
+    }
+    *out_input = loaded;
+    return LL_OK;
+}
+
 ll_status vision_input_load(const struct vision_input_source *source, const struct ll_table *table,
-                            struct vision_image *out_image, struct ll_error *err)
+                            struct vision_input *out_input, struct ll_error *err)
 {
     if (!source->input_f32) {
-        const struct vision_image_target target = {table->in_c, table->in_h, table->in_w,
-                                                   source->fit};
-        return vision_image_load(source->image, &target, out_image, err);
+        const struct vision_fit_target target = {table->in_c, table->in_h, table->in_w,
+                                                 source->fit};
+        return load_picture(source->image, &target, out_input, err);
     }
-    struct vision_image raw = {.frame = vision_frame_whole(table->in_w, table->in_h)};
+    struct vision_input raw = {.placement = vision_placement_whole(table->in_w, table->in_h)};
     ll_status status = load_raw(source->input_f32, table->in_floats, &raw.data, err);
     if (status == LL_OK) {
-        *out_image = raw;
+        *out_input = raw;
     }
     return status;
 }
 
-ll_status vision_output_write(const char *path, const float *data, int64_t floats,
-                              struct ll_error *err)
+void vision_input_finish(struct vision_input *input)
 {
-    struct ll_output output;
-    ll_status status = ll_output_open(path, LL_OUTPUT_DIRECT, &output, err);
-    if (status != LL_OK) {
-        return status;
-    }
-    ll_output_write(&output, data, (size_t)floats * sizeof(float));
-    return ll_output_finish(&output, err);
-}
-
-/* Ends every line with a line feed alone, as CR LF and CR end them elsewhere. */
-static void unify_ends(char *text)
-{
-    char *out = text;
-    for (const char *in = text; *in; in++) {
-        if (*in == '\r') {
-            *out++ = '\n';
-            in += in[1] == '\n';
-        } else {
-            *out++ = *in;
-        }
-    }
-    *out = '\0';
-}
-
-static int64_t count_lines(const char *text)
-{
-    int64_t lines = 0;
-    for (const char *at = text; *at; at++) {
-        lines += *at == '\n' || at[1] == '\0';
-    }
-    return lines;
-}
-
-/* Cuts `labels->text` into lines. */
-static void split_lines(struct vision_labels *labels)
-{
-    char *line = labels->text;
-    for (int64_t i = 0; i < labels->count; i++) {
-        labels->names[i] = line;
-        size_t length = strcspn(line, "\n");
-        char *next = line[length] ? line + length + 1 : line + length;
-        line[length] = '\0';
-        line = next;
-    }
-}
-
-/* The text as UTF-8 without a byte order mark; what is no UTF-8 has U+FFFD in its place, since
- * names go into JSON. NULL without memory. */
-static char *copy_text(const char *text, size_t bytes)
-{
-    static const char mark[] = "\xef\xbb\xbf";
-    size_t skipped = bytes >= 3 && memcmp(text, mark, 3) == 0 ? 3 : 0;
-    char *raw = strndup(text + skipped, bytes - skipped);
-    char *valid = raw ? ll_text_to_utf8(raw) : NULL;
-    free(raw);
-    return valid;
-}
-
-static ll_status check_text(const char *text, size_t bytes, const char *path, struct ll_error *err)
-{
-    if (bytes >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0)) {
-        return ll_fail(err, LL_E_INVALID, "%s: a list of names in UTF-16; it must be UTF-8", path);
-    }
-    if (bytes > 0 && memchr(text, '\0', bytes)) {
-        return ll_fail(err, LL_E_INVALID, "%s: a NUL byte in a list of names", path);
-    }
-    return LL_OK;
-}
-
-static ll_status labels_init(struct vision_labels *labels, const struct ll_buf *file,
-                             const char *path, struct ll_error *err)
-{
-    const char *text = ll_buf_data(file);
-    size_t bytes = ll_buf_bytes(file);
-    ll_status status = check_text(text, bytes, path, err);
-    if (status != LL_OK) {
-        return status;
-    }
-    labels->text = bytes > 0 ? copy_text(text, bytes) : strdup("");
-    if (!labels->text) {
-        return ll_fail(err, LL_E_NO_MEMORY, "%s: no memory for names", path);
-    }
-    unify_ends(labels->text);
-    labels->count = count_lines(labels->text);
-    if (labels->count == 0) {
-        return ll_fail(err, LL_E_INVALID, "%s: no names in it", path);
-    }
-    labels->names = calloc((size_t)labels->count, sizeof(*labels->names));
-    if (!labels->names) {
-        return ll_fail(err, LL_E_NO_MEMORY, "%s: no memory for names", path);
-    }
-    split_lines(labels);
-    return LL_OK;
-}
-
-ll_status vision_labels_load(const char *path, struct vision_labels *out_labels,
-                             struct ll_error *err)
-{
-    struct ll_buf *file = NULL;
-    ll_status status = ll_buf_map_file(path, labels_limit_bytes, &file, err);
-    if (status != LL_OK) {
-        return status;
-    }
-    struct vision_labels labels = {0};
-    status = labels_init(&labels, file, path, err);
-    ll_buf_unref(file);
-    if (status == LL_OK) {
-        *out_labels = labels;
-    } else {
-        vision_labels_finish(&labels);
-    }
-    return status;
-}
-
-void vision_labels_finish(struct vision_labels *labels)
-{
-    free(labels->names);
-    free(labels->text);
-    *labels = (struct vision_labels){0};
-}
-
-const char *vision_label(const struct vision_labels *labels, int64_t floats, int64_t index,
-                         char scratch[static VISION_LABEL_SCRATCH_BYTES])
-{
-    if (labels && labels->count >= floats && labels->names[index][0]) {
-        return labels->names[index];
-    }
-    snprintf(scratch, VISION_LABEL_SCRATCH_BYTES, "%" PRId64, index);
-    return scratch;
-}
-
-static bool is_better(float a, float b)
-{
-    return a > b || (!isnan(a) && isnan(b));
-}
-
-int vision_top_k(const float *values, int64_t floats, int k, struct vision_top *out_top)
-{
-    int count = 0;
-    for (int64_t i = 0; i < floats; i++) {
-        if (count == k && (k == 0 || !is_better(values[i], out_top[count - 1].value))) {
-            continue;
-        }
-        int at = count < k ? count++ : count - 1;
-        while (at > 0 && is_better(values[i], out_top[at - 1].value)) {
-            out_top[at] = out_top[at - 1];
-            at--;
-        }
-        out_top[at] = (struct vision_top){i, values[i]};
-    }
-    return count;
-}
-
-int64_t vision_count_not_finite(const float *values, int64_t floats)
-{
-    int64_t count = 0;
-    for (int64_t i = 0; i < floats; i++) {
-        count += !isfinite(values[i]);
-    }
-    return count;
+    vision_picture_finish(&input->picture);
+    free(input->data);
+    *input = (struct vision_input){0};
 }

@@ -2,13 +2,16 @@
  * decode_guarded, whose state all lives in `struct decoder`, so that nothing is lost on the way. */
 #include "vision/vision_png.h"
 
+#include <errno.h>
 #include <png.h>
 #include <setjmp.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "core/ll_limits.h"
+#include "core/ll_output.h"
 #include "vision/vision_exif.h"
 
 enum {
@@ -149,7 +152,7 @@ ll_status vision_png_decode(const uint8_t *bytes, size_t count, struct vision_pi
     return status;
 }
 
-ll_status vision_png_write(const struct vision_picture *picture, FILE *file, struct ll_error *err)
+static ll_status write_to(const struct vision_picture *picture, FILE *file, struct ll_error *err)
 {
     png_image png = {
         .version = PNG_IMAGE_VERSION,
@@ -161,4 +164,22 @@ ll_status vision_png_write(const struct vision_picture *picture, FILE *file, str
         return ll_fail(err, LL_E_IO, "%s", png.message);
     }
     return LL_OK;
+}
+
+ll_status vision_png_write_file(const struct vision_picture *picture, const char *path,
+                                struct ll_error *err)
+{
+    struct ll_output output;
+    ll_status status = ll_output_open(path, LL_OUTPUT_WHOLE, &output, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    status = write_to(picture, output.file, err);
+    if (status != LL_OK && ferror(output.file) == 0) {
+        ll_output_drop(&output);
+        ll_error_prefix(err, "%s", path);
+        return status;
+    }
+    output.error = status == LL_OK ? 0 : errno;
+    return ll_output_finish(&output, err);
 }

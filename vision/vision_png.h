@@ -10,7 +10,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "core/ll_status.h"
 #include "vision/vision_picture.h"
@@ -25,8 +24,10 @@ LL_MUST_USE ll_status vision_png_decode(const uint8_t *bytes, size_t count,
                                         struct vision_picture *picture, int *out_orientation,
                                         struct ll_error *err);
 
-/* Writes a picture of 3 channels. Errors: LL_E_IO, LL_E_NO_MEMORY; `err` does not name the file. */
-LL_MUST_USE ll_status vision_png_write(const struct vision_picture *picture, FILE *file,
-                                       struct ll_error *err);
+/* Writes a picture of 3 channels as PNG to `path`, wholly or not at all (ll_output_open).
+ *
+ * Errors: LL_E_IO; `err` names the file. */
+LL_MUST_USE ll_status vision_png_write_file(const struct vision_picture *picture, const char *path,
+                                            struct ll_error *err);
 
 #endif

@@ -110,16 +110,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct vision_boxes_config config = {
         .thresh = (float)data[2] / 255,
         .nms = (float)data[3] / 255,
-        .frame = {.picture_w = PICTURE_W,
-                  .picture_h = PICTURE_H,
-                  .net_w = network->table.in_w,
-                  .net_h = network->table.in_h},
+        .placement = {.picture_w = PICTURE_W,
+                      .picture_h = PICTURE_H,
+                      .net_w = network->table.in_w,
+                      .net_h = network->table.in_h},
     };
     vision_fit fit = data[1] & 1 ? VISION_FIT_CROP : VISION_FIT_LETTERBOX;
     /* Nothing is left of the picture in an input of one row. */
-    if (vision_frame_fit(&config.frame, fit, NULL) != LL_OK) {
-        config.frame.scaled_w = config.frame.net_w;
-        config.frame.scaled_h = config.frame.net_h;
+    if (vision_placement_fit(&config.placement, fit, NULL) != LL_OK) {
+        config.placement.scaled_w = config.placement.net_w;
+        config.placement.scaled_h = config.placement.net_h;
     }
     search(network, &config, data + HEAD, size - HEAD);
     ll_network_unref(network);

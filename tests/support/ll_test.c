@@ -33,6 +33,22 @@ const char *ll_test_folder(void)
     return mkdtemp(folder);
 }
 
+void ll_test_write_file(const char *path, const void *bytes, size_t count)
+{
+    FILE *file = fopen(path, "wb");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    CU_ASSERT_EQUAL_FATAL(fwrite(bytes, 1, count, file), count);
+    CU_ASSERT_EQUAL_FATAL(fclose(file), 0);
+}
+
+const char *ll_test_new_file(const char *name, const void *bytes, size_t count)
+{
+    static char path[8448];
+    snprintf(path, sizeof(path), "%s/%s", ll_test_folder(), name);
+    ll_test_write_file(path, bytes, count);
+    return path;
+}
+
 static void find_runfiles(void)
 {
     const char *root = getenv("TEST_SRCDIR");

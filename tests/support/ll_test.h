@@ -44,4 +44,9 @@ const char *ll_test_file(const char *path);
 /* A new folder for this test's files, below $TEST_TMPDIR; the name is unique within the process. */
 const char *ll_test_folder(void);
 
+/* Writes a file of these bytes, over what was there. */
+void ll_test_write_file(const char *path, const void *bytes, size_t count);
+/* The same in a new folder. Its path: a static buffer, overwritten by the next call. */
+const char *ll_test_new_file(const char *name, const void *bytes, size_t count);
+
 #endif

@@ -13,14 +13,13 @@
 #include "tools/lab/lab_bare.h"
 #include "tools/lab/lab_reference.h"
 #include "tools/lab/lab_seed.h"
-#include "vision/vision_image.h"
 #include "vision/vision_input.h"
 
 struct bench_subject {
     struct bench_subject_config config;
     struct ll_network *network;
     int end;
-    struct vision_image input;
+    struct vision_input input;
     /* Names of what a run gives, and room for it. */
     struct ll_names names;
     struct ll_tensor_out *outputs;
@@ -207,7 +206,7 @@ void bench_subject_destroy(struct bench_subject *subject)
     dkb_model_file_finish(&subject->file);
     ll_network_unref(subject->network);
     ll_names_finish(&subject->names);
-    vision_image_finish(&subject->input);
+    vision_input_finish(&subject->input);
     free(subject->outputs);
     free(subject->values);
     free(subject->layer_ns);

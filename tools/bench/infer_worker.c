@@ -12,7 +12,7 @@
 #include "core/ll_text.h"
 #include "core/ll_version.h"
 #include "tools/bench/bench_subject.h"
-#include "vision/vision_input.h"
+#include "vision/vision_output.h"
 
 const char *argp_program_version = "infer_worker (layerlift) " LL_VERSION;
 

@@ -49,14 +49,14 @@ static void look(void *owner, const struct device_query_result *result,
                  struct device_view *out_view)
 {
     static char labels[2][32];
-    static struct device_top top[2];
+    static struct cli_top top[2];
     for (int i = 0; i < 2 && i < result->output_floats; i++) {
         snprintf(labels[i], sizeof(labels[i]), "\x1b[2Jv%d", i);
-        top[i] = (struct device_top){.label = labels[i], .value = result->outputs[i]};
+        top[i] = (struct cli_top){.label = labels[i], .value = result->outputs[i]};
     }
     CU_ASSERT_PTR_EQUAL(owner, &fake);
-    out_view->top = top;
-    out_view->top_count = 2;
+    out_view->answer.top = top;
+    out_view->answer.top_count = 2;
 }
 
 static void begin(bool has_edge, bool is_terminal)
@@ -363,8 +363,8 @@ static void test_numbers_that_json_has_not_become_null(void)
     struct device_json out = {
         .writer = writer, .origin_ns = 0, .layer_count = LAYERS, .terms = {.slowdown = 1}};
     struct device_query_result result = {.issued_ns = 1500000};
-    struct device_top top[] = {{"a \"b\"\n", 0.25F}, {"n", 0.0F / 0.0F}, {"i", 1e38F * 10}};
-    struct device_view view = {.top = top, .top_count = 3};
+    struct cli_top top[] = {{"a \"b\"\n", 0.25F}, {"n", 0.0F / 0.0F}, {"i", 1e38F * 10}};
+    struct device_view view = {.answer.top = top, .answer.top_count = 3};
     CU_ASSERT_EQUAL(device_json_query(&out, 7, &result, &view), LL_OK);
     device_writer_destroy(writer);
     CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"issued_ms\":1.500,"));

@@ -59,7 +59,7 @@ static void check_text(const char *expected)
     }
 }
 
-static const struct device_box four[] = {
+static const struct vision_box four[] = {
     {.label = "dog", .p = .824F, .left = 131.4F, .top = 222, .right = 310.5F, .bottom = 540},
     {.label = "a\tbicycle", .p = .77F, .left = 0, .top = .25F, .right = 20, .bottom = 30},
     {.label = "truck", .p = .5F, .left = 1, .top = 2, .right = 3, .bottom = 4},
@@ -72,7 +72,8 @@ static const struct device_box four[] = {
 static void test_boxes_as_text(void)
 {
     begin();
-    print(&(struct device_view){.has_boxes = true, .boxes = four, .box_count = 4});
+    print(&(struct device_view){
+        .answer.has_boxes = true, .answer.boxes = four, .answer.box_count = 4});
     check_text(QUERY "  4 boxes: dog 82%, a?bicycle 77%, truck 50%, ...\n"
                      " 82.4%  dog  left 131, top 222, right 310, bottom 540\n"
                      " 77.0%  a?bicycle  left 0, top 0, right 20, bottom 30\n"
@@ -80,12 +81,13 @@ static void test_boxes_as_text(void)
                      " 25.0%  cat  left 1, top 2, right 3, bottom 4\n" END);
     end();
     begin();
-    print(&(struct device_view){.has_boxes = true, .boxes = four, .box_count = 1});
+    print(&(struct device_view){
+        .answer.has_boxes = true, .answer.boxes = four, .answer.box_count = 1});
     check_text(QUERY "  1 box: dog 82%\n"
                      " 82.4%  dog  left 131, top 222, right 310, bottom 540\n" END);
     end();
     begin();
-    print(&(struct device_view){.has_boxes = true});
+    print(&(struct device_view){.answer.has_boxes = true});
     check_text(QUERY "  0 boxes\n" END);
     end();
 }
@@ -93,28 +95,30 @@ static void test_boxes_as_text(void)
 /* Boxes stand for the best values, which are those of a tensor that says nothing by itself. */
 static void test_best_values_as_text(void)
 {
-    static const struct device_top top[] = {{"elk", .75F}};
+    static const struct cli_top top[] = {{"elk", .75F}};
     begin();
-    print(&(struct device_view){.top = top, .top_count = 1});
+    print(&(struct device_view){.answer.top = top, .answer.top_count = 1});
     check_text(QUERY "\n 0.750000  elk\n" END);
     end();
     begin();
-    print(&(struct device_view){.top = top, .top_count = 1, .has_boxes = true});
+    print(
+        &(struct device_view){.answer.top = top, .answer.top_count = 1, .answer.has_boxes = true});
     check_text(QUERY "  0 boxes\n" END);
     end();
 }
 
 static void test_many_boxes_are_counted(void)
 {
-    struct device_box many[100];
+    struct vision_box many[100];
     char name[1000];
     memset(name, 'n', sizeof(name) - 1);
     name[sizeof(name) - 1] = '\0';
     for (int i = 0; i < 100; i++) {
-        many[i] = (struct device_box){.label = name, .p = INFINITY, .right = 1e6F, .bottom = 1e6F};
+        many[i] = (struct vision_box){.label = name, .p = INFINITY, .right = 1e6F, .bottom = 1e6F};
     }
     begin();
-    print(&(struct device_view){.has_boxes = true, .boxes = many, .box_count = 100});
+    print(&(struct device_view){
+        .answer.has_boxes = true, .answer.boxes = many, .answer.box_count = 100});
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "  100 boxes: nnn"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "right 1000000, bottom 1000000\nand 36 more\n1 queries"));
     end();
@@ -122,21 +126,24 @@ static void test_many_boxes_are_counted(void)
 
 static void test_boxes_as_json(void)
 {
-    static const struct device_top top[] = {{"7", .75F}};
-    static const struct device_box boxes[] = {
+    static const struct cli_top top[] = {{"7", .75F}};
+    static const struct vision_box boxes[] = {
         {.label = "dog", .p = .75F, .left = 131.5F, .top = 222, .right = 310.25F, .bottom = 540},
         {.label = "a\"b", .p = INFINITY, .left = 0, .top = 0, .right = 1, .bottom = 1e-3F},
     };
     begin();
-    print(&(struct device_view){
-        .top = top, .top_count = 1, .has_boxes = true, .boxes = boxes, .box_count = 2});
+    print(&(struct device_view){.answer.top = top,
+                                .answer.top_count = 1,
+                                .answer.has_boxes = true,
+                                .answer.boxes = boxes,
+                                .answer.box_count = 2});
     CU_ASSERT_PTR_NOT_NULL(strstr(
         json, ",\"top\":[[\"7\",0.75]],\"boxes\":[{\"label\":\"dog\",\"p\":0.75,\"left\":131.5,"
               "\"top\":222,\"right\":310.25,\"bottom\":540},{\"label\":\"a\\\"b\",\"p\":null,"
               "\"left\":0,\"top\":0,\"right\":1,\"bottom\":0.00100000005}]}\n"));
     end();
     begin();
-    print(&(struct device_view){.has_boxes = true});
+    print(&(struct device_view){.answer.has_boxes = true});
     CU_ASSERT_PTR_NOT_NULL(strstr(json, ",\"top\":[],\"boxes\":[]}\n"));
     end();
     begin();
@@ -214,12 +221,12 @@ static void test_a_pager_that_does_not_read(void)
 static void test_what_is_not_finite(void)
 {
     begin();
-    print(&(struct device_view){.not_finite = 3});
+    print(&(struct device_view){.answer.not_finite = 3});
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "  (3 output values are NaN or infinite)"));
     CU_ASSERT_PTR_NOT_NULL(strstr(json, ",\"top\":[],\"not_finite\":3}\n"));
     end();
     begin();
-    print(&(struct device_view){.not_finite = 0});
+    print(&(struct device_view){.answer.not_finite = 0});
     CU_ASSERT_PTR_NULL(strstr(text, "NaN"));
     CU_ASSERT_PTR_NULL(strstr(json, "not_finite"));
     end();
@@ -228,9 +235,9 @@ static void test_what_is_not_finite(void)
 /* A label may hold anything: neither the terminal nor a reader of JSON is to suffer. */
 static void test_labels_of_any_bytes(void)
 {
-    static const struct device_top top[] = {{"\x1b[2JK\xe4se", .75F}};
+    static const struct cli_top top[] = {{"\x1b[2JK\xe4se", .75F}};
     begin();
-    print(&(struct device_view){.top = top, .top_count = 1});
+    print(&(struct device_view){.answer.top = top, .answer.top_count = 1});
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "?[2JK?se"));
     CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"\\u001b[2JK\xef\xbf\xbdse\""));
     end();

@@ -10,8 +10,8 @@
 #include "tests/support/ll_fail_alloc.h"
 #include "tests/support/ll_test.h"
 #include "vision/vision_boxes.h"
-#include "vision/vision_picture.h"
-#include "vision/vision_pictures.h"
+#include "vision/vision_decode.h"
+#include "vision/vision_paths.h"
 
 /* Every kind of list that a layer owns. */
 static const char cfg_text[] =
@@ -87,7 +87,7 @@ static void test_boxes_survive_lack_of_memory(void)
 {
     struct ll_network *network = NULL;
     CU_ASSERT_EQUAL_FATAL(parse(&network), LL_OK);
-    const struct vision_boxes_config config = {.frame = vision_frame_whole(2, 2)};
+    const struct vision_boxes_config config = {.placement = vision_placement_whole(2, 2)};
     for (int count = 0; count < MOST_ALLOCATIONS; count++) {
         struct vision_boxes *boxes = NULL;
         struct ll_error err = {.text = ""};
@@ -121,18 +121,18 @@ static void test_pictures_survive_lack_of_memory(void)
     snprintf(path, sizeof(path), "%s/p.bmp", folder);
     write_file(path, bmp, sizeof(bmp));
     for (int count = 0; count < MOST_ALLOCATIONS; count++) {
-        struct vision_pictures pictures = {0};
+        struct vision_paths pictures = {0};
         struct vision_picture picture = {0};
         ll_fail_alloc_after(count);
-        ll_status status = vision_pictures_add(&pictures, path, NULL);
+        ll_status status = vision_paths_add(&pictures, path, NULL);
         if (status == LL_OK) {
-            status = vision_pictures_add(&pictures, folder, NULL);
+            status = vision_paths_add(&pictures, folder, NULL);
         }
         if (status == LL_OK) {
-            status = vision_picture_load(pictures.list[1].path, &picture, NULL);
+            status = vision_decode_file(pictures.list[1].path, &picture, NULL);
         }
         bool has_failed = ll_fail_alloc_finish();
-        vision_pictures_finish(&pictures);
+        vision_paths_finish(&pictures);
         if (!has_failed) {
             CU_ASSERT_EQUAL(status, LL_OK);
             CU_ASSERT(count >= 3 && picture.w == 2 && picture.pixels[0] == 3);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "tests/support/ll_test.h"
-#include "vision/vision_picture.h"
+#include "vision/vision_decode.h"
 
 const char *const ll_test_suite = "vision_bmp";
 
@@ -50,7 +50,7 @@ static bool gives(const uint8_t *file, size_t count, const uint8_t rgb[static 18
 {
     struct vision_picture picture = {0};
     struct ll_error err = {.text = ""};
-    ll_status status = vision_picture_decode(file, count, &picture, &err);
+    ll_status status = vision_decode(file, count, &picture, &err);
     bool same =
         status == LL_OK && picture.w == 3 && picture.h == 2 && memcmp(picture.pixels, rgb, 18) == 0;
     for (int i = 0; status == LL_OK && !same && i < 18; i++) {
@@ -65,7 +65,7 @@ static bool is_refused(const uint8_t *file, size_t count, ll_status expected, co
 {
     struct vision_picture picture = {0};
     struct ll_error err = {.text = ""};
-    ll_status status = vision_picture_decode(file, count, &picture, &err);
+    ll_status status = vision_decode(file, count, &picture, &err);
     vision_picture_finish(&picture);
     return status == expected && strstr(err.text, words);
 }

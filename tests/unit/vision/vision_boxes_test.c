@@ -66,10 +66,12 @@ static struct ll_network *parse(const char *text)
     return network;
 }
 
-static struct vision_boxes *new_boxes(struct ll_network *network, const struct vision_frame *frame,
-                                      float thresh, float nms)
+static struct vision_boxes *new_boxes(struct ll_network *network,
+                                      const struct vision_placement *placement, float thresh,
+                                      float nms)
 {
-    const struct vision_boxes_config config = {.thresh = thresh, .nms = nms, .frame = *frame};
+    const struct vision_boxes_config config = {
+        .thresh = thresh, .nms = nms, .placement = *placement};
     struct vision_boxes *boxes = NULL;
     struct ll_error err = {.text = ""};
     if (vision_boxes_create(network, &config, &boxes, &err) != LL_OK) {
@@ -78,16 +80,17 @@ static struct vision_boxes *new_boxes(struct ll_network *network, const struct v
     return boxes;
 }
 
-static struct vision_frame new_frame(const struct ll_network *network, int w, int h, vision_fit fit)
+static struct vision_placement new_frame(const struct ll_network *network, int w, int h,
+                                         vision_fit fit)
 {
-    struct vision_frame frame = {
+    struct vision_placement placement = {
         .picture_w = w,
         .picture_h = h,
         .net_w = network->table.in_w,
         .net_h = network->table.in_h,
     };
-    CU_ASSERT_EQUAL_FATAL(vision_frame_fit(&frame, fit, NULL), LL_OK);
-    return frame;
+    CU_ASSERT_EQUAL_FATAL(vision_placement_fit(&placement, fit, NULL), LL_OK);
+    return placement;
 }
 
 static float next_random(uint32_t *state, float most)
@@ -168,17 +171,18 @@ static float clip(double value, int most)
 }
 
 /* What stock finds, in the form that ours has; the caller frees. */
-static struct vision_box *find_stock(network *stock, const struct vision_frame *frame, float thresh,
-                                     float nms, int *out_count)
+static struct vision_box *find_stock(network *stock, const struct vision_placement *placement,
+                                     float thresh, float nms, int *out_count)
 {
     const layer *last = &stock->layers[stock->n - 1];
     bool is_detection = last->type == DETECTION;
-    int w = is_detection ? 1 : frame->picture_w;
-    int h = is_detection ? 1 : frame->picture_h;
+    int w = is_detection ? 1 : placement->picture_w;
+    int h = is_detection ? 1 : placement->picture_h;
     int count = 0;
     detection *dets = get_network_boxes(stock, w, h, thresh, .5F, NULL, 1, &count);
     if (is_detection) {
-        correct_yolo_boxes(dets, count, frame->picture_w, frame->picture_h, stock->w, stock->h, 1);
+        correct_yolo_boxes(dets, count, placement->picture_w, placement->picture_h, stock->w,
+                           stock->h, 1);
     }
     do_nms_sort(dets, count, last->classes, nms);
     struct vision_box *found = calloc((size_t)count * (size_t)last->classes + 1, sizeof(*found));
@@ -190,10 +194,10 @@ static struct vision_box *find_stock(network *stock, const struct vision_frame *
             struct vision_box one = {
                 .class_index = j,
                 .p = dets[i].prob[j],
-                .left = clip((b.x - b.w / 2.) * frame->picture_w, frame->picture_w),
-                .top = clip((b.y - b.h / 2.) * frame->picture_h, frame->picture_h),
-                .right = clip((b.x + b.w / 2.) * frame->picture_w, frame->picture_w),
-                .bottom = clip((b.y + b.h / 2.) * frame->picture_h, frame->picture_h),
+                .left = clip((b.x - b.w / 2.) * placement->picture_w, placement->picture_w),
+                .top = clip((b.y - b.h / 2.) * placement->picture_h, placement->picture_h),
+                .right = clip((b.x + b.w / 2.) * placement->picture_w, placement->picture_w),
+                .bottom = clip((b.y + b.h / 2.) * placement->picture_h, placement->picture_h),
             };
             if (one.p > 0 && one.right > one.left && one.bottom > one.top) {
                 found[(*out_count)++] = one;
@@ -212,12 +216,13 @@ static bool is_same(const struct vision_box *a, const struct vision_box *b)
 }
 
 /* Returns how many boxes both have. */
-static int compare(network *stock, struct ll_network *ours, const struct vision_frame *frame,
-                   const float *outputs, float thresh, float nms)
+static int compare(network *stock, struct ll_network *ours,
+                   const struct vision_placement *placement, const float *outputs, float thresh,
+                   float nms)
 {
     int expected_count = 0;
-    struct vision_box *expected = find_stock(stock, frame, thresh, nms, &expected_count);
-    struct vision_boxes *boxes = new_boxes(ours, frame, thresh, nms);
+    struct vision_box *expected = find_stock(stock, placement, thresh, nms, &expected_count);
+    struct vision_boxes *boxes = new_boxes(ours, placement, thresh, nms);
     const struct vision_box *found = NULL;
     int count = vision_boxes_find(boxes, outputs, &found);
     CU_ASSERT_EQUAL_FATAL(count, expected_count);
@@ -242,11 +247,11 @@ static void compare_cfg(const char *cfg)
     for (uint32_t seed = 1; seed <= 4; seed++) {
         float *outputs = forward_stock(stock, seed);
         for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
-            struct vision_frame frame =
+            struct vision_placement placement =
                 new_frame(ours, sizes[s][0], sizes[s][1], VISION_FIT_LETTERBOX);
             for (size_t t = 0; t < sizeof(threshs) / sizeof(threshs[0]); t++) {
-                int all = compare(stock, ours, &frame, outputs, threshs[t], 1);
-                int some = compare(stock, ours, &frame, outputs, threshs[t], .45F);
+                int all = compare(stock, ours, &placement, outputs, threshs[t], 1);
+                int some = compare(stock, ours, &placement, outputs, threshs[t], .45F);
                 most = all > most ? all : most;
                 suppressed += all - some;
             }
@@ -306,11 +311,12 @@ static void check_lands(vision_fit fit, int w, int h)
 {
     static const double box[4] = {.4, .3, .55, .6};
     struct ll_network *network = parse(yolov3_cfg);
-    struct vision_frame frame = new_frame(network, w, h, fit);
-    float *outputs = outputs_with_box(
-        network, frame.left + box[0] * frame.scaled_w, frame.top + box[1] * frame.scaled_h,
-        frame.left + box[2] * frame.scaled_w, frame.top + box[3] * frame.scaled_h);
-    struct vision_boxes *boxes = new_boxes(network, &frame, .5F, .45F);
+    struct vision_placement placement = new_frame(network, w, h, fit);
+    float *outputs = outputs_with_box(network, placement.left + box[0] * placement.scaled_w,
+                                      placement.top + box[1] * placement.scaled_h,
+                                      placement.left + box[2] * placement.scaled_w,
+                                      placement.top + box[3] * placement.scaled_h);
+    struct vision_boxes *boxes = new_boxes(network, &placement, .5F, .45F);
     const struct vision_box *found = NULL;
     CU_ASSERT_EQUAL_FATAL(vision_boxes_find(boxes, outputs, &found), 1);
     CU_ASSERT_EQUAL(found->class_index, 1);
@@ -337,8 +343,8 @@ static void test_boxes_come_back_from_the_frame(void)
 static void test_boxes_are_cut_off_at_the_borders(void)
 {
     struct ll_network *network = parse(yolov3_cfg);
-    struct vision_frame frame = vision_frame_whole(128, 96);
-    struct vision_boxes *boxes = new_boxes(network, &frame, .5F, .45F);
+    struct vision_placement placement = vision_placement_whole(128, 96);
+    struct vision_boxes *boxes = new_boxes(network, &placement, .5F, .45F);
     const struct vision_box *found = NULL;
     float *outputs = outputs_with_box(network, -20, 10, 40, 150);
     CU_ASSERT_EQUAL_FATAL(vision_boxes_find(boxes, outputs, &found), 1);
@@ -350,8 +356,8 @@ static void test_boxes_are_cut_off_at_the_borders(void)
     vision_boxes_destroy(boxes);
 
     /* A wide picture's letterbox has bars: what lies in one is not in the picture. */
-    frame = new_frame(network, 1280, 240, VISION_FIT_LETTERBOX);
-    boxes = new_boxes(network, &frame, .5F, .45F);
+    placement = new_frame(network, 1280, 240, VISION_FIT_LETTERBOX);
+    boxes = new_boxes(network, &placement, .5F, .45F);
     outputs = outputs_with_box(network, 30, 2, 60, 30);
     CU_ASSERT_EQUAL(vision_boxes_find(boxes, outputs, &found), 0);
     free(outputs);
@@ -364,8 +370,10 @@ static void test_labels(void)
     const char *names[] = {"cat", "dog", "bird"};
     struct vision_labels labels = {.count = 3, .names = names};
     struct ll_network *network = parse(yolov3_cfg);
-    struct vision_boxes_config config = {
-        .thresh = .5F, .nms = .45F, .frame = vision_frame_whole(128, 96), .labels = &labels};
+    struct vision_boxes_config config = {.thresh = .5F,
+                                         .nms = .45F,
+                                         .placement = vision_placement_whole(128, 96),
+                                         .labels = &labels};
     struct vision_boxes *boxes = NULL;
     CU_ASSERT_EQUAL_FATAL(vision_boxes_create(network, &config, &boxes, NULL), LL_OK);
     const struct vision_box *found = NULL;
@@ -386,9 +394,9 @@ static void test_labels(void)
 static void test_equals_keep_their_order(void)
 {
     struct ll_network *network = parse(yolov3_cfg);
-    struct vision_frame frame = vision_frame_whole(128, 96);
+    struct vision_placement placement = vision_placement_whole(128, 96);
     const struct ll_layer_params *layer = &network->layers[6];
-    struct vision_boxes *boxes = new_boxes(network, &frame, .5F, .2F);
+    struct vision_boxes *boxes = new_boxes(network, &placement, .5F, .2F);
     float *outputs = outputs_with_box(network, 32, 32, 63, 63);
     ptrdiff_t area = (ptrdiff_t)layer->w * layer->h;
     float *anchors = outputs + network->layers[3].outputs;
@@ -412,8 +420,8 @@ static const char many_cfg[] =
 static void test_only_the_most_probable_come_into_question(void)
 {
     struct ll_network *network = parse(many_cfg);
-    struct vision_frame frame = vision_frame_whole(128, 128);
-    struct vision_boxes *boxes = new_boxes(network, &frame, .5F, 1);
+    struct vision_placement placement = vision_placement_whole(128, 128);
+    struct vision_boxes *boxes = new_boxes(network, &placement, .5F, 1);
     const ptrdiff_t area = (ptrdiff_t)128 * 128;
     const ptrdiff_t floats = 18 * area;
     float *outputs = allocate((size_t)floats);
@@ -451,16 +459,17 @@ static void test_only_the_most_probable_come_into_question(void)
     ll_network_unref(network);
 }
 
-static void check_sane(const struct vision_box *found, int count, const struct vision_frame *frame)
+static void check_sane(const struct vision_box *found, int count,
+                       const struct vision_placement *placement)
 {
     CU_ASSERT(count <= VISION_BOXES_MOST);
     for (int i = 0; i < count; i++) {
         const struct vision_box *one = &found[i];
         CU_ASSERT(one->p > 0 && (i == 0 || one->p <= found[i - 1].p));
         CU_ASSERT(one->left >= 0 && one->left < one->right &&
-                  one->right <= (float)frame->picture_w);
+                  one->right <= (float)placement->picture_w);
         CU_ASSERT(one->top >= 0 && one->top < one->bottom &&
-                  one->bottom <= (float)frame->picture_h);
+                  one->bottom <= (float)placement->picture_h);
     }
 }
 
@@ -470,8 +479,8 @@ static void check_hostile(const char *cfg)
                                    FLT_TRUE_MIN, 1,        -1,        88,      1e30F,    .7F};
     enum { VALUES = sizeof(values) / sizeof(values[0]) };
     struct ll_network *network = parse(cfg);
-    struct vision_frame frame = new_frame(network, 640, 480, VISION_FIT_CROP);
-    struct vision_boxes *boxes = new_boxes(network, &frame, 0, .45F);
+    struct vision_placement placement = new_frame(network, 640, 480, VISION_FIT_CROP);
+    struct vision_boxes *boxes = new_boxes(network, &placement, 0, .45F);
     struct ll_names names = {0};
     CU_ASSERT_EQUAL_FATAL(ll_table_network_outputs(&network->table, &names), LL_OK);
     size_t bytes = (size_t)ll_names_bytes(&network->table, &names);
@@ -491,7 +500,7 @@ static void check_hostile(const char *cfg)
         memcpy(before, outputs, bytes);
         const struct vision_box *found = NULL;
         int count = vision_boxes_find(boxes, outputs, &found);
-        check_sane(found, count, &frame);
+        check_sane(found, count, &placement);
         CU_ASSERT_EQUAL(memcmp(before, outputs, bytes), 0);
     }
     free(before);
@@ -516,7 +525,7 @@ static void check_refused(const char *cfg, const char *word)
 {
     struct ll_network *network = parse(cfg);
     const struct vision_boxes_config config = {
-        .frame = vision_frame_whole(network->table.in_w, network->table.in_h)};
+        .placement = vision_placement_whole(network->table.in_w, network->table.in_h)};
     struct vision_boxes *boxes = NULL;
     struct ll_error err = {.text = ""};
     CU_ASSERT_EQUAL(vision_boxes_create(network, &config, &boxes, &err), LL_E_UNSUPPORTED);

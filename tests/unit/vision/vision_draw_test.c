@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "tests/support/ll_test.h"
+#include "vision/vision_decode.h"
+#include "vision/vision_png.h"
 
 enum { GREY = 100 };
 
@@ -48,9 +50,9 @@ static void test_box_and_label_in_the_file(void)
     CU_ASSERT_EQUAL_FATAL(vision_draw_boxes(&picture, &box, 1), LL_OK);
     char path[4096];
     snprintf(path, sizeof(path), "%s/out.png", ll_test_folder());
-    CU_ASSERT_EQUAL_FATAL(vision_picture_write(&picture, path, NULL), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(vision_png_write_file(&picture, path, NULL), LL_OK);
     struct vision_picture read = {0};
-    CU_ASSERT_EQUAL_FATAL(vision_picture_load(path, &read, NULL), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(vision_decode_file(path, &read, NULL), LL_OK);
     CU_ASSERT_FATAL(read.w == 600 && read.h == 400);
     CU_ASSERT_EQUAL(memcmp(read.pixels, picture.pixels, (size_t)600 * 400 * 3), 0);
 

@@ -9,8 +9,8 @@
 
 #include "core/ll_sync.h"
 #include "tests/support/ll_test.h"
+#include "vision/vision_decode.h"
 #include "vision/vision_exif.h"
-#include "vision/vision_picture.h"
 
 const char *const ll_test_suite = "vision_jpeg";
 
@@ -114,10 +114,7 @@ static const char *write_file(const struct bytes *file)
     if (!path[0]) {
         snprintf(path, sizeof(path), "%s/p.jpg", ll_test_folder());
     }
-    FILE *out = fopen(path, "wb");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(out);
-    CU_ASSERT_EQUAL_FATAL(fwrite(file->data, 1, file->count, out), file->count);
-    CU_ASSERT_EQUAL_FATAL(fclose(out), 0);
+    ll_test_write_file(path, file->data, file->count);
     return path;
 }
 
@@ -125,7 +122,7 @@ static ll_status load(const struct bytes *file, struct vision_picture *picture,
                       struct ll_error *err)
 {
     *picture = (struct vision_picture){0};
-    return vision_picture_load(write_file(file), picture, err);
+    return vision_decode_file(write_file(file), picture, err);
 }
 
 static bool is_same(const struct vision_picture *a, const struct vision_picture *b)
@@ -549,7 +546,7 @@ static void test_pipe(void)
     struct ll_thread thread;
     CU_ASSERT_EQUAL_FATAL(ll_thread_start(&thread, "writer", write_pipe, &writer), LL_OK);
     struct vision_picture picture = {0};
-    CU_ASSERT_EQUAL_FATAL(vision_picture_load(path, &picture, NULL), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(vision_decode_file(path, &picture, NULL), LL_OK);
     ll_thread_join(&thread);
     CU_ASSERT(is_same(&picture, &expected));
     vision_picture_finish(&picture);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "tests/support/ll_test.h"
-#include "vision/vision_picture.h"
+#include "vision/vision_decode.h"
 
 const char *const ll_test_suite = "vision_png";
 
@@ -62,10 +62,7 @@ static const char *write_bytes(const uint8_t *bytes, size_t count)
     if (!path[0]) {
         snprintf(path, sizeof(path), "%s/p.png", ll_test_folder());
     }
-    FILE *file = fopen(path, "wb");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-    CU_ASSERT_EQUAL_FATAL(fwrite(bytes, 1, count, file), count);
-    CU_ASSERT_EQUAL_FATAL(fclose(file), 0);
+    ll_test_write_file(path, bytes, count);
     return path;
 }
 
@@ -74,7 +71,7 @@ static bool gives(const struct file_bytes *file, const uint8_t *rgb)
 {
     struct vision_picture picture = {0};
     struct ll_error err = {.text = ""};
-    ll_status status = vision_picture_load(write_bytes(file->bytes, file->count), &picture, &err);
+    ll_status status = vision_decode_file(write_bytes(file->bytes, file->count), &picture, &err);
     bool same = status == LL_OK && picture.w == W && picture.h == H &&
                 memcmp(picture.pixels, rgb, (size_t)3 * W * H) == 0;
     if (status != LL_OK) {
@@ -255,7 +252,7 @@ static bool is_refused(const uint8_t *bytes, size_t count)
     struct vision_picture picture = {0};
     struct ll_error err = {.text = ""};
     const char *path = write_bytes(bytes, count);
-    ll_status status = vision_picture_load(path, &picture, &err);
+    ll_status status = vision_decode_file(path, &picture, &err);
     bool is = (status == LL_E_INVALID || status == LL_E_EXHAUSTED) && strstr(err.text, path);
     vision_picture_finish(&picture);
     return is;

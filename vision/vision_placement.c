@@ -1,4 +1,4 @@
-#include "vision/vision_frame.h"
+#include "vision/vision_placement.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -20,12 +20,12 @@ ll_status vision_fit_parse(const char *name, vision_fit *out_fit, struct ll_erro
 }
 
 /* Darknet computes these sizes as int, and its resizing reads wild where a height of 1 remains. */
-static ll_status letterbox(struct vision_frame *frame, struct ll_error *err)
+static ll_status letterbox(struct vision_placement *placement, struct ll_error *err)
 {
-    int64_t w = frame->picture_w;
-    int64_t h = frame->picture_h;
-    int64_t net_w = frame->net_w;
-    int64_t net_h = frame->net_h;
+    int64_t w = placement->picture_w;
+    int64_t h = placement->picture_h;
+    int64_t net_w = placement->net_w;
+    int64_t net_h = placement->net_h;
     int64_t scaled_w = net_w;
     int64_t scaled_h = h * net_w / w;
     if ((float)net_w / (float)w >= (float)net_h / (float)h) {
@@ -43,20 +43,20 @@ static ll_status letterbox(struct vision_frame *frame, struct ll_error *err)
                        "Darknet computes with",
                        (long long)w, (long long)h, (long long)net_w, (long long)net_h);
     }
-    frame->scaled_w = (int)scaled_w;
-    frame->scaled_h = (int)scaled_h;
-    frame->left = (double)(net_w - scaled_w) / 2;
-    frame->top = (double)(net_h - scaled_h) / 2;
+    placement->scaled_w = (int)scaled_w;
+    placement->scaled_h = (int)scaled_h;
+    placement->left = (double)(net_w - scaled_w) / 2;
+    placement->top = (double)(net_h - scaled_h) / 2;
     return LL_OK;
 }
 
 /* The side that is shorter, relative to the network's, becomes size / 0.875, rounded. */
-static ll_status crop(struct vision_frame *frame, struct ll_error *err)
+static ll_status crop(struct vision_placement *placement, struct ll_error *err)
 {
-    int64_t w = frame->picture_w;
-    int64_t h = frame->picture_h;
-    int64_t scaled_w = ((int64_t)frame->net_w * 8 + 3) / 7;
-    int64_t scaled_h = ((int64_t)frame->net_h * 8 + 3) / 7;
+    int64_t w = placement->picture_w;
+    int64_t h = placement->picture_h;
+    int64_t scaled_w = ((int64_t)placement->net_w * 8 + 3) / 7;
+    int64_t scaled_h = ((int64_t)placement->net_h * 8 + 3) / 7;
     if (w * scaled_h <= h * scaled_w) {
         scaled_h = h * scaled_w / w;
     } else {
@@ -65,47 +65,48 @@ static ll_status crop(struct vision_frame *frame, struct ll_error *err)
     if (scaled_w * scaled_h > LL_LIMIT_IMAGE_PIXELS) {
         return ll_fail(err, LL_E_EXHAUSTED,
                        "scaling %lld x %lld pixels to cover %d x %d needs more than %lld pixels",
-                       (long long)w, (long long)h, frame->net_w, frame->net_h,
+                       (long long)w, (long long)h, placement->net_w, placement->net_h,
                        (long long)LL_LIMIT_IMAGE_PIXELS);
     }
-    frame->scaled_w = (int)scaled_w;
-    frame->scaled_h = (int)scaled_h;
-    int left = (frame->scaled_w - frame->net_w) / 2;
-    int top = (frame->scaled_h - frame->net_h) / 2;
-    frame->left = -left;
-    frame->top = -top;
+    placement->scaled_w = (int)scaled_w;
+    placement->scaled_h = (int)scaled_h;
+    int left = (placement->scaled_w - placement->net_w) / 2;
+    int top = (placement->scaled_h - placement->net_h) / 2;
+    placement->left = -left;
+    placement->top = -top;
     return LL_OK;
 }
 
-static ll_status stretch(struct vision_frame *frame, struct ll_error *err)
+static ll_status stretch(struct vision_placement *placement, struct ll_error *err)
 {
-    if (frame->net_h < 2) {
-        return ll_fail(err, LL_E_INVALID,
-                       "a picture of %d x %d pixels vanishes when stretched to %d x %d",
-                       frame->picture_w, frame->picture_h, frame->net_w, frame->net_h);
+    if (placement->net_h < 2) {
+        return ll_fail(
+            err, LL_E_INVALID, "a picture of %d x %d pixels vanishes when stretched to %d x %d",
+            placement->picture_w, placement->picture_h, placement->net_w, placement->net_h);
     }
-    frame->scaled_w = frame->net_w;
-    frame->scaled_h = frame->net_h;
-    frame->left = 0;
-    frame->top = 0;
+    placement->scaled_w = placement->net_w;
+    placement->scaled_h = placement->net_h;
+    placement->left = 0;
+    placement->top = 0;
     return LL_OK;
 }
 
-ll_status vision_frame_fit(struct vision_frame *frame, vision_fit fit, struct ll_error *err)
+ll_status vision_placement_fit(struct vision_placement *placement, vision_fit fit,
+                               struct ll_error *err)
 {
     switch (fit) {
     case VISION_FIT_CROP:
-        return crop(frame, err);
+        return crop(placement, err);
     case VISION_FIT_STRETCH:
-        return stretch(frame, err);
+        return stretch(placement, err);
     default:
-        return letterbox(frame, err);
+        return letterbox(placement, err);
     }
 }
 
-struct vision_frame vision_frame_whole(int net_w, int net_h)
+struct vision_placement vision_placement_whole(int net_w, int net_h)
 {
-    return (struct vision_frame){
+    return (struct vision_placement){
         .picture_w = net_w,
         .picture_h = net_h,
         .net_w = net_w,

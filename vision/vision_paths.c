@@ -1,4 +1,4 @@
-#include "vision/vision_pictures.h"
+#include "vision/vision_paths.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,20 +9,20 @@
 #include <sys/stat.h>
 
 /* Takes `path`, which malloc gave, also when it fails; NULL is one that malloc did not give. */
-static ll_status append(struct vision_pictures *pictures, char *path, bool is_stream,
+static ll_status append(struct vision_paths *pictures, char *path, bool is_stream,
                         struct ll_error *err)
 {
     if (!path) {
         return ll_fail(err, LL_E_NO_MEMORY, "no memory for a list of pictures");
     }
-    if (pictures->count == VISION_PICTURES_MOST) {
+    if (pictures->count == VISION_PATHS_MOST) {
         free(path);
-        return ll_fail_limit(err, "pictures", VISION_PICTURES_MOST, 0,
-                             "more than %d pictures (limit pictures)", VISION_PICTURES_MOST);
+        return ll_fail_limit(err, "pictures", VISION_PATHS_MOST, 0,
+                             "more than %d pictures (limit pictures)", VISION_PATHS_MOST);
     }
     if (pictures->count == pictures->room) {
         int room = pictures->room == 0 ? 16 : 2 * pictures->room;
-        struct vision_picture_path *list =
+        struct vision_path *list =
             reallocarray(pictures->list, (size_t)room, sizeof(*pictures->list));
         if (!list) {
             free(path);
@@ -31,19 +31,18 @@ static ll_status append(struct vision_pictures *pictures, char *path, bool is_st
         pictures->list = list;
         pictures->room = room;
     }
-    pictures->list[pictures->count++] = (struct vision_picture_path){path, is_stream};
+    pictures->list[pictures->count++] = (struct vision_path){path, is_stream};
     return LL_OK;
 }
 
-static void shorten(struct vision_pictures *pictures, int count)
+static void shorten(struct vision_paths *pictures, int count)
 {
     while (pictures->count > count) {
         free(pictures->list[--pictures->count].path);
     }
 }
 
-static ll_status add_stream(struct vision_pictures *pictures, const char *name,
-                            struct ll_error *err)
+static ll_status add_stream(struct vision_paths *pictures, const char *name, struct ll_error *err)
 {
     for (int i = 0; i < pictures->count; i++) {
         if (pictures->list[i].is_stream && strcmp(pictures->list[i].path, name) == 0) {
@@ -77,7 +76,7 @@ static bool may_be_picture(const char *path)
     return stat(path, &info) != 0 || S_ISREG(info.st_mode);
 }
 
-static ll_status add_entry(struct vision_pictures *pictures, const char *folder, const char *entry,
+static ll_status add_entry(struct vision_paths *pictures, const char *folder, const char *entry,
                            struct ll_error *err)
 {
     bool has_slash = folder[strlen(folder) - 1] == '/';
@@ -94,11 +93,10 @@ static ll_status add_entry(struct vision_pictures *pictures, const char *folder,
 
 static int compare_paths(const void *a, const void *b)
 {
-    return strcmp(((const struct vision_picture_path *)a)->path,
-                  ((const struct vision_picture_path *)b)->path);
+    return strcmp(((const struct vision_path *)a)->path, ((const struct vision_path *)b)->path);
 }
 
-static ll_status read_folder(struct vision_pictures *pictures, const char *folder, DIR *entries,
+static ll_status read_folder(struct vision_paths *pictures, const char *folder, DIR *entries,
                              struct ll_error *err)
 {
     for (;;) {
@@ -118,8 +116,7 @@ static ll_status read_folder(struct vision_pictures *pictures, const char *folde
     }
 }
 
-static ll_status add_folder(struct vision_pictures *pictures, const char *folder,
-                            struct ll_error *err)
+static ll_status add_folder(struct vision_paths *pictures, const char *folder, struct ll_error *err)
 {
     DIR *entries = opendir(folder);
     if (!entries) {
@@ -141,7 +138,7 @@ static ll_status add_folder(struct vision_pictures *pictures, const char *folder
 
 /* ---- Names ---- */
 
-static ll_status add(struct vision_pictures *pictures, const char *name, struct ll_error *err)
+static ll_status add(struct vision_paths *pictures, const char *name, struct ll_error *err)
 {
     if (strcmp(name, "-") == 0) {
         return add_stream(pictures, name, err);
@@ -163,8 +160,7 @@ static ll_status add(struct vision_pictures *pictures, const char *name, struct 
     return append(pictures, strdup(name), false, err);
 }
 
-ll_status vision_pictures_add(struct vision_pictures *pictures, const char *name,
-                              struct ll_error *err)
+ll_status vision_paths_add(struct vision_paths *pictures, const char *name, struct ll_error *err)
 {
     int before = pictures->count;
     ll_status status = add(pictures, name, err);
@@ -175,9 +171,9 @@ ll_status vision_pictures_add(struct vision_pictures *pictures, const char *name
     return status;
 }
 
-void vision_pictures_finish(struct vision_pictures *pictures)
+void vision_paths_finish(struct vision_paths *pictures)
 {
     shorten(pictures, 0);
     free(pictures->list);
-    *pictures = (struct vision_pictures){0};
+    *pictures = (struct vision_paths){0};
 }

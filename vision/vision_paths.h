@@ -1,18 +1,18 @@
-/* The pictures that a command line names: files, folders and pipes, as one list of paths.
+/* Paths of pictures: what a command line names (files, folders, pipes, standard input) as one list.
  *
  * Threads: any, one at a time per list. */
-#ifndef VISION_PICTURES_H
-#define VISION_PICTURES_H
+#ifndef VISION_PATHS_H
+#define VISION_PATHS_H
 
 #include <stdbool.h>
 
 #include "core/ll_status.h"
 
 /* What one list may hold. */
-enum { VISION_PICTURES_MOST = 100000 };
+enum { VISION_PATHS_MOST = 100000 };
 
-struct vision_picture_path {
-    /* For vision_picture_load and vision_image_load. */
+struct vision_path {
+    /* For vision_decode_file. */
     char *path;
     /* Standard input or a pipe: its bytes are one picture and come once, so that whoever needs it
      * again keeps what was made of it. */
@@ -20,8 +20,8 @@ struct vision_picture_path {
 };
 
 /* Zeroed: empty. */
-struct vision_pictures {
-    struct vision_picture_path *list;
+struct vision_paths {
+    struct vision_path *list;
     int count;
     int room;
 };
@@ -33,10 +33,10 @@ struct vision_pictures {
  *
  * Errors: LL_E_NOT_FOUND; LL_E_IO for what cannot be examined, or is neither file, folder nor pipe;
  * LL_E_INVALID for a folder without pictures and for a stream that is named twice; LL_E_EXHAUSTED
- * beyond VISION_PICTURES_MOST; LL_E_NO_MEMORY. `err` has the name; the list is as it was. */
-LL_MUST_USE ll_status vision_pictures_add(struct vision_pictures *pictures, const char *name,
-                                          struct ll_error *err);
+ * beyond VISION_PATHS_MOST; LL_E_NO_MEMORY. `err` has the name; the list is as it was. */
+LL_MUST_USE ll_status vision_paths_add(struct vision_paths *pictures, const char *name,
+                                       struct ll_error *err);
 /* Takes zeroed lists too. */
-void vision_pictures_finish(struct vision_pictures *pictures);
+void vision_paths_finish(struct vision_paths *pictures);
 
 #endif

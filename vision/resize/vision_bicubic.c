@@ -1,4 +1,4 @@
-#include "vision/resize/vision_resize.h"
+#include "vision/resize/vision_bicubic.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -121,8 +121,8 @@ static void run_pass(const struct pass *pass, const uint8_t *from, uint8_t *to)
     }
 }
 
-ll_status vision_resize_bicubic(const struct vision_pixels *from, int out_width, int out_height,
-                                uint8_t **out_data)
+ll_status vision_bicubic(const struct vision_pixels *from, int out_width, int out_height,
+                         uint8_t **out_data)
 {
     int channels = from->channels;
     if (from->width < 1 || from->height < 1 || out_width < 1 || out_height < 1 || channels < 1 ||

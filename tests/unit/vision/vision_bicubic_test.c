@@ -1,4 +1,4 @@
-#include "vision/resize/vision_resize.h"
+#include "vision/resize/vision_bicubic.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,10 +29,9 @@ static void check(int width, int height, int channels, int out_width, int out_he
 {
     uint8_t *pixels = pattern(width, height, channels);
     uint8_t *out = NULL;
-    CU_ASSERT_EQUAL_FATAL(
-        vision_resize_bicubic(&(struct vision_pixels){pixels, width, height, channels}, out_width,
-                              out_height, &out),
-        LL_OK);
+    CU_ASSERT_EQUAL_FATAL(vision_bicubic(&(struct vision_pixels){pixels, width, height, channels},
+                                         out_width, out_height, &out),
+                          LL_OK);
     CU_ASSERT_EQUAL(memcmp(out, expected, (size_t)(out_width * out_height * channels)), 0);
     free(out);
     free(pixels);
@@ -68,8 +67,8 @@ static void test_single_pixel_fills_everything(void)
 {
     const uint8_t pixel[3] = {9, 200, 31};
     uint8_t *out = NULL;
-    CU_ASSERT_EQUAL_FATAL(
-        vision_resize_bicubic(&(struct vision_pixels){pixel, 1, 1, 3}, 5, 4, &out), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(vision_bicubic(&(struct vision_pixels){pixel, 1, 1, 3}, 5, 4, &out),
+                          LL_OK);
     for (int i = 0; i < 5 * 4; i++)
         CU_ASSERT_EQUAL(memcmp(out + (ptrdiff_t)i * 3, pixel, 3), 0);
     free(out);
@@ -79,24 +78,23 @@ static void test_impossible_sizes_are_refused(void)
 {
     const uint8_t pixel[4] = {0};
     uint8_t *out = NULL;
-    CU_ASSERT_EQUAL(vision_resize_bicubic(&(struct vision_pixels){pixel, 0, 1, 3}, 5, 4, &out),
+    CU_ASSERT_EQUAL(vision_bicubic(&(struct vision_pixels){pixel, 0, 1, 3}, 5, 4, &out),
                     LL_E_INVALID);
-    CU_ASSERT_EQUAL(vision_resize_bicubic(&(struct vision_pixels){pixel, 1, -1, 3}, 5, 4, &out),
+    CU_ASSERT_EQUAL(vision_bicubic(&(struct vision_pixels){pixel, 1, -1, 3}, 5, 4, &out),
                     LL_E_INVALID);
-    CU_ASSERT_EQUAL(vision_resize_bicubic(&(struct vision_pixels){pixel, 1, 1, 5}, 5, 4, &out),
+    CU_ASSERT_EQUAL(vision_bicubic(&(struct vision_pixels){pixel, 1, 1, 5}, 5, 4, &out),
                     LL_E_INVALID);
-    CU_ASSERT_EQUAL(vision_resize_bicubic(&(struct vision_pixels){pixel, 1, 1, 3}, 0, 4, &out),
+    CU_ASSERT_EQUAL(vision_bicubic(&(struct vision_pixels){pixel, 1, 1, 3}, 0, 4, &out),
                     LL_E_INVALID);
-    CU_ASSERT_EQUAL(
-        vision_resize_bicubic(&(struct vision_pixels){pixel, 1, 1, 3}, 1 << 30, 1 << 30, &out),
-        LL_E_EXHAUSTED);
-    CU_ASSERT_EQUAL(vision_resize_bicubic(&(struct vision_pixels){pixel, 1, 1, 3},
-                                          (int)LL_LIMIT_IMAGE_PIXELS + 1, 1, &out),
+    CU_ASSERT_EQUAL(vision_bicubic(&(struct vision_pixels){pixel, 1, 1, 3}, 1 << 30, 1 << 30, &out),
+                    LL_E_EXHAUSTED);
+    CU_ASSERT_EQUAL(vision_bicubic(&(struct vision_pixels){pixel, 1, 1, 3},
+                                   (int)LL_LIMIT_IMAGE_PIXELS + 1, 1, &out),
                     LL_E_EXHAUSTED);
     CU_ASSERT_PTR_NULL(out);
 }
 
-const char *const ll_test_suite = "vision_resize";
+const char *const ll_test_suite = "vision_bicubic";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_reduce_averages_like_pillow),  LL_TEST(test_enlarge_interpolates_like_pillow),
     LL_TEST(test_same_size_changes_nothing),    LL_TEST(test_single_pixel_fills_everything),

@@ -7,26 +7,19 @@
  * columns, and 8 bits in between as there.
  *
  * Threads: pure. */
-#ifndef VISION_RESIZE_H
-#define VISION_RESIZE_H
+#ifndef VISION_BICUBIC_H
+#define VISION_BICUBIC_H
 
 #include <stdint.h>
 
 #include "core/ll_status.h"
-
-/* `height` rows of `width` pixels of `channels` bytes, 1 to 4. */
-struct vision_pixels {
-    const uint8_t *data;
-    int width;
-    int height;
-    int channels;
-};
+#include "vision/resize/vision_pixels.h"
 
 /* The picture at another size, laid out the same way. The caller frees `*out_data` with free().
  *
  * Errors: LL_E_INVALID for a size below 1 or other channels, LL_E_EXHAUSTED above
  *         LL_LIMIT_IMAGE_PIXELS, LL_E_NO_MEMORY. */
-LL_MUST_USE ll_status vision_resize_bicubic(const struct vision_pixels *from, int out_width,
-                                            int out_height, uint8_t **out_data);
+LL_MUST_USE ll_status vision_bicubic(const struct vision_pixels *from, int out_width,
+                                     int out_height, uint8_t **out_data);
 
 #endif

@@ -1,9 +1,9 @@
-/* Where a picture lies in a network's input: what fitting it needs to know, and what the way back
- * from the network's boxes to the picture needs to know.
+/* A picture's placement: where it lies in a network's input. What fitting it needs to know, and
+ * what the way back from the network's boxes to the picture needs to know.
  *
  * Threads: pure. */
-#ifndef VISION_FRAME_H
-#define VISION_FRAME_H
+#ifndef VISION_PLACEMENT_H
+#define VISION_PLACEMENT_H
 
 #include "core/ll_status.h"
 
@@ -22,7 +22,7 @@ LL_MUST_USE ll_status vision_fit_parse(const char *name, vision_fit *out_fit, st
 
 /* All in pixels. The picture is scaled to scaled_w x scaled_h; (left, top) of the network's input
  * is its corner, which is outside (negative) where a part of the picture is cut off. */
-struct vision_frame {
+struct vision_placement {
     int picture_w, picture_h;
     int net_w, net_h;
     int scaled_w, scaled_h;
@@ -37,10 +37,10 @@ struct vision_frame {
  *
  * Errors: LL_E_INVALID where nothing of the picture would be left, LL_E_EXHAUSTED where the scaled
  * one would be too large; `err` has the sizes. */
-LL_MUST_USE ll_status vision_frame_fit(struct vision_frame *frame, vision_fit fit,
-                                       struct ll_error *err);
+LL_MUST_USE ll_status vision_placement_fit(struct vision_placement *placement, vision_fit fit,
+                                           struct ll_error *err);
 
-/* The frame of a picture that is the network's input itself. */
-struct vision_frame vision_frame_whole(int net_w, int net_h);
+/* The placement of a picture that is the network's input itself. */
+struct vision_placement vision_placement_whole(int net_w, int net_h);
 
 #endif
