@@ -301,8 +301,9 @@ static void print_times(const struct inference *inference)
 {
     int layers = inference->file.network->table.layer_count;
     printf("engine %s (%s, %d thread%s): %d layer%s created in %.1f ms, ran in %.1f ms%s\n",
-           inference->engine->name, inference->engine->instruction_set, inference->engine->threads,
-           inference->engine->threads == 1 ? "" : "s", layers, layers == 1 ? "" : "s",
+           ll_engine_name(inference->engine), ll_engine_instruction_set(inference->engine),
+           ll_engine_threads(inference->engine),
+           ll_engine_threads(inference->engine) == 1 ? "" : "s", layers, layers == 1 ? "" : "s",
            ll_clock_ms(inference->create_ns), ll_clock_ms(inference->best_ns),
            inference->options->repeat > 1 || inference->pictures.count > 1 ? " at best" : "");
 }
