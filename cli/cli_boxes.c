@@ -5,13 +5,13 @@
 #include "vision/vision_png.h"
 
 ll_status cli_boxes_init(struct cli_boxes *detect, const struct cli_model_options *options,
-                         struct ll_network *network, struct vision_input *image,
+                         struct ll_network *network, struct vision_input *input,
                          const struct vision_labels *labels, struct ll_error *err)
 {
     const struct vision_boxes_config config = {
         .thresh = options->thresh,
         .nms = options->nms,
-        .placement = image->placement,
+        .placement = input->placement,
         .labels = labels,
     };
     struct cli_boxes made = {.path = options->draw};
@@ -26,8 +26,8 @@ ll_status cli_boxes_init(struct cli_boxes *detect, const struct cli_model_option
         return status;
     }
     if (options->draw) {
-        made.picture = image->picture;
-        image->picture = (struct vision_picture){0};
+        made.picture = input->picture;
+        input->picture = (struct vision_picture){0};
     }
     *detect = made;
     return LL_OK;

@@ -22,13 +22,13 @@ struct cli_boxes {
     struct vision_picture picture;
 };
 
-/* Takes `image`'s picture where there is something to draw. `options` and `labels` outlive it.
+/* Takes `input`'s picture where there is something to draw. `options` and `labels` outlive it.
  *
  * Errors: LL_E_UNSUPPORTED where boxes are to be drawn and the network finds none, `err` says why;
  * LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status cli_boxes_init(struct cli_boxes *detect,
                                      const struct cli_model_options *options,
-                                     struct ll_network *network, struct vision_input *image,
+                                     struct ll_network *network, struct vision_input *input,
                                      const struct vision_labels *labels, struct ll_error *err);
 /* Takes zeroed ones too. */
 void cli_boxes_finish(struct cli_boxes *detect);

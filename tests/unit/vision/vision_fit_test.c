@@ -29,7 +29,8 @@ static image to_stock(const struct vision_picture *picture)
     image stock = make_image(picture->w, picture->h, picture->channels);
     int area = picture->w * picture->h;
     for (int i = 0; i < area * picture->channels; i++) {
-        stock.data[i] = (float)picture->pixels[i % area * picture->channels + i / area] / 255.0F;
+        int channel = i / area;
+        stock.data[i] = (float)picture->pixels[i % area * picture->channels + channel] / 255.0F;
     }
     return stock;
 }
