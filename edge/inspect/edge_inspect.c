@@ -9,9 +9,12 @@
 #include "core/ll_digest.h"
 #include "core/ll_limits.h"
 #include "core/ll_version.h"
-#include "edge/edge_wire.h"
+#include "edge/edge_send.h"
 #include "edge/fair/edge_rates.h"
 #include "edge/inspect/edge_watch.h"
+#include "proto/wire/wire_dtype.h"
+#include "proto/wire/wire_text.h"
+#include "proto/wire/wire_unpack.h"
 
 enum {
     /* Of a page besides its models: the token. Of a model besides its message: tag and length. */
@@ -83,7 +86,7 @@ static void fill_summary(struct summary *summary, struct edge_model *model)
     Layerlift__V1__Model *message = &summary->message;
     struct edge_model_info *info = &summary->info;
     edge_model_get_info(model, info);
-    edge_wire_clean(info->failure.text);
+    wire_text_clean(info->failure.text);
     layerlift__v1__model__init(message);
     message->model_id = (char *)edge_model_id_text(model);
     message->state = edge_watch_state(info->state);
@@ -183,7 +186,7 @@ static ProtobufCMessage *unpack(struct rpc_stream *stream,
 {
     struct ll_error err;
     ProtobufCMessage *message = NULL;
-    ll_status status = edge_unpack(descriptor, data, bytes, &message, &err);
+    ll_status status = wire_unpack(descriptor, data, bytes, &message, &err);
     if (status != LL_OK) {
         rpc_stream_finish_error(stream, status, &err);
         return NULL;
@@ -386,7 +389,7 @@ static void get_server_info(void *arg, struct rpc_stream *stream, const uint8_t 
     Layerlift__V1__Format darknet = LAYERLIFT__V1__FORMAT__INIT;
     Layerlift__V1__Format *formats[] = {&darknet};
     Layerlift__V1__Encoding encodings[] = {LAYERLIFT__V1__ENCODING__ENCODING_RAW};
-    Layerlift__V1__DataType data_types[EDGE_WIRE_DATA_TYPES];
+    Layerlift__V1__DataType data_types[WIRE_DTYPES];
     darknet.format = "darknet";
     darknet.dialect = "pjreddie";
     info.formats = formats;
@@ -394,7 +397,7 @@ static void get_server_info(void *arg, struct rpc_stream *stream, const uint8_t 
     info.encodings = encodings;
     info.n_encodings = 1;
     info.data_types = data_types;
-    info.n_data_types = edge_wire_data_types(data_types);
+    info.n_data_types = wire_dtypes(data_types);
     edge_reply(stream, &info.base);
     free(entries);
     free(info.limits);

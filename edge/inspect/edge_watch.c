@@ -11,9 +11,11 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_clock.h"
-#include "edge/edge_wire.h"
+#include "edge/edge_send.h"
 #include "edge/fair/edge_peer.h"
 #include "edge/fair/edge_places.h"
+#include "proto/wire/wire_text.h"
+#include "proto/wire/wire_unpack.h"
 
 enum {
     /* Between two looks at all watches. */
@@ -110,7 +112,7 @@ static void take_snapshot(struct snapshot *snapshot, struct edge_model *model)
         finish_snapshot(snapshot);
         snapshot->model = model;
         edge_model_get_info(model, &snapshot->info);
-        edge_wire_clean(snapshot->info.failure.text);
+        wire_text_clean(snapshot->info.failure.text);
     }
 }
 
@@ -223,7 +225,7 @@ static void on_watch_message(void *owner, struct rpc_stream *stream, const uint8
     }
     ProtobufCMessage *message = NULL;
     ll_status status =
-        edge_unpack(&layerlift__v1__watch_model_request__descriptor, data, bytes, &message, &err);
+        wire_unpack(&layerlift__v1__watch_model_request__descriptor, data, bytes, &message, &err);
     if (status != LL_OK) {
         fail_watch(watch, status, &err);
         return;

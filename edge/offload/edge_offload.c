@@ -9,9 +9,9 @@
 
 #include "core/ll_clock.h"
 #include "core/ll_log.h"
-#include "edge/edge_wire.h"
 #include "edge/offload/edge_offload_stream.h"
 #include "edge/offload/edge_share.h"
+#include "proto/wire/wire_unpack.h"
 
 /* ---- Requests ---- */
 
@@ -185,7 +185,7 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
         return;
     }
     ll_status status =
-        edge_unpack(&layerlift__v1__offload_request__descriptor, data, bytes, &message, &err);
+        wire_unpack(&layerlift__v1__offload_request__descriptor, data, bytes, &message, &err);
     if (status != LL_OK) {
         edge_offload_end(offload, status, err.text);
         return;

@@ -20,9 +20,9 @@
 #include "core/ll_clock.h"
 #include "core/ll_limits.h"
 #include "core/ll_log.h"
-#include "edge/edge_wire.h"
 #include "edge/upload/edge_upload_session.h"
 #include "edge/upload/edge_worker.h"
+#include "proto/wire/wire_unpack.h"
 
 struct edge_uploads {
     struct edge_worker *receiver;
@@ -214,7 +214,7 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
         return;
     }
     ll_status status =
-        edge_unpack(&layerlift__v1__upload_request__descriptor, data, bytes, &message, &err);
+        wire_unpack(&layerlift__v1__upload_request__descriptor, data, bytes, &message, &err);
     if (status != LL_OK) {
         refuse(upload, status, &err);
         return;

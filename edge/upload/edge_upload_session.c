@@ -13,7 +13,10 @@
 #include <stdlib.h>
 
 #include "core/ll_log.h"
-#include "edge/edge_wire.h"
+#include "edge/edge_send.h"
+#include "proto/wire/wire_dtype.h"
+#include "proto/wire/wire_manifest.h"
+#include "proto/wire/wire_plan.h"
 
 enum {
     /* Credit events wait while the stream has more than this to send. */
@@ -364,9 +367,9 @@ static ll_status open_model(struct edge_upload_session *session,
     if (!open->manifest) {
         return ll_fail(err, LL_E_INVALID, "open has no manifest");
     }
-    ll_status status = edge_wire_manifest(open->manifest, &manifest, err);
+    ll_status status = wire_manifest_read(open->manifest, &manifest, err);
     if (status == LL_OK) {
-        status = edge_wire_plan(open->n_plan, open->plan, &session->plan, err);
+        status = wire_plan_read(open->n_plan, open->plan, &session->plan, err);
     }
     if (status == LL_OK) {
         status = edge_upload_session_take_place(session, &manifest, now_ns, err);
@@ -408,7 +411,7 @@ static void fill_accepted(struct edge_upload_session *session,
 
 static ll_status send_accepted(struct edge_upload_session *session)
 {
-    Layerlift__V1__DataType data_types[EDGE_WIRE_DATA_TYPES];
+    Layerlift__V1__DataType data_types[WIRE_DTYPES];
     size_t count = (size_t)edge_model_table(session->model)->layer_count;
     Layerlift__V1__UploadAccepted accepted = LAYERLIFT__V1__UPLOAD_ACCEPTED__INIT;
     Layerlift__V1__BlobOffset *offsets = calloc(count, sizeof(*offsets));
@@ -424,7 +427,7 @@ static ll_status send_accepted(struct edge_upload_session *session)
         accepted.credit_bytes = grant(session);
         accepted.prefix = (uint32_t)edge_model_prefix(session->model);
         accepted.data_types = data_types;
-        accepted.n_data_types = edge_wire_data_types(data_types);
+        accepted.n_data_types = wire_dtypes(data_types);
         Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
         event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_ACCEPTED;
         event.accepted = &accepted;

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "core/ll_log.h"
-#include "edge/edge_wire.h"
+#include "proto/wire/wire_unpack.h"
 #include "tests/support/fake_engine.h"
 
 /* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
@@ -309,7 +309,7 @@ static void send_bytes(struct world *world, struct device *device)
     ProtobufCMessage *message = NULL;
     struct ll_error err = {.text = ""};
     ll_status status =
-        edge_unpack(&layerlift__v1__upload_request__descriptor, world->data, bytes, &message, &err);
+        wire_unpack(&layerlift__v1__upload_request__descriptor, world->data, bytes, &message, &err);
     world->data += bytes;
     world->size -= bytes;
     REQUIRE(status == LL_OK || status == LL_E_INVALID);
