@@ -9,6 +9,7 @@
 #include <grpc/slice.h>
 #include <grpc/support/alloc.h>
 
+#include "core/ll_container.h"
 #include "core/ll_log.h"
 #include "rpc/rpc_details.h"
 
@@ -143,7 +144,7 @@ static void read_details(struct rpc_stream *stream)
 
 static void end_done(struct rpc_op *op, bool ok)
 {
-    struct rpc_stream *stream = RPC_CONTAINER(op, struct rpc_stream, end);
+    struct rpc_stream *stream = LL_CONTAINER_OF(op, struct rpc_stream, end);
     (void)ok;
     stream->is_over = true;
     if (!stream->is_server) {
@@ -216,7 +217,7 @@ static void deliver(struct rpc_stream *stream, grpc_byte_buffer *buffer)
 
 static void receive_done(struct rpc_op *op, bool ok)
 {
-    struct rpc_stream *stream = RPC_CONTAINER(op, struct rpc_stream, receive);
+    struct rpc_stream *stream = LL_CONTAINER_OF(op, struct rpc_stream, receive);
     grpc_byte_buffer *buffer = stream->received;
     stream->received = NULL;
     stream->is_receiving = false;
@@ -356,7 +357,7 @@ static void stop_sending(struct rpc_stream *stream)
 
 static void send_done(struct rpc_op *op, bool ok)
 {
-    struct rpc_stream *stream = RPC_CONTAINER(op, struct rpc_stream, send);
+    struct rpc_stream *stream = LL_CONTAINER_OF(op, struct rpc_stream, send);
     bool was_message = stream->sent;
     drop_message(stream->sent);
     stream->sent = NULL;
@@ -383,7 +384,7 @@ static void send_done(struct rpc_op *op, bool ok)
 
 static void run_kick(struct rpc_task *task)
 {
-    struct rpc_stream *stream = RPC_CONTAINER(task, struct rpc_stream, kick);
+    struct rpc_stream *stream = LL_CONTAINER_OF(task, struct rpc_stream, kick);
     ll_mutex_lock(&stream->mutex);
     stream->is_kicked = false;
     ll_mutex_unlock(&stream->mutex);

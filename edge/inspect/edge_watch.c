@@ -11,6 +11,7 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_clock.h"
+#include "core/ll_container.h"
 #include "edge/edge_send.h"
 #include "edge/fair/edge_peer.h"
 #include "edge/fair/edge_places.h"
@@ -305,8 +306,7 @@ static ll_status take_place(struct watch *watch, struct rpc_stream *stream, stru
         ll_status status = ll_fail_limit(
             &why, "watches", places->most, LL_RETRY_MS,
             "the watch had to make room for another: limit watches is %d", places->most);
-        fail_watch((struct watch *)(void *)((char *)victim - offsetof(struct watch, place)), status,
-                   &why);
+        fail_watch(LL_CONTAINER_OF(victim, struct watch, place), status, &why);
     }
     edge_places_take(places, &watch->place, &peer, now_ns);
     return LL_OK;
@@ -346,8 +346,7 @@ static void open_watch(void *arg, struct rpc_stream *stream)
 
 static void run_changed(struct rpc_task *task)
 {
-    struct edge_watches *watches =
-        (struct edge_watches *)(void *)((char *)task - offsetof(struct edge_watches, changed));
+    struct edge_watches *watches = LL_CONTAINER_OF(task, struct edge_watches, changed);
     int64_t next_ns = watches->looked_ns + PAUSE_MS * LL_NS_PER_MS;
     if (watches->timer && ll_clock_now_ns() < next_ns) {
         watches->is_paused = true;
@@ -359,8 +358,7 @@ static void run_changed(struct rpc_task *task)
 
 static void run_drain(struct rpc_task *task)
 {
-    struct edge_watches *watches =
-        (struct edge_watches *)(void *)((char *)task - offsetof(struct edge_watches, drain));
+    struct edge_watches *watches = LL_CONTAINER_OF(task, struct edge_watches, drain);
     for (struct watch *watch = watches->first; watch; watch = watch->next) {
         if (!watch->is_over) {
             end_watch(watch, LL_E_UNAVAILABLE, "the server is shutting down");

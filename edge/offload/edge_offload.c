@@ -4,10 +4,10 @@
 
 #include <inttypes.h>
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdlib.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_container.h"
 #include "core/ll_log.h"
 #include "edge/offload/edge_offload_stream.h"
 #include "edge/offload/edge_share.h"
@@ -308,8 +308,7 @@ static void drain_stream(struct edge_offload *offload)
 
 static void run_drain(struct rpc_task *task)
 {
-    struct edge_offloads *service =
-        (struct edge_offloads *)(void *)((char *)task - offsetof(struct edge_offloads, drain));
+    struct edge_offloads *service = LL_CONTAINER_OF(task, struct edge_offloads, drain);
     service->is_draining = true;
     for (struct edge_offload *offload = service->first; offload; offload = offload->next) {
         drain_stream(offload);

@@ -11,10 +11,10 @@
  * ahead of them (ll_window.h). */
 #include "edge/offload/edge_offload_stream.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_container.h"
 #include "core/ll_log.h"
 #include "edge/offload/edge_share.h"
 
@@ -294,8 +294,7 @@ static void fail(struct edge_query *query, ll_status status, const struct ll_err
 /* A task on the loop: the executor is done with the query. */
 static void job_came_back(struct rpc_task *task)
 {
-    struct edge_query *query =
-        (struct edge_query *)(void *)((char *)task - offsetof(struct edge_query, done));
+    struct edge_query *query = LL_CONTAINER_OF(task, struct edge_query, done);
     struct edge_offload *offload = query->offload;
     if (query->is_abandoned) {
         edge_query_destroy(query);
@@ -308,7 +307,7 @@ static void job_came_back(struct rpc_task *task)
 
 static void on_job_done(struct edge_job *job)
 {
-    struct edge_query *query = (struct edge_query *)(void *)job;
+    struct edge_query *query = LL_CONTAINER_OF(job, struct edge_query, job);
     rpc_loop_post(query->offload->service->loop, &query->done);
 }
 

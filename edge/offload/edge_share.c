@@ -4,11 +4,11 @@
  * not move at all is ended after a time, by the timer of any stream that has to do with it. */
 #include "edge/offload/edge_share.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_container.h"
 #include "core/ll_log.h"
 
 /* When to ask again where memory is short. */
@@ -16,7 +16,7 @@ enum { RETRY_MS = 100 };
 
 static struct edge_query *query_of(struct edge_place *place)
 {
-    return (struct edge_query *)(void *)((char *)place - offsetof(struct edge_query, place));
+    return LL_CONTAINER_OF(place, struct edge_query, place);
 }
 
 /* ---- What does not move ---- */

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_container.h"
 #include "core/ll_limits.h"
 #include "core/ll_log.h"
 #include "edge/upload/edge_upload_session.h"
@@ -61,14 +62,12 @@ struct item {
     int64_t arrived_ns;
 };
 
-#define OWNER(work, type, member) ((type *)(void *)((char *)(work)-offsetof(type, member)))
-
 /* ---- On the receiver ---- */
 
 /* Ends what is idle, and comes again when there may be more. */
 static void receive_idle(struct edge_work *work)
 {
-    struct edge_uploads *uploads = OWNER(work, struct edge_uploads, idle);
+    struct edge_uploads *uploads = LL_CONTAINER_OF(work, struct edge_uploads, idle);
     int64_t next_ns = edge_sessions_end_idle(&uploads->sessions, ll_clock_now_ns());
     uploads->is_watching = next_ns != LL_CLOCK_NEVER;
     if (uploads->is_watching) {
@@ -78,7 +77,7 @@ static void receive_idle(struct edge_work *work)
 
 static void receive_start(struct edge_work *work)
 {
-    struct upload *upload = OWNER(work, struct upload, start);
+    struct upload *upload = LL_CONTAINER_OF(work, struct upload, start);
     struct edge_uploads *uploads = upload->uploads;
     upload->session.next = uploads->sessions.first;
     uploads->sessions.first = &upload->session;
@@ -90,7 +89,7 @@ static void receive_start(struct edge_work *work)
 
 static void receive_item(struct edge_work *work)
 {
-    struct item *item = OWNER(work, struct item, work);
+    struct item *item = LL_CONTAINER_OF(work, struct item, work);
     struct upload *upload = item->upload;
     const Layerlift__V1__UploadRequest *request = item->request;
     if (request->kind_case == LAYERLIFT__V1__UPLOAD_REQUEST__KIND_OPEN) {
@@ -105,19 +104,19 @@ static void receive_item(struct edge_work *work)
 
 static void receive_half_close(struct edge_work *work)
 {
-    edge_upload_session_half_close(&OWNER(work, struct upload, half_closed)->session);
+    edge_upload_session_half_close(&LL_CONTAINER_OF(work, struct upload, half_closed)->session);
 }
 
 static void receive_writable(struct edge_work *work)
 {
-    struct upload *upload = OWNER(work, struct upload, writable);
+    struct upload *upload = LL_CONTAINER_OF(work, struct upload, writable);
     atomic_store(&upload->is_writable_posted, false);
     edge_upload_session_writable(&upload->session);
 }
 
 static void receive_close(struct edge_work *work)
 {
-    struct upload *upload = OWNER(work, struct upload, closed);
+    struct upload *upload = LL_CONTAINER_OF(work, struct upload, closed);
     struct edge_uploads *uploads = upload->uploads;
     struct edge_upload_session **link = &uploads->sessions.first;
     while (*link != &upload->session) {
@@ -137,7 +136,7 @@ static void receive_close(struct edge_work *work)
 
 static void receive_changed(struct edge_work *work)
 {
-    struct edge_uploads *uploads = OWNER(work, struct edge_uploads, changed);
+    struct edge_uploads *uploads = LL_CONTAINER_OF(work, struct edge_uploads, changed);
     atomic_store(&uploads->is_changed_posted, false);
     for (struct edge_upload_session *s = uploads->sessions.first; s; s = s->next) {
         edge_upload_session_update(s);
@@ -146,7 +145,7 @@ static void receive_changed(struct edge_work *work)
 
 static void receive_drain(struct edge_work *work)
 {
-    struct edge_uploads *uploads = OWNER(work, struct edge_uploads, drain);
+    struct edge_uploads *uploads = LL_CONTAINER_OF(work, struct edge_uploads, drain);
     uploads->sessions.is_draining = true;
     for (struct edge_upload_session *s = uploads->sessions.first; s; s = s->next) {
         edge_upload_session_end(s, LL_E_UNAVAILABLE, "the server is shutting down");

@@ -7,11 +7,8 @@
 #include <stdlib.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_container.h"
 #include "edge/upload/edge_upload_session.h"
-
-#define HOLDER(place, member)                                                                      \
-    ((struct edge_upload_session *)(void *)((char *)(place)-offsetof(struct edge_upload_session,   \
-                                                                     member)))
 
 void edge_upload_session_leave_places(struct edge_upload_session *session)
 {
@@ -59,10 +56,12 @@ int64_t edge_sessions_end_idle(struct edge_sessions *sessions, int64_t now_ns)
     while ((place = edge_places_expired(&sessions->uploads, now_ns)) != NULL) {
         ll_fail(&err, LL_E_DEADLINE, "no weights came for some time: limit upload_idle_ms is %lld",
                 (long long)idle_ms);
-        send_away(HOLDER(place, upload_place), LL_E_DEADLINE, &err);
+        send_away(LL_CONTAINER_OF(place, struct edge_upload_session, upload_place), LL_E_DEADLINE,
+                  &err);
     }
     while ((place = edge_places_expired(&sessions->streams, now_ns)) != NULL) {
-        struct edge_upload_session *session = HOLDER(place, stream_place);
+        struct edge_upload_session *session =
+            LL_CONTAINER_OF(place, struct edge_upload_session, stream_place);
         if (session->model) {
             /* It waits for a creation, or its upload's place is watched. */
             edge_places_progress(&sessions->streams, place, EDGE_PLACES_STEP_BYTES, now_ns);
@@ -86,7 +85,8 @@ void edge_upload_session_begin(struct edge_upload_session *session, int64_t now_
            (victim = edge_places_giving_way(streams, &session->peer, now_ns)) != NULL) {
         ll_fail_limit(&err, "upload_streams", streams->most, retry_ms(streams),
                       "the stream had to make room: limit upload_streams is %d", streams->most);
-        send_away(HOLDER(victim, stream_place), LL_E_EXHAUSTED, &err);
+        send_away(LL_CONTAINER_OF(victim, struct edge_upload_session, stream_place), LL_E_EXHAUSTED,
+                  &err);
     }
     if (edge_places_is_full(streams)) {
         ll_fail_limit(&err, "upload_streams", streams->most, retry_ms(streams),
@@ -109,7 +109,8 @@ bool edge_upload_session_make_way(struct edge_upload_session *session, int64_t n
                   "the upload sent nothing and had to make room for another: limit "
                   "upload_sessions is %d",
                   uploads->most);
-    send_away(HOLDER(victim, upload_place), LL_E_EXHAUSTED, &err);
+    send_away(LL_CONTAINER_OF(victim, struct edge_upload_session, upload_place), LL_E_EXHAUSTED,
+              &err);
     return true;
 }
 
