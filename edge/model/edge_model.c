@@ -200,6 +200,16 @@ bool edge_model_has_weights(const struct edge_model *model)
     return false;
 }
 
+bool edge_model_has_all_weights(const struct edge_model *model)
+{
+    for (int i = 0; i < model->network->table.layer_count; i++) {
+        if (!edge_model_is_available(model, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool edge_model_has_blob(const struct edge_model *model, const struct edge_blob *blob)
 {
     for (int i = 0; i < model->network->table.layer_count; i++) {
@@ -308,16 +318,13 @@ void edge_model_get_info(struct edge_model *model, struct edge_model_info *out_i
         out_info->creation_ns += model->creations[i].wall_ns;
     }
     ll_mutex_unlock(&model->lock);
-    bool is_here = true;
-    for (int i = 0; i < count; i++) {
-        is_here = is_here && edge_model_is_available(model, i);
-    }
     if (out_info->prefix == count) {
         out_info->state = EDGE_MODEL_READY;
     } else if (out_info->failure_status != LL_OK) {
         out_info->state = EDGE_MODEL_FAILED;
     } else {
-        out_info->state = is_here ? EDGE_MODEL_CREATING : EDGE_MODEL_PARTIAL;
+        out_info->state =
+            edge_model_has_all_weights(model) ? EDGE_MODEL_CREATING : EDGE_MODEL_PARTIAL;
     }
 }
 

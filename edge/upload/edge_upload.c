@@ -22,6 +22,10 @@
 #include "core/ll_limits.h"
 #include "core/ll_log.h"
 #include "edge/upload/edge_upload_session.h"
+#include "edge/upload/edge_upload_session_chunk.h"
+#include "edge/upload/edge_upload_session_events.h"
+#include "edge/upload/edge_upload_session_open.h"
+#include "edge/upload/edge_upload_session_places.h"
 #include "edge/upload/edge_worker.h"
 #include "proto/wire/wire_unpack.h"
 
@@ -30,7 +34,7 @@ struct edge_uploads {
     /* The loop's. */
     unsigned last_number;
     /* The receiver's. */
-    struct edge_sessions sessions;
+    struct edge_upload_sessions sessions;
     struct edge_work drain;
     atomic_bool is_drain_posted;
     struct edge_work changed;
@@ -68,7 +72,7 @@ struct item {
 static void receive_idle(struct edge_work *work)
 {
     struct edge_uploads *uploads = LL_CONTAINER_OF(work, struct edge_uploads, idle);
-    int64_t next_ns = edge_sessions_end_idle(&uploads->sessions, ll_clock_now_ns());
+    int64_t next_ns = edge_upload_sessions_end_idle(&uploads->sessions, ll_clock_now_ns());
     uploads->is_watching = next_ns != LL_CLOCK_NEVER;
     if (uploads->is_watching) {
         edge_worker_set_alarm(uploads->receiver, &uploads->idle, next_ns);

@@ -4,25 +4,15 @@
  * place is for those that have weights to send: it is taken when a model opens of which something
  * is missing, and left when nothing is missing any more. So a device whose model is here is served
  * however many uploads there are. */
-#include <stdlib.h>
+#include "edge/upload/edge_upload_session_places.h"
 
 #include "core/ll_clock.h"
 #include "core/ll_container.h"
-#include "edge/upload/edge_upload_session.h"
-
-void edge_upload_session_leave_places(struct edge_upload_session *session)
-{
-    struct edge_sessions *sessions = session->sessions;
-    edge_places_leave(&sessions->uploads, &session->upload_place);
-    /* The device has as long to read its end. */
-    edge_places_progress(&sessions->streams, &session->stream_place, EDGE_PLACES_STEP_BYTES,
-                         ll_clock_now_ns());
-}
 
 void edge_upload_session_progress(struct edge_upload_session *session, int64_t bytes,
                                   int64_t now_ns)
 {
-    struct edge_sessions *sessions = session->sessions;
+    struct edge_upload_sessions *sessions = session->sessions;
     edge_places_progress(&sessions->uploads, &session->upload_place, bytes, now_ns);
     edge_places_progress(&sessions->streams, &session->stream_place, bytes, now_ns);
 }
@@ -48,7 +38,7 @@ static void send_away(struct edge_upload_session *session, ll_status status,
     edge_upload_session_fail(session, status, why);
 }
 
-int64_t edge_sessions_end_idle(struct edge_sessions *sessions, int64_t now_ns)
+int64_t edge_upload_sessions_end_idle(struct edge_upload_sessions *sessions, int64_t now_ns)
 {
     struct ll_error err = {.text = ""};
     struct edge_place *place = NULL;
@@ -127,17 +117,6 @@ static struct edge_model *find(struct edge_catalog *models, const struct ll_mani
     return edge_catalog_find(models, text, &model, NULL) == LL_OK ? model : NULL;
 }
 
-bool edge_upload_session_is_all_here(const struct edge_model *model)
-{
-    int count = edge_model_table(model)->layer_count;
-    for (int i = 0; i < count; i++) {
-        if (!edge_model_is_available(model, i)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 ll_status edge_upload_session_take_place(struct edge_upload_session *session,
                                          const struct ll_manifest *manifest, int64_t now_ns,
                                          struct ll_error *err)
@@ -147,7 +126,7 @@ ll_status edge_upload_session_take_place(struct edge_upload_session *session,
     if (edge_places_is_full(uploads) || !edge_catalog_has_room(models)) {
         struct edge_model *model = find(models, manifest);
         bool is_known = model != NULL;
-        bool needs_nothing = is_known && edge_upload_session_is_all_here(model);
+        bool needs_nothing = is_known && edge_model_has_all_weights(model);
         edge_model_unref(model);
         if (needs_nothing) {
             return LL_OK;

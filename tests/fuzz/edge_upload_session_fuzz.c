@@ -13,6 +13,10 @@
 #include <string.h>
 
 #include "core/ll_log.h"
+#include "edge/upload/edge_upload_session_chunk.h"
+#include "edge/upload/edge_upload_session_events.h"
+#include "edge/upload/edge_upload_session_open.h"
+#include "edge/upload/edge_upload_session_places.h"
 #include "proto/wire/wire_unpack.h"
 #include "tests/support/fake_engine.h"
 
@@ -143,7 +147,7 @@ struct world {
     struct edge_store *store;
     struct edge_catalog *models;
     struct edge_creator *creator;
-    struct edge_sessions sessions;
+    struct edge_upload_sessions sessions;
     struct device devices[DEVICES];
     bool has_changed;
     int64_t now_ns;
@@ -179,7 +183,7 @@ static void build(struct world *world)
     REQUIRE(edge_catalog_observe(world->models, on_changed, world) == LL_OK);
     const struct edge_creator_config creator = {.models = world->models, .is_inline = true};
     REQUIRE(edge_creator_create(&creator, &world->creator) == LL_OK);
-    world->sessions = (struct edge_sessions){
+    world->sessions = (struct edge_upload_sessions){
         .models = world->models, .creator = world->creator, .window_bytes = WINDOW_BYTES};
     edge_places_init(&world->sessions.uploads, DEVICES, IDLE_NS, PATIENCE_NS);
     edge_places_init(&world->sessions.streams, DEVICES, IDLE_NS, PATIENCE_NS);
@@ -332,7 +336,7 @@ static void act(struct world *world)
     struct device *device = &world->devices[what & 1];
     if (what >> 6 == 3) {
         world->now_ns++;
-        (void)edge_sessions_end_idle(&world->sessions, world->now_ns);
+        (void)edge_upload_sessions_end_idle(&world->sessions, world->now_ns);
     }
     if (!device->is_here) {
         arrive(world, device);
