@@ -258,6 +258,46 @@ static void on_closed(void *owner, struct rpc_stream *stream, ll_status status, 
     edge_offload_unref(offload);
 }
 
+/* ---- Streams ---- */
+
+/* The device does not read: its queries go now. The call may stay until its connection is found to
+ * be dead, since what gRPC has taken of it is under way. */
+static void cut_off(struct edge_offload *offload)
+{
+    ll_log(LL_LOG_WARN, "offload",
+           "stream of %s cut off: its answers are not read: limit answer_idle_ms is %lld",
+           rpc_stream_peer(offload->stream),
+           (long long)(offload->service->answer_idle_ns / LL_NS_PER_MS));
+    offload->is_over = true;
+    offload->is_cut_off = true;
+    edge_offload_drop_all(offload);
+    rpc_stream_cancel(offload->stream);
+}
+
+/* Ends what has been idle for too long. */
+static void on_idle(void *arg)
+{
+    struct edge_offload *offload = arg;
+    struct edge_offloads *service = offload->service;
+    struct ll_error err = {.text = ""};
+    struct edge_place *place = NULL;
+    int64_t now_ns = ll_clock_now_ns();
+    /* Giving a query up may end the stream. */
+    offload->refs++;
+    while ((place = edge_places_expired(&service->receiving, now_ns)) != NULL) {
+        ll_fail(&err, LL_E_DEADLINE,
+                "no bytes of the query's tensors came for some time: limit query_idle_ms is %lld",
+                (long long)(service->receiving.idle_ns / LL_NS_PER_MS));
+        edge_offload_refuse(LL_CONTAINER_OF(place, struct edge_query, place), LL_E_DEADLINE, &err);
+    }
+    if (!offload->is_cut_off && now_ns >= edge_share_read_by_ns(offload)) {
+        cut_off(offload);
+    }
+    offload->watched_ns = LL_CLOCK_NEVER;
+    edge_share_watch(offload);
+    edge_offload_unref(offload);
+}
+
 static void open_stream(void *arg, struct rpc_stream *stream)
 {
     static const struct rpc_stream_handler handler = {
@@ -271,7 +311,7 @@ static void open_stream(void *arg, struct rpc_stream *stream)
         rpc_stream_finish(stream, LL_E_UNAVAILABLE, "the server is shutting down");
         return;
     }
-    struct edge_offload *offload = edge_offload_create(service, stream);
+    struct edge_offload *offload = edge_offload_create(service, stream, on_idle);
     if (!offload) {
         rpc_stream_finish(stream, LL_E_NO_MEMORY, "out of memory");
         return;
@@ -342,6 +382,7 @@ ll_status edge_offloads_create(const struct edge_offloads_config *config,
     service->answer_idle_ns = config->answer_idle_ns;
     edge_places_init(&service->receiving, config->most_receiving, config->idle_ns,
                      config->patience_ns);
+    service->give_way = edge_offload_refuse;
     service->drain.run = run_drain;
     ll_status status = edge_catalog_observe(config->models, on_changed, service);
     if (status != LL_OK) {

@@ -43,7 +43,8 @@ static void free_offload(struct edge_offload *offload)
     free(offload);
 }
 
-struct edge_offload *edge_offload_create(struct edge_offloads *service, struct rpc_stream *stream)
+struct edge_offload *edge_offload_create(struct edge_offloads *service, struct rpc_stream *stream,
+                                         void (*on_idle)(void *offload))
 {
     struct edge_offload *offload = calloc(1, sizeof(*offload));
     if (!offload) {
@@ -57,8 +58,7 @@ struct edge_offload *edge_offload_create(struct edge_offloads *service, struct r
     offload->peer = edge_share_join(service, rpc_stream_peer(stream));
     if (!offload->answered || !offload->peer ||
         rpc_timer_create(service->loop, on_wake, offload, &offload->timer) != LL_OK ||
-        rpc_timer_create(service->loop, edge_share_on_idle, offload, &offload->idle_timer) !=
-            LL_OK) {
+        rpc_timer_create(service->loop, on_idle, offload, &offload->idle_timer) != LL_OK) {
         free_offload(offload);
         return NULL;
     }
