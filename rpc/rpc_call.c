@@ -179,6 +179,14 @@ void rpc_call_receive(struct rpc_stream *stream)
     start_batch(stream, ops, count, &stream->receive);
 }
 
+void rpc_stream_bound_receive(struct rpc_stream *stream, int queued)
+{
+    stream->receive_bound = queued;
+    if (stream->has_asked) {
+        rpc_call_receive(stream);
+    }
+}
+
 /* Gives the user the message in one piece: gRPC's own slice where there is one, else a copy in the
  * loop's scratch memory. */
 static void deliver(struct rpc_stream *stream, grpc_byte_buffer *buffer)
@@ -392,19 +400,6 @@ static void run_kick(struct rpc_task *task)
     close_if_done(stream);
 }
 
-void rpc_call_unlock_and_kick(struct rpc_stream *stream)
-{
-    bool is_here = rpc_loop_is_current(stream->loop);
-    bool posts = !is_here && !stream->is_kicked;
-    stream->is_kicked = stream->is_kicked || posts;
-    ll_mutex_unlock(&stream->mutex);
-    if (posts) {
-        rpc_loop_post(stream->loop, &stream->kick);
-    } else if (is_here) {
-        rpc_call_advance(stream);
-    }
-}
-
 LL_NO_ANALYSIS ll_status rpc_call_create(struct rpc_loop *loop, grpc_call *call, const char *peer,
                                          struct rpc_stream **out_stream)
 {
@@ -420,6 +415,7 @@ LL_NO_ANALYSIS ll_status rpc_call_create(struct rpc_loop *loop, grpc_call *call,
     stream->call = call;
     stream->peer = copy;
     stream->receive_bound = -1;
+    stream->advance = rpc_call_advance;
     stream->send.done = send_done;
     stream->receive.done = receive_done;
     stream->end.done = end_done;
@@ -431,18 +427,4 @@ LL_NO_ANALYSIS ll_status rpc_call_create(struct rpc_loop *loop, grpc_call *call,
     ll_mutex_init(&stream->mutex);
     *out_stream = stream;
     return LL_OK;
-}
-
-LL_NO_ANALYSIS void rpc_call_free(struct rpc_stream *stream)
-{
-    assert(stream->is_closed && !stream->first && !stream->sent);
-    grpc_slice_unref(stream->details);
-    grpc_slice_unref(stream->refusal.value);
-    grpc_metadata_array_destroy(&stream->initial);
-    grpc_metadata_array_destroy(&stream->trailing);
-    free(stream->peer);
-    free(stream->finish_message);
-    free(stream->finish_details);
-    ll_mutex_finish(&stream->mutex);
-    free(stream);
 }

@@ -16,6 +16,7 @@
 #include "core/ll_container.h"
 #include "core/ll_limits.h"
 #include "rpc/rpc_address.h"
+#include "rpc/rpc_call.h"
 #include "rpc/rpc_server_state.h"
 
 /* gRPC's server side. It never answers for methods that it does not know, and queues calls for
