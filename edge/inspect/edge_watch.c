@@ -40,7 +40,7 @@ struct watch {
 
 struct edge_watches {
     struct rpc_loop *loop;
-    struct edge_catalog *models;
+    struct edge_catalog *catalog;
     atomic_bool is_draining;
     struct rpc_task drain;
     struct rpc_task changed;
@@ -232,7 +232,7 @@ static void on_watch_message(void *owner, struct rpc_stream *stream, const uint8
         return;
     }
     const Layerlift__V1__WatchModelRequest *request = (Layerlift__V1__WatchModelRequest *)message;
-    status = edge_catalog_find(watch->watches->models, request->model_id, &watch->model, &err);
+    status = edge_catalog_find(watch->watches->catalog, request->model_id, &watch->model, &err);
     protobuf_c_message_free_unpacked(message, NULL);
     if (status != LL_OK) {
         fail_watch(watch, status, &err);
@@ -374,7 +374,7 @@ static void on_changed(void *arg, struct edge_model *model, edge_change change)
     post_changed(arg);
 }
 
-ll_status edge_watches_create(struct rpc_loop *loop, struct edge_catalog *models, int most_watches,
+ll_status edge_watches_create(struct rpc_loop *loop, struct edge_catalog *catalog, int most_watches,
                               struct edge_watches **out_watches)
 {
     struct edge_watches *watches = calloc(1, sizeof(*watches));
@@ -382,12 +382,12 @@ ll_status edge_watches_create(struct rpc_loop *loop, struct edge_catalog *models
         return LL_E_NO_MEMORY;
     }
     watches->loop = loop;
-    watches->models = models;
+    watches->catalog = catalog;
     /* Who watches has nothing to send, and may be silent for ever. */
     edge_places_init(&watches->places, most_watches, INT64_MAX, INT64_MAX);
     watches->changed.run = run_changed;
     watches->drain.run = run_drain;
-    ll_status status = edge_catalog_observe(models, on_changed, watches);
+    ll_status status = edge_catalog_observe(catalog, on_changed, watches);
     if (status != LL_OK) {
         free(watches);
         return status;

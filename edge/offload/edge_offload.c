@@ -87,7 +87,7 @@ static ll_status admit(struct edge_query *query, const Layerlift__V1__Query *hea
         .most_bytes = service->most_stream_bytes,
         .used_bytes = offload->bytes,
     };
-    ll_status status = edge_query_open(query, head, service->models, &room, err);
+    ll_status status = edge_query_open(query, head, service->catalog, &room, err);
     if (status == LL_OK) {
         edge_offload_account(offload, query->bytes);
         status = set_deadline(query, head->deadline_ms, ll_clock_now_ns());
@@ -372,7 +372,7 @@ ll_status edge_offloads_create(const struct edge_offloads_config *config,
         return LL_E_NO_MEMORY;
     }
     service->loop = config->loop;
-    service->models = config->models;
+    service->catalog = config->catalog;
     service->executor = config->executor;
     service->most_queries = config->most_queries;
     service->most_stream_bytes = config->most_stream_bytes;
@@ -384,7 +384,7 @@ ll_status edge_offloads_create(const struct edge_offloads_config *config,
                      config->patience_ns);
     service->give_way = edge_offload_refuse;
     service->drain.run = run_drain;
-    ll_status status = edge_catalog_observe(config->models, on_changed, service);
+    ll_status status = edge_catalog_observe(config->catalog, on_changed, service);
     if (status != LL_OK) {
         free(service);
         return status;

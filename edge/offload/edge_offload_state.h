@@ -35,7 +35,7 @@ struct edge_offload_peer {
 /* The service. */
 struct edge_offloads {
     struct rpc_loop *loop;
-    struct edge_catalog *models;
+    struct edge_catalog *catalog;
     struct edge_executor *executor;
     int most_queries;
     int64_t most_stream_bytes;

@@ -191,11 +191,11 @@ static ll_status make_inputs(struct edge_query *query, const struct ll_table *ta
 }
 
 ll_status edge_query_open(struct edge_query *query, const Layerlift__V1__Query *head,
-                          struct edge_catalog *models, const struct edge_query_room *room,
+                          struct edge_catalog *catalog, const struct edge_query_room *room,
                           struct ll_error *err)
 {
     struct edge_model *model = NULL;
-    ll_status status = edge_catalog_find(models, head->model_id, &model, err);
+    ll_status status = edge_catalog_find(catalog, head->model_id, &model, err);
     if (status != LL_OK) {
         return status;
     }

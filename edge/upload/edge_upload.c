@@ -316,7 +316,7 @@ ll_status edge_uploads_create(const struct edge_uploads_config *config,
                      config->patience_ns);
     edge_places_init(&uploads->sessions.streams, EDGE_UPLOAD_STREAMS * config->most_sessions,
                      config->idle_ns, config->patience_ns);
-    uploads->sessions.models = config->models;
+    uploads->sessions.catalog = config->catalog;
     uploads->sessions.creator = config->creator;
     uploads->sessions.window_bytes = config->window_bytes;
     uploads->changed.run = receive_changed;
@@ -327,7 +327,7 @@ ll_status edge_uploads_create(const struct edge_uploads_config *config,
         free(uploads);
         return status;
     }
-    status = edge_catalog_observe(config->models, on_changed, uploads);
+    status = edge_catalog_observe(config->catalog, on_changed, uploads);
     if (status != LL_OK) {
         edge_uploads_destroy(uploads);
         return status;

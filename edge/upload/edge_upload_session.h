@@ -23,7 +23,7 @@
 
 /* What all sessions of a server share. */
 struct edge_upload_sessions {
-    struct edge_catalog *models;
+    struct edge_catalog *catalog;
     struct edge_creator *creator;
     int64_t window_bytes;
     bool is_draining;

@@ -100,7 +100,7 @@ static void reject_blob(struct edge_upload_sessions *sessions, const struct edge
 static void wake_creator(void *arg, struct edge_model *model)
 {
     struct edge_upload_sessions *sessions = arg;
-    edge_catalog_notify(sessions->models, model, EDGE_CHANGE_BLOB);
+    edge_catalog_notify(sessions->catalog, model, EDGE_CHANGE_BLOB);
     edge_creator_wake(sessions->creator, model);
 }
 
@@ -116,7 +116,7 @@ static struct edge_blob *target_of(struct edge_upload_session *session,
         return blob;
     }
     if (!layer->copy && chunk->offset == 0 && edge_blob_is_contested(blob) &&
-        edge_catalog_copy_blob(session->sessions->models, blob, &layer->copy) != LL_OK) {
+        edge_catalog_copy_blob(session->sessions->catalog, blob, &layer->copy) != LL_OK) {
         return NULL;
     }
     return layer->copy ? layer->copy : blob;
@@ -167,7 +167,7 @@ static ll_status write_chunk(struct edge_upload_session *session, const Layerlif
                                        chunk->data.len, out_outcome, err);
     /* Store or disk are full: models that nobody uses make room, and those of idle uploads. */
     while (status == LL_E_EXHAUSTED &&
-           (edge_catalog_evict_for(session->sessions->models, session->model) ||
+           (edge_catalog_evict_for(session->sessions->catalog, session->model) ||
             edge_upload_session_make_way(session, arrived_ns))) {
         status = edge_blob_write(target, (int64_t)chunk->offset, chunk->data.data, chunk->data.len,
                                  out_outcome, err);
@@ -192,7 +192,7 @@ static void complete_blob(struct edge_upload_session *session, int index, struct
     settle_copies(sessions, blob);
     layer->is_known = true;
     edge_upload_session_update(session);
-    edge_catalog_with_blob(sessions->models, blob, wake_creator, sessions);
+    edge_catalog_with_blob(sessions->catalog, blob, wake_creator, sessions);
 }
 
 static void reject_bytes(struct edge_upload_session *session, int index, struct edge_blob *blob)
@@ -226,7 +226,7 @@ static void deal_with_outcome(struct edge_upload_session *session, int layer,
     struct edge_upload_sessions *sessions = session->sessions;
     switch (outcome) {
     case EDGE_WRITE_KEPT:
-        edge_catalog_notify(sessions->models, session->model, EDGE_CHANGE_BYTES);
+        edge_catalog_notify(sessions->catalog, session->model, EDGE_CHANGE_BYTES);
         break;
     case EDGE_WRITE_COMPLETED:
         complete_blob(session, layer, blob);

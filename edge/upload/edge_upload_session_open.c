@@ -25,7 +25,7 @@ static ll_status open_model(struct edge_upload_session *session,
         status = edge_upload_session_take_place(session, &manifest, now_ns, err);
     }
     if (status == LL_OK) {
-        status = edge_catalog_open(session->sessions->models, &manifest, &session->plan,
+        status = edge_catalog_open(session->sessions->catalog, &manifest, &session->plan,
                                    &session->model, err);
     }
     ll_manifest_finish(&manifest);

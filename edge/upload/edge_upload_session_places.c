@@ -105,7 +105,7 @@ bool edge_upload_session_make_way(struct edge_upload_session *session, int64_t n
 }
 
 /* A reference to the manifest's model, if there is one. */
-static struct edge_model *find(struct edge_catalog *models, const struct ll_manifest *manifest)
+static struct edge_model *find(struct edge_catalog *catalog, const struct ll_manifest *manifest)
 {
     struct ll_digest id;
     char text[LL_DIGEST_TEXT_BYTES];
@@ -114,7 +114,7 @@ static struct edge_model *find(struct edge_catalog *models, const struct ll_mani
         return NULL;
     }
     ll_digest_format(&id, text);
-    return edge_catalog_find(models, text, &model, NULL) == LL_OK ? model : NULL;
+    return edge_catalog_find(catalog, text, &model, NULL) == LL_OK ? model : NULL;
 }
 
 ll_status edge_upload_session_take_place(struct edge_upload_session *session,
@@ -122,16 +122,16 @@ ll_status edge_upload_session_take_place(struct edge_upload_session *session,
                                          struct ll_error *err)
 {
     struct edge_places *uploads = &session->sessions->uploads;
-    struct edge_catalog *models = session->sessions->models;
-    if (edge_places_is_full(uploads) || !edge_catalog_has_room(models)) {
-        struct edge_model *model = find(models, manifest);
+    struct edge_catalog *catalog = session->sessions->catalog;
+    if (edge_places_is_full(uploads) || !edge_catalog_has_room(catalog)) {
+        struct edge_model *model = find(catalog, manifest);
         bool is_known = model != NULL;
         bool needs_nothing = is_known && edge_model_has_all_weights(model);
         edge_model_unref(model);
         if (needs_nothing) {
             return LL_OK;
         }
-        while (!is_known && !edge_catalog_has_room(models) &&
+        while (!is_known && !edge_catalog_has_room(catalog) &&
                edge_upload_session_make_way(session, now_ns)) {
         }
     }

@@ -20,7 +20,7 @@ enum { LAYERS = 5, MODELS = 2 };
 struct fixture {
     struct ll_engine *engine;
     struct edge_store *store;
-    struct edge_catalog *models;
+    struct edge_catalog *catalog;
     struct edge_creator *creator;
     struct fake_model fakes[MODELS];
     struct ll_plan plans[MODELS];
@@ -32,11 +32,11 @@ static void set_up(struct fixture *fixture, bool is_inline, int64_t turn_bytes)
     *fixture = (struct fixture){.engine = fake_engine_create()};
     const struct edge_store_config store = {.budget_bytes = 1000};
     CU_ASSERT_EQUAL_FATAL(edge_store_create(&store, &fixture->store, NULL), LL_OK);
-    const struct edge_catalog_config models = {
+    const struct edge_catalog_config catalog = {
         .engine = fixture->engine, .store = fixture->store, .most_models = 4};
-    CU_ASSERT_EQUAL_FATAL(edge_catalog_create(&models, &fixture->models), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(edge_catalog_create(&catalog, &fixture->catalog), LL_OK);
     const struct edge_creator_config creator = {
-        .models = fixture->models, .is_inline = is_inline, .turn_bytes = turn_bytes};
+        .catalog = fixture->catalog, .is_inline = is_inline, .turn_bytes = turn_bytes};
     CU_ASSERT_EQUAL_FATAL(edge_creator_create(&creator, &fixture->creator), LL_OK);
     CU_ASSERT_EQUAL_FATAL(edge_creator_start(fixture->creator), LL_OK);
     for (unsigned i = 0; i < MODELS; i++) {
@@ -44,7 +44,7 @@ static void set_up(struct fixture *fixture, bool is_inline, int64_t turn_bytes)
         fake_model_init(&fixture->fakes[i], cfg, i);
         fake_model_plan(&fixture->fakes[i], &fixture->plans[i]);
         fake_model_copy_manifest(&fixture->fakes[i], &manifest);
-        CU_ASSERT_EQUAL_FATAL(edge_catalog_open(fixture->models, &manifest, &fixture->plans[i],
+        CU_ASSERT_EQUAL_FATAL(edge_catalog_open(fixture->catalog, &manifest, &fixture->plans[i],
                                                 &fixture->opened[i], NULL),
                               LL_OK);
         edge_model_open_upload(fixture->opened[i], &fixture->plans[i]);
@@ -61,7 +61,7 @@ static void tear_down(struct fixture *fixture)
         ll_plan_finish(&fixture->plans[i]);
         fake_model_finish(&fixture->fakes[i]);
     }
-    edge_catalog_destroy(fixture->models);
+    edge_catalog_destroy(fixture->catalog);
     CU_ASSERT_EQUAL(edge_store_used_bytes(fixture->store), 0);
     edge_store_destroy(fixture->store);
     CU_ASSERT_EQUAL(fake_engine_alive(fixture->engine), 0);
@@ -243,9 +243,9 @@ static void test_removed_model_is_not_created_further(void)
     edge_model_close_upload(fixture.opened[0], &fixture.plans[0]);
     edge_model_release(fixture.opened[0]);
     /* It is not in use, but evicting it would give nothing back now. */
-    CU_ASSERT_FALSE(edge_catalog_evict(fixture.models));
+    CU_ASSERT_FALSE(edge_catalog_evict(fixture.catalog));
     CU_ASSERT_EQUAL(
-        edge_catalog_remove(fixture.models, edge_model_id_text(fixture.opened[0]), NULL), LL_OK);
+        edge_catalog_remove(fixture.catalog, edge_model_id_text(fixture.opened[0]), NULL), LL_OK);
     fake_engine_release(fixture.engine, FAKE_CREATION);
     CU_ASSERT(fake_engine_await_done(fixture.engine, FAKE_CREATION, 2));
     edge_creator_stop(fixture.creator);
@@ -256,7 +256,7 @@ static void test_removed_model_is_not_created_further(void)
     struct ll_manifest manifest;
     fake_model_copy_manifest(&fixture.fakes[0], &manifest);
     CU_ASSERT_EQUAL_FATAL(
-        edge_catalog_open(fixture.models, &manifest, &fixture.plans[0], &fixture.opened[0], NULL),
+        edge_catalog_open(fixture.catalog, &manifest, &fixture.plans[0], &fixture.opened[0], NULL),
         LL_OK);
     edge_model_open_upload(fixture.opened[0], &fixture.plans[0]);
     tear_down(&fixture);

@@ -48,14 +48,14 @@ static void test_model_opens_or_leaves_nothing(void)
     struct fake_model fake;
     struct ll_plan plan;
     struct edge_store *store = NULL;
-    struct edge_catalog *models = NULL;
+    struct edge_catalog *catalog = NULL;
     struct ll_engine *engine = fake_engine_create();
     fake_model_init(&fake, cfg, 1);
     fake_model_plan(&fake, &plan);
     const struct edge_store_config store_config = {.budget_bytes = 1000};
     CU_ASSERT_EQUAL_FATAL(edge_store_create(&store_config, &store, NULL), LL_OK);
     const struct edge_catalog_config config = {.engine = engine, .store = store, .most_models = 2};
-    CU_ASSERT_EQUAL_FATAL(edge_catalog_create(&config, &models), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(edge_catalog_create(&config, &catalog), LL_OK);
     struct edge_model *model = NULL;
     int failures = 0;
     for (int n = 0; !model && n < MOST_ALLOCATIONS; n++) {
@@ -63,7 +63,7 @@ static void test_model_opens_or_leaves_nothing(void)
         struct ll_error err = {.text = ""};
         fake_model_copy_manifest(&fake, &manifest);
         ll_fail_alloc_after(n);
-        ll_status status = edge_catalog_open(models, &manifest, &plan, &model, &err);
+        ll_status status = edge_catalog_open(catalog, &manifest, &plan, &model, &err);
         bool has_failed = ll_fail_alloc_finish();
         ll_manifest_finish(&manifest);
         CU_ASSERT_EQUAL(status, has_failed ? LL_E_NO_MEMORY : LL_OK);
@@ -74,7 +74,7 @@ static void test_model_opens_or_leaves_nothing(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(model);
     edge_model_release(model);
     edge_model_unref(model);
-    edge_catalog_destroy(models);
+    edge_catalog_destroy(catalog);
     edge_store_destroy(store);
     ll_plan_finish(&plan);
     fake_model_finish(&fake);

@@ -20,7 +20,7 @@ enum { LAYERS = 5 };
 struct fixture {
     struct ll_engine *engine;
     struct edge_store *store;
-    struct edge_catalog *models;
+    struct edge_catalog *catalog;
     int changes;
 };
 
@@ -41,8 +41,8 @@ static void set_up_resting(struct fixture *fixture, int64_t budget_bytes, int mo
                                                .store = fixture->store,
                                                .most_models = most_models,
                                                .rest_ns = rest_ns};
-    CU_ASSERT_EQUAL_FATAL(edge_catalog_create(&config, &fixture->models), LL_OK);
-    CU_ASSERT_EQUAL_FATAL(edge_catalog_observe(fixture->models, count_change, fixture), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(edge_catalog_create(&config, &fixture->catalog), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(edge_catalog_observe(fixture->catalog, count_change, fixture), LL_OK);
 }
 
 static void set_up(struct fixture *fixture, int64_t budget_bytes, int most_models)
@@ -53,7 +53,7 @@ static void set_up(struct fixture *fixture, int64_t budget_bytes, int most_model
 /* Everything that was made must be gone at the end. */
 static void tear_down(struct fixture *fixture)
 {
-    edge_catalog_destroy(fixture->models);
+    edge_catalog_destroy(fixture->catalog);
     CU_ASSERT_EQUAL(edge_store_used_bytes(fixture->store), 0);
     edge_store_destroy(fixture->store);
     CU_ASSERT_EQUAL(fake_engine_alive(fixture->engine), 0);
@@ -68,7 +68,7 @@ static struct edge_model *open_model(struct fixture *fixture, const struct fake_
     struct edge_model *model = NULL;
     fake_model_copy_manifest(fake, &manifest);
     fake_model_plan(fake, &plan);
-    CU_ASSERT_EQUAL(edge_catalog_open(fixture->models, &manifest, &plan, &model, err), expected);
+    CU_ASSERT_EQUAL(edge_catalog_open(fixture->catalog, &manifest, &plan, &model, err), expected);
     ll_manifest_finish(&manifest);
     ll_plan_finish(&plan);
     return model;
@@ -147,7 +147,7 @@ static void test_bad_manifest_is_refused_and_leaves_nothing(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "cfg: "));
     struct edge_model **list = NULL;
     int count = -1;
-    CU_ASSERT_EQUAL_FATAL(edge_catalog_list(fixture.models, &list, &count), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(edge_catalog_list(fixture.catalog, &list, &count), LL_OK);
     CU_ASSERT_EQUAL(count, 0);
     free(list);
     fake_model_finish(&fake);
@@ -166,7 +166,7 @@ static void test_plan_with_hole_is_refused(void)
     struct ll_error err = {.text = ""};
     struct edge_model *model = NULL;
     fake_model_copy_manifest(&fake, &manifest);
-    CU_ASSERT_EQUAL(edge_catalog_open(fixture.models, &manifest, &plan, &model, &err),
+    CU_ASSERT_EQUAL(edge_catalog_open(fixture.catalog, &manifest, &plan, &model, &err),
                     LL_E_INVALID);
     CU_ASSERT(err.text[0] != '\0');
     CU_ASSERT_PTR_NULL(model);
@@ -264,13 +264,13 @@ static void test_model_in_use_is_not_removed(void)
     set_up(&fixture, 1000, 4);
     fake_model_init(&fake, cfg, 1);
     struct edge_model *model = open_model(&fixture, &fake, LL_OK, NULL);
-    CU_ASSERT_EQUAL(edge_catalog_remove(fixture.models, fake.id_text, &err), LL_E_PRECONDITION);
+    CU_ASSERT_EQUAL(edge_catalog_remove(fixture.catalog, fake.id_text, &err), LL_E_PRECONDITION);
     edge_model_release(model);
-    CU_ASSERT_EQUAL(edge_catalog_remove(fixture.models, fake.id_text, &err), LL_OK);
+    CU_ASSERT_EQUAL(edge_catalog_remove(fixture.catalog, fake.id_text, &err), LL_OK);
     CU_ASSERT_EQUAL(fixture.changes, 1);
     CU_ASSERT_FALSE(edge_model_acquire(model));
-    CU_ASSERT_EQUAL(edge_catalog_remove(fixture.models, fake.id_text, &err), LL_E_NOT_FOUND);
-    CU_ASSERT_EQUAL(edge_catalog_remove(fixture.models, "sha256:12", &err), LL_E_INVALID);
+    CU_ASSERT_EQUAL(edge_catalog_remove(fixture.catalog, fake.id_text, &err), LL_E_NOT_FOUND);
+    CU_ASSERT_EQUAL(edge_catalog_remove(fixture.catalog, "sha256:12", &err), LL_E_INVALID);
     edge_model_unref(model);
     fake_model_finish(&fake);
     tear_down(&fixture);
@@ -293,23 +293,23 @@ static void test_least_recently_used_is_evicted(void)
         CU_ASSERT(i == 3 || write_layer(first, &fakes[0], i) == LL_OK);
         CU_ASSERT(i == 3 || write_layer(second, &fakes[1], i) == LL_OK);
     }
-    CU_ASSERT_FALSE(edge_catalog_evict(fixture.models));
+    CU_ASSERT_FALSE(edge_catalog_evict(fixture.catalog));
     close_model(second);
     close_model(first);
     /* The second one was left first. */
-    CU_ASSERT(edge_catalog_evict(fixture.models));
+    CU_ASSERT(edge_catalog_evict(fixture.catalog));
     CU_ASSERT_EQUAL(edge_store_used_bytes(fixture.store), 40);
     struct edge_model *left = NULL;
-    CU_ASSERT_EQUAL(edge_catalog_find(fixture.models, fakes[1].id_text, &left, &err),
+    CU_ASSERT_EQUAL(edge_catalog_find(fixture.catalog, fakes[1].id_text, &left, &err),
                     LL_E_NOT_FOUND);
-    CU_ASSERT_EQUAL(edge_catalog_find(fixture.models, fakes[0].id_text, &left, &err), LL_OK);
+    CU_ASSERT_EQUAL(edge_catalog_find(fixture.catalog, fakes[0].id_text, &left, &err), LL_OK);
     edge_model_unref(left);
     /* One that has no weights goes before one that has, although it was used later. */
     close_model(open_model(&fixture, &fakes[1], LL_OK, NULL));
     close_model(open_model(&fixture, &fakes[2], LL_OK, NULL));
-    CU_ASSERT_EQUAL(edge_catalog_find(fixture.models, fakes[1].id_text, &left, &err),
+    CU_ASSERT_EQUAL(edge_catalog_find(fixture.catalog, fakes[1].id_text, &left, &err),
                     LL_E_NOT_FOUND);
-    CU_ASSERT_EQUAL(edge_catalog_find(fixture.models, fakes[0].id_text, &left, &err), LL_OK);
+    CU_ASSERT_EQUAL(edge_catalog_find(fixture.catalog, fakes[0].id_text, &left, &err), LL_OK);
     edge_model_unref(left);
     for (unsigned i = 0; i < 3; i++) {
         fake_model_finish(&fakes[i]);
@@ -438,11 +438,11 @@ static struct ll_memory *set_memory(struct fixture *fixture, int64_t bytes)
 {
     struct ll_memory *memory = NULL;
     CU_ASSERT_EQUAL_FATAL(ll_memory_create(bytes, &memory), LL_OK);
-    edge_catalog_destroy(fixture->models);
+    edge_catalog_destroy(fixture->catalog);
     fixture->engine->memory = memory;
     const struct edge_catalog_config config = {
         .engine = fixture->engine, .store = fixture->store, .most_models = 4};
-    CU_ASSERT_EQUAL_FATAL(edge_catalog_create(&config, &fixture->models), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(edge_catalog_create(&config, &fixture->catalog), LL_OK);
     return memory;
 }
 
@@ -476,8 +476,8 @@ static void test_idle_contexts_go_before_models(void)
     ll_memory_give(memory, 100000);
     fake_model_finish(&fakes[0]);
     fake_model_finish(&fakes[1]);
-    edge_catalog_destroy(fixture.models);
-    fixture.models = NULL;
+    edge_catalog_destroy(fixture.catalog);
+    fixture.catalog = NULL;
     fixture.engine->memory = NULL;
     ll_memory_destroy(memory);
     tear_down(&fixture);
@@ -505,8 +505,8 @@ static void test_models_in_use_are_no_room(void)
     CU_ASSERT_EQUAL(run_once(model, &fake, &err), LL_OK);
     close_model(model);
     fake_model_finish(&fake);
-    edge_catalog_destroy(fixture.models);
-    fixture.models = NULL;
+    edge_catalog_destroy(fixture.catalog);
+    fixture.catalog = NULL;
     fixture.engine->memory = NULL;
     ll_memory_destroy(memory);
     tear_down(&fixture);
@@ -526,8 +526,8 @@ static void test_large_contexts_are_not_pooled(void)
     CU_ASSERT_EQUAL(ll_memory_used(memory), created_bytes);
     close_model(model);
     fake_model_finish(&fake);
-    edge_catalog_destroy(fixture.models);
-    fixture.models = NULL;
+    edge_catalog_destroy(fixture.catalog);
+    fixture.catalog = NULL;
     fixture.engine->memory = NULL;
     ll_memory_destroy(memory);
     tear_down(&fixture);
@@ -544,10 +544,10 @@ static void test_idle_contexts_beyond_a_size_go_at_rest(void)
     int64_t idle_bytes = edge_model_idle_bytes(model);
     CU_ASSERT_FATAL(idle_bytes > 0);
     int64_t used_ns = edge_model_last_use_ns(model);
-    edge_catalog_drop_idle(fixture.models, used_ns + 1, idle_bytes);
-    edge_catalog_drop_idle(fixture.models, used_ns, 0);
+    edge_catalog_drop_idle(fixture.catalog, used_ns + 1, idle_bytes);
+    edge_catalog_drop_idle(fixture.catalog, used_ns, 0);
     CU_ASSERT_EQUAL(edge_model_idle_bytes(model), idle_bytes);
-    edge_catalog_drop_idle(fixture.models, used_ns + 1, idle_bytes - 1);
+    edge_catalog_drop_idle(fixture.catalog, used_ns + 1, idle_bytes - 1);
     CU_ASSERT_EQUAL(edge_model_idle_bytes(model), 0);
     CU_ASSERT_EQUAL(run_once(model, &fake, NULL), LL_OK);
     close_model(model);
@@ -578,19 +578,19 @@ static void test_newcomers_without_weights_evict_no_model_in_its_rest(void)
     }
     for (unsigned i = 0; i < NEWCOMERS - 2; i++) {
         close_model(open_model(&fixture, &newcomers[i], LL_OK, NULL));
-        CU_ASSERT_EQUAL(edge_catalog_find(fixture.models, kept.id_text, &model, NULL), LL_OK);
+        CU_ASSERT_EQUAL(edge_catalog_find(fixture.catalog, kept.id_text, &model, NULL), LL_OK);
         edge_model_unref(model);
     }
     /* With the others' place in use there is none for it, nor bytes. */
     struct edge_model *user = open_model(&fixture, &newcomers[3], LL_OK, NULL);
-    CU_ASSERT_FALSE(edge_catalog_has_room(fixture.models));
+    CU_ASSERT_FALSE(edge_catalog_has_room(fixture.catalog));
     CU_ASSERT_PTR_NULL(open_model(&fixture, &newcomers[4], LL_E_EXHAUSTED, &err));
     CU_ASSERT_STRING_EQUAL(err.limit, "models");
-    CU_ASSERT_FALSE(edge_catalog_evict_for(fixture.models, user));
+    CU_ASSERT_FALSE(edge_catalog_evict_for(fixture.catalog, user));
     /* Who has brought weights may have the place of one that is unused. */
     CU_ASSERT_EQUAL(write_layer(user, &newcomers[3], 0), LL_OK);
-    CU_ASSERT(edge_catalog_evict_for(fixture.models, user));
-    CU_ASSERT_EQUAL(edge_catalog_find(fixture.models, kept.id_text, &model, NULL), LL_E_NOT_FOUND);
+    CU_ASSERT(edge_catalog_evict_for(fixture.catalog, user));
+    CU_ASSERT_EQUAL(edge_catalog_find(fixture.catalog, kept.id_text, &model, NULL), LL_E_NOT_FOUND);
     close_model(user);
     fake_model_finish(&kept);
     for (unsigned i = 0; i < NEWCOMERS; i++) {
@@ -628,9 +628,9 @@ static void test_observers_are_bounded(void)
     struct fixture fixture;
     set_up(&fixture, 1000, 4);
     for (int i = 1; i < EDGE_CATALOG_OBSERVERS; i++) {
-        CU_ASSERT_EQUAL(edge_catalog_observe(fixture.models, count_change, &fixture), LL_OK);
+        CU_ASSERT_EQUAL(edge_catalog_observe(fixture.catalog, count_change, &fixture), LL_OK);
     }
-    CU_ASSERT_EQUAL(edge_catalog_observe(fixture.models, count_change, &fixture), LL_E_FULL);
+    CU_ASSERT_EQUAL(edge_catalog_observe(fixture.catalog, count_change, &fixture), LL_E_FULL);
     tear_down(&fixture);
 }
 
