@@ -523,3 +523,34 @@ bool edge_answer_is_right(const struct edge_answer *answer, const struct fake_mo
     fake_tensors_finish(&expected);
     return is_right;
 }
+
+void edge_call_check_error(struct edge_call *offload, uint64_t id, ll_status status,
+                           const char *reason)
+{
+    struct edge_answer answer;
+    bool has_come = edge_call_answer(offload, &answer);
+    CU_ASSERT_FATAL(has_come);
+    CU_ASSERT_EQUAL(answer.id, id);
+    CU_ASSERT_EQUAL(answer.status, status);
+    bool has_reason = strstr(answer.message, reason) != NULL;
+    CU_ASSERT(has_reason);
+    if (!has_reason || answer.status != status) {
+        fprintf(stderr, "expected \"%s\", the answer says %s \"%s\"\n", reason,
+                ll_status_text(answer.status), answer.message);
+    }
+    CU_ASSERT_EQUAL(answer.tensors, 0);
+    edge_answer_finish(&answer);
+}
+
+void edge_call_check_right(struct edge_call *offload, const struct fake_model *model, uint64_t id,
+                           unsigned input_seed, int first, int reached)
+{
+    struct edge_answer answer;
+    bool has_come = edge_call_answer(offload, &answer);
+    CU_ASSERT_FATAL(has_come);
+    CU_ASSERT_EQUAL(answer.id, id);
+    CU_ASSERT_EQUAL(answer.status, LL_OK);
+    CU_ASSERT_EQUAL(answer.reached, reached);
+    CU_ASSERT(edge_answer_is_right(&answer, model, input_seed, first));
+    edge_answer_finish(&answer);
+}
