@@ -2,6 +2,14 @@
 
 #include "tests/support/ll_test.h"
 
+const char catalog_fixture_cfg[] = "fake\n"
+                                   "input 4\n"
+                                   "layer 4 10\n"
+                                   "layer 4 10 joined\n"
+                                   "layer 4 10\n"
+                                   "layer 4 0\n"
+                                   "layer 4 10\n";
+
 static void count_removal(void *arg, struct edge_model *model, edge_change change)
 {
     struct catalog_fixture *fixture = arg;

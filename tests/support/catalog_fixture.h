@@ -8,6 +8,10 @@
 #include "tests/support/fake_engine.h"
 #include "tests/support/fake_model.h"
 
+/* A cfg: 10 bytes a layer, none in layer 3; no cut between 1 and 2. */
+extern const char catalog_fixture_cfg[];
+enum { CATALOG_FIXTURE_LAYERS = 5 };
+
 struct catalog_fixture {
     struct ll_engine *engine;
     struct edge_store *store;

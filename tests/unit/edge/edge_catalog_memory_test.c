@@ -3,15 +3,7 @@
 #include "tests/support/catalog_fixture.h"
 #include "tests/support/ll_test.h"
 
-/* 10 bytes a layer; no cut between 1 and 2. */
-static const char cfg[] = "fake\n"
-                          "input 4\n"
-                          "layer 4 10\n"
-                          "layer 4 10 joined\n"
-                          "layer 4 10\n"
-                          "layer 4 0\n"
-                          "layer 4 10\n";
-enum { LAYERS = 5 };
+enum { LAYERS = CATALOG_FIXTURE_LAYERS };
 
 /* Runs all layers once, as an executor does: the context, 20 floats, is idle then. */
 static ll_status run_once(struct edge_model *model, const struct fake_model *fake,
@@ -68,8 +60,8 @@ static void test_idle_contexts_go_before_models(void)
     struct fake_model fakes[2];
     struct edge_model *models[2];
     catalog_fixture_set_up(&fixture, 1000, 4, 0);
-    fake_model_init(&fakes[0], cfg, 1);
-    fake_model_init(&fakes[1], cfg, 2);
+    fake_model_init(&fakes[0], catalog_fixture_cfg, 1);
+    fake_model_init(&fakes[1], catalog_fixture_cfg, 2);
     struct ll_memory *memory = set_memory(&fixture, 100000);
     for (int i = 0; i < 2; i++) {
         models[i] = open_created(&fixture, &fakes[i]);
@@ -101,7 +93,7 @@ static void test_models_in_use_are_no_room(void)
     struct fake_model fake;
     struct ll_error err = {.text = ""};
     catalog_fixture_set_up(&fixture, 1000, 4, 0);
-    fake_model_init(&fake, cfg, 1);
+    fake_model_init(&fake, catalog_fixture_cfg, 1);
     struct ll_memory *memory = set_memory(&fixture, 100000);
     struct edge_model *model = open_created(&fixture, &fake);
     int64_t used_bytes = ll_memory_used(memory);
@@ -125,7 +117,7 @@ static void test_large_contexts_are_not_pooled(void)
     struct catalog_fixture fixture;
     struct fake_model fake;
     catalog_fixture_set_up(&fixture, 1000, 4, 0);
-    fake_model_init(&fake, cfg, 1);
+    fake_model_init(&fake, catalog_fixture_cfg, 1);
     struct ll_memory *memory = set_memory(&fixture, 1000);
     struct edge_model *model = open_created(&fixture, &fake);
     int64_t created_bytes = ll_memory_used(memory);
@@ -142,7 +134,7 @@ static void test_idle_contexts_beyond_a_size_go_at_rest(void)
     struct catalog_fixture fixture;
     struct fake_model fake;
     catalog_fixture_set_up(&fixture, 1000, 4, 0);
-    fake_model_init(&fake, cfg, 1);
+    fake_model_init(&fake, catalog_fixture_cfg, 1);
     struct edge_model *model = open_created(&fixture, &fake);
     CU_ASSERT_EQUAL(run_once(model, &fake, NULL), LL_OK);
     int64_t idle_bytes = edge_model_idle_bytes(model);

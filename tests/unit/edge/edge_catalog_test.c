@@ -6,22 +6,12 @@
 #include "tests/support/catalog_fixture.h"
 #include "tests/support/ll_test.h"
 
-/* 10 bytes a layer; no cut between 1 and 2. */
-static const char cfg[] = "fake\n"
-                          "input 4\n"
-                          "layer 4 10\n"
-                          "layer 4 10 joined\n"
-                          "layer 4 10\n"
-                          "layer 4 0\n"
-                          "layer 4 10\n";
-enum { LAYERS = 5 };
-
 static void test_model_is_shared_by_content(void)
 {
     struct catalog_fixture fixture;
     struct fake_model fake;
     catalog_fixture_set_up(&fixture, 1000, 4, 0);
-    fake_model_init(&fake, cfg, 1);
+    fake_model_init(&fake, catalog_fixture_cfg, 1);
     struct edge_model *model = catalog_fixture_open(&fixture, &fake, LL_OK, NULL);
     CU_ASSERT_PTR_NOT_NULL_FATAL(model);
     CU_ASSERT_STRING_EQUAL(edge_model_id_text(model), fake.id_text);
@@ -40,7 +30,7 @@ static void test_models_share_blobs_but_not_state(void)
     struct fake_model a;
     struct fake_model b;
     catalog_fixture_set_up(&fixture, 1000, 4, 0);
-    fake_model_init(&a, cfg, 1);
+    fake_model_init(&a, catalog_fixture_cfg, 1);
     fake_model_init(&b, "fake\ninput 4\nlayer 4 10\nlayer 9 3\n", 1);
     struct edge_model *first = catalog_fixture_open(&fixture, &a, LL_OK, NULL);
     struct edge_model *second = catalog_fixture_open(&fixture, &b, LL_OK, NULL);
@@ -62,7 +52,7 @@ static void test_bad_manifest_is_refused_and_leaves_nothing(void)
     struct fake_model fake;
     struct ll_error err = {.text = ""};
     catalog_fixture_set_up(&fixture, 1000, 4, 0);
-    fake_model_init(&fake, cfg, 1);
+    fake_model_init(&fake, catalog_fixture_cfg, 1);
     fake.manifest.blobs[2].bytes++;
     CU_ASSERT_PTR_NULL(catalog_fixture_open(&fixture, &fake, LL_E_INVALID, &err));
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "layer 2 (fake) has 11 bytes instead of 10"));
@@ -87,7 +77,7 @@ static void test_plan_with_hole_is_refused(void)
     struct catalog_fixture fixture;
     struct fake_model fake;
     catalog_fixture_set_up(&fixture, 1000, 4, 0);
-    fake_model_init(&fake, cfg, 1);
+    fake_model_init(&fake, catalog_fixture_cfg, 1);
     struct ll_partition partitions[2] = {{0, 1}, {3, 5}};
     const struct ll_plan plan = {.count = 2, .partitions = partitions};
     struct ll_manifest manifest;
@@ -128,7 +118,7 @@ static void test_model_above_the_store_is_refused_at_once(void)
     struct fake_model fake;
     struct ll_error err = {.text = ""};
     catalog_fixture_set_up(&fixture, 39, 2, 0);
-    fake_model_init(&fake, cfg, 1);
+    fake_model_init(&fake, catalog_fixture_cfg, 1);
     CU_ASSERT_PTR_NULL(catalog_fixture_open(&fixture, &fake, LL_E_EXHAUSTED, &err));
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "store_bytes is 39"));
     fake_model_finish(&fake);
@@ -141,7 +131,7 @@ static void test_engine_without_memory_leaves_nothing(void)
     struct fake_model fake;
     struct ll_error err = {.text = ""};
     catalog_fixture_set_up(&fixture, 1000, 2, 0);
-    fake_model_init(&fake, cfg, 1);
+    fake_model_init(&fake, catalog_fixture_cfg, 1);
     fake_engine_fail(fixture.engine, FAKE_MODEL, 1, LL_E_NO_MEMORY);
     CU_ASSERT_PTR_NULL(catalog_fixture_open(&fixture, &fake, LL_E_NO_MEMORY, &err));
     CU_ASSERT_EQUAL(fake_engine_alive(fixture.engine), 0);
@@ -155,7 +145,7 @@ static void test_model_in_use_is_not_removed(void)
     struct fake_model fake;
     struct ll_error err = {.text = ""};
     catalog_fixture_set_up(&fixture, 1000, 4, 0);
-    fake_model_init(&fake, cfg, 1);
+    fake_model_init(&fake, catalog_fixture_cfg, 1);
     struct edge_model *model = catalog_fixture_open(&fixture, &fake, LL_OK, NULL);
     CU_ASSERT_EQUAL(edge_catalog_remove(fixture.catalog, fake.id_text, &err), LL_E_PRECONDITION);
     edge_model_release(model);
@@ -176,7 +166,7 @@ static void test_least_recently_used_is_evicted(void)
     struct ll_error err = {.text = ""};
     catalog_fixture_set_up(&fixture, 85, 2, 0);
     for (unsigned i = 0; i < 3; i++) {
-        fake_model_init(&fakes[i], cfg, i);
+        fake_model_init(&fakes[i], catalog_fixture_cfg, i);
     }
     struct edge_model *first = catalog_fixture_open(&fixture, &fakes[0], LL_OK, NULL);
     struct edge_model *second = catalog_fixture_open(&fixture, &fakes[1], LL_OK, NULL);
@@ -219,7 +209,7 @@ static void test_newcomers_without_weights_evict_no_model_in_its_rest(void)
     struct fake_model newcomers[NEWCOMERS];
     struct ll_error err = {.text = ""};
     catalog_fixture_set_up(&fixture, 1000, 2, 3600 * LL_NS_PER_S);
-    fake_model_init(&kept, cfg, 1);
+    fake_model_init(&kept, catalog_fixture_cfg, 1);
     struct edge_model *model = catalog_fixture_open(&fixture, &kept, LL_OK, NULL);
     for (int i = 0; i < 5; i++) {
         CU_ASSERT(i == 3 || catalog_fixture_write(model, &kept, i) == LL_OK);
@@ -229,7 +219,7 @@ static void test_newcomers_without_weights_evict_no_model_in_its_rest(void)
     edge_model_end_creation(model, &all);
     catalog_fixture_close(model);
     for (unsigned i = 0; i < NEWCOMERS; i++) {
-        fake_model_init(&newcomers[i], cfg, 10 + i);
+        fake_model_init(&newcomers[i], catalog_fixture_cfg, 10 + i);
     }
     for (unsigned i = 0; i < NEWCOMERS - 2; i++) {
         catalog_fixture_close(catalog_fixture_open(&fixture, &newcomers[i], LL_OK, NULL));

@@ -2,22 +2,12 @@
 #include "tests/support/catalog_fixture.h"
 #include "tests/support/ll_test.h"
 
-/* 10 bytes a layer; no cut between 1 and 2. */
-static const char cfg[] = "fake\n"
-                          "input 4\n"
-                          "layer 4 10\n"
-                          "layer 4 10 joined\n"
-                          "layer 4 10\n"
-                          "layer 4 0\n"
-                          "layer 4 10\n";
-enum { LAYERS = 5 };
-
 static void test_creation_ends_on_borders_of_open_plans(void)
 {
     struct catalog_fixture fixture;
     struct fake_model fake;
     catalog_fixture_set_up(&fixture, 1000, 4, 0);
-    fake_model_init(&fake, cfg, 1);
+    fake_model_init(&fake, catalog_fixture_cfg, 1);
     struct edge_model *model = catalog_fixture_open(&fixture, &fake, LL_OK, NULL);
     struct ll_partition partitions[2] = {{0, 3}, {3, 5}};
     const struct ll_plan plan = {.count = 2, .partitions = partitions};
@@ -43,7 +33,7 @@ static void test_creation_takes_at_most_its_bytes_but_one_partition(void)
     struct catalog_fixture fixture;
     struct fake_model fake;
     catalog_fixture_set_up(&fixture, 1000, 4, 0);
-    fake_model_init(&fake, cfg, 1);
+    fake_model_init(&fake, catalog_fixture_cfg, 1);
     struct edge_model *model = catalog_fixture_open(&fixture, &fake, LL_OK, NULL);
     for (int i = 0; i < 5; i++) {
         if (fake.blobs[i]) {
@@ -68,7 +58,7 @@ static void test_failure_lasts_until_the_next_session(void)
     struct fake_model fake;
     struct edge_model_info info;
     catalog_fixture_set_up(&fixture, 1000, 4, 0);
-    fake_model_init(&fake, cfg, 1);
+    fake_model_init(&fake, catalog_fixture_cfg, 1);
     struct edge_model *model = catalog_fixture_open(&fixture, &fake, LL_OK, NULL);
     struct ll_plan plan;
     fake_model_plan(&fake, &plan);
@@ -98,7 +88,7 @@ static void test_contexts_are_pooled_and_times_averaged(void)
     struct catalog_fixture fixture;
     struct fake_model fake;
     catalog_fixture_set_up(&fixture, 1000, 2, 0);
-    fake_model_init(&fake, cfg, 1);
+    fake_model_init(&fake, catalog_fixture_cfg, 1);
     struct edge_model *model = catalog_fixture_open(&fixture, &fake, LL_OK, NULL);
     struct ll_engine_context *contexts[2] = {NULL};
     for (int i = 0; i < 2; i++) {
@@ -139,7 +129,7 @@ static void test_owner_and_this_machine_may_delete(void)
     edge_peer_parse("ipv4:10.0.0.2:1", &other);
     edge_peer_parse("ipv4:127.0.0.1:1", &local);
     catalog_fixture_set_up(&fixture, 1000, 2, 0);
-    fake_model_init(&fake, cfg, 1);
+    fake_model_init(&fake, catalog_fixture_cfg, 1);
     struct edge_model *model = catalog_fixture_open(&fixture, &fake, LL_OK, NULL);
     CU_ASSERT_FALSE(edge_model_may_be_deleted_by(model, &owner));
     edge_model_set_owner(model, &owner);

@@ -68,65 +68,52 @@ static void test_stream_that_opens_nothing_is_ended(void)
     edge_fixture_tear_down_model(&fixture, &model);
 }
 
+/* Of a server that is initialised: an upload that has sent `bytes` and is idle ends with `reason`
+ * for the sake of another, which is served. */
+static void expect_to_give_way(struct edge_fixture *fixture, int64_t bytes, const char *reason)
+{
+    struct fake_model model;
+    struct fake_model other;
+    fixture->config.upload_idle_ms = FOREVER_MS;
+    fixture->config.upload_patience_ms = 0;
+    edge_fixture_start(fixture);
+    fake_model_init(&model, cfg, 1);
+    fake_model_init(&other, cfg, 2);
+    struct edge_call *idle = edge_client_upload(fixture->client, &model, NULL);
+    if (bytes > 0) {
+        edge_call_send_part(idle, &model, 0, 0, bytes);
+        edge_fixture_await_bytes(fixture, &model, bytes);
+    }
+    CU_ASSERT_EQUAL(edge_client_upload_all(fixture->client, &other), LL_OK);
+    check_end(idle, LL_E_EXHAUSTED, reason);
+    fake_model_finish(&other);
+    edge_fixture_tear_down_model(fixture, &model);
+}
+
 static void test_idle_upload_gives_way(void)
 {
     struct edge_fixture fixture;
-    struct fake_model model;
-    struct fake_model other;
     edge_fixture_init(&fixture);
     fixture.config.upload_sessions = 1;
-    fixture.config.upload_idle_ms = FOREVER_MS;
-    fixture.config.upload_patience_ms = 0;
-    edge_fixture_start(&fixture);
-    fake_model_init(&model, cfg, 1);
-    fake_model_init(&other, cfg, 2);
-    struct edge_call *idle = edge_client_upload(fixture.client, &model, NULL);
-    CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &other), LL_OK);
-    check_end(idle, LL_E_EXHAUSTED, "had to make room for another: limit upload_sessions is 1");
-    fake_model_finish(&other);
-    edge_fixture_tear_down_model(&fixture, &model);
+    expect_to_give_way(&fixture, 0, "had to make room for another: limit upload_sessions is 1");
 }
 
 /* All models in use by idle uploads: the limit on models keeps nobody out either. */
 static void test_idle_upload_leaves_its_model_to_a_newcomer(void)
 {
     struct edge_fixture fixture;
-    struct fake_model model;
-    struct fake_model other;
     edge_fixture_init(&fixture);
     fixture.config.models = 1;
-    fixture.config.upload_idle_ms = FOREVER_MS;
-    fixture.config.upload_patience_ms = 0;
-    edge_fixture_start(&fixture);
-    fake_model_init(&model, cfg, 1);
-    fake_model_init(&other, cfg, 2);
-    struct edge_call *idle = edge_client_upload(fixture.client, &model, NULL);
-    CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &other), LL_OK);
-    check_end(idle, LL_E_EXHAUSTED, "had to make room for another");
-    fake_model_finish(&other);
-    edge_fixture_tear_down_model(&fixture, &model);
+    expect_to_give_way(&fixture, 0, "had to make room for another");
 }
 
 /* The store full of what idle uploads brought: nor does that keep anybody out. */
 static void test_idle_upload_leaves_its_bytes_to_a_newcomer(void)
 {
     struct edge_fixture fixture;
-    struct fake_model model;
-    struct fake_model other;
     edge_fixture_init(&fixture);
     fixture.config.store_bytes = BYTES + 50;
-    fixture.config.upload_idle_ms = FOREVER_MS;
-    fixture.config.upload_patience_ms = 0;
-    edge_fixture_start(&fixture);
-    fake_model_init(&model, cfg, 1);
-    fake_model_init(&other, cfg, 2);
-    struct edge_call *idle = edge_client_upload(fixture.client, &model, NULL);
-    edge_call_send_part(idle, &model, 0, 0, 900);
-    edge_fixture_await_bytes(&fixture, &model, 900);
-    CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &other), LL_OK);
-    check_end(idle, LL_E_EXHAUSTED, "had to make room for another");
-    fake_model_finish(&other);
-    edge_fixture_tear_down_model(&fixture, &model);
+    expect_to_give_way(&fixture, 900, "had to make room for another");
 }
 
 static void test_upload_keeps_its_place_while_it_is_not_idle(void)
