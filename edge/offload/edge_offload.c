@@ -46,7 +46,7 @@ static void on_wait(void *arg)
     struct ll_error err = {.text = ""};
     ll_fail(&err, LL_E_DEADLINE,
             "the prefix that the query waits for did not come: limit query_wait_ms is %lld",
-            (long long)(query->offload->service->wait_ns / LL_NS_PER_MS));
+            (long long)(query->offload->service->config.wait_ns / LL_NS_PER_MS));
     edge_offload_refuse(query, LL_E_DEADLINE, &err);
 }
 
@@ -57,15 +57,15 @@ static ll_status set_deadline(struct edge_query *query, uint32_t deadline_ms, in
     struct edge_offloads *service = query->offload->service;
     bool waits = query->job.least_prefix > query->job.prefix;
     int64_t deadline_ns = (int64_t)deadline_ms * LL_NS_PER_MS;
-    bool is_ours = waits && (deadline_ms == 0 || deadline_ns > service->wait_ns);
+    bool is_ours = waits && (deadline_ms == 0 || deadline_ns > service->config.wait_ns);
     if (deadline_ms == 0 && !waits) {
         return LL_OK;
     }
-    ll_status status =
-        rpc_timer_create(service->loop, is_ours ? on_wait : on_deadline, query, &query->timer);
+    ll_status status = rpc_timer_create(service->config.loop, is_ours ? on_wait : on_deadline,
+                                        query, &query->timer);
     if (status == LL_OK) {
         rpc_timer_set(query->timer,
-                      ll_clock_deadline(now_ns, is_ours ? service->wait_ns : deadline_ns));
+                      ll_clock_deadline(now_ns, is_ours ? service->config.wait_ns : deadline_ns));
     }
     return status;
 }
@@ -78,16 +78,16 @@ static ll_status admit(struct edge_query *query, const Layerlift__V1__Query *hea
     if (service->is_draining) {
         return ll_fail(err, LL_E_UNAVAILABLE, "the server is shutting down");
     }
-    if (offload->query_count > service->most_queries) {
-        return ll_fail_limit(err, "queries", service->most_queries, LL_RETRY_MS,
+    if (offload->query_count > service->config.most_queries) {
+        return ll_fail_limit(err, "queries", service->config.most_queries, LL_RETRY_MS,
                              "too many queries in flight: limit queries is %d",
-                             service->most_queries);
+                             service->config.most_queries);
     }
     const struct edge_query_room room = {
-        .most_bytes = service->most_stream_bytes,
+        .most_bytes = service->config.most_stream_bytes,
         .used_bytes = offload->bytes,
     };
-    ll_status status = edge_query_open(query, head, service->catalog, &room, err);
+    ll_status status = edge_query_open(query, head, service->config.catalog, &room, err);
     if (status == LL_OK) {
         edge_offload_account(offload, query->bytes);
         status = set_deadline(query, head->deadline_ms, ll_clock_now_ns());
@@ -106,8 +106,9 @@ static void on_query(struct edge_offload *offload, const Layerlift__V1__Query *h
         edge_offload_end(offload, LL_E_INVALID, err.text);
         return;
     }
-    if (offload->query_count >= EDGE_OFFLOAD_UNREAD_FACTOR * offload->service->most_queries) {
-        int most = offload->service->most_queries;
+    if (offload->query_count >=
+        EDGE_OFFLOAD_UNREAD_FACTOR * offload->service->config.most_queries) {
+        int most = offload->service->config.most_queries;
         ll_status status = ll_fail_limit(
             &err, "queries", most, LL_RETRY_MS,
             "queries come faster than their answers are read: limit queries is %d", most);
@@ -267,7 +268,7 @@ static void cut_off(struct edge_offload *offload)
     ll_log(LL_LOG_WARN, "offload",
            "stream of %s cut off: its answers are not read: limit answer_idle_ms is %lld",
            rpc_stream_peer(offload->stream),
-           (long long)(offload->service->answer_idle_ns / LL_NS_PER_MS));
+           (long long)(offload->service->config.answer_idle_ns / LL_NS_PER_MS));
     offload->is_over = true;
     offload->is_cut_off = true;
     edge_offload_drop_all(offload);
@@ -360,7 +361,7 @@ static void on_changed(void *arg, struct edge_model *model, edge_change change)
 {
     struct edge_offloads *service = arg;
     if (change == EDGE_CHANGE_CREATION) {
-        edge_executor_wake(service->executor, model);
+        edge_executor_wake(service->config.executor, model);
     }
 }
 
@@ -371,15 +372,7 @@ ll_status edge_offloads_create(const struct edge_offloads_config *config,
     if (!service) {
         return LL_E_NO_MEMORY;
     }
-    service->loop = config->loop;
-    service->catalog = config->catalog;
-    service->executor = config->executor;
-    service->most_queries = config->most_queries;
-    service->most_stream_bytes = config->most_stream_bytes;
-    service->most_server_bytes = config->most_server_bytes;
-    service->most_peer_bytes = config->most_peer_bytes;
-    service->wait_ns = config->wait_ns;
-    service->answer_idle_ns = config->answer_idle_ns;
+    service->config = *config;
     edge_places_init(&service->receiving, config->most_receiving, config->idle_ns,
                      config->patience_ns);
     service->give_way = edge_offload_refuse;
@@ -406,6 +399,6 @@ ll_status edge_offloads_add(struct edge_offloads *offloads, struct rpc_server *s
 void edge_offloads_drain(struct edge_offloads *offloads)
 {
     if (!atomic_exchange(&offloads->is_drain_posted, true)) {
-        rpc_loop_post(offloads->loop, &offloads->drain);
+        rpc_loop_post(offloads->config.loop, &offloads->drain);
     }
 }

@@ -17,6 +17,7 @@
 #include "edge/fair/edge_peer.h"
 #include "edge/fair/edge_places.h"
 #include "edge/model/edge_catalog.h"
+#include "edge/offload/edge_offload.h"
 #include "edge/offload/edge_query.h"
 #include "rpc/rpc_loop.h"
 #include "rpc/rpc_stream.h"
@@ -34,15 +35,7 @@ struct edge_offload_peer {
 
 /* The service. */
 struct edge_offloads {
-    struct rpc_loop *loop;
-    struct edge_catalog *catalog;
-    struct edge_executor *executor;
-    int most_queries;
-    int64_t most_stream_bytes;
-    int64_t most_server_bytes;
-    int64_t most_peer_bytes;
-    int64_t wait_ns;
-    int64_t answer_idle_ns;
+    struct edge_offloads_config config;
     /* Ends a query that has to make room or has been idle for too long: edge_offload_refuse. */
     void (*give_way)(struct edge_query *query, ll_status status, const struct ll_error *err);
     atomic_bool is_drain_posted;

@@ -50,15 +50,15 @@ struct edge_offload *edge_offload_create(struct edge_offloads *service, struct r
     if (!offload) {
         return NULL;
     }
-    size_t room = (size_t)service->most_queries * EDGE_OFFLOAD_UNREAD_FACTOR;
+    size_t room = (size_t)service->config.most_queries * EDGE_OFFLOAD_UNREAD_FACTOR;
     offload->answered = calloc(room, sizeof(*offload->answered));
     offload->answered_room = (unsigned)room;
     offload->service = service;
     offload->watched_ns = LL_CLOCK_NEVER;
     offload->peer = edge_share_join(service, rpc_stream_peer(stream));
     if (!offload->answered || !offload->peer ||
-        rpc_timer_create(service->loop, on_wake, offload, &offload->timer) != LL_OK ||
-        rpc_timer_create(service->loop, on_idle, offload, &offload->idle_timer) != LL_OK) {
+        rpc_timer_create(service->config.loop, on_wake, offload, &offload->timer) != LL_OK ||
+        rpc_timer_create(service->config.loop, on_idle, offload, &offload->idle_timer) != LL_OK) {
         free_offload(offload);
         return NULL;
     }
@@ -308,7 +308,7 @@ static void job_came_back(struct rpc_task *task)
 static void on_job_done(struct edge_job *job)
 {
     struct edge_query *query = LL_CONTAINER_OF(job, struct edge_query, job);
-    rpc_loop_post(query->offload->service->loop, &query->done);
+    rpc_loop_post(query->offload->service->config.loop, &query->done);
 }
 
 void edge_offload_submit(struct edge_query *query)
@@ -334,7 +334,7 @@ void edge_offload_submit(struct edge_query *query)
     query->job.flow = &query->offload->flow;
     query->done.run = job_came_back;
     query->offload->refs++;
-    edge_executor_submit(query->offload->service->executor, &query->job);
+    edge_executor_submit(query->offload->service->config.executor, &query->job);
 }
 
 /* Takes a query out of its place before its time. Returns it, or NULL if its job runs: then it goes
@@ -348,7 +348,7 @@ static struct edge_query *withdraw(struct edge_query *query)
     if (query->state != EDGE_QUERY_SUBMITTED) {
         return query;
     }
-    if (edge_executor_cancel(offload->service->executor, &query->job)) {
+    if (edge_executor_cancel(offload->service->config.executor, &query->job)) {
         edge_offload_unref(offload);
         return query;
     }

@@ -29,9 +29,9 @@ static bool has_receiving(const struct edge_offload *offload)
 int64_t edge_share_read_by_ns(const struct edge_offload *offload)
 {
     bool has_to_be_read = offload->answering || offload->is_over;
-    return has_to_be_read
-               ? ll_clock_deadline(offload->answer_progress_ns, offload->service->answer_idle_ns)
-               : LL_CLOCK_NEVER;
+    return has_to_be_read ? ll_clock_deadline(offload->answer_progress_ns,
+                                              offload->service->config.answer_idle_ns)
+                          : LL_CLOCK_NEVER;
 }
 
 void edge_share_watch(struct edge_offload *offload)
@@ -123,14 +123,14 @@ ll_status edge_share_hold(struct edge_query *query, int64_t bytes, struct ll_err
     struct edge_offloads *service = query->offload->service;
     struct edge_offload_peer *peer = query->offload->peer;
     int64_t more_bytes = bytes - query->held_bytes;
-    while (more_bytes > service->most_peer_bytes - peer->bytes) {
+    while (more_bytes > service->config.most_peer_bytes - peer->bytes) {
         if (!make_way(query)) {
-            return refuse("peer_query_bytes", service->most_peer_bytes, bytes, err);
+            return refuse("peer_query_bytes", service->config.most_peer_bytes, bytes, err);
         }
     }
-    while (more_bytes > service->most_server_bytes - service->bytes) {
+    while (more_bytes > service->config.most_server_bytes - service->bytes) {
         if (!make_way(query)) {
-            return refuse("server_query_bytes", service->most_server_bytes, bytes, err);
+            return refuse("server_query_bytes", service->config.most_server_bytes, bytes, err);
         }
     }
     edge_share_set_held(query, bytes);
