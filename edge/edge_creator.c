@@ -3,11 +3,15 @@
  * One thread receives, query threads compute, and this thread creates, so that neither the link nor
  * the queries wait for creation:
  *
- *     receiver ----edge_creator_wake----> queue of models that have something to create
- *                                           |
- *     creation thread:  wait for a model; take ALL its received, not yet created partitions that
- *                       extend the prefix; create them in one go; publish the longer prefix; tell
- *                       waiting queries, upload sessions and watchers
+ *     receiver ---- edge_creator_wake ----> queue of models that have something to create
+ *                                             |
+ *     creation thread, for ever:              v
+ *         next_model                  wait for a model
+ *         edge_model_begin_creation   take ALL its received, not yet created partitions that extend
+ *                                     the prefix: {first, end, blobs}
+ *         create_layers               create them in one go
+ *         publish                     publish the longer prefix
+ *         edge_catalog_notify         tell waiting queries, upload sessions and watchers
  *
  * What arrives during a creation waits for its end and is then taken all at once: that is the
  * coalescing which makes many small partitions cheap. When nothing has arrived, the thread waits
@@ -16,8 +20,9 @@
  * up a small one.
  *
  * The earlier system (IONN) created each partition on the receiving thread, so that the link idled
- * meanwhile. `is_inline` is that system: the receiver itself runs the creation, and edge_upload.c
- * grants no credit across the border of a partition that is not created yet. */
+ * meanwhile. `is_inline` is that system: the receiver itself runs the creation, one partition at a
+ * time, and the session grants no credit across the border of a partition that is not created yet
+ * (edge_upload_session.c). */
 #include "edge/edge_creator.h"
 
 #include <stdlib.h>
@@ -29,7 +34,7 @@
 enum { TURN_BYTES = 64 * 1000 * 1000 };
 
 struct edge_creator {
-    struct edge_catalog *models;
+    struct edge_catalog *catalog;
     bool is_inline;
     int64_t turn_bytes;
     struct ll_thread thread;
@@ -85,8 +90,8 @@ static void give_up(struct edge_model *model, const struct edge_stretch *stretch
  * there was something. */
 static bool create_once(struct edge_creator *creator, struct edge_model *model)
 {
-    struct edge_stretch stretch =
-        edge_model_begin_creation(model, creator->is_inline ? 0 : creator->turn_bytes);
+    int64_t most_bytes = creator->is_inline ? 0 : creator->turn_bytes;
+    struct edge_stretch stretch = edge_model_begin_creation(model, most_bytes);
     if (stretch.end == stretch.first) {
         return false;
     }
@@ -98,7 +103,7 @@ static bool create_once(struct edge_creator *creator, struct edge_model *model)
     } else {
         give_up(model, &stretch, status, &err);
     }
-    edge_catalog_notify(creator->models, model, EDGE_CHANGE_CREATION);
+    edge_catalog_notify(creator->catalog, model, EDGE_CHANGE_CREATION);
     return true;
 }
 
@@ -192,7 +197,7 @@ LL_NO_ANALYSIS ll_status edge_creator_create(const struct edge_creator_config *c
     if (!creator) {
         return LL_E_NO_MEMORY;
     }
-    creator->models = config->models;
+    creator->catalog = config->catalog;
     creator->is_inline = config->is_inline;
     creator->turn_bytes = config->turn_bytes > 0 ? config->turn_bytes : TURN_BYTES;
     creator->last_link = &creator->first;

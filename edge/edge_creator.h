@@ -14,7 +14,7 @@
 struct edge_creator;
 
 struct edge_creator_config {
-    struct edge_catalog *models;
+    struct edge_catalog *catalog;
     /* Create on the thread that calls edge_creator_wake, one partition at a time, instead of on the
      * creation thread: the earlier system, for comparison. */
     bool is_inline;
@@ -36,7 +36,7 @@ bool edge_creator_is_inline(const struct edge_creator *creator);
 
 /* Blobs of the model have arrived, or its partitions' borders have changed: create what can be
  * created. Returns at once (inline: when it is done). Each creation that ends, well or not, is told
- * to the models' observers.
+ * to the catalog's observers.
  *
  * Threads: any; inline: one. */
 void edge_creator_wake(struct edge_creator *creator, struct edge_model *model);

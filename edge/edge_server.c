@@ -37,7 +37,7 @@ struct edge_server {
     struct ll_engine *engine;
     struct ll_memory *memory;
     struct edge_store *store;
-    struct edge_catalog *models;
+    struct edge_catalog *catalog;
     struct edge_creator *creator;
     struct edge_executor *executor;
     struct rpc_loop *loop;
@@ -107,7 +107,7 @@ static ll_status create_memory(struct edge_server *server, const struct edge_ser
 static void rest(void *arg)
 {
     struct edge_server *server = arg;
-    edge_catalog_drop_idle(server->models, ll_clock_now_ns() - IDLE_S * LL_NS_PER_S, IDLE_BYTES);
+    edge_catalog_drop_idle(server->catalog, ll_clock_now_ns() - IDLE_S * LL_NS_PER_S, IDLE_BYTES);
 }
 
 /* Half of what all queries may take, but what one stream's may. */
@@ -129,15 +129,15 @@ static ll_status create_parts(struct edge_server *server, const struct edge_serv
     if (status != LL_OK) {
         return status;
     }
-    const struct edge_catalog_config models = {
+    const struct edge_catalog_config catalog = {
         .engine = config->engine,
         .store = server->store,
         .most_models = config->models,
         .rest_ns = config->model_rest_ms * LL_NS_PER_MS,
     };
-    status = edge_catalog_create(&models, &server->models);
+    status = edge_catalog_create(&catalog, &server->catalog);
     if (status == LL_OK) {
-        const struct edge_creator_config creator = {.models = server->models,
+        const struct edge_creator_config creator = {.catalog = server->catalog,
                                                     .is_inline = config->is_inline,
                                                     .turn_bytes = config->creation_turn_bytes};
         status = edge_creator_create(&creator, &server->creator);
@@ -198,7 +198,7 @@ static ll_status create_inspect(struct edge_server *server, const struct edge_se
         {"group_flops", LL_LIMIT_GROUP_FLOPS},
     };
     const struct edge_inspect_config inspect = {
-        .models = server->models,
+        .catalog = server->catalog,
         .engine = config->engine,
         .creation = config->is_inline ? "inline" : "threaded",
         .executors = config->executors,
@@ -212,7 +212,7 @@ static ll_status create_inspect(struct edge_server *server, const struct edge_se
 static ll_status create_services(struct edge_server *server,
                                  const struct edge_server_config *config)
 {
-    const struct edge_uploads_config uploads = {.models = server->models,
+    const struct edge_uploads_config uploads = {.catalog = server->catalog,
                                                 .creator = server->creator,
                                                 .most_sessions = config->upload_sessions,
                                                 .idle_ns = config->upload_idle_ms * LL_NS_PER_MS,
@@ -221,7 +221,7 @@ static ll_status create_services(struct edge_server *server,
                                                 .window_bytes = config->upload_window_bytes};
     const struct edge_offloads_config offloads = {
         .loop = server->loop,
-        .models = server->models,
+        .catalog = server->catalog,
         .executor = server->executor,
         .most_queries = config->queries,
         .most_stream_bytes = config->query_bytes,
@@ -241,7 +241,7 @@ static ll_status create_services(struct edge_server *server,
     }
     if (status == LL_OK) {
         status =
-            edge_watches_create(server->loop, server->models, config->watches, &server->watches);
+            edge_watches_create(server->loop, server->catalog, config->watches, &server->watches);
     }
     return status;
 }
@@ -361,7 +361,7 @@ void edge_server_destroy(struct edge_server *server)
     edge_offloads_destroy(server->offloads);
     edge_executor_destroy(server->executor);
     edge_creator_destroy(server->creator);
-    edge_catalog_destroy(server->models);
+    edge_catalog_destroy(server->catalog);
     edge_store_destroy(server->store);
     if (server->engine) {
         ll_engine_set_memory(server->engine, NULL);

@@ -9,6 +9,7 @@
 #include <grpc/slice.h>
 #include <grpc/support/alloc.h>
 
+#include "core/ll_container.h"
 #include "core/ll_log.h"
 #include "rpc/rpc_details.h"
 
@@ -143,7 +144,7 @@ static void read_details(struct rpc_stream *stream)
 
 static void end_done(struct rpc_op *op, bool ok)
 {
-    struct rpc_stream *stream = RPC_CONTAINER(op, struct rpc_stream, end);
+    struct rpc_stream *stream = LL_CONTAINER_OF(op, struct rpc_stream, end);
     (void)ok;
     stream->is_over = true;
     if (!stream->is_server) {
@@ -176,6 +177,14 @@ void rpc_call_receive(struct rpc_stream *stream)
     stream->has_asked = true;
     stream->is_receiving = true;
     start_batch(stream, ops, count, &stream->receive);
+}
+
+void rpc_stream_bound_receive(struct rpc_stream *stream, int queued)
+{
+    stream->receive_bound = queued;
+    if (stream->has_asked) {
+        rpc_call_receive(stream);
+    }
 }
 
 /* Gives the user the message in one piece: gRPC's own slice where there is one, else a copy in the
@@ -216,7 +225,7 @@ static void deliver(struct rpc_stream *stream, grpc_byte_buffer *buffer)
 
 static void receive_done(struct rpc_op *op, bool ok)
 {
-    struct rpc_stream *stream = RPC_CONTAINER(op, struct rpc_stream, receive);
+    struct rpc_stream *stream = LL_CONTAINER_OF(op, struct rpc_stream, receive);
     grpc_byte_buffer *buffer = stream->received;
     stream->received = NULL;
     stream->is_receiving = false;
@@ -356,7 +365,7 @@ static void stop_sending(struct rpc_stream *stream)
 
 static void send_done(struct rpc_op *op, bool ok)
 {
-    struct rpc_stream *stream = RPC_CONTAINER(op, struct rpc_stream, send);
+    struct rpc_stream *stream = LL_CONTAINER_OF(op, struct rpc_stream, send);
     bool was_message = stream->sent;
     drop_message(stream->sent);
     stream->sent = NULL;
@@ -383,25 +392,12 @@ static void send_done(struct rpc_op *op, bool ok)
 
 static void run_kick(struct rpc_task *task)
 {
-    struct rpc_stream *stream = RPC_CONTAINER(task, struct rpc_stream, kick);
+    struct rpc_stream *stream = LL_CONTAINER_OF(task, struct rpc_stream, kick);
     ll_mutex_lock(&stream->mutex);
     stream->is_kicked = false;
     ll_mutex_unlock(&stream->mutex);
     rpc_call_advance(stream);
     close_if_done(stream);
-}
-
-void rpc_call_unlock_and_kick(struct rpc_stream *stream)
-{
-    bool is_here = rpc_loop_is_current(stream->loop);
-    bool posts = !is_here && !stream->is_kicked;
-    stream->is_kicked = stream->is_kicked || posts;
-    ll_mutex_unlock(&stream->mutex);
-    if (posts) {
-        rpc_loop_post(stream->loop, &stream->kick);
-    } else if (is_here) {
-        rpc_call_advance(stream);
-    }
 }
 
 LL_NO_ANALYSIS ll_status rpc_call_create(struct rpc_loop *loop, grpc_call *call, const char *peer,
@@ -419,6 +415,7 @@ LL_NO_ANALYSIS ll_status rpc_call_create(struct rpc_loop *loop, grpc_call *call,
     stream->call = call;
     stream->peer = copy;
     stream->receive_bound = -1;
+    stream->advance = rpc_call_advance;
     stream->send.done = send_done;
     stream->receive.done = receive_done;
     stream->end.done = end_done;
@@ -430,18 +427,4 @@ LL_NO_ANALYSIS ll_status rpc_call_create(struct rpc_loop *loop, grpc_call *call,
     ll_mutex_init(&stream->mutex);
     *out_stream = stream;
     return LL_OK;
-}
-
-LL_NO_ANALYSIS void rpc_call_free(struct rpc_stream *stream)
-{
-    assert(stream->is_closed && !stream->first && !stream->sent);
-    grpc_slice_unref(stream->details);
-    grpc_slice_unref(stream->refusal.value);
-    grpc_metadata_array_destroy(&stream->initial);
-    grpc_metadata_array_destroy(&stream->trailing);
-    free(stream->peer);
-    free(stream->finish_message);
-    free(stream->finish_details);
-    ll_mutex_finish(&stream->mutex);
-    free(stream);
 }

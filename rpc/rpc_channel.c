@@ -106,6 +106,6 @@ ll_status rpc_channel_open(struct rpc_channel *channel, const char *path, int64_
     stream->owner = owner;
     *out_stream = rpc_stream_ref(stream);
     ll_mutex_lock(&stream->mutex);
-    rpc_call_unlock_and_kick(stream);
+    rpc_stream_unlock_and_kick(stream);
     return LL_OK;
 }

@@ -7,6 +7,7 @@
 #include <grpc/support/log.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_container.h"
 #include "core/ll_log.h"
 #include "core/ll_sync.h"
 #include "rpc/rpc_op.h"
@@ -103,7 +104,7 @@ static void wake_loop(struct rpc_loop *loop)
 
 static void wake_done(struct rpc_op *op, bool ok)
 {
-    struct rpc_loop *loop = RPC_CONTAINER(op, struct rpc_loop, wake);
+    struct rpc_loop *loop = LL_CONTAINER_OF(op, struct rpc_loop, wake);
     (void)ok;
     ll_mutex_lock(&loop->mutex);
     loop->waking = false;

@@ -27,10 +27,6 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-/* The struct of `type` whose `member` is at `pointer`. */
-#define RPC_CONTAINER(pointer, type, member)                                                       \
-    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
-
 /* A channel argument. */
 #define RPC_ARG_INT(name, number)                                                                  \
     {                                                                                              \

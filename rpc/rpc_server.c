@@ -13,8 +13,10 @@
 #include <grpc/support/alloc.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_container.h"
 #include "core/ll_limits.h"
 #include "rpc/rpc_address.h"
+#include "rpc/rpc_call.h"
 #include "rpc/rpc_server_state.h"
 
 /* gRPC's server side. It never answers for methods that it does not know, and queues calls for
@@ -301,7 +303,7 @@ static void run_stream(struct rpc_server *server, struct rpc_stream *stream, grp
 
 static void run_arrival(struct rpc_task *task)
 {
-    struct arrival *arrival = RPC_CONTAINER(task, struct arrival, task);
+    struct arrival *arrival = LL_CONTAINER_OF(task, struct arrival, task);
     struct rpc_server *server = arrival->server;
     struct rpc_stream *stream = NULL;
     ll_status status = rpc_call_create(server->loop, arrival->call,
@@ -368,7 +370,7 @@ struct newcomer {
 
 static void run_newcomer(struct rpc_task *task)
 {
-    struct newcomer *newcomer = RPC_CONTAINER(task, struct newcomer, task);
+    struct newcomer *newcomer = LL_CONTAINER_OF(task, struct newcomer, task);
     grpc_server_add_channel_from_fd(newcomer->server->grpc, newcomer->fd,
                                     newcomer->server->credentials);
     free(newcomer);
@@ -417,7 +419,7 @@ static grpc_server *create_grpc(const struct rpc_server *server)
 
 static void give_turn(struct rpc_task *task)
 {
-    struct rpc_server *server = RPC_CONTAINER(task, struct rpc_server, turn);
+    struct rpc_server *server = LL_CONTAINER_OF(task, struct rpc_server, turn);
     rpc_front_turn(server->front);
     ll_mutex_lock(&server->mutex);
     server->is_turn_due = false;
@@ -520,7 +522,7 @@ int rpc_server_port(const struct rpc_server *server)
 
 static void shutdown_done(struct rpc_op *op, bool ok)
 {
-    struct rpc_server *server = RPC_CONTAINER(op, struct rpc_server, shutdown);
+    struct rpc_server *server = LL_CONTAINER_OF(op, struct rpc_server, shutdown);
     (void)ok;
     ll_mutex_lock(&server->mutex);
     server->is_shut_down = true;
@@ -530,7 +532,7 @@ static void shutdown_done(struct rpc_op *op, bool ok)
 
 static void run_stop_services(struct rpc_task *task)
 {
-    struct rpc_server *server = RPC_CONTAINER(task, struct rpc_server, stop_services);
+    struct rpc_server *server = LL_CONTAINER_OF(task, struct rpc_server, stop_services);
     for (struct rpc_service *service = server->services; service; service = service->next) {
         if (service->stop) {
             service->stop(service);

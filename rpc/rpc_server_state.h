@@ -11,10 +11,10 @@
 #include "core/ll_sync.h"
 #include "rpc/front/rpc_front.h"
 #include "rpc/front/rpc_gate.h"
-#include "rpc/rpc_call.h"
 #include "rpc/rpc_loop.h"
 #include "rpc/rpc_op.h"
 #include "rpc/rpc_server.h"
+#include "rpc/rpc_stream_state.h"
 
 /* A service that lives as long as its server (health, reflection). */
 struct rpc_service {

@@ -1,5 +1,6 @@
 #include "rpc/rpc_stream.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,11 +9,11 @@
 
 #include "core/ll_limits.h"
 #include "core/ll_utf8.h"
-#include "rpc/rpc_call.h"
 #include "rpc/rpc_details.h"
+#include "rpc/rpc_stream_state.h"
 
 /* What of a stream any thread may call: changes what the mutex guards, then has the loop's thread
- * look (rpc_call.c). */
+ * look (`advance`, rpc_call.c). */
 
 enum { FINISH_MESSAGE_BYTES = 1024 };
 
@@ -22,10 +23,24 @@ struct rpc_stream *rpc_stream_ref(struct rpc_stream *stream)
     return stream;
 }
 
+LL_NO_ANALYSIS static void free_stream(struct rpc_stream *stream)
+{
+    assert(stream->is_closed && !stream->first && !stream->sent);
+    grpc_slice_unref(stream->details);
+    grpc_slice_unref(stream->refusal.value);
+    grpc_metadata_array_destroy(&stream->initial);
+    grpc_metadata_array_destroy(&stream->trailing);
+    free(stream->peer);
+    free(stream->finish_message);
+    free(stream->finish_details);
+    ll_mutex_finish(&stream->mutex);
+    free(stream);
+}
+
 void rpc_stream_unref(struct rpc_stream *stream)
 {
     if (stream && atomic_fetch_sub_explicit(&stream->refs, 1, memory_order_acq_rel) == 1) {
-        rpc_call_free(stream);
+        free_stream(stream);
     }
 }
 
@@ -42,11 +57,16 @@ int rpc_stream_queued(struct rpc_stream *stream)
     return queued;
 }
 
-void rpc_stream_bound_receive(struct rpc_stream *stream, int queued)
+void rpc_stream_unlock_and_kick(struct rpc_stream *stream)
 {
-    stream->receive_bound = queued;
-    if (stream->has_asked) {
-        rpc_call_receive(stream);
+    bool is_here = rpc_loop_is_current(stream->loop);
+    bool posts = !is_here && !stream->is_kicked;
+    stream->is_kicked = stream->is_kicked || posts;
+    ll_mutex_unlock(&stream->mutex);
+    if (posts) {
+        rpc_loop_post(stream->loop, &stream->kick);
+    } else if (is_here) {
+        stream->advance(stream);
     }
 }
 
@@ -133,7 +153,7 @@ ll_status rpc_stream_send(struct rpc_stream *stream, const void *head, size_t he
     stream->last = message;
     stream->queued++;
     stream->copied_bytes += head_bytes;
-    rpc_call_unlock_and_kick(stream);
+    rpc_stream_unlock_and_kick(stream);
     return LL_OK;
 }
 
@@ -182,7 +202,7 @@ static void finish(struct rpc_stream *stream, ll_status status, const char *mess
     stream->finish_message = copy;
     stream->finish_details = details;
     stream->finish_details_bytes = details_bytes;
-    rpc_call_unlock_and_kick(stream);
+    rpc_stream_unlock_and_kick(stream);
 }
 
 void rpc_stream_finish_error(struct rpc_stream *stream, ll_status status,
@@ -209,5 +229,5 @@ void rpc_stream_cancel(struct rpc_stream *stream)
         return;
     }
     stream->is_cancelling = true;
-    rpc_call_unlock_and_kick(stream);
+    rpc_stream_unlock_and_kick(stream);
 }

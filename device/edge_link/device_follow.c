@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "core/ll_clock.h"
-#include "device/edge_link/device_wire.h"
 #include "layerlift/v1/offload.pb-c.h"
+#include "proto/wire/wire_pack.h"
 
 #define WATCH_PATH "/layerlift.v1.EdgeOffload/WatchModel"
 
@@ -93,7 +93,7 @@ static ll_status ask(struct device_follow *follow)
     uint8_t *data = NULL;
     size_t bytes = 0;
     request.model_id = (char *)follow->config.model->id;
-    ll_status status = device_wire_pack(&request.base, &data, &bytes);
+    ll_status status = wire_pack(&request.base, &data, &bytes);
     if (status == LL_OK) {
         status = rpc_stream_send(follow->stream, data, bytes, NULL);
     }

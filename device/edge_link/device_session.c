@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_container.h"
 #include "core/ll_log.h"
 #include "core/ll_sync.h"
 #include "device/edge_link/device_follow.h"
@@ -703,17 +704,14 @@ static void accept_late(void *arg)
 
 /* ---- Tasks ---- */
 
-#define SESSION_OF(task, member)                                                                   \
-    ((struct device_session *)(void *)((char *)(task)-offsetof(struct device_session, member)))
-
 static void run_start(struct rpc_task *task)
 {
-    connect_now(SESSION_OF(task, start_task));
+    connect_now(LL_CONTAINER_OF(task, struct device_session, start_task));
 }
 
 static void run_kick(struct rpc_task *task)
 {
-    struct device_session *session = SESSION_OF(task, kick_task);
+    struct device_session *session = LL_CONTAINER_OF(task, struct device_session, kick_task);
     atomic_flag_clear(&session->is_kick_posted);
     struct ll_error accusation;
     if (session->is_up && device_board_is_accused(session->board, &accusation)) {
@@ -727,7 +725,7 @@ static void run_kick(struct rpc_task *task)
 
 static void run_stop(struct rpc_task *task)
 {
-    struct device_session *session = SESSION_OF(task, stop_task);
+    struct device_session *session = LL_CONTAINER_OF(task, struct device_session, stop_task);
     session->is_stopping = true;
     rpc_timer_destroy(session->connect_timer);
     rpc_timer_destroy(session->accept_timer);
@@ -745,7 +743,7 @@ static void run_stop(struct rpc_task *task)
 
 static void run_stopped(struct rpc_task *task)
 {
-    struct device_session *session = SESSION_OF(task, stopped_task);
+    struct device_session *session = LL_CONTAINER_OF(task, struct device_session, stopped_task);
     ll_mutex_lock(&session->lock);
     session->is_stopped = true;
     ll_cond_broadcast(&session->stopped);

@@ -1,4 +1,5 @@
-/* The messages that the device sends, as bytes; heads of chunks are wire_head.h's.
+/* The messages that the device sends, as bytes; heads of chunks are wire_head.h's,
+ * what the edge does alike is proto/wire's.
  *
  * Threads: pure functions. */
 #ifndef DEVICE_WIRE_H
@@ -17,8 +18,6 @@
 enum { DEVICE_WIRE_FRAME_BYTES = 14 };
 
 /* Packed messages; the caller frees `*out_data` with free(). Errors: LL_E_NO_MEMORY. */
-LL_MUST_USE ll_status device_wire_pack(const ProtobufCMessage *message, uint8_t **out_data,
-                                       size_t *out_bytes);
 LL_MUST_USE ll_status device_wire_open(const struct device_model *model, const char *device,
                                        uint8_t **out_data, size_t *out_bytes);
 

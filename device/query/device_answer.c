@@ -2,9 +2,8 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "proto/wire/wire_dtype.h"
+#include "proto/wire/wire_tensor.h"
 
 void device_answer_init(struct device_answer *answer, const struct ll_table *table, int first,
                         int end, int least, ll_dtype dtype)
@@ -60,16 +59,9 @@ static ll_status check_range(const struct device_answer *answer,
 }
 
 /* Floats, or what was asked for, but not for the network's outputs. */
-static ll_status take_dtype(const struct device_answer *answer, const Layerlift__V1__Tensor *tensor,
-                            ll_dtype *out_dtype, struct ll_error *err)
+static bool may_be(const struct device_answer *answer, int name, ll_dtype dtype)
 {
-    bool may_be_halves = answer->dtype == LL_F16 && !answer->table->layers[tensor->name].is_output;
-    if (!wire_dtype_parse(tensor->dtype, out_dtype) ||
-        (*out_dtype != LL_F32 && !(*out_dtype == LL_F16 && may_be_halves))) {
-        return ll_fail(err, LL_E_INVALID, "tensor %d has data type %d", tensor->name,
-                       (int)tensor->dtype);
-    }
-    return LL_OK;
+    return dtype == LL_F32 || (dtype == answer->dtype && !answer->table->layers[name].is_output);
 }
 
 /* One head: its tensor is one of the expected ones, of the right size, and comes the first time. */
@@ -81,21 +73,15 @@ static ll_status take_tensor(struct device_answer *answer, const Layerlift__V1__
         return ll_fail(err, LL_E_INVALID, "tensor %d %s", tensor->name,
                        index < 0 ? "was not asked for" : "comes twice");
     }
-    ll_status status = take_dtype(answer, tensor, &answer->dtypes[index], err);
+    int64_t floats = ll_table_tensor_floats(answer->table, tensor->name);
+    ll_dtype *dtype = &answer->dtypes[index];
+    ll_status status = wire_tensor_check(tensor, floats, dtype, err);
     if (status != LL_OK) {
         return status;
     }
-    int64_t floats = ll_table_tensor_floats(answer->table, tensor->name);
-    uint64_t product = 1;
-    for (size_t i = 0; i < tensor->n_shape; i++) {
-        if (__builtin_mul_overflow(product, (uint64_t)tensor->shape[i], &product)) {
-            product = UINT64_MAX;
-            break;
-        }
-    }
-    if (tensor->n_shape == 0 || product != (uint64_t)floats) {
-        return ll_fail(err, LL_E_INVALID, "tensor %d has %llu values, expected %lld", tensor->name,
-                       (unsigned long long)(tensor->n_shape == 0 ? 0 : product), (long long)floats);
+    if (!may_be(answer, tensor->name, *dtype)) {
+        return ll_fail(err, LL_E_INVALID, "tensor %d: dtype %d was not asked for", tensor->name,
+                       (int)tensor->dtype);
     }
     status = ll_buf_create((size_t)floats * sizeof(float), &answer->bufs[index]);
     return status == LL_OK ? LL_OK : ll_fail(err, status, "out of memory");
@@ -146,10 +132,10 @@ ll_status device_answer_head(struct device_answer *answer, const Layerlift__V1__
 }
 
 /* Bytes of a tensor as it is written. */
-static size_t wire_bytes(const struct device_answer *answer, int index)
+static int64_t wire_bytes(const struct device_answer *answer, int index)
 {
-    return (size_t)ll_table_tensor_floats(answer->table, answer->names.names[index]) *
-           (size_t)ll_dtype_bytes(answer->dtypes[index]);
+    return ll_table_tensor_floats(answer->table, answer->names.names[index]) *
+           ll_dtype_bytes(answer->dtypes[index]);
 }
 
 ll_status device_answer_chunk(struct device_answer *answer, const Layerlift__V1__TensorChunk *chunk,
@@ -160,18 +146,14 @@ ll_status device_answer_chunk(struct device_answer *answer, const Layerlift__V1_
         return ll_fail(err, LL_E_INVALID, "a chunk of tensor %d, which %s", chunk->name,
                        answer->has_head ? "was not announced" : "comes before the answer");
     }
-    struct ll_buf *buf = answer->bufs[index];
-    size_t whole = wire_bytes(answer, index);
-    size_t here = answer->received[index];
-    if (chunk->offset != here || chunk->data.len > whole - here || chunk->data.len == 0) {
-        return ll_fail(err, LL_E_INVALID,
-                       "tensor %d: a chunk of %zu bytes at %llu, %zu of %zu are here", chunk->name,
-                       chunk->data.len, (unsigned long long)chunk->offset, here, whole);
+    int64_t whole = wire_bytes(answer, index);
+    ll_status status = wire_tensor_check_chunk(chunk, answer->received[index], whole, err);
+    if (status != LL_OK) {
+        ll_error_prefix(err, "chunk of an answer");
+        return status;
     }
-    /* What has fewer bytes than floats is expanded from the buffer's end. */
-    char *end = (char *)ll_buf_writable(buf) + ll_buf_bytes(buf);
-    memcpy(end - (whole - here), chunk->data.data, chunk->data.len);
-    answer->received[index] = here + chunk->data.len;
+    wire_tensor_place_chunk(chunk, whole, answer->bufs[index]);
+    answer->received[index] += (int64_t)chunk->data.len;
     if (answer->received[index] == whole) {
         answer->complete_count++;
     }
@@ -207,7 +189,7 @@ int64_t device_answer_bytes(const struct device_answer *answer)
 {
     int64_t bytes = 0;
     for (int i = 0; answer->has_head && i < answer->names.count; i++) {
-        bytes += (int64_t)wire_bytes(answer, i);
+        bytes += wire_bytes(answer, i);
     }
     return bytes;
 }

@@ -32,7 +32,7 @@ struct device_answer {
     struct ll_names names;
     struct ll_buf **bufs;
     ll_dtype *dtypes;
-    size_t *received;
+    int64_t *received;
     int complete_count;
 };
 

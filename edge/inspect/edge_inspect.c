@@ -9,9 +9,12 @@
 #include "core/ll_digest.h"
 #include "core/ll_limits.h"
 #include "core/ll_version.h"
-#include "edge/edge_wire.h"
+#include "edge/edge_send.h"
 #include "edge/fair/edge_rates.h"
 #include "edge/inspect/edge_watch.h"
+#include "proto/wire/wire_dtype.h"
+#include "proto/wire/wire_text.h"
+#include "proto/wire/wire_unpack.h"
 
 enum {
     /* Of a page besides its models: the token. Of a model besides its message: tag and length. */
@@ -20,7 +23,7 @@ enum {
 };
 
 struct edge_inspect {
-    struct edge_catalog *models;
+    struct edge_catalog *catalog;
     const struct ll_engine *engine;
     const char *creation;
     int executors;
@@ -83,7 +86,7 @@ static void fill_summary(struct summary *summary, struct edge_model *model)
     Layerlift__V1__Model *message = &summary->message;
     struct edge_model_info *info = &summary->info;
     edge_model_get_info(model, info);
-    edge_wire_clean(info->failure.text);
+    wire_text_clean(info->failure.text);
     layerlift__v1__model__init(message);
     message->model_id = (char *)edge_model_id_text(model);
     message->state = edge_watch_state(info->state);
@@ -183,7 +186,7 @@ static ProtobufCMessage *unpack(struct rpc_stream *stream,
 {
     struct ll_error err;
     ProtobufCMessage *message = NULL;
-    ll_status status = edge_unpack(descriptor, data, bytes, &message, &err);
+    ll_status status = wire_unpack(descriptor, data, bytes, &message, &err);
     if (status != LL_OK) {
         rpc_stream_finish_error(stream, status, &err);
         return NULL;
@@ -208,11 +211,11 @@ struct page {
     Layerlift__V1__ListModelsResponse response;
 };
 
-static ll_status init_page(struct page *page, struct edge_catalog *models)
+static ll_status init_page(struct page *page, struct edge_catalog *catalog)
 {
     *page = (struct page){.list = NULL};
     layerlift__v1__list_models_response__init(&page->response);
-    ll_status status = edge_catalog_list(models, &page->list, &page->count);
+    ll_status status = edge_catalog_list(catalog, &page->list, &page->count);
     if (status != LL_OK) {
         return status;
     }
@@ -272,7 +275,7 @@ static void list_models(void *arg, struct rpc_stream *stream, const uint8_t *dat
     if (request->page_token[0] && ll_digest_parse(request->page_token, &token) != LL_OK) {
         rpc_stream_finish(stream, LL_E_INVALID, "page_token is none that this server gives");
     } else {
-        if (init_page(&page, inspect->models) == LL_OK) {
+        if (init_page(&page, inspect->catalog) == LL_OK) {
             fill_page(&page, request->page_token,
                       request->page_size > 0 ? request->page_size : SIZE_MAX);
             pay(inspect, stream, &page.response.base, page.layers);
@@ -299,7 +302,7 @@ static void get_model(void *arg, struct rpc_stream *stream, const uint8_t *data,
     const Layerlift__V1__GetModelRequest *request = (Layerlift__V1__GetModelRequest *)message;
     struct ll_error err;
     struct edge_model *model = NULL;
-    ll_status status = edge_catalog_find(inspect->models, request->model_id, &model, &err);
+    ll_status status = edge_catalog_find(inspect->catalog, request->model_id, &model, &err);
     if (status == LL_OK) {
         reply_model(inspect, stream, model);
         edge_model_unref(model);
@@ -310,11 +313,11 @@ static void get_model(void *arg, struct rpc_stream *stream, const uint8_t *data,
 }
 
 /* Nobody's models are deleted by others: there is no authentication, so an address has to do. */
-static ll_status check_deletion(struct edge_catalog *models, const char *id,
+static ll_status check_deletion(struct edge_catalog *catalog, const char *id,
                                 const struct edge_peer *peer, struct ll_error *err)
 {
     struct edge_model *model = NULL;
-    ll_status status = edge_catalog_find(models, id, &model, err);
+    ll_status status = edge_catalog_find(catalog, id, &model, err);
     if (status == LL_OK && !edge_model_may_be_deleted_by(model, peer)) {
         status = ll_fail(err, LL_E_DENIED,
                          "model %s may be deleted from the address that uploaded it, or from the "
@@ -337,9 +340,9 @@ static void delete_model(void *arg, struct rpc_stream *stream, const uint8_t *da
     struct ll_error err = {.text = ""};
     struct edge_peer peer;
     edge_peer_parse(rpc_stream_peer(stream), &peer);
-    ll_status status = check_deletion(inspect->models, request->model_id, &peer, &err);
+    ll_status status = check_deletion(inspect->catalog, request->model_id, &peer, &err);
     if (status == LL_OK) {
-        status = edge_catalog_remove(inspect->models, request->model_id, &err);
+        status = edge_catalog_remove(inspect->catalog, request->model_id, &err);
     }
     if (status == LL_OK) {
         Layerlift__V1__DeleteModelResponse response = LAYERLIFT__V1__DELETE_MODEL_RESPONSE__INIT;
@@ -386,7 +389,7 @@ static void get_server_info(void *arg, struct rpc_stream *stream, const uint8_t 
     Layerlift__V1__Format darknet = LAYERLIFT__V1__FORMAT__INIT;
     Layerlift__V1__Format *formats[] = {&darknet};
     Layerlift__V1__Encoding encodings[] = {LAYERLIFT__V1__ENCODING__ENCODING_RAW};
-    Layerlift__V1__DataType data_types[EDGE_WIRE_DATA_TYPES];
+    Layerlift__V1__DataType data_types[WIRE_DTYPES];
     darknet.format = "darknet";
     darknet.dialect = "pjreddie";
     info.formats = formats;
@@ -394,7 +397,7 @@ static void get_server_info(void *arg, struct rpc_stream *stream, const uint8_t 
     info.encodings = encodings;
     info.n_encodings = 1;
     info.data_types = data_types;
-    info.n_data_types = edge_wire_data_types(data_types);
+    info.n_data_types = wire_dtypes(data_types);
     edge_reply(stream, &info.base);
     free(entries);
     free(info.limits);
@@ -415,7 +418,7 @@ ll_status edge_inspect_create(const struct edge_inspect_config *config,
     for (int i = 0; i < config->limit_count; i++) {
         limits[i] = config->limits[i];
     }
-    inspect->models = config->models;
+    inspect->catalog = config->catalog;
     inspect->engine = config->engine;
     inspect->creation = config->creation;
     inspect->executors = config->executors;

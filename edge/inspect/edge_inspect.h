@@ -19,7 +19,7 @@ struct edge_limit {
 };
 
 struct edge_inspect_config {
-    struct edge_catalog *models;
+    struct edge_catalog *catalog;
     const struct ll_engine *engine;
     /* "threaded" or "inline"; static storage. */
     const char *creation;

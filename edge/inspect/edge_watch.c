@@ -11,9 +11,12 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_clock.h"
-#include "edge/edge_wire.h"
+#include "core/ll_container.h"
+#include "edge/edge_send.h"
 #include "edge/fair/edge_peer.h"
 #include "edge/fair/edge_places.h"
+#include "proto/wire/wire_text.h"
+#include "proto/wire/wire_unpack.h"
 
 enum {
     /* Between two looks at all watches. */
@@ -37,7 +40,7 @@ struct watch {
 
 struct edge_watches {
     struct rpc_loop *loop;
-    struct edge_catalog *models;
+    struct edge_catalog *catalog;
     atomic_bool is_draining;
     struct rpc_task drain;
     struct rpc_task changed;
@@ -110,7 +113,7 @@ static void take_snapshot(struct snapshot *snapshot, struct edge_model *model)
         finish_snapshot(snapshot);
         snapshot->model = model;
         edge_model_get_info(model, &snapshot->info);
-        edge_wire_clean(snapshot->info.failure.text);
+        wire_text_clean(snapshot->info.failure.text);
     }
 }
 
@@ -223,13 +226,13 @@ static void on_watch_message(void *owner, struct rpc_stream *stream, const uint8
     }
     ProtobufCMessage *message = NULL;
     ll_status status =
-        edge_unpack(&layerlift__v1__watch_model_request__descriptor, data, bytes, &message, &err);
+        wire_unpack(&layerlift__v1__watch_model_request__descriptor, data, bytes, &message, &err);
     if (status != LL_OK) {
         fail_watch(watch, status, &err);
         return;
     }
     const Layerlift__V1__WatchModelRequest *request = (Layerlift__V1__WatchModelRequest *)message;
-    status = edge_catalog_find(watch->watches->models, request->model_id, &watch->model, &err);
+    status = edge_catalog_find(watch->watches->catalog, request->model_id, &watch->model, &err);
     protobuf_c_message_free_unpacked(message, NULL);
     if (status != LL_OK) {
         fail_watch(watch, status, &err);
@@ -303,8 +306,7 @@ static ll_status take_place(struct watch *watch, struct rpc_stream *stream, stru
         ll_status status = ll_fail_limit(
             &why, "watches", places->most, LL_RETRY_MS,
             "the watch had to make room for another: limit watches is %d", places->most);
-        fail_watch((struct watch *)(void *)((char *)victim - offsetof(struct watch, place)), status,
-                   &why);
+        fail_watch(LL_CONTAINER_OF(victim, struct watch, place), status, &why);
     }
     edge_places_take(places, &watch->place, &peer, now_ns);
     return LL_OK;
@@ -344,8 +346,7 @@ static void open_watch(void *arg, struct rpc_stream *stream)
 
 static void run_changed(struct rpc_task *task)
 {
-    struct edge_watches *watches =
-        (struct edge_watches *)(void *)((char *)task - offsetof(struct edge_watches, changed));
+    struct edge_watches *watches = LL_CONTAINER_OF(task, struct edge_watches, changed);
     int64_t next_ns = watches->looked_ns + PAUSE_MS * LL_NS_PER_MS;
     if (watches->timer && ll_clock_now_ns() < next_ns) {
         watches->is_paused = true;
@@ -357,8 +358,7 @@ static void run_changed(struct rpc_task *task)
 
 static void run_drain(struct rpc_task *task)
 {
-    struct edge_watches *watches =
-        (struct edge_watches *)(void *)((char *)task - offsetof(struct edge_watches, drain));
+    struct edge_watches *watches = LL_CONTAINER_OF(task, struct edge_watches, drain);
     for (struct watch *watch = watches->first; watch; watch = watch->next) {
         if (!watch->is_over) {
             end_watch(watch, LL_E_UNAVAILABLE, "the server is shutting down");
@@ -374,7 +374,7 @@ static void on_changed(void *arg, struct edge_model *model, edge_change change)
     post_changed(arg);
 }
 
-ll_status edge_watches_create(struct rpc_loop *loop, struct edge_catalog *models, int most_watches,
+ll_status edge_watches_create(struct rpc_loop *loop, struct edge_catalog *catalog, int most_watches,
                               struct edge_watches **out_watches)
 {
     struct edge_watches *watches = calloc(1, sizeof(*watches));
@@ -382,12 +382,12 @@ ll_status edge_watches_create(struct rpc_loop *loop, struct edge_catalog *models
         return LL_E_NO_MEMORY;
     }
     watches->loop = loop;
-    watches->models = models;
+    watches->catalog = catalog;
     /* Who watches has nothing to send, and may be silent for ever. */
     edge_places_init(&watches->places, most_watches, INT64_MAX, INT64_MAX);
     watches->changed.run = run_changed;
     watches->drain.run = run_drain;
-    ll_status status = edge_catalog_observe(models, on_changed, watches);
+    ll_status status = edge_catalog_observe(catalog, on_changed, watches);
     if (status != LL_OK) {
         free(watches);
         return status;

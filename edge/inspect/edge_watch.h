@@ -14,7 +14,7 @@ struct edge_watches;
 
 /* `most_watches` at a time; when there are as many, a peer that has more than half of them gives
  * one to another. */
-LL_MUST_USE ll_status edge_watches_create(struct rpc_loop *loop, struct edge_catalog *models,
+LL_MUST_USE ll_status edge_watches_create(struct rpc_loop *loop, struct edge_catalog *catalog,
                                           int most_watches, struct edge_watches **out_watches);
 /* NULL is allowed. */
 void edge_watches_destroy(struct edge_watches *watches);

@@ -1,4 +1,4 @@
-/* Models stand in an array in order of arrival. The registry's lock guards the array only; whether
+/* Models stand in an array in order of arrival. The catalog's lock guards the array only; whether
  * a model is in use is the model's own atomic, so that taking one out of the array needs no second
  * lock. */
 #include "edge/model/edge_catalog.h"
@@ -13,7 +13,7 @@
 #include "core/ll_sync.h"
 
 struct observer {
-    edge_model_changed changed;
+    edge_catalog_changed changed;
     void *arg;
 };
 
@@ -36,13 +36,13 @@ struct edge_catalog {
 
 /* A reference to the model with idle contexts that has been unused for longest, or NULL; and what
  * all idle contexts take. */
-static struct edge_model *find_idle(struct edge_catalog *models, int64_t *out_bytes)
+static struct edge_model *find_idle(struct edge_catalog *catalog, int64_t *out_bytes)
 {
     struct edge_model *oldest = NULL;
     *out_bytes = 0;
-    ll_mutex_lock(&models->lock);
-    for (int i = 0; i < models->count; i++) {
-        struct edge_model *model = models->list[i];
+    ll_mutex_lock(&catalog->lock);
+    for (int i = 0; i < catalog->count; i++) {
+        struct edge_model *model = catalog->list[i];
         int64_t bytes = edge_model_idle_bytes(model);
         *out_bytes += bytes;
         if (bytes > 0 &&
@@ -53,18 +53,18 @@ static struct edge_model *find_idle(struct edge_catalog *models, int64_t *out_by
     if (oldest) {
         edge_model_ref(oldest);
     }
-    ll_mutex_unlock(&models->lock);
+    ll_mutex_unlock(&catalog->lock);
     return oldest;
 }
 
-void edge_catalog_drop_idle(struct edge_catalog *models, int64_t before_ns, int64_t most_bytes)
+void edge_catalog_drop_idle(struct edge_catalog *catalog, int64_t before_ns, int64_t most_bytes)
 {
     int64_t bytes = 0;
-    struct edge_model *oldest = find_idle(models, &bytes);
+    struct edge_model *oldest = find_idle(catalog, &bytes);
     while (oldest && bytes > most_bytes && edge_model_last_use_ns(oldest) < before_ns) {
         edge_model_drop_idle(oldest);
         edge_model_unref(oldest);
-        oldest = find_idle(models, &bytes);
+        oldest = find_idle(catalog, &bytes);
     }
     edge_model_unref(oldest);
 }
@@ -72,120 +72,121 @@ void edge_catalog_drop_idle(struct edge_catalog *models, int64_t before_ns, int6
 /* ll_memory_reclaim: one step. */
 static bool make_room(void *arg)
 {
-    struct edge_catalog *models = arg;
+    struct edge_catalog *catalog = arg;
     int64_t bytes = 0;
-    struct edge_model *oldest = find_idle(models, &bytes);
+    struct edge_model *oldest = find_idle(catalog, &bytes);
     if (oldest) {
         edge_model_drop_idle(oldest);
         edge_model_unref(oldest);
         return true;
     }
-    return edge_catalog_evict(models);
+    return edge_catalog_evict(catalog);
 }
 
 LL_NO_ANALYSIS ll_status edge_catalog_create(const struct edge_catalog_config *config,
-                                             struct edge_catalog **out_models)
+                                             struct edge_catalog **out_catalog)
 {
-    struct edge_catalog *models = calloc(1, sizeof(*models));
+    struct edge_catalog *catalog = calloc(1, sizeof(*catalog));
     struct edge_model **list = calloc((size_t)config->most_models, sizeof(struct edge_model *));
     struct edge_model **visited = calloc((size_t)config->most_models, sizeof(struct edge_model *));
-    if (!models || !list || !visited) {
-        free(models);
+    if (!catalog || !list || !visited) {
+        free(catalog);
         free(list);
         free(visited);
         return LL_E_NO_MEMORY;
     }
-    models->engine = config->engine;
-    models->store = config->store;
-    models->most_models = config->most_models;
-    models->rest_ns = config->rest_ns;
-    models->list = list;
-    models->visited = visited;
-    ll_mutex_init(&models->lock);
+    catalog->engine = config->engine;
+    catalog->store = config->store;
+    catalog->most_models = config->most_models;
+    catalog->rest_ns = config->rest_ns;
+    catalog->list = list;
+    catalog->visited = visited;
+    ll_mutex_init(&catalog->lock);
     if (ll_engine_memory(config->engine)) {
-        ll_memory_set_reclaim(ll_engine_memory(config->engine), make_room, models);
+        ll_memory_set_reclaim(ll_engine_memory(config->engine), make_room, catalog);
     }
-    *out_models = models;
+    *out_catalog = catalog;
     return LL_OK;
 }
 
-LL_NO_ANALYSIS void edge_catalog_destroy(struct edge_catalog *models)
+LL_NO_ANALYSIS void edge_catalog_destroy(struct edge_catalog *catalog)
 {
-    if (!models) {
+    if (!catalog) {
         return;
     }
-    if (ll_engine_memory(models->engine)) {
-        ll_memory_set_reclaim(ll_engine_memory(models->engine), NULL, NULL);
+    if (ll_engine_memory(catalog->engine)) {
+        ll_memory_set_reclaim(ll_engine_memory(catalog->engine), NULL, NULL);
     }
-    for (int i = 0; i < models->count; i++) {
-        edge_model_unref(models->list[i]);
+    for (int i = 0; i < catalog->count; i++) {
+        edge_model_unref(catalog->list[i]);
     }
-    ll_mutex_finish(&models->lock);
-    free(models->list);
-    free(models->visited);
-    free(models);
+    ll_mutex_finish(&catalog->lock);
+    free(catalog->list);
+    free(catalog->visited);
+    free(catalog);
 }
 
-ll_status edge_catalog_observe(struct edge_catalog *models, edge_model_changed changed, void *arg)
+ll_status edge_catalog_observe(struct edge_catalog *catalog, edge_catalog_changed changed,
+                               void *arg)
 {
-    if (models->observer_count == EDGE_CATALOG_OBSERVERS) {
+    if (catalog->observer_count == EDGE_CATALOG_OBSERVERS) {
         return LL_E_FULL;
     }
-    models->observers[models->observer_count++] = (struct observer){changed, arg};
+    catalog->observers[catalog->observer_count++] = (struct observer){changed, arg};
     return LL_OK;
 }
 
-void edge_catalog_notify(struct edge_catalog *models, struct edge_model *model, edge_change change)
+void edge_catalog_notify(struct edge_catalog *catalog, struct edge_model *model, edge_change change)
 {
-    for (int i = 0; i < models->observer_count; i++) {
-        models->observers[i].changed(models->observers[i].arg, model, change);
+    for (int i = 0; i < catalog->observer_count; i++) {
+        catalog->observers[i].changed(catalog->observers[i].arg, model, change);
     }
 }
 
-void edge_catalog_with_blob(struct edge_catalog *models, const struct edge_blob *blob,
+void edge_catalog_with_blob(struct edge_catalog *catalog, const struct edge_blob *blob,
                             void (*visit)(void *arg, struct edge_model *model), void *arg)
 {
     int count = 0;
-    ll_mutex_lock(&models->lock);
-    for (int i = 0; i < models->count; i++) {
-        if (edge_model_has_blob(models->list[i], blob)) {
-            models->visited[count++] = edge_model_ref(models->list[i]);
+    ll_mutex_lock(&catalog->lock);
+    for (int i = 0; i < catalog->count; i++) {
+        if (edge_model_has_blob(catalog->list[i], blob)) {
+            catalog->visited[count++] = edge_model_ref(catalog->list[i]);
         }
     }
-    ll_mutex_unlock(&models->lock);
+    ll_mutex_unlock(&catalog->lock);
     for (int i = 0; i < count; i++) {
-        visit(arg, models->visited[i]);
-        edge_model_unref(models->visited[i]);
+        visit(arg, catalog->visited[i]);
+        edge_model_unref(catalog->visited[i]);
     }
 }
 
-ll_status edge_catalog_copy_blob(struct edge_catalog *models, const struct edge_blob *blob,
+ll_status edge_catalog_copy_blob(struct edge_catalog *catalog, const struct edge_blob *blob,
                                  struct edge_blob **out_copy)
 {
-    return edge_store_copy(models->store, blob, out_copy);
+    return edge_store_copy(catalog->store, blob, out_copy);
 }
 
-static struct edge_model *find(struct edge_catalog *models, const struct ll_digest *id)
+static struct edge_model *find(struct edge_catalog *catalog, const struct ll_digest *id)
 {
     struct edge_model *found = NULL;
-    ll_mutex_lock(&models->lock);
-    for (int i = 0; i < models->count && !found; i++) {
-        if (ll_digest_equal(edge_model_id(models->list[i]), id)) {
-            found = edge_model_ref(models->list[i]);
+    ll_mutex_lock(&catalog->lock);
+    for (int i = 0; i < catalog->count && !found; i++) {
+        if (ll_digest_equal(edge_model_id(catalog->list[i]), id)) {
+            found = edge_model_ref(catalog->list[i]);
         }
     }
-    ll_mutex_unlock(&models->lock);
+    ll_mutex_unlock(&catalog->lock);
     return found;
 }
 
-ll_status edge_catalog_find(struct edge_catalog *models, const char *id_text,
+ll_status edge_catalog_find(struct edge_catalog *catalog, const char *id_text,
                             struct edge_model **out_model, struct ll_error *err)
 {
     struct ll_digest id;
     if (!id_text || ll_digest_parse(id_text, &id) != LL_OK) {
         return ll_fail(err, LL_E_INVALID, "model_id is not \"sha256:\" and 64 hex digits");
     }
-    struct edge_model *model = find(models, &id);
+    struct edge_model *model = find(catalog, &id);
     if (!model) {
         return ll_fail(err, LL_E_NOT_FOUND, "no model %s here", id_text);
     }
@@ -193,52 +194,52 @@ ll_status edge_catalog_find(struct edge_catalog *models, const char *id_text,
     return LL_OK;
 }
 
-ll_status edge_catalog_list(struct edge_catalog *models, struct edge_model ***out_list,
+ll_status edge_catalog_list(struct edge_catalog *catalog, struct edge_model ***out_list,
                             int *out_count)
 {
-    struct edge_model **list = calloc((size_t)models->most_models, sizeof(struct edge_model *));
+    struct edge_model **list = calloc((size_t)catalog->most_models, sizeof(struct edge_model *));
     if (!list) {
         return LL_E_NO_MEMORY;
     }
-    ll_mutex_lock(&models->lock);
-    int count = models->count;
+    ll_mutex_lock(&catalog->lock);
+    int count = catalog->count;
     for (int i = 0; i < count; i++) {
-        list[i] = edge_model_ref(models->list[i]);
+        list[i] = edge_model_ref(catalog->list[i]);
     }
-    ll_mutex_unlock(&models->lock);
+    ll_mutex_unlock(&catalog->lock);
     *out_list = list;
     *out_count = count;
     return LL_OK;
 }
 
 /* The model is marked as removed: takes it out of the array and tells everybody. */
-static void take_out(struct edge_catalog *models, struct edge_model *model)
+static void take_out(struct edge_catalog *catalog, struct edge_model *model)
 {
-    ll_mutex_lock(&models->lock);
+    ll_mutex_lock(&catalog->lock);
     int at = 0;
-    while (at < models->count && models->list[at] != model) {
+    while (at < catalog->count && catalog->list[at] != model) {
         at++;
     }
-    assert(at < models->count);
-    models->count--;
-    memmove(&models->list[at], &models->list[at + 1],
-            (size_t)(models->count - at) * sizeof(struct edge_model *));
-    ll_mutex_unlock(&models->lock);
-    edge_catalog_notify(models, model, EDGE_CHANGE_REMOVED);
+    assert(at < catalog->count);
+    catalog->count--;
+    memmove(&catalog->list[at], &catalog->list[at + 1],
+            (size_t)(catalog->count - at) * sizeof(struct edge_model *));
+    ll_mutex_unlock(&catalog->lock);
+    edge_catalog_notify(catalog, model, EDGE_CHANGE_REMOVED);
     edge_model_unref(model);
 }
 
-ll_status edge_catalog_remove(struct edge_catalog *models, const char *id_text,
+ll_status edge_catalog_remove(struct edge_catalog *catalog, const char *id_text,
                               struct ll_error *err)
 {
     struct edge_model *model = NULL;
-    ll_status status = edge_catalog_find(models, id_text, &model, err);
+    ll_status status = edge_catalog_find(catalog, id_text, &model, err);
     if (status != LL_OK) {
         return status;
     }
     if (edge_model_try_remove(model)) {
         ll_log(LL_LOG_INFO, "models", "%s deleted", edge_model_short_id(model));
-        take_out(models, model);
+        take_out(catalog, model);
     } else if (edge_model_is_removed(model)) {
         status = ll_fail(err, LL_E_NOT_FOUND, "no model %s here", id_text);
     } else {
@@ -255,13 +256,13 @@ static bool is_ready(const struct edge_model *model)
 
 /* A reference to the unused model that goes first, or NULL. One that has weights and is ready goes
  * only if it was last used at `used_until_ns` or before. */
-static struct edge_model *find_victim(struct edge_catalog *models, int64_t used_until_ns)
+static struct edge_model *find_victim(struct edge_catalog *catalog, int64_t used_until_ns)
 {
     struct edge_model *victim = NULL;
     bool victim_has_weights = true;
-    ll_mutex_lock(&models->lock);
-    for (int i = 0; i < models->count; i++) {
-        struct edge_model *model = models->list[i];
+    ll_mutex_lock(&catalog->lock);
+    for (int i = 0; i < catalog->count; i++) {
+        struct edge_model *model = catalog->list[i];
         bool has_weights = edge_model_has_weights(model);
         int64_t used_ns = edge_model_last_use_ns(model);
         bool rests = has_weights && is_ready(model) && used_ns > used_until_ns;
@@ -279,39 +280,39 @@ static struct edge_model *find_victim(struct edge_catalog *models, int64_t used_
     if (victim) {
         edge_model_ref(victim);
     }
-    ll_mutex_unlock(&models->lock);
+    ll_mutex_unlock(&catalog->lock);
     return victim;
 }
 
 /* Until when models must have been used last to be evicted for a newcomer. */
-static int64_t used_until_ns(const struct edge_catalog *models, const struct edge_model *newcomer)
+static int64_t used_until_ns(const struct edge_catalog *catalog, const struct edge_model *newcomer)
 {
     bool has_weights = newcomer && edge_model_has_weights(newcomer);
-    return has_weights ? INT64_MAX : ll_clock_now_ns() - models->rest_ns;
+    return has_weights ? INT64_MAX : ll_clock_now_ns() - catalog->rest_ns;
 }
 
-bool edge_catalog_has_room(struct edge_catalog *models)
+bool edge_catalog_has_room(struct edge_catalog *catalog)
 {
-    ll_mutex_lock(&models->lock);
-    bool has_room = models->count < models->most_models;
-    ll_mutex_unlock(&models->lock);
+    ll_mutex_lock(&catalog->lock);
+    bool has_room = catalog->count < catalog->most_models;
+    ll_mutex_unlock(&catalog->lock);
     struct edge_model *victim = NULL;
     if (!has_room) {
-        victim = find_victim(models, used_until_ns(models, NULL));
+        victim = find_victim(catalog, used_until_ns(catalog, NULL));
     }
     edge_model_unref(victim);
     return has_room || victim;
 }
 
-static bool evict(struct edge_catalog *models, int64_t until_ns)
+static bool evict(struct edge_catalog *catalog, int64_t until_ns)
 {
     struct edge_model *victim = NULL;
-    while ((victim = find_victim(models, until_ns)) != NULL) {
+    while ((victim = find_victim(catalog, until_ns)) != NULL) {
         bool is_removed = edge_model_try_remove(victim);
         if (is_removed) {
             ll_log(LL_LOG_INFO, "models", "%s evicted: %s", edge_model_short_id(victim),
                    edge_model_has_weights(victim) ? "unused for longest" : "it has no weights");
-            take_out(models, victim);
+            take_out(catalog, victim);
         }
         edge_model_unref(victim);
         if (is_removed) {
@@ -321,14 +322,14 @@ static bool evict(struct edge_catalog *models, int64_t until_ns)
     return false;
 }
 
-bool edge_catalog_evict(struct edge_catalog *models)
+bool edge_catalog_evict(struct edge_catalog *catalog)
 {
-    return evict(models, INT64_MAX);
+    return evict(catalog, INT64_MAX);
 }
 
-bool edge_catalog_evict_for(struct edge_catalog *models, const struct edge_model *newcomer)
+bool edge_catalog_evict_for(struct edge_catalog *catalog, const struct edge_model *newcomer)
 {
-    return evict(models, used_until_ns(models, newcomer));
+    return evict(catalog, used_until_ns(catalog, newcomer));
 }
 
 /* Whether every layer has the blob size that its cfg asks for. */
@@ -372,31 +373,32 @@ static ll_status check_groups(const struct ll_table *table, struct ll_error *err
 }
 
 /* Puts a new model into the array; a full one evicts. Takes the caller's reference on LL_OK. */
-static ll_status insert(struct edge_catalog *models, struct edge_model *model, struct ll_error *err)
+static ll_status insert(struct edge_catalog *catalog, struct edge_model *model,
+                        struct ll_error *err)
 {
     bool has_room = false;
     do {
-        ll_mutex_lock(&models->lock);
-        has_room = models->count < models->most_models;
+        ll_mutex_lock(&catalog->lock);
+        has_room = catalog->count < catalog->most_models;
         if (has_room) {
-            models->list[models->count++] = model;
+            catalog->list[catalog->count++] = model;
         }
-        ll_mutex_unlock(&models->lock);
-    } while (!has_room && edge_catalog_evict_for(models, model));
+        ll_mutex_unlock(&catalog->lock);
+    } while (!has_room && edge_catalog_evict_for(catalog, model));
     return has_room
                ? LL_OK
-               : ll_fail_limit(err, "models", models->most_models, LL_RETRY_MS,
-                               "all models are in use: limit models is %d", models->most_models);
+               : ll_fail_limit(err, "models", catalog->most_models, LL_RETRY_MS,
+                               "all models are in use: limit models is %d", catalog->most_models);
 }
 
-static ll_status make_model(struct edge_catalog *models, struct ll_manifest *manifest,
+static ll_status make_model(struct edge_catalog *catalog, struct ll_manifest *manifest,
                             const struct ll_plan *plan, struct edge_model **out_model,
                             struct ll_error *err)
 {
     struct ll_network *network = NULL;
     struct edge_model *model = NULL;
     ll_status status =
-        ll_engine_parse(models->engine, manifest->cfg, manifest->cfg_bytes, &network, err);
+        ll_engine_parse(catalog->engine, manifest->cfg, manifest->cfg_bytes, &network, err);
     if (status != LL_OK) {
         ll_error_prefix(err, "cfg");
         return status;
@@ -408,14 +410,14 @@ static ll_status make_model(struct edge_catalog *models, struct ll_manifest *man
     if (status == LL_OK) {
         status = ll_plan_check(&network->table, plan, err);
     }
-    if (status == LL_OK && network->table.blob_bytes > edge_store_budget_bytes(models->store)) {
-        int64_t budget_bytes = edge_store_budget_bytes(models->store);
+    if (status == LL_OK && network->table.blob_bytes > edge_store_budget_bytes(catalog->store)) {
+        int64_t budget_bytes = edge_store_budget_bytes(catalog->store);
         status = ll_fail_limit(err, "store_bytes", budget_bytes, 0,
                                "the model has %lld bytes of weights: limit store_bytes is %lld",
                                (long long)network->table.blob_bytes, (long long)budget_bytes);
     }
     if (status == LL_OK) {
-        status = edge_model_create(models->engine, models->store, manifest, network, &model, err);
+        status = edge_model_create(catalog->engine, catalog->store, manifest, network, &model, err);
     }
     ll_network_unref(network);
     if (status != LL_OK) {
@@ -425,7 +427,7 @@ static ll_status make_model(struct edge_catalog *models, struct ll_manifest *man
     assert(is_acquired);
     (void)is_acquired;
     edge_model_ref(model);
-    status = insert(models, model, err);
+    status = insert(catalog, model, err);
     if (status != LL_OK) {
         edge_model_unref(model);
         edge_model_unref(model);
@@ -435,7 +437,7 @@ static ll_status make_model(struct edge_catalog *models, struct ll_manifest *man
     return LL_OK;
 }
 
-ll_status edge_catalog_open(struct edge_catalog *models, struct ll_manifest *manifest,
+ll_status edge_catalog_open(struct edge_catalog *catalog, struct ll_manifest *manifest,
                             const struct ll_plan *plan, struct edge_model **out_model,
                             struct ll_error *err)
 {
@@ -444,7 +446,7 @@ ll_status edge_catalog_open(struct edge_catalog *models, struct ll_manifest *man
     if (status != LL_OK) {
         return ll_fail(err, status, "out of memory");
     }
-    struct edge_model *model = find(models, &id);
+    struct edge_model *model = find(catalog, &id);
     if (model && edge_model_acquire(model)) {
         status = ll_plan_check(edge_model_table(model), plan, err);
         if (status != LL_OK) {
@@ -456,5 +458,5 @@ ll_status edge_catalog_open(struct edge_catalog *models, struct ll_manifest *man
         return LL_OK;
     }
     edge_model_unref(model);
-    return make_model(models, manifest, plan, out_model, err);
+    return make_model(catalog, manifest, plan, out_model, err);
 }

@@ -1,4 +1,4 @@
-/* The registry: models by id, and what has to happen to all of them.
+/* The catalog of models: by id, and what has to happen to all of them.
  *
  * A model is found or made when an upload opens, and goes when it is deleted, or evicted because
  * the store or the table of models is full: models without a verified blob first, then those that
@@ -20,8 +20,8 @@
 struct edge_catalog;
 
 struct edge_catalog_config {
-    /* Where its budget runs out, the models make room: contexts that no query has, then models that
-     * nobody uses, those unused for longest first. */
+    /* Where its budget runs out, the catalog makes room: contexts that no query has, then models
+     * that nobody uses, those unused for longest first. */
     struct ll_engine *engine;
     struct edge_store *store;
     int most_models;
@@ -31,9 +31,9 @@ struct edge_catalog_config {
 };
 
 LL_MUST_USE ll_status edge_catalog_create(const struct edge_catalog_config *config,
-                                          struct edge_catalog **out_models);
+                                          struct edge_catalog **out_catalog);
 /* Forgets all models; nobody uses one any more. NULL is allowed. */
-void edge_catalog_destroy(struct edge_catalog *models);
+void edge_catalog_destroy(struct edge_catalog *catalog);
 
 typedef enum {
     /* Bytes of an unfinished blob have come (or gone). */
@@ -48,21 +48,22 @@ typedef enum {
 
 /* Called after a model has changed, on the thread that changed it, without locks; does not block.
  */
-typedef void (*edge_model_changed)(void *arg, struct edge_model *model, edge_change change);
+typedef void (*edge_catalog_changed)(void *arg, struct edge_model *model, edge_change change);
 /* Before the first model. Errors: LL_E_FULL beyond EDGE_CATALOG_OBSERVERS. */
 enum { EDGE_CATALOG_OBSERVERS = 4 };
-LL_MUST_USE ll_status edge_catalog_observe(struct edge_catalog *models, edge_model_changed changed,
-                                           void *arg);
-void edge_catalog_notify(struct edge_catalog *models, struct edge_model *model, edge_change change);
+LL_MUST_USE ll_status edge_catalog_observe(struct edge_catalog *catalog,
+                                           edge_catalog_changed changed, void *arg);
+void edge_catalog_notify(struct edge_catalog *catalog, struct edge_model *model,
+                         edge_change change);
 
 /* Calls `visit` for every model that has the blob.
  *
  * Threads: one at a time, that of edge_catalog_open. `visit` runs without locks. */
-void edge_catalog_with_blob(struct edge_catalog *models, const struct edge_blob *blob,
+void edge_catalog_with_blob(struct edge_catalog *catalog, const struct edge_blob *blob,
                             void (*visit)(void *arg, struct edge_model *model), void *arg);
 
-/* edge_store_copy in the models' store. */
-LL_MUST_USE ll_status edge_catalog_copy_blob(struct edge_catalog *models,
+/* edge_store_copy in the catalog's store. */
+LL_MUST_USE ll_status edge_catalog_copy_blob(struct edge_catalog *catalog,
                                              const struct edge_blob *blob,
                                              struct edge_blob **out_copy);
 
@@ -73,37 +74,37 @@ LL_MUST_USE ll_status edge_catalog_copy_blob(struct edge_catalog *models,
  * Errors: LL_E_INVALID and the parser's with the sentence that says why, LL_E_EXHAUSTED above a
  *         limit, LL_E_NO_MEMORY.
  * Threads: one at a time. */
-LL_MUST_USE ll_status edge_catalog_open(struct edge_catalog *models, struct ll_manifest *manifest,
+LL_MUST_USE ll_status edge_catalog_open(struct edge_catalog *catalog, struct ll_manifest *manifest,
                                         const struct ll_plan *plan, struct edge_model **out_model,
                                         struct ll_error *err);
 
 /* A reference to the model that a peer names as "sha256:...". Errors: LL_E_INVALID, LL_E_NOT_FOUND.
  */
-LL_MUST_USE ll_status edge_catalog_find(struct edge_catalog *models, const char *id_text,
+LL_MUST_USE ll_status edge_catalog_find(struct edge_catalog *catalog, const char *id_text,
                                         struct edge_model **out_model, struct ll_error *err);
 
 /* References to all models, in the order in which they came; the caller unrefs each and frees the
  * array. Errors: LL_E_NO_MEMORY. */
-LL_MUST_USE ll_status edge_catalog_list(struct edge_catalog *models, struct edge_model ***out_list,
+LL_MUST_USE ll_status edge_catalog_list(struct edge_catalog *catalog, struct edge_model ***out_list,
                                         int *out_count);
 
 /* Errors: those of edge_catalog_find, LL_E_PRECONDITION while it is in use. */
-LL_MUST_USE ll_status edge_catalog_remove(struct edge_catalog *models, const char *id_text,
+LL_MUST_USE ll_status edge_catalog_remove(struct edge_catalog *catalog, const char *id_text,
                                           struct ll_error *err);
 
 /* Whether another model has a place: there is one, or a model that nobody uses leaves one. */
-bool edge_catalog_has_room(struct edge_catalog *models);
+bool edge_catalog_has_room(struct edge_catalog *catalog);
 
 /* Removes a model that nobody uses or creates: one without a verified blob, if there is one, else
  * the one that nobody has used for longest. False when all are in use. */
-bool edge_catalog_evict(struct edge_catalog *models);
+bool edge_catalog_evict(struct edge_catalog *catalog);
 /* The same for the sake of `newcomer`: while no blob of it is verified (or it is NULL, not here
  * yet), models that are ready and were used within `rest_ns` stay: names without weights evict
  * nobody's models. */
-bool edge_catalog_evict_for(struct edge_catalog *models, const struct edge_model *newcomer);
+bool edge_catalog_evict_for(struct edge_catalog *catalog, const struct edge_model *newcomer);
 
 /* Destroys idle contexts of models that were used last before `before_ns`, those unused for longest
  * first, until all idle contexts that are left take at most `most_bytes`. */
-void edge_catalog_drop_idle(struct edge_catalog *models, int64_t before_ns, int64_t most_bytes);
+void edge_catalog_drop_idle(struct edge_catalog *catalog, int64_t before_ns, int64_t most_bytes);
 
 #endif

@@ -43,6 +43,8 @@ const struct ll_table *edge_model_table(const struct edge_model *model);
 struct edge_blob *edge_model_blob(const struct edge_model *model, int layer);
 /* Whether some of its blobs are verified. */
 bool edge_model_has_weights(const struct edge_model *model);
+/* Whether none of its blobs is missing. */
+bool edge_model_has_all_weights(const struct edge_model *model);
 bool edge_model_has_blob(const struct edge_model *model, const struct edge_blob *blob);
 
 /* ---- Use ---- */

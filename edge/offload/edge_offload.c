@@ -4,14 +4,14 @@
 
 #include <inttypes.h>
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdlib.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_container.h"
 #include "core/ll_log.h"
-#include "edge/edge_wire.h"
 #include "edge/offload/edge_offload_stream.h"
 #include "edge/offload/edge_share.h"
+#include "proto/wire/wire_unpack.h"
 
 /* ---- Requests ---- */
 
@@ -46,7 +46,7 @@ static void on_wait(void *arg)
     struct ll_error err = {.text = ""};
     ll_fail(&err, LL_E_DEADLINE,
             "the prefix that the query waits for did not come: limit query_wait_ms is %lld",
-            (long long)(query->offload->service->wait_ns / LL_NS_PER_MS));
+            (long long)(query->offload->service->config.wait_ns / LL_NS_PER_MS));
     edge_offload_refuse(query, LL_E_DEADLINE, &err);
 }
 
@@ -57,15 +57,15 @@ static ll_status set_deadline(struct edge_query *query, uint32_t deadline_ms, in
     struct edge_offloads *service = query->offload->service;
     bool waits = query->job.least_prefix > query->job.prefix;
     int64_t deadline_ns = (int64_t)deadline_ms * LL_NS_PER_MS;
-    bool is_ours = waits && (deadline_ms == 0 || deadline_ns > service->wait_ns);
+    bool is_ours = waits && (deadline_ms == 0 || deadline_ns > service->config.wait_ns);
     if (deadline_ms == 0 && !waits) {
         return LL_OK;
     }
-    ll_status status =
-        rpc_timer_create(service->loop, is_ours ? on_wait : on_deadline, query, &query->timer);
+    ll_status status = rpc_timer_create(service->config.loop, is_ours ? on_wait : on_deadline,
+                                        query, &query->timer);
     if (status == LL_OK) {
         rpc_timer_set(query->timer,
-                      ll_clock_deadline(now_ns, is_ours ? service->wait_ns : deadline_ns));
+                      ll_clock_deadline(now_ns, is_ours ? service->config.wait_ns : deadline_ns));
     }
     return status;
 }
@@ -78,16 +78,16 @@ static ll_status admit(struct edge_query *query, const Layerlift__V1__Query *hea
     if (service->is_draining) {
         return ll_fail(err, LL_E_UNAVAILABLE, "the server is shutting down");
     }
-    if (offload->query_count > service->most_queries) {
-        return ll_fail_limit(err, "queries", service->most_queries, LL_RETRY_MS,
+    if (offload->query_count > service->config.most_queries) {
+        return ll_fail_limit(err, "queries", service->config.most_queries, LL_RETRY_MS,
                              "too many queries in flight: limit queries is %d",
-                             service->most_queries);
+                             service->config.most_queries);
     }
     const struct edge_query_room room = {
-        .most_bytes = service->most_stream_bytes,
+        .most_bytes = service->config.most_stream_bytes,
         .used_bytes = offload->bytes,
     };
-    ll_status status = edge_query_open(query, head, service->models, &room, err);
+    ll_status status = edge_query_open(query, head, service->config.catalog, &room, err);
     if (status == LL_OK) {
         edge_offload_account(offload, query->bytes);
         status = set_deadline(query, head->deadline_ms, ll_clock_now_ns());
@@ -106,8 +106,9 @@ static void on_query(struct edge_offload *offload, const Layerlift__V1__Query *h
         edge_offload_end(offload, LL_E_INVALID, err.text);
         return;
     }
-    if (offload->query_count >= EDGE_OFFLOAD_UNREAD_FACTOR * offload->service->most_queries) {
-        int most = offload->service->most_queries;
+    if (offload->query_count >=
+        EDGE_OFFLOAD_UNREAD_FACTOR * offload->service->config.most_queries) {
+        int most = offload->service->config.most_queries;
         ll_status status = ll_fail_limit(
             &err, "queries", most, LL_RETRY_MS,
             "queries come faster than their answers are read: limit queries is %d", most);
@@ -185,7 +186,7 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
         return;
     }
     ll_status status =
-        edge_unpack(&layerlift__v1__offload_request__descriptor, data, bytes, &message, &err);
+        wire_unpack(&layerlift__v1__offload_request__descriptor, data, bytes, &message, &err);
     if (status != LL_OK) {
         edge_offload_end(offload, status, err.text);
         return;
@@ -258,6 +259,46 @@ static void on_closed(void *owner, struct rpc_stream *stream, ll_status status, 
     edge_offload_unref(offload);
 }
 
+/* ---- Streams ---- */
+
+/* The device does not read: its queries go now. The call may stay until its connection is found to
+ * be dead, since what gRPC has taken of it is under way. */
+static void cut_off(struct edge_offload *offload)
+{
+    ll_log(LL_LOG_WARN, "offload",
+           "stream of %s cut off: its answers are not read: limit answer_idle_ms is %lld",
+           rpc_stream_peer(offload->stream),
+           (long long)(offload->service->config.answer_idle_ns / LL_NS_PER_MS));
+    offload->is_over = true;
+    offload->is_cut_off = true;
+    edge_offload_drop_all(offload);
+    rpc_stream_cancel(offload->stream);
+}
+
+/* Ends what has been idle for too long. */
+static void on_idle(void *arg)
+{
+    struct edge_offload *offload = arg;
+    struct edge_offloads *service = offload->service;
+    struct ll_error err = {.text = ""};
+    struct edge_place *place = NULL;
+    int64_t now_ns = ll_clock_now_ns();
+    /* Giving a query up may end the stream. */
+    offload->refs++;
+    while ((place = edge_places_expired(&service->receiving, now_ns)) != NULL) {
+        ll_fail(&err, LL_E_DEADLINE,
+                "no bytes of the query's tensors came for some time: limit query_idle_ms is %lld",
+                (long long)(service->receiving.idle_ns / LL_NS_PER_MS));
+        edge_offload_refuse(LL_CONTAINER_OF(place, struct edge_query, place), LL_E_DEADLINE, &err);
+    }
+    if (!offload->is_cut_off && now_ns >= edge_share_read_by_ns(offload)) {
+        cut_off(offload);
+    }
+    offload->watched_ns = LL_CLOCK_NEVER;
+    edge_share_watch(offload);
+    edge_offload_unref(offload);
+}
+
 static void open_stream(void *arg, struct rpc_stream *stream)
 {
     static const struct rpc_stream_handler handler = {
@@ -271,7 +312,7 @@ static void open_stream(void *arg, struct rpc_stream *stream)
         rpc_stream_finish(stream, LL_E_UNAVAILABLE, "the server is shutting down");
         return;
     }
-    struct edge_offload *offload = edge_offload_create(service, stream);
+    struct edge_offload *offload = edge_offload_create(service, stream, on_idle);
     if (!offload) {
         rpc_stream_finish(stream, LL_E_NO_MEMORY, "out of memory");
         return;
@@ -308,8 +349,7 @@ static void drain_stream(struct edge_offload *offload)
 
 static void run_drain(struct rpc_task *task)
 {
-    struct edge_offloads *service =
-        (struct edge_offloads *)(void *)((char *)task - offsetof(struct edge_offloads, drain));
+    struct edge_offloads *service = LL_CONTAINER_OF(task, struct edge_offloads, drain);
     service->is_draining = true;
     for (struct edge_offload *offload = service->first; offload; offload = offload->next) {
         drain_stream(offload);
@@ -321,7 +361,7 @@ static void on_changed(void *arg, struct edge_model *model, edge_change change)
 {
     struct edge_offloads *service = arg;
     if (change == EDGE_CHANGE_CREATION) {
-        edge_executor_wake(service->executor, model);
+        edge_executor_wake(service->config.executor, model);
     }
 }
 
@@ -332,19 +372,12 @@ ll_status edge_offloads_create(const struct edge_offloads_config *config,
     if (!service) {
         return LL_E_NO_MEMORY;
     }
-    service->loop = config->loop;
-    service->models = config->models;
-    service->executor = config->executor;
-    service->most_queries = config->most_queries;
-    service->most_stream_bytes = config->most_stream_bytes;
-    service->most_server_bytes = config->most_server_bytes;
-    service->most_peer_bytes = config->most_peer_bytes;
-    service->wait_ns = config->wait_ns;
-    service->answer_idle_ns = config->answer_idle_ns;
+    service->config = *config;
     edge_places_init(&service->receiving, config->most_receiving, config->idle_ns,
                      config->patience_ns);
+    service->give_way = edge_offload_refuse;
     service->drain.run = run_drain;
-    ll_status status = edge_catalog_observe(config->models, on_changed, service);
+    ll_status status = edge_catalog_observe(config->catalog, on_changed, service);
     if (status != LL_OK) {
         free(service);
         return status;
@@ -366,6 +399,6 @@ ll_status edge_offloads_add(struct edge_offloads *offloads, struct rpc_server *s
 void edge_offloads_drain(struct edge_offloads *offloads)
 {
     if (!atomic_exchange(&offloads->is_drain_posted, true)) {
-        rpc_loop_post(offloads->loop, &offloads->drain);
+        rpc_loop_post(offloads->config.loop, &offloads->drain);
     }
 }

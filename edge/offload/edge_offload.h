@@ -16,7 +16,7 @@ struct edge_offloads;
 
 struct edge_offloads_config {
     struct rpc_loop *loop;
-    struct edge_catalog *models;
+    struct edge_catalog *catalog;
     struct edge_executor *executor;
     /* Queries in flight on one stream. */
     int most_queries;

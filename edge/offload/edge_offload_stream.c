@@ -11,10 +11,10 @@
  * ahead of them (ll_window.h). */
 #include "edge/offload/edge_offload_stream.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_container.h"
 #include "core/ll_log.h"
 #include "edge/offload/edge_share.h"
 
@@ -43,22 +43,22 @@ static void free_offload(struct edge_offload *offload)
     free(offload);
 }
 
-struct edge_offload *edge_offload_create(struct edge_offloads *service, struct rpc_stream *stream)
+struct edge_offload *edge_offload_create(struct edge_offloads *service, struct rpc_stream *stream,
+                                         void (*on_idle)(void *offload))
 {
     struct edge_offload *offload = calloc(1, sizeof(*offload));
     if (!offload) {
         return NULL;
     }
-    size_t room = (size_t)service->most_queries * EDGE_OFFLOAD_UNREAD_FACTOR;
+    size_t room = (size_t)service->config.most_queries * EDGE_OFFLOAD_UNREAD_FACTOR;
     offload->answered = calloc(room, sizeof(*offload->answered));
     offload->answered_room = (unsigned)room;
     offload->service = service;
     offload->watched_ns = LL_CLOCK_NEVER;
     offload->peer = edge_share_join(service, rpc_stream_peer(stream));
     if (!offload->answered || !offload->peer ||
-        rpc_timer_create(service->loop, on_wake, offload, &offload->timer) != LL_OK ||
-        rpc_timer_create(service->loop, edge_share_on_idle, offload, &offload->idle_timer) !=
-            LL_OK) {
+        rpc_timer_create(service->config.loop, on_wake, offload, &offload->timer) != LL_OK ||
+        rpc_timer_create(service->config.loop, on_idle, offload, &offload->idle_timer) != LL_OK) {
         free_offload(offload);
         return NULL;
     }
@@ -294,8 +294,7 @@ static void fail(struct edge_query *query, ll_status status, const struct ll_err
 /* A task on the loop: the executor is done with the query. */
 static void job_came_back(struct rpc_task *task)
 {
-    struct edge_query *query =
-        (struct edge_query *)(void *)((char *)task - offsetof(struct edge_query, done));
+    struct edge_query *query = LL_CONTAINER_OF(task, struct edge_query, done);
     struct edge_offload *offload = query->offload;
     if (query->is_abandoned) {
         edge_query_destroy(query);
@@ -308,8 +307,8 @@ static void job_came_back(struct rpc_task *task)
 
 static void on_job_done(struct edge_job *job)
 {
-    struct edge_query *query = (struct edge_query *)(void *)job;
-    rpc_loop_post(query->offload->service->loop, &query->done);
+    struct edge_query *query = LL_CONTAINER_OF(job, struct edge_query, job);
+    rpc_loop_post(query->offload->service->config.loop, &query->done);
 }
 
 void edge_offload_submit(struct edge_query *query)
@@ -335,7 +334,7 @@ void edge_offload_submit(struct edge_query *query)
     query->job.flow = &query->offload->flow;
     query->done.run = job_came_back;
     query->offload->refs++;
-    edge_executor_submit(query->offload->service->executor, &query->job);
+    edge_executor_submit(query->offload->service->config.executor, &query->job);
 }
 
 /* Takes a query out of its place before its time. Returns it, or NULL if its job runs: then it goes
@@ -349,7 +348,7 @@ static struct edge_query *withdraw(struct edge_query *query)
     if (query->state != EDGE_QUERY_SUBMITTED) {
         return query;
     }
-    if (edge_executor_cancel(offload->service->executor, &query->job)) {
+    if (edge_executor_cancel(offload->service->config.executor, &query->job)) {
         edge_offload_unref(offload);
         return query;
     }

@@ -7,94 +7,13 @@
 #ifndef EDGE_OFFLOAD_STREAM_H
 #define EDGE_OFFLOAD_STREAM_H
 
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include "core/ll_status.h"
+#include "edge/offload/edge_offload_state.h"
 
-#include "core/link/ll_window.h"
-#include "edge/edge_executor.h"
-#include "edge/fair/edge_peer.h"
-#include "edge/fair/edge_places.h"
-#include "edge/model/edge_catalog.h"
-#include "edge/offload/edge_query.h"
-#include "rpc/rpc_loop.h"
-#include "rpc/rpc_stream.h"
-
-/* Error answers that may wait for a device that does not read, in multiples of most_queries. */
-enum { EDGE_OFFLOAD_UNREAD_FACTOR = 4 };
-
-/* What one peer's streams take together. */
-struct edge_offload_peer {
-    struct edge_peer peer;
-    int streams;
-    int64_t bytes;
-    struct edge_offload_peer *next;
-};
-
-/* The service. */
-struct edge_offloads {
-    struct rpc_loop *loop;
-    struct edge_catalog *models;
-    struct edge_executor *executor;
-    int most_queries;
-    int64_t most_stream_bytes;
-    int64_t most_server_bytes;
-    int64_t most_peer_bytes;
-    int64_t wait_ns;
-    int64_t answer_idle_ns;
-    atomic_bool is_drain_posted;
-    struct rpc_task drain;
-    /* The loop's. */
-    bool is_draining;
-    int64_t bytes;
-    struct edge_offload *first;
-    struct edge_offload_peer *peers;
-    /* Queries whose tensors have not come yet. */
-    struct edge_places receiving;
-};
-
-/* One stream. */
-struct edge_offload {
-    struct edge_offloads *service;
-    struct edge_offload *next;
-    struct rpc_stream *stream;
-    struct edge_flow flow;
-    struct edge_offload_peer *peer;
-    /* The stream, and every job that the executor has. */
-    int refs;
-    bool is_over;
-    bool is_cut_off;
-    bool has_half_closed;
-    int64_t bytes;
-    int query_count;
-    /* Those that receive or are submitted; and those that are answered, in turn. */
-    struct edge_query *open;
-    struct edge_query *answering;
-    struct edge_query **answering_last;
-    /* Bytes of answers sent so far. Where the device sends receipts, no more of them are under way
-     * than the window admits, and the timer watches over receipts that do not come. */
-    uint64_t sent_bytes;
-    bool has_receipts;
-    /* Sent before that: nobody may have counted them. */
-    uint64_t unwatched_bytes;
-    struct ll_window window;
-    struct rpc_timer *timer;
-    /* Queries that were answered before all of their tensors had come, whose chunks may still be on
-     * their way: the last `answered_room` of them. A device that knows of none of these answers has
-     * no more queries in flight than the stream allows. */
-    uint64_t *answered;
-    unsigned answered_room;
-    /* Watches over tensors that do not come and answers that are not read; when, or LL_CLOCK_NEVER.
-     */
-    struct rpc_timer *idle_timer;
-    int64_t watched_ns;
-    /* When an answer's message was last taken by the stream, or there was none. */
-    int64_t answer_progress_ns;
-    unsigned answered_count;
-};
-
-/* A stream with one reference, not in the service's list. NULL without memory. */
-struct edge_offload *edge_offload_create(struct edge_offloads *service, struct rpc_stream *stream);
+/* A stream with one reference, not in the service's list. `on_idle` comes with it at the time that
+ * edge_share_watch sets. NULL without memory. */
+struct edge_offload *edge_offload_create(struct edge_offloads *service, struct rpc_stream *stream,
+                                         void (*on_idle)(void *offload));
 void edge_offload_unref(struct edge_offload *offload);
 /* Bytes of tensors that the stream's queries take (or give back). */
 void edge_offload_account(struct edge_offload *offload, int64_t bytes);

@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "core/ll_limits.h"
-#include "edge/edge_wire.h"
 #include "proto/wire/wire_dtype.h"
 #include "proto/wire/wire_head.h"
+#include "proto/wire/wire_pack.h"
+#include "proto/wire/wire_tensor.h"
+#include "proto/wire/wire_text.h"
 #include "rpc/rpc_details.h"
 
 struct edge_query *edge_query_create(uint64_t id)
@@ -83,40 +85,20 @@ static ll_status check_range(const Layerlift__V1__Query *head, const struct ll_t
     return LL_OK;
 }
 
-/* Bytes are for the network's input. */
-static ll_status check_dtype(const Layerlift__V1__Tensor *tensor, ll_dtype *out_dtype,
-                             struct ll_error *err)
+/* One head. Bytes are for the network's input. */
+static ll_status check_tensor(const Layerlift__V1__Tensor *head, const struct ll_table *table,
+                              ll_dtype *out_dtype, struct ll_error *err)
 {
-    if (!wire_dtype_parse(tensor->dtype, out_dtype)) {
-        return ll_fail(err, LL_E_INVALID, "query: tensor %d: dtype %d is not known here",
-                       tensor->name, (int)tensor->dtype);
+    int64_t floats = ll_table_tensor_floats(table, head->name);
+    ll_status status = wire_tensor_check(head, floats, out_dtype, err);
+    if (status == LL_OK && *out_dtype == LL_U8 && head->name != LL_TENSOR_INPUT) {
+        status =
+            ll_fail(err, LL_E_INVALID, "tensor %d: only the network's input may be U8", head->name);
     }
-    if (*out_dtype == LL_U8 && tensor->name != LL_TENSOR_INPUT) {
-        return ll_fail(err, LL_E_INVALID, "query: tensor %d: only the network's input may be U8",
-                       tensor->name);
+    if (status != LL_OK) {
+        ll_error_prefix(err, "query");
     }
-    return LL_OK;
-}
-
-/* Whether a tensor's head gives the size that it must have. */
-static ll_status check_shape(const Layerlift__V1__Tensor *tensor, int64_t floats,
-                             struct ll_error *err)
-{
-    if (tensor->n_shape != 1 && tensor->n_shape != 3) {
-        return ll_fail(err, LL_E_INVALID, "query: tensor %d: a shape of %zu numbers, not 1 or 3",
-                       tensor->name, tensor->n_shape);
-    }
-    int64_t product = 1;
-    bool fits = true;
-    for (size_t i = 0; i < tensor->n_shape; i++) {
-        fits = fits && !__builtin_mul_overflow(product, (int64_t)tensor->shape[i], &product);
-    }
-    if (!fits || product != floats) {
-        return ll_fail(err, LL_E_INVALID,
-                       "query: tensor %d: its shape does not make the %lld floats that it has",
-                       tensor->name, (long long)floats);
-    }
-    return LL_OK;
+    return status;
 }
 
 /* Each of inputs(first, end) once, and nothing else; keeps how they are written. */
@@ -145,10 +127,7 @@ static ll_status check_tensors(struct edge_query *query, const Layerlift__V1__Qu
         if (!found) {
             return ll_fail(err, LL_E_INVALID, "query: tensor %d is missing", names->names[i]);
         }
-        ll_status status = check_dtype(found, &query->input_dtypes[i], err);
-        if (status == LL_OK) {
-            status = check_shape(found, ll_table_tensor_floats(table, names->names[i]), err);
-        }
+        ll_status status = check_tensor(found, table, &query->input_dtypes[i], err);
         if (status != LL_OK) {
             return status;
         }
@@ -212,11 +191,11 @@ static ll_status make_inputs(struct edge_query *query, const struct ll_table *ta
 }
 
 ll_status edge_query_open(struct edge_query *query, const Layerlift__V1__Query *head,
-                          struct edge_catalog *models, const struct edge_query_room *room,
+                          struct edge_catalog *catalog, const struct edge_query_room *room,
                           struct ll_error *err)
 {
     struct edge_model *model = NULL;
-    ll_status status = edge_catalog_find(models, head->model_id, &model, err);
+    ll_status status = edge_catalog_find(catalog, head->model_id, &model, err);
     if (status != LL_OK) {
         return status;
     }
@@ -278,27 +257,18 @@ ll_status edge_query_chunk(struct edge_query *query, const Layerlift__V1__Tensor
     }
     int64_t received = query->input_received[at];
     int64_t whole = query->inputs[at].floats * ll_dtype_bytes(query->input_dtypes[at]);
-    if (chunk->offset != (uint64_t)received) {
-        return ll_fail(err, LL_E_INVALID,
-                       "chunk of query %" PRIu64 ", tensor %d: it begins at %" PRIu64
-                       " instead of %lld",
-                       query->id, chunk->name, chunk->offset, (long long)received);
-    }
-    int64_t left = whole - received;
-    if (chunk->data.len < 1 || chunk->data.len > LL_LIMIT_CHUNK_BYTES ||
-        (int64_t)chunk->data.len > left) {
-        return ll_fail(err, LL_E_INVALID,
-                       "chunk of query %" PRIu64 ", tensor %d: %zu bytes; %lld are to come",
-                       query->id, chunk->name, chunk->data.len, (long long)left);
+    ll_status status = wire_tensor_check_chunk(chunk, received, whole, err);
+    if (status != LL_OK) {
+        ll_error_prefix(err, "chunk of query %" PRIu64, query->id);
+        return status;
     }
     struct ll_buf *buf = input_buf(query, at);
     if (!buf) {
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory for a query's tensors");
     }
-    char *end = (char *)ll_buf_writable(buf) + ll_buf_bytes(buf);
-    memcpy(end - left, chunk->data.data, chunk->data.len);
+    wire_tensor_place_chunk(chunk, whole, buf);
     query->input_received[at] += (int64_t)chunk->data.len;
-    query->inputs_missing -= (int64_t)chunk->data.len == left;
+    query->inputs_missing -= query->input_received[at] == whole;
     return LL_OK;
 }
 
@@ -310,60 +280,30 @@ void edge_query_fail(struct edge_query *query, ll_status status, const struct ll
     query->job.err = *err;
 }
 
-/* Storage for the tensors' heads in an answer. */
-struct answer_tensor {
-    Layerlift__V1__Tensor message;
-    uint32_t shape[3];
-};
-
-/* A tensor's shape where the layer has one, else its size. */
-static void fill_tensor(struct answer_tensor *tensor, const struct ll_table *table, int name,
-                        ll_dtype dtype)
-{
-    const struct ll_layer *layer = &table->layers[name];
-    layerlift__v1__tensor__init(&tensor->message);
-    tensor->message.name = name;
-    tensor->message.dtype = dtype == LL_F16 ? LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16
-                                            : LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32;
-    tensor->message.shape = tensor->shape;
-    tensor->shape[0] = (uint32_t)layer->out_floats;
-    tensor->message.n_shape = 1;
-    if ((int64_t)layer->out_c * layer->out_h * layer->out_w == layer->out_floats) {
-        tensor->shape[0] = (uint32_t)layer->out_c;
-        tensor->shape[1] = (uint32_t)layer->out_h;
-        tensor->shape[2] = (uint32_t)layer->out_w;
-        tensor->message.n_shape = 3;
-    }
-}
-
 static ll_status pack_head(struct edge_query *query, Layerlift__V1__Answer *answer)
 {
     Layerlift__V1__OffloadResponse response = LAYERLIFT__V1__OFFLOAD_RESPONSE__INIT;
     response.kind_case = LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_ANSWER;
     response.answer = answer;
-    query->head_bytes = layerlift__v1__offload_response__get_packed_size(&response);
     free(query->head);
-    query->head = malloc(query->head_bytes > 0 ? query->head_bytes : 1);
-    if (!query->head) {
-        return LL_E_NO_MEMORY;
-    }
-    layerlift__v1__offload_response__pack(&response, query->head);
-    return LL_OK;
+    query->head = NULL;
+    return wire_pack(&response.base, &query->head, &query->head_bytes);
 }
 
-static void fill_result(const struct edge_query *query, Layerlift__V1__Answer *answer,
-                        struct answer_tensor *tensors)
+/* `tensors` lives until the answer is packed. */
+static ll_status fill_result(const struct edge_query *query, Layerlift__V1__Answer *answer,
+                             struct wire_tensors *tensors)
 {
     const struct edge_job *job = &query->job;
     answer->reached = (uint32_t)job->reached;
     answer->queued_ns = (uint64_t)job->queued_ns;
     answer->waited_ns = (uint64_t)job->waited_ns;
     answer->computed_ns = (uint64_t)job->computed_ns;
-    for (int i = 0; i < job->names.count; i++) {
-        fill_tensor(&tensors[i], edge_model_table(job->model), job->names.names[i],
-                    query->output_dtypes ? query->output_dtypes[i] : LL_F32);
-        answer->tensors[answer->n_tensors++] = &tensors[i].message;
-    }
+    ll_status status =
+        wire_tensors_init(tensors, edge_model_table(job->model), &job->names, query->output_dtypes);
+    answer->tensors = tensors->list;
+    answer->n_tensors = tensors->count;
+    return status;
 }
 
 /* What a refusal says to programs. `details` lives until the answer is packed. */
@@ -384,30 +324,26 @@ ll_status edge_query_answer(struct edge_query *query)
     const struct edge_job *job = &query->job;
     if (job->status != LL_OK) {
         edge_job_finish(&query->job);
-        edge_wire_clean(query->job.err.text);
+        wire_text_clean(query->job.err.text);
     }
-    size_t count = (size_t)job->names.count;
     Layerlift__V1__Answer answer = LAYERLIFT__V1__ANSWER__INIT;
+    struct wire_tensors tensors = {0};
     struct rpc_details details;
-    struct answer_tensor *tensors = calloc(count + 1, sizeof(*tensors));
-    answer.tensors = calloc(count + 1, sizeof(Layerlift__V1__Tensor *));
-    ll_status status = tensors && answer.tensors ? LL_OK : LL_E_NO_MEMORY;
+    ll_status status = LL_OK;
     answer.id = query->id;
     answer.status = (uint32_t)ll_status_to_grpc(job->status);
-    answer.message = query->job.err.text;
+    answer.message = job->status == LL_OK ? "" : query->job.err.text;
     answer.prefix = (uint32_t)job->prefix;
     answer.takes_receipts = query->takes_receipts;
-    if (status == LL_OK && job->status == LL_OK) {
-        answer.message = "";
-        fill_result(query, &answer, tensors);
+    if (job->status == LL_OK) {
+        status = fill_result(query, &answer, &tensors);
     } else {
         fill_refusal(query, &answer, &details);
     }
     if (status == LL_OK) {
         status = pack_head(query, &answer);
     }
-    free(tensors);
-    free(answer.tensors);
+    wire_tensors_finish(&tensors);
     edge_query_leave_model(query);
     drop_inputs(query);
     query->state = EDGE_QUERY_ANSWERING;

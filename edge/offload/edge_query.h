@@ -91,7 +91,7 @@ struct edge_query_room {
  *
  * Errors: LL_E_NOT_FOUND, LL_E_INVALID, LL_E_EXHAUSTED, LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status edge_query_open(struct edge_query *query, const Layerlift__V1__Query *head,
-                                      struct edge_catalog *models,
+                                      struct edge_catalog *catalog,
                                       const struct edge_query_room *room, struct ll_error *err);
 
 /* The job's hooks: edge_query_values.c. */

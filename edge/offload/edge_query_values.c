@@ -2,12 +2,12 @@
  * an executor's thread, so that a large tensor does not hold up the loop. */
 #include <stdlib.h>
 
+#include "core/ll_container.h"
 #include "edge/offload/edge_query.h"
 
 static struct edge_query *query_of(struct edge_job *job)
 {
-    /* The job is its first member. */
-    return (struct edge_query *)(void *)job;
+    return LL_CONTAINER_OF(job, struct edge_query, job);
 }
 
 void edge_query_expand_inputs(struct edge_job *job)

@@ -1,23 +1,18 @@
 /* Memory is counted as it is taken: a head takes none, its tensors take what has come of them, and
  * a query that runs all that it needs. When that is too much for all, or for one address, queries
  * whose tensors do not come give way, the one that was without them for longest first. What does
- * not move at all is ended after a time, by the timer of any stream that has to do with it. */
+ * not move at all is ended after a time, by the timer of any stream that has to do with it
+ * (edge_offload.c). */
 #include "edge/offload/edge_share.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/ll_clock.h"
-#include "core/ll_log.h"
+#include "core/ll_container.h"
 
 /* When to ask again where memory is short. */
 enum { RETRY_MS = 100 };
-
-static struct edge_query *query_of(struct edge_place *place)
-{
-    return (struct edge_query *)(void *)((char *)place - offsetof(struct edge_query, place));
-}
 
 /* ---- What does not move ---- */
 
@@ -31,65 +26,26 @@ static bool has_receiving(const struct edge_offload *offload)
     return false;
 }
 
-/* Whether the device has something to read: answers, or the stream's end behind some. */
-static bool has_to_be_read(const struct edge_offload *offload)
+int64_t edge_share_read_by_ns(const struct edge_offload *offload)
 {
-    return offload->answering || offload->is_over;
+    bool has_to_be_read = offload->answering || offload->is_over;
+    return has_to_be_read ? ll_clock_deadline(offload->answer_progress_ns,
+                                              offload->service->config.answer_idle_ns)
+                          : LL_CLOCK_NEVER;
 }
 
 void edge_share_watch(struct edge_offload *offload)
 {
     struct edge_offloads *service = offload->service;
-    int64_t next_ns = LL_CLOCK_NEVER;
+    int64_t next_ns = edge_share_read_by_ns(offload);
     if (has_receiving(offload)) {
-        next_ns = edge_places_next_ns(&service->receiving);
-    }
-    if (has_to_be_read(offload)) {
-        int64_t read_ns = ll_clock_deadline(offload->answer_progress_ns, service->answer_idle_ns);
-        next_ns = read_ns < next_ns ? read_ns : next_ns;
+        int64_t receive_ns = edge_places_next_ns(&service->receiving);
+        next_ns = receive_ns < next_ns ? receive_ns : next_ns;
     }
     if (next_ns < offload->watched_ns && !offload->is_cut_off) {
         offload->watched_ns = next_ns;
         rpc_timer_set(offload->idle_timer, next_ns);
     }
-}
-
-/* The device does not read: its queries go now. The call may stay until its connection is found to
- * be dead, since what gRPC has taken of it is under way. */
-static void cut_off(struct edge_offload *offload)
-{
-    ll_log(LL_LOG_WARN, "offload",
-           "stream of %s cut off: its answers are not read: limit answer_idle_ms is %lld",
-           rpc_stream_peer(offload->stream),
-           (long long)(offload->service->answer_idle_ns / LL_NS_PER_MS));
-    offload->is_over = true;
-    offload->is_cut_off = true;
-    edge_offload_drop_all(offload);
-    rpc_stream_cancel(offload->stream);
-}
-
-void edge_share_on_idle(void *arg)
-{
-    struct edge_offload *offload = arg;
-    struct edge_offloads *service = offload->service;
-    struct ll_error err = {.text = ""};
-    struct edge_place *place = NULL;
-    int64_t now_ns = ll_clock_now_ns();
-    /* Giving a query up may end the stream. */
-    offload->refs++;
-    while ((place = edge_places_expired(&service->receiving, now_ns)) != NULL) {
-        ll_fail(&err, LL_E_DEADLINE,
-                "no bytes of the query's tensors came for some time: limit query_idle_ms is %lld",
-                (long long)(service->receiving.idle_ns / LL_NS_PER_MS));
-        edge_offload_refuse(query_of(place), LL_E_DEADLINE, &err);
-    }
-    if (has_to_be_read(offload) && !offload->is_cut_off &&
-        now_ns >= ll_clock_deadline(offload->answer_progress_ns, service->answer_idle_ns)) {
-        cut_off(offload);
-    }
-    offload->watched_ns = LL_CLOCK_NEVER;
-    edge_share_watch(offload);
-    edge_offload_unref(offload);
 }
 
 struct edge_offload_peer *edge_share_join(struct edge_offloads *service, const char *text)
@@ -150,7 +106,7 @@ static bool make_way(struct edge_query *newcomer)
     ll_status status =
         ll_fail_limit(&err, "server_queries", receiving->most, RETRY_MS,
                       "the query's tensors did not come, and it had to make room for another");
-    edge_offload_refuse(query_of(place), status, &err);
+    offload->service->give_way(LL_CONTAINER_OF(place, struct edge_query, place), status, &err);
     return true;
 }
 
@@ -167,14 +123,14 @@ ll_status edge_share_hold(struct edge_query *query, int64_t bytes, struct ll_err
     struct edge_offloads *service = query->offload->service;
     struct edge_offload_peer *peer = query->offload->peer;
     int64_t more_bytes = bytes - query->held_bytes;
-    while (more_bytes > service->most_peer_bytes - peer->bytes) {
+    while (more_bytes > service->config.most_peer_bytes - peer->bytes) {
         if (!make_way(query)) {
-            return refuse("peer_query_bytes", service->most_peer_bytes, bytes, err);
+            return refuse("peer_query_bytes", service->config.most_peer_bytes, bytes, err);
         }
     }
-    while (more_bytes > service->most_server_bytes - service->bytes) {
+    while (more_bytes > service->config.most_server_bytes - service->bytes) {
         if (!make_way(query)) {
-            return refuse("server_query_bytes", service->most_server_bytes, bytes, err);
+            return refuse("server_query_bytes", service->config.most_server_bytes, bytes, err);
         }
     }
     edge_share_set_held(query, bytes);

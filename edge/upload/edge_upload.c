@@ -18,18 +18,23 @@
 #include <stdlib.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_container.h"
 #include "core/ll_limits.h"
 #include "core/ll_log.h"
-#include "edge/edge_wire.h"
 #include "edge/upload/edge_upload_session.h"
+#include "edge/upload/edge_upload_session_chunk.h"
+#include "edge/upload/edge_upload_session_events.h"
+#include "edge/upload/edge_upload_session_open.h"
+#include "edge/upload/edge_upload_session_places.h"
 #include "edge/upload/edge_worker.h"
+#include "proto/wire/wire_unpack.h"
 
 struct edge_uploads {
     struct edge_worker *receiver;
     /* The loop's. */
     unsigned last_number;
     /* The receiver's. */
-    struct edge_sessions sessions;
+    struct edge_upload_sessions sessions;
     struct edge_work drain;
     atomic_bool is_drain_posted;
     struct edge_work changed;
@@ -61,15 +66,13 @@ struct item {
     int64_t arrived_ns;
 };
 
-#define OWNER(work, type, member) ((type *)(void *)((char *)(work)-offsetof(type, member)))
-
 /* ---- On the receiver ---- */
 
 /* Ends what is idle, and comes again when there may be more. */
 static void receive_idle(struct edge_work *work)
 {
-    struct edge_uploads *uploads = OWNER(work, struct edge_uploads, idle);
-    int64_t next_ns = edge_sessions_end_idle(&uploads->sessions, ll_clock_now_ns());
+    struct edge_uploads *uploads = LL_CONTAINER_OF(work, struct edge_uploads, idle);
+    int64_t next_ns = edge_upload_sessions_end_idle(&uploads->sessions, ll_clock_now_ns());
     uploads->is_watching = next_ns != LL_CLOCK_NEVER;
     if (uploads->is_watching) {
         edge_worker_set_alarm(uploads->receiver, &uploads->idle, next_ns);
@@ -78,7 +81,7 @@ static void receive_idle(struct edge_work *work)
 
 static void receive_start(struct edge_work *work)
 {
-    struct upload *upload = OWNER(work, struct upload, start);
+    struct upload *upload = LL_CONTAINER_OF(work, struct upload, start);
     struct edge_uploads *uploads = upload->uploads;
     upload->session.next = uploads->sessions.first;
     uploads->sessions.first = &upload->session;
@@ -90,7 +93,7 @@ static void receive_start(struct edge_work *work)
 
 static void receive_item(struct edge_work *work)
 {
-    struct item *item = OWNER(work, struct item, work);
+    struct item *item = LL_CONTAINER_OF(work, struct item, work);
     struct upload *upload = item->upload;
     const Layerlift__V1__UploadRequest *request = item->request;
     if (request->kind_case == LAYERLIFT__V1__UPLOAD_REQUEST__KIND_OPEN) {
@@ -105,19 +108,19 @@ static void receive_item(struct edge_work *work)
 
 static void receive_half_close(struct edge_work *work)
 {
-    edge_upload_session_half_close(&OWNER(work, struct upload, half_closed)->session);
+    edge_upload_session_half_close(&LL_CONTAINER_OF(work, struct upload, half_closed)->session);
 }
 
 static void receive_writable(struct edge_work *work)
 {
-    struct upload *upload = OWNER(work, struct upload, writable);
+    struct upload *upload = LL_CONTAINER_OF(work, struct upload, writable);
     atomic_store(&upload->is_writable_posted, false);
     edge_upload_session_writable(&upload->session);
 }
 
 static void receive_close(struct edge_work *work)
 {
-    struct upload *upload = OWNER(work, struct upload, closed);
+    struct upload *upload = LL_CONTAINER_OF(work, struct upload, closed);
     struct edge_uploads *uploads = upload->uploads;
     struct edge_upload_session **link = &uploads->sessions.first;
     while (*link != &upload->session) {
@@ -137,7 +140,7 @@ static void receive_close(struct edge_work *work)
 
 static void receive_changed(struct edge_work *work)
 {
-    struct edge_uploads *uploads = OWNER(work, struct edge_uploads, changed);
+    struct edge_uploads *uploads = LL_CONTAINER_OF(work, struct edge_uploads, changed);
     atomic_store(&uploads->is_changed_posted, false);
     for (struct edge_upload_session *s = uploads->sessions.first; s; s = s->next) {
         edge_upload_session_update(s);
@@ -146,7 +149,7 @@ static void receive_changed(struct edge_work *work)
 
 static void receive_drain(struct edge_work *work)
 {
-    struct edge_uploads *uploads = OWNER(work, struct edge_uploads, drain);
+    struct edge_uploads *uploads = LL_CONTAINER_OF(work, struct edge_uploads, drain);
     uploads->sessions.is_draining = true;
     for (struct edge_upload_session *s = uploads->sessions.first; s; s = s->next) {
         edge_upload_session_end(s, LL_E_UNAVAILABLE, "the server is shutting down");
@@ -214,7 +217,7 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
         return;
     }
     ll_status status =
-        edge_unpack(&layerlift__v1__upload_request__descriptor, data, bytes, &message, &err);
+        wire_unpack(&layerlift__v1__upload_request__descriptor, data, bytes, &message, &err);
     if (status != LL_OK) {
         refuse(upload, status, &err);
         return;
@@ -313,7 +316,7 @@ ll_status edge_uploads_create(const struct edge_uploads_config *config,
                      config->patience_ns);
     edge_places_init(&uploads->sessions.streams, EDGE_UPLOAD_STREAMS * config->most_sessions,
                      config->idle_ns, config->patience_ns);
-    uploads->sessions.models = config->models;
+    uploads->sessions.catalog = config->catalog;
     uploads->sessions.creator = config->creator;
     uploads->sessions.window_bytes = config->window_bytes;
     uploads->changed.run = receive_changed;
@@ -324,7 +327,7 @@ ll_status edge_uploads_create(const struct edge_uploads_config *config,
         free(uploads);
         return status;
     }
-    status = edge_catalog_observe(config->models, on_changed, uploads);
+    status = edge_catalog_observe(config->catalog, on_changed, uploads);
     if (status != LL_OK) {
         edge_uploads_destroy(uploads);
         return status;

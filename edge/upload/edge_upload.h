@@ -21,7 +21,7 @@ enum { EDGE_UPLOAD_QUEUED_CHUNKS = 16384 };
 enum { EDGE_UPLOAD_STREAMS = 8 };
 
 struct edge_uploads_config {
-    struct edge_catalog *models;
+    struct edge_catalog *catalog;
     struct edge_creator *creator;
     /* Uploads that have something to send; streams may be EDGE_UPLOAD_STREAMS times as many. */
     int most_sessions;

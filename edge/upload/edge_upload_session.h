@@ -1,7 +1,8 @@
-/* One upload session, as the receiver thread sees it: the device's messages in order, checked
- * against model and plan, and the events that it gets.
+/* One upload session, as the receiver thread sees it: its state, its credit and its end.
  *
- * Internal to the Upload service (edge_upload.c).
+ * Internal to the Upload service. On top of this stand, from below: whose places sessions take
+ * (edge_upload_session_places.h) and what devices are told (..._events.h); the messages that come
+ * (..._open.h, ..._chunk.h); the stream that brings them (edge_upload.c).
  *
  * Threads: the receiver, except `granted_bytes`. */
 #ifndef EDGE_UPLOAD_SESSION_H
@@ -21,8 +22,8 @@
 #include "rpc/rpc_stream.h"
 
 /* What all sessions of a server share. */
-struct edge_sessions {
-    struct edge_catalog *models;
+struct edge_upload_sessions {
+    struct edge_catalog *catalog;
     struct edge_creator *creator;
     int64_t window_bytes;
     bool is_draining;
@@ -55,7 +56,7 @@ struct edge_upload_session_layer {
 };
 
 struct edge_upload_session {
-    struct edge_sessions *sessions;
+    struct edge_upload_sessions *sessions;
     struct edge_upload_session *next;
     struct rpc_stream *stream;
     /* For logs. */
@@ -87,58 +88,32 @@ struct edge_upload_session {
     int rejections;
 };
 
-/* Ends sessions that hold places for nothing. Returns when to come again, or LL_CLOCK_NEVER. */
-int64_t edge_sessions_end_idle(struct edge_sessions *sessions, int64_t now_ns);
-
-void edge_upload_session_init(struct edge_upload_session *session, struct edge_sessions *sessions,
-                              struct rpc_stream *stream, unsigned number);
+void edge_upload_session_init(struct edge_upload_session *session,
+                              struct edge_upload_sessions *sessions, struct rpc_stream *stream,
+                              unsigned number);
 /* Leaves the model and frees everything; the stream is not touched. */
 void edge_upload_session_finish(struct edge_upload_session *session);
 
-/* The stream is here: takes a stream's place, or ends it. */
-void edge_upload_session_begin(struct edge_upload_session *session, int64_t now_ns);
-/* The first message. A device with weights to send takes an upload's place, or is refused. */
-void edge_upload_session_open(struct edge_upload_session *session,
-                              const Layerlift__V1__UploadOpen *open, int64_t now_ns);
-/* `arrived_ns`: when the loop got it. */
-void edge_upload_session_chunk(struct edge_upload_session *session,
-                               const Layerlift__V1__Chunk *chunk, int64_t arrived_ns);
-void edge_upload_session_half_close(struct edge_upload_session *session);
-/* Tells the device what has changed: blobs, partitions, creations, the end. */
-void edge_upload_session_update(struct edge_upload_session *session);
-/* The stream takes messages again: sends what is due. */
-void edge_upload_session_writable(struct edge_upload_session *session);
+/* Gives the model back. Creations may go on without this session's borders. Harmless without one.
+ */
+void edge_upload_session_leave_model(struct edge_upload_session *session);
 /* Leaves the model and ends the call. Harmless when it has ended. */
 void edge_upload_session_end(struct edge_upload_session *session, ll_status status,
                              const char *format, ...) LL_PRINTF(3, 4);
-
 /* The same with the sentence, the limit and the time of `err`. */
 void edge_upload_session_fail(struct edge_upload_session *session, ll_status status,
                               const struct ll_error *err);
-/* Whether nothing of the model's weights is missing. */
-bool edge_upload_session_is_all_here(const struct edge_model *model);
-/* For edge_upload_session.c: takes an upload's place for a session that opens `manifest`, if there
- * is something to send, and has room made for its model. Idle sessions may end for that.
- *
- * Errors: LL_E_EXHAUSTED where nobody gives way. */
-LL_MUST_USE ll_status edge_upload_session_take_place(struct edge_upload_session *session,
-                                                     const struct ll_manifest *manifest,
-                                                     int64_t now_ns, struct ll_error *err);
-/* Payload came. */
-void edge_upload_session_progress(struct edge_upload_session *session, int64_t bytes,
-                                  int64_t now_ns);
-/* The session has ended: it holds no upload's place, and its stream's place for a short while. */
-void edge_upload_session_leave_places(struct edge_upload_session *session);
-/* Ends the upload that was idle for longest, as for a newcomer; false where nobody gives way. */
-bool edge_upload_session_make_way(struct edge_upload_session *session, int64_t now_ns);
 
-/* Forgets the session's own copies. */
-void edge_upload_session_drop_copies(struct edge_upload_session *session);
+/* How many bytes the device has still to send for layers before `end`. */
+int64_t edge_upload_session_missing_bytes(const struct edge_upload_session *session, int end);
 
-/* For edge_upload_session_chunk.c: sends an event; tells credit and receipts, unless events wait
- * already: then the latest go when those have gone. */
+/* Sends an event. */
 void edge_upload_session_send(struct edge_upload_session *session,
                               const Layerlift__V1__UploadEvent *event);
+/* Grants as much credit as the device may have now; returns how much it has. */
+uint64_t edge_upload_session_grant(struct edge_upload_session *session);
+/* Tells credit and receipts, unless events wait already: then the latest go when those have gone.
+ */
 void edge_upload_session_send_credit(struct edge_upload_session *session);
 
 #endif

@@ -6,10 +6,13 @@
  * model's blobs are contested: whoever begins one writes a copy of his own, and the first copy with
  * the right digest becomes the blob. So a device that sends right bytes sends them twice at most,
  * whatever others send; and whose copy differs from the right one is a liar and is sent away. */
+#include "edge/upload/edge_upload_session_chunk.h"
+
 #include <inttypes.h>
 
 #include "core/ll_log.h"
-#include "edge/upload/edge_upload_session.h"
+#include "edge/upload/edge_upload_session_events.h"
+#include "edge/upload/edge_upload_session_places.h"
 
 /* Rejected blobs after which a session ends: the device's file does not have its digests. */
 enum { LIMIT_REJECTIONS = 16 };
@@ -78,7 +81,7 @@ static void reject_layer(struct edge_upload_session *session, int index, const c
 }
 
 /* The blob's bytes are forgotten: every device that has it begins again. */
-static void reject_blob(struct edge_sessions *sessions, const struct edge_blob *blob,
+static void reject_blob(struct edge_upload_sessions *sessions, const struct edge_blob *blob,
                         const char *reason)
 {
     for (struct edge_upload_session *s = sessions->first; s; s = s->next) {
@@ -96,21 +99,12 @@ static void reject_blob(struct edge_sessions *sessions, const struct edge_blob *
 
 static void wake_creator(void *arg, struct edge_model *model)
 {
-    struct edge_sessions *sessions = arg;
-    edge_catalog_notify(sessions->models, model, EDGE_CHANGE_BLOB);
+    struct edge_upload_sessions *sessions = arg;
+    edge_catalog_notify(sessions->catalog, model, EDGE_CHANGE_BLOB);
     edge_creator_wake(sessions->creator, model);
 }
 
 /* ---- Contested blobs ---- */
-
-void edge_upload_session_drop_copies(struct edge_upload_session *session)
-{
-    int count = session->layers ? edge_model_table(session->model)->layer_count : 0;
-    for (int i = 0; i < count; i++) {
-        edge_blob_unref(session->layers[i].copy);
-        session->layers[i].copy = NULL;
-    }
-}
 
 /* Where a layer's bytes go: into the blob, or into the device's copy of a contested one, which it
  * has from its beginning on. NULL without memory. */
@@ -122,14 +116,14 @@ static struct edge_blob *target_of(struct edge_upload_session *session,
         return blob;
     }
     if (!layer->copy && chunk->offset == 0 && edge_blob_is_contested(blob) &&
-        edge_catalog_copy_blob(session->sessions->models, blob, &layer->copy) != LL_OK) {
+        edge_catalog_copy_blob(session->sessions->catalog, blob, &layer->copy) != LL_OK) {
         return NULL;
     }
     return layer->copy ? layer->copy : blob;
 }
 
 /* The blob is available: nobody needs a copy any more, and who wrote another one is found out. */
-static void settle_copies(struct edge_sessions *sessions, const struct edge_blob *blob)
+static void settle_copies(struct edge_upload_sessions *sessions, const struct edge_blob *blob)
 {
     for (struct edge_upload_session *s = sessions->first; s; s = s->next) {
         int count = s->model ? edge_model_table(s->model)->layer_count : 0;
@@ -173,7 +167,7 @@ static ll_status write_chunk(struct edge_upload_session *session, const Layerlif
                                        chunk->data.len, out_outcome, err);
     /* Store or disk are full: models that nobody uses make room, and those of idle uploads. */
     while (status == LL_E_EXHAUSTED &&
-           (edge_catalog_evict_for(session->sessions->models, session->model) ||
+           (edge_catalog_evict_for(session->sessions->catalog, session->model) ||
             edge_upload_session_make_way(session, arrived_ns))) {
         status = edge_blob_write(target, (int64_t)chunk->offset, chunk->data.data, chunk->data.len,
                                  out_outcome, err);
@@ -188,7 +182,7 @@ static ll_status write_chunk(struct edge_upload_session *session, const Layerlif
 
 static void complete_blob(struct edge_upload_session *session, int index, struct edge_blob *blob)
 {
-    struct edge_sessions *sessions = session->sessions;
+    struct edge_upload_sessions *sessions = session->sessions;
     struct edge_upload_session_layer *layer = &session->layers[index];
     if (layer->copy) {
         edge_blob_adopt(blob, layer->copy);
@@ -198,7 +192,7 @@ static void complete_blob(struct edge_upload_session *session, int index, struct
     settle_copies(sessions, blob);
     layer->is_known = true;
     edge_upload_session_update(session);
-    edge_catalog_with_blob(sessions->models, blob, wake_creator, sessions);
+    edge_catalog_with_blob(sessions->catalog, blob, wake_creator, sessions);
 }
 
 static void reject_bytes(struct edge_upload_session *session, int index, struct edge_blob *blob)
@@ -229,10 +223,10 @@ static void reject_bytes(struct edge_upload_session *session, int index, struct 
 static void deal_with_outcome(struct edge_upload_session *session, int layer,
                               struct edge_blob *blob, edge_write_outcome outcome)
 {
-    struct edge_sessions *sessions = session->sessions;
+    struct edge_upload_sessions *sessions = session->sessions;
     switch (outcome) {
     case EDGE_WRITE_KEPT:
-        edge_catalog_notify(sessions->models, session->model, EDGE_CHANGE_BYTES);
+        edge_catalog_notify(sessions->catalog, session->model, EDGE_CHANGE_BYTES);
         break;
     case EDGE_WRITE_COMPLETED:
         complete_blob(session, layer, blob);

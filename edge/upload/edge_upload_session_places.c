@@ -4,28 +4,15 @@
  * place is for those that have weights to send: it is taken when a model opens of which something
  * is missing, and left when nothing is missing any more. So a device whose model is here is served
  * however many uploads there are. */
-#include <stdlib.h>
+#include "edge/upload/edge_upload_session_places.h"
 
 #include "core/ll_clock.h"
-#include "edge/upload/edge_upload_session.h"
-
-#define HOLDER(place, member)                                                                      \
-    ((struct edge_upload_session *)(void *)((char *)(place)-offsetof(struct edge_upload_session,   \
-                                                                     member)))
-
-void edge_upload_session_leave_places(struct edge_upload_session *session)
-{
-    struct edge_sessions *sessions = session->sessions;
-    edge_places_leave(&sessions->uploads, &session->upload_place);
-    /* The device has as long to read its end. */
-    edge_places_progress(&sessions->streams, &session->stream_place, EDGE_PLACES_STEP_BYTES,
-                         ll_clock_now_ns());
-}
+#include "core/ll_container.h"
 
 void edge_upload_session_progress(struct edge_upload_session *session, int64_t bytes,
                                   int64_t now_ns)
 {
-    struct edge_sessions *sessions = session->sessions;
+    struct edge_upload_sessions *sessions = session->sessions;
     edge_places_progress(&sessions->uploads, &session->upload_place, bytes, now_ns);
     edge_places_progress(&sessions->streams, &session->stream_place, bytes, now_ns);
 }
@@ -51,7 +38,7 @@ static void send_away(struct edge_upload_session *session, ll_status status,
     edge_upload_session_fail(session, status, why);
 }
 
-int64_t edge_sessions_end_idle(struct edge_sessions *sessions, int64_t now_ns)
+int64_t edge_upload_sessions_end_idle(struct edge_upload_sessions *sessions, int64_t now_ns)
 {
     struct ll_error err = {.text = ""};
     struct edge_place *place = NULL;
@@ -59,10 +46,12 @@ int64_t edge_sessions_end_idle(struct edge_sessions *sessions, int64_t now_ns)
     while ((place = edge_places_expired(&sessions->uploads, now_ns)) != NULL) {
         ll_fail(&err, LL_E_DEADLINE, "no weights came for some time: limit upload_idle_ms is %lld",
                 (long long)idle_ms);
-        send_away(HOLDER(place, upload_place), LL_E_DEADLINE, &err);
+        send_away(LL_CONTAINER_OF(place, struct edge_upload_session, upload_place), LL_E_DEADLINE,
+                  &err);
     }
     while ((place = edge_places_expired(&sessions->streams, now_ns)) != NULL) {
-        struct edge_upload_session *session = HOLDER(place, stream_place);
+        struct edge_upload_session *session =
+            LL_CONTAINER_OF(place, struct edge_upload_session, stream_place);
         if (session->model) {
             /* It waits for a creation, or its upload's place is watched. */
             edge_places_progress(&sessions->streams, place, EDGE_PLACES_STEP_BYTES, now_ns);
@@ -86,7 +75,8 @@ void edge_upload_session_begin(struct edge_upload_session *session, int64_t now_
            (victim = edge_places_giving_way(streams, &session->peer, now_ns)) != NULL) {
         ll_fail_limit(&err, "upload_streams", streams->most, retry_ms(streams),
                       "the stream had to make room: limit upload_streams is %d", streams->most);
-        send_away(HOLDER(victim, stream_place), LL_E_EXHAUSTED, &err);
+        send_away(LL_CONTAINER_OF(victim, struct edge_upload_session, stream_place), LL_E_EXHAUSTED,
+                  &err);
     }
     if (edge_places_is_full(streams)) {
         ll_fail_limit(&err, "upload_streams", streams->most, retry_ms(streams),
@@ -109,12 +99,13 @@ bool edge_upload_session_make_way(struct edge_upload_session *session, int64_t n
                   "the upload sent nothing and had to make room for another: limit "
                   "upload_sessions is %d",
                   uploads->most);
-    send_away(HOLDER(victim, upload_place), LL_E_EXHAUSTED, &err);
+    send_away(LL_CONTAINER_OF(victim, struct edge_upload_session, upload_place), LL_E_EXHAUSTED,
+              &err);
     return true;
 }
 
 /* A reference to the manifest's model, if there is one. */
-static struct edge_model *find(struct edge_catalog *models, const struct ll_manifest *manifest)
+static struct edge_model *find(struct edge_catalog *catalog, const struct ll_manifest *manifest)
 {
     struct ll_digest id;
     char text[LL_DIGEST_TEXT_BYTES];
@@ -123,18 +114,7 @@ static struct edge_model *find(struct edge_catalog *models, const struct ll_mani
         return NULL;
     }
     ll_digest_format(&id, text);
-    return edge_catalog_find(models, text, &model, NULL) == LL_OK ? model : NULL;
-}
-
-bool edge_upload_session_is_all_here(const struct edge_model *model)
-{
-    int count = edge_model_table(model)->layer_count;
-    for (int i = 0; i < count; i++) {
-        if (!edge_model_is_available(model, i)) {
-            return false;
-        }
-    }
-    return true;
+    return edge_catalog_find(catalog, text, &model, NULL) == LL_OK ? model : NULL;
 }
 
 ll_status edge_upload_session_take_place(struct edge_upload_session *session,
@@ -142,16 +122,16 @@ ll_status edge_upload_session_take_place(struct edge_upload_session *session,
                                          struct ll_error *err)
 {
     struct edge_places *uploads = &session->sessions->uploads;
-    struct edge_catalog *models = session->sessions->models;
-    if (edge_places_is_full(uploads) || !edge_catalog_has_room(models)) {
-        struct edge_model *model = find(models, manifest);
+    struct edge_catalog *catalog = session->sessions->catalog;
+    if (edge_places_is_full(uploads) || !edge_catalog_has_room(catalog)) {
+        struct edge_model *model = find(catalog, manifest);
         bool is_known = model != NULL;
-        bool needs_nothing = is_known && edge_upload_session_is_all_here(model);
+        bool needs_nothing = is_known && edge_model_has_all_weights(model);
         edge_model_unref(model);
         if (needs_nothing) {
             return LL_OK;
         }
-        while (!is_known && !edge_catalog_has_room(models) &&
+        while (!is_known && !edge_catalog_has_room(catalog) &&
                edge_upload_session_make_way(session, now_ns)) {
         }
     }

@@ -29,3 +29,11 @@ Layerlift__V1__DataType wire_dtype_of(ll_dtype dtype)
         return LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32;
     }
 }
+
+size_t wire_dtypes(Layerlift__V1__DataType out_types[WIRE_DTYPES])
+{
+    out_types[0] = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32;
+    out_types[1] = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8;
+    out_types[2] = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16;
+    return WIRE_DTYPES;
+}

@@ -5,6 +5,7 @@
 #define WIRE_DTYPE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "layerlift/v1/offload.pb-c.h"
 #include "net/ll_dtype.h"
@@ -13,5 +14,9 @@
 bool wire_dtype_parse(Layerlift__V1__DataType wire, ll_dtype *out_dtype);
 
 Layerlift__V1__DataType wire_dtype_of(ll_dtype dtype);
+
+/* The data types that exist here. Returns how many. */
+enum { WIRE_DTYPES = 3 };
+size_t wire_dtypes(Layerlift__V1__DataType out_types[WIRE_DTYPES]);
 
 #endif

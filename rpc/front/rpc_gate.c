@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/ll_container.h"
 #include "core/ll_sync.h"
 #include "rpc/rpc_op.h"
 
@@ -49,7 +50,7 @@ static void ask(struct request *request)
 
 static void request_done(struct rpc_op *op, bool ok)
 {
-    struct request *request = RPC_CONTAINER(op, struct request, op);
+    struct request *request = LL_CONTAINER_OF(op, struct request, op);
     struct rpc_gate *gate = request->gate;
     if (ok) {
         gate->handler.on_call(gate->arg, request->call, request->details.method);
@@ -70,7 +71,7 @@ static void request_done(struct rpc_op *op, bool ok)
 
 static void poke_done(struct rpc_op *op, bool ok)
 {
-    struct rpc_gate *gate = RPC_CONTAINER(op, struct rpc_gate, poke);
+    struct rpc_gate *gate = LL_CONTAINER_OF(op, struct rpc_gate, poke);
     (void)ok;
     gate->handler.on_poke(gate->arg);
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_container.h"
 #include "core/ll_utf8.h"
 #include "proto/grpc/health/v1/health.pb-c.h"
 #include "rpc/rpc_server.h"
@@ -209,7 +210,7 @@ static void open_watch(void *arg, struct rpc_stream *stream)
 
 static void run_changed(struct rpc_task *task)
 {
-    struct rpc_health *health = RPC_CONTAINER(task, struct rpc_health, changed);
+    struct rpc_health *health = LL_CONTAINER_OF(task, struct rpc_health, changed);
     ll_mutex_lock(&health->mutex);
     /* First, so that a change from here on posts again. */
     health->is_posted = false;
@@ -226,7 +227,7 @@ static void run_changed(struct rpc_task *task)
 
 static void stop_health(struct rpc_service *service)
 {
-    struct rpc_health *health = RPC_CONTAINER(service, struct rpc_health, base);
+    struct rpc_health *health = LL_CONTAINER_OF(service, struct rpc_health, base);
     health->is_stopping = true;
     for (struct health_watch *watch = health->watches; watch; watch = watch->next) {
         tell(watch);
@@ -236,7 +237,7 @@ static void stop_health(struct rpc_service *service)
 
 LL_NO_ANALYSIS static void destroy_health(struct rpc_service *service)
 {
-    struct rpc_health *health = RPC_CONTAINER(service, struct rpc_health, base);
+    struct rpc_health *health = LL_CONTAINER_OF(service, struct rpc_health, base);
     ll_mutex_lock(&health->mutex);
     while (health->is_posted || health->is_running) {
         ll_cond_wait(&health->ran, &health->mutex, LL_CLOCK_NEVER);

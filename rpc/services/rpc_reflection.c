@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/ll_container.h"
 #include "core/ll_utf8.h"
 #include "proto/grpc/reflection/v1/reflection.pb-c.h"
 #include "rpc/rpc_server.h"
@@ -252,7 +253,7 @@ static void open_stream(void *arg, struct rpc_stream *stream)
 
 static void stop_reflection(struct rpc_service *service)
 {
-    struct reflection *reflection = RPC_CONTAINER(service, struct reflection, base);
+    struct reflection *reflection = LL_CONTAINER_OF(service, struct reflection, base);
     reflection->is_stopping = true;
     for (struct reflection_stream *self = reflection->streams; self; self = self->next) {
         end_stream(self->stream);
@@ -261,7 +262,7 @@ static void stop_reflection(struct rpc_service *service)
 
 static void destroy_reflection(struct rpc_service *service)
 {
-    struct reflection *reflection = RPC_CONTAINER(service, struct reflection, base);
+    struct reflection *reflection = LL_CONTAINER_OF(service, struct reflection, base);
     rpc_descriptors_destroy(reflection->descriptors);
     free(reflection);
 }

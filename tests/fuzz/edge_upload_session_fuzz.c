@@ -13,7 +13,11 @@
 #include <string.h>
 
 #include "core/ll_log.h"
-#include "edge/edge_wire.h"
+#include "edge/upload/edge_upload_session_chunk.h"
+#include "edge/upload/edge_upload_session_events.h"
+#include "edge/upload/edge_upload_session_open.h"
+#include "edge/upload/edge_upload_session_places.h"
+#include "proto/wire/wire_unpack.h"
 #include "tests/support/fake_engine.h"
 
 /* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
@@ -141,9 +145,9 @@ struct device {
 struct world {
     struct ll_engine *engine;
     struct edge_store *store;
-    struct edge_catalog *models;
+    struct edge_catalog *catalog;
     struct edge_creator *creator;
-    struct edge_sessions sessions;
+    struct edge_upload_sessions sessions;
     struct device devices[DEVICES];
     bool has_changed;
     int64_t now_ns;
@@ -173,14 +177,14 @@ static void build(struct world *world)
     REQUIRE(world->engine);
     const struct edge_store_config store = {.budget_bytes = 30};
     REQUIRE(edge_store_create(&store, &world->store, NULL) == LL_OK);
-    const struct edge_catalog_config models = {
+    const struct edge_catalog_config catalog = {
         .engine = world->engine, .store = world->store, .most_models = 2};
-    REQUIRE(edge_catalog_create(&models, &world->models) == LL_OK);
-    REQUIRE(edge_catalog_observe(world->models, on_changed, world) == LL_OK);
-    const struct edge_creator_config creator = {.models = world->models, .is_inline = true};
+    REQUIRE(edge_catalog_create(&catalog, &world->catalog) == LL_OK);
+    REQUIRE(edge_catalog_observe(world->catalog, on_changed, world) == LL_OK);
+    const struct edge_creator_config creator = {.catalog = world->catalog, .is_inline = true};
     REQUIRE(edge_creator_create(&creator, &world->creator) == LL_OK);
-    world->sessions = (struct edge_sessions){
-        .models = world->models, .creator = world->creator, .window_bytes = WINDOW_BYTES};
+    world->sessions = (struct edge_upload_sessions){
+        .catalog = world->catalog, .creator = world->creator, .window_bytes = WINDOW_BYTES};
     edge_places_init(&world->sessions.uploads, DEVICES, IDLE_NS, PATIENCE_NS);
     edge_places_init(&world->sessions.streams, DEVICES, IDLE_NS, PATIENCE_NS);
 }
@@ -188,7 +192,7 @@ static void build(struct world *world)
 static void tear_down(struct world *world)
 {
     edge_creator_destroy(world->creator);
-    edge_catalog_destroy(world->models);
+    edge_catalog_destroy(world->catalog);
     REQUIRE(edge_store_used_bytes(world->store) == 0);
     edge_store_destroy(world->store);
     REQUIRE(fake_engine_alive(world->engine) == 0);
@@ -309,7 +313,7 @@ static void send_bytes(struct world *world, struct device *device)
     ProtobufCMessage *message = NULL;
     struct ll_error err = {.text = ""};
     ll_status status =
-        edge_unpack(&layerlift__v1__upload_request__descriptor, world->data, bytes, &message, &err);
+        wire_unpack(&layerlift__v1__upload_request__descriptor, world->data, bytes, &message, &err);
     world->data += bytes;
     world->size -= bytes;
     REQUIRE(status == LL_OK || status == LL_E_INVALID);
@@ -332,7 +336,7 @@ static void act(struct world *world)
     struct device *device = &world->devices[what & 1];
     if (what >> 6 == 3) {
         world->now_ns++;
-        (void)edge_sessions_end_idle(&world->sessions, world->now_ns);
+        (void)edge_upload_sessions_end_idle(&world->sessions, world->now_ns);
     }
     if (!device->is_here) {
         arrive(world, device);

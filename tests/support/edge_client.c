@@ -6,6 +6,10 @@
 
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"
+#include "proto/wire/wire_manifest.h"
+#include "proto/wire/wire_pack.h"
+#include "proto/wire/wire_plan.h"
+#include "proto/wire/wire_tensor.h"
 #include "rpc/rpc_channel.h"
 #include "rpc/rpc_details.h"
 #include "rpc/rpc_loop.h"
@@ -158,9 +162,9 @@ void edge_call_half_close(struct edge_call *call)
 
 void edge_call_send(struct edge_call *call, const ProtobufCMessage *message)
 {
-    size_t bytes = protobuf_c_message_get_packed_size(message);
-    uint8_t *packed = malloc(bytes + 1);
-    protobuf_c_message_pack(message, packed);
+    uint8_t *packed = NULL;
+    size_t bytes = 0;
+    CU_ASSERT_EQUAL_FATAL(wire_pack(message, &packed, &bytes), LL_OK);
     edge_call_send_bytes(call, packed, bytes);
     free(packed);
 }
@@ -241,45 +245,21 @@ bool edge_call_has_event(struct edge_call *upload, int kind)
 void edge_call_send_open(struct edge_call *upload, const struct fake_model *model,
                          const struct ll_plan *plan)
 {
-    int count = model->manifest.blob_count;
-    Layerlift__V1__Blob *blobs = calloc((size_t)count + 1, sizeof(*blobs));
-    Layerlift__V1__Blob **blob_list = calloc((size_t)count + 1, sizeof(Layerlift__V1__Blob *));
-    char(*digests)[LL_DIGEST_TEXT_BYTES] = calloc((size_t)count + 1, LL_DIGEST_TEXT_BYTES);
-    Layerlift__V1__Partition *parts = calloc((size_t)plan->count + 1, sizeof(*parts));
-    Layerlift__V1__Partition **part_list =
-        calloc((size_t)plan->count + 1, sizeof(Layerlift__V1__Partition *));
-    Layerlift__V1__Manifest manifest = LAYERLIFT__V1__MANIFEST__INIT;
+    struct wire_manifest manifest;
+    struct wire_plan wire_plan;
+    CU_ASSERT_EQUAL_FATAL(wire_manifest_init(&manifest, &model->manifest), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(wire_plan_init(&wire_plan, plan), LL_OK);
     Layerlift__V1__UploadOpen open = LAYERLIFT__V1__UPLOAD_OPEN__INIT;
-    for (int i = 0; i < count; i++) {
-        layerlift__v1__blob__init(&blobs[i]);
-        ll_digest_format(&model->manifest.blobs[i].digest, digests[i]);
-        blobs[i].size = (uint64_t)model->manifest.blobs[i].bytes;
-        blobs[i].digest = digests[i];
-        blob_list[i] = &blobs[i];
-    }
-    for (int i = 0; i < plan->count; i++) {
-        layerlift__v1__partition__init(&parts[i]);
-        parts[i].first = (uint32_t)plan->partitions[i].first;
-        parts[i].end = (uint32_t)plan->partitions[i].end;
-        part_list[i] = &parts[i];
-    }
-    manifest.cfg.data = (uint8_t *)model->manifest.cfg;
-    manifest.cfg.len = model->manifest.cfg_bytes;
-    manifest.blobs = blob_list;
-    manifest.n_blobs = (size_t)count;
-    open.manifest = &manifest;
-    open.plan = part_list;
-    open.n_plan = (size_t)plan->count;
+    open.manifest = &manifest.message;
+    open.plan = wire_plan.list;
+    open.n_plan = wire_plan.count;
     open.device = "test";
     Layerlift__V1__UploadRequest request = LAYERLIFT__V1__UPLOAD_REQUEST__INIT;
     request.kind_case = LAYERLIFT__V1__UPLOAD_REQUEST__KIND_OPEN;
     request.open = &open;
     edge_call_send(upload, &request.base);
-    free(blobs);
-    free(blob_list);
-    free(digests);
-    free(parts);
-    free(part_list);
+    wire_plan_finish(&wire_plan);
+    wire_manifest_finish(&manifest);
 }
 
 struct edge_call *edge_client_upload(struct edge_client *client, const struct fake_model *model,
@@ -369,17 +349,10 @@ void edge_call_send_query(struct edge_call *offload, const struct fake_model *mo
     const struct ll_table *table = &model->network->table;
     struct ll_names names;
     CU_ASSERT_EQUAL_FATAL(ll_table_inputs(table, ask->first, ask->end, &names), LL_OK);
-    Layerlift__V1__Tensor *tensors = calloc((size_t)names.count + 1, sizeof(*tensors));
-    Layerlift__V1__Tensor **list = calloc((size_t)names.count + 1, sizeof(Layerlift__V1__Tensor *));
-    uint32_t *shapes = calloc((size_t)names.count + 1, sizeof(*shapes));
-    for (int i = 0; i < names.count; i++) {
-        layerlift__v1__tensor__init(&tensors[i]);
-        shapes[i] = (uint32_t)ll_table_tensor_floats(table, names.names[i]);
-        tensors[i].name = names.names[i];
-        tensors[i].dtype = ask->dtype != 0 ? ask->dtype : LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32;
-        tensors[i].shape = &shapes[i];
-        tensors[i].n_shape = 1;
-        list[i] = &tensors[i];
+    struct wire_tensors tensors;
+    CU_ASSERT_EQUAL_FATAL(wire_tensors_init(&tensors, table, &names, NULL), LL_OK);
+    for (size_t i = 0; ask->dtype != 0 && i < tensors.count; i++) {
+        tensors.list[i]->dtype = ask->dtype;
     }
     Layerlift__V1__Query query = LAYERLIFT__V1__QUERY__INIT;
     query.id = ask->id;
@@ -390,16 +363,14 @@ void edge_call_send_query(struct edge_call *offload, const struct fake_model *mo
     query.deadline_ms = (uint32_t)ask->deadline_ms;
     query.answer_dtype = ask->answer_dtype;
     query.sends_receipts = ask->sends_receipts;
-    query.tensors = list;
-    query.n_tensors = (size_t)names.count;
+    query.tensors = tensors.list;
+    query.n_tensors = tensors.count;
     Layerlift__V1__OffloadRequest request = LAYERLIFT__V1__OFFLOAD_REQUEST__INIT;
     request.kind_case = LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_QUERY;
     request.query = &query;
     edge_call_send(offload, &request.base);
     ll_names_finish(&names);
-    free(tensors);
-    free(list);
-    free(shapes);
+    wire_tensors_finish(&tensors);
 }
 
 void edge_call_send_tensor_chunk(struct edge_call *offload, uint64_t id, int name, size_t offset,
@@ -551,4 +522,35 @@ bool edge_answer_is_right(const struct edge_answer *answer, const struct fake_mo
                     fake_floats_equal(answer->data, expected.data, expected.floats);
     fake_tensors_finish(&expected);
     return is_right;
+}
+
+void edge_call_check_error(struct edge_call *offload, uint64_t id, ll_status status,
+                           const char *reason)
+{
+    struct edge_answer answer;
+    bool has_come = edge_call_answer(offload, &answer);
+    CU_ASSERT_FATAL(has_come);
+    CU_ASSERT_EQUAL(answer.id, id);
+    CU_ASSERT_EQUAL(answer.status, status);
+    bool has_reason = strstr(answer.message, reason) != NULL;
+    CU_ASSERT(has_reason);
+    if (!has_reason || answer.status != status) {
+        fprintf(stderr, "expected \"%s\", the answer says %s \"%s\"\n", reason,
+                ll_status_text(answer.status), answer.message);
+    }
+    CU_ASSERT_EQUAL(answer.tensors, 0);
+    edge_answer_finish(&answer);
+}
+
+void edge_call_check_right(struct edge_call *offload, const struct fake_model *model, uint64_t id,
+                           unsigned input_seed, int first, int reached)
+{
+    struct edge_answer answer;
+    bool has_come = edge_call_answer(offload, &answer);
+    CU_ASSERT_FATAL(has_come);
+    CU_ASSERT_EQUAL(answer.id, id);
+    CU_ASSERT_EQUAL(answer.status, LL_OK);
+    CU_ASSERT_EQUAL(answer.reached, reached);
+    CU_ASSERT(edge_answer_is_right(&answer, model, input_seed, first));
+    edge_answer_finish(&answer);
 }

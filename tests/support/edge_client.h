@@ -132,6 +132,13 @@ struct edge_answer {
  * when the call ends first. */
 bool edge_call_answer(struct edge_call *offload, struct edge_answer *out_answer);
 void edge_answer_finish(struct edge_answer *answer);
+
+/* Checks that the next answer is that of query `id`: an error with this status and a sentence that
+ * has `reason`; or right, for layers [first, reached). */
+void edge_call_check_error(struct edge_call *offload, uint64_t id, ll_status status,
+                           const char *reason);
+void edge_call_check_right(struct edge_call *offload, const struct fake_model *model, uint64_t id,
+                           unsigned input_seed, int first, int reached);
 /* Whether the answer has the right bits for layers [first, reached). */
 bool edge_answer_is_right(const struct edge_answer *answer, const struct fake_model *model,
                           unsigned input_seed, int first);

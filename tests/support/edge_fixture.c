@@ -9,6 +9,14 @@
 
 enum { DRAIN_S = 20 };
 
+const char edge_fixture_cfg[] = "fake\n"
+                                "input 8\n"
+                                "layer 16 1000\n"
+                                "layer 16 2000 joined\n"
+                                "layer 8 500\n"
+                                "layer 8 0\n"
+                                "layer 4 100\n";
+
 void edge_fixture_init(struct edge_fixture *fixture)
 {
     *fixture = (struct edge_fixture){.engine = fake_engine_create()};
@@ -45,6 +53,19 @@ void edge_fixture_tear_down(struct edge_fixture *fixture)
     edge_server_destroy(fixture->server);
     CU_ASSERT_EQUAL(fake_engine_alive(fixture->engine), 0);
     ll_engine_destroy(fixture->engine);
+}
+
+void edge_fixture_set_up_model(struct edge_fixture *fixture, struct fake_model *model,
+                               const char *cfg)
+{
+    edge_fixture_set_up(fixture);
+    fake_model_init(model, cfg, 1);
+}
+
+void edge_fixture_tear_down_model(struct edge_fixture *fixture, struct fake_model *model)
+{
+    fake_model_finish(model);
+    edge_fixture_tear_down(fixture);
 }
 
 static void await(struct edge_fixture *fixture, const struct fake_model *model, int prefix,

@@ -25,6 +25,15 @@ void edge_fixture_set_up(struct edge_fixture *fixture);
 /* Stops everything and checks that the engine has nothing left. */
 void edge_fixture_tear_down(struct edge_fixture *fixture);
 
+/* The same with a model, made of `cfg`, which the server does not have yet. */
+void edge_fixture_set_up_model(struct edge_fixture *fixture, struct fake_model *model,
+                               const char *cfg);
+void edge_fixture_tear_down_model(struct edge_fixture *fixture, struct fake_model *model);
+
+/* A cfg for uploads: layers 1 and 2 are one group; layer 3 has no weights. */
+extern const char edge_fixture_cfg[];
+enum { EDGE_FIXTURE_LAYERS = 5, EDGE_FIXTURE_BYTES = 3600 };
+
 /* Waits, by WatchModel, until the model's prefix is `prefix`. */
 void edge_fixture_await_prefix(struct edge_fixture *fixture, const struct fake_model *model,
                                int prefix);

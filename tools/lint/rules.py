@@ -59,7 +59,7 @@ ROOMS = {
     "vision/draw": VISION,
     "vision/resize": (*GROUND, "vision/resize"),
     "proto": ("proto",),
-    "proto/wire": (*NET, "proto", "proto/wire"),
+    "proto/wire": (*NET, "net/plan", "proto", "proto/wire"),
     "rpc": RPC,
     "rpc/front": RPC,
     "rpc/services": RPC,

@@ -7,6 +7,7 @@
 #include <CUnit/CUnit.h>
 
 #include "core/ll_clock.h"
+#include "proto/wire/wire_pack.h"
 #include "tests/unit/device/device_fake_edge_state.h"
 
 #define EDGE_PATIENCE_NS (30 * LL_NS_PER_S)
@@ -28,7 +29,7 @@ void fake_edge_send(struct rpc_stream *stream, const ProtobufCMessage *message)
 {
     uint8_t *data = NULL;
     size_t bytes = 0;
-    if (device_wire_pack(message, &data, &bytes) == LL_OK) {
+    if (wire_pack(message, &data, &bytes) == LL_OK) {
         (void)!rpc_stream_send(stream, data, bytes, NULL);
     }
     free(data);

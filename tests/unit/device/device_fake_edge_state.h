@@ -5,7 +5,6 @@
 #define DEVICE_FAKE_EDGE_STATE_H
 
 #include "core/ll_sync.h"
-#include "device/edge_link/device_wire.h"
 #include "device/query/device_local.h"
 #include "layerlift/v1/offload.pb-c.h"
 #include "net/ll_dtype.h"

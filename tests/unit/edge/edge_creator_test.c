@@ -5,8 +5,7 @@
 
 #include "core/ll_sync.h"
 #include "engine/ll_engine_backend.h"
-#include "tests/support/fake_engine.h"
-#include "tests/support/fake_model.h"
+#include "tests/support/catalog_fixture.h"
 #include "tests/support/ll_test.h"
 
 static const char cfg[] = "fake\n"
@@ -19,9 +18,7 @@ static const char cfg[] = "fake\n"
 enum { LAYERS = 5, MODELS = 2 };
 
 struct fixture {
-    struct ll_engine *engine;
-    struct edge_store *store;
-    struct edge_catalog *models;
+    struct catalog_fixture catalog;
     struct edge_creator *creator;
     struct fake_model fakes[MODELS];
     struct ll_plan plans[MODELS];
@@ -30,24 +27,18 @@ struct fixture {
 
 static void set_up(struct fixture *fixture, bool is_inline, int64_t turn_bytes)
 {
-    *fixture = (struct fixture){.engine = fake_engine_create()};
-    const struct edge_store_config store = {.budget_bytes = 1000};
-    CU_ASSERT_EQUAL_FATAL(edge_store_create(&store, &fixture->store, NULL), LL_OK);
-    const struct edge_catalog_config models = {
-        .engine = fixture->engine, .store = fixture->store, .most_models = 4};
-    CU_ASSERT_EQUAL_FATAL(edge_catalog_create(&models, &fixture->models), LL_OK);
+    memset(fixture, 0, sizeof(*fixture));
+    catalog_fixture_set_up(&fixture->catalog, 1000, 4, 0);
     const struct edge_creator_config creator = {
-        .models = fixture->models, .is_inline = is_inline, .turn_bytes = turn_bytes};
+        .catalog = fixture->catalog.catalog, .is_inline = is_inline, .turn_bytes = turn_bytes};
     CU_ASSERT_EQUAL_FATAL(edge_creator_create(&creator, &fixture->creator), LL_OK);
     CU_ASSERT_EQUAL_FATAL(edge_creator_start(fixture->creator), LL_OK);
     for (unsigned i = 0; i < MODELS; i++) {
-        struct ll_manifest manifest;
         fake_model_init(&fixture->fakes[i], cfg, i);
         fake_model_plan(&fixture->fakes[i], &fixture->plans[i]);
-        fake_model_copy_manifest(&fixture->fakes[i], &manifest);
-        CU_ASSERT_EQUAL_FATAL(edge_catalog_open(fixture->models, &manifest, &fixture->plans[i],
-                                                &fixture->opened[i], NULL),
-                              LL_OK);
+        fixture->opened[i] =
+            catalog_fixture_open(&fixture->catalog, &fixture->fakes[i], LL_OK, NULL);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(fixture->opened[i]);
         edge_model_open_upload(fixture->opened[i], &fixture->plans[i]);
     }
 }
@@ -57,16 +48,11 @@ static void tear_down(struct fixture *fixture)
     edge_creator_destroy(fixture->creator);
     for (int i = 0; i < MODELS; i++) {
         edge_model_close_upload(fixture->opened[i], &fixture->plans[i]);
-        edge_model_release(fixture->opened[i]);
-        edge_model_unref(fixture->opened[i]);
+        catalog_fixture_close(fixture->opened[i]);
         ll_plan_finish(&fixture->plans[i]);
         fake_model_finish(&fixture->fakes[i]);
     }
-    edge_catalog_destroy(fixture->models);
-    CU_ASSERT_EQUAL(edge_store_used_bytes(fixture->store), 0);
-    edge_store_destroy(fixture->store);
-    CU_ASSERT_EQUAL(fake_engine_alive(fixture->engine), 0);
-    ll_engine_destroy(fixture->engine);
+    catalog_fixture_tear_down(&fixture->catalog);
 }
 
 /* Layers [first, end) of a model arrive, and the creator hears of each. */
@@ -91,7 +77,7 @@ static bool was_created(struct fixture *fixture, int n, int first, int end)
 {
     int real_first = -1;
     int real_end = -1;
-    return fake_engine_creation(fixture->engine, n, &real_first, &real_end) &&
+    return fake_engine_creation(fixture->catalog.engine, n, &real_first, &real_end) &&
            real_first == first && real_end == end;
 }
 
@@ -99,21 +85,21 @@ static void test_partitions_that_arrive_during_a_creation_are_taken_at_once(void
 {
     struct fixture fixture;
     set_up(&fixture, false, 0);
-    fake_engine_hold(fixture.engine, FAKE_CREATION);
+    fake_engine_hold(fixture.catalog.engine, FAKE_CREATION);
     receive(&fixture, 0, 0, 1);
-    CU_ASSERT_FATAL(fake_engine_await_held(fixture.engine, FAKE_CREATION, 1));
+    CU_ASSERT_FATAL(fake_engine_await_held(fixture.catalog.engine, FAKE_CREATION, 1));
     receive(&fixture, 0, 1, 4);
-    fake_engine_pass(fixture.engine, FAKE_CREATION, 1);
-    CU_ASSERT(fake_engine_await_done(fixture.engine, FAKE_CREATION, 1));
-    CU_ASSERT(fake_engine_await_held(fixture.engine, FAKE_CREATION, 1));
+    fake_engine_pass(fixture.catalog.engine, FAKE_CREATION, 1);
+    CU_ASSERT(fake_engine_await_done(fixture.catalog.engine, FAKE_CREATION, 1));
+    CU_ASSERT(fake_engine_await_held(fixture.catalog.engine, FAKE_CREATION, 1));
     CU_ASSERT(was_created(&fixture, 0, 0, 1));
     CU_ASSERT_EQUAL(edge_model_prefix(fixture.opened[0]), 1);
-    fake_engine_release(fixture.engine, FAKE_CREATION);
-    CU_ASSERT(fake_engine_await_done(fixture.engine, FAKE_CREATION, 2));
+    fake_engine_release(fixture.catalog.engine, FAKE_CREATION);
+    CU_ASSERT(fake_engine_await_done(fixture.catalog.engine, FAKE_CREATION, 2));
     CU_ASSERT(was_created(&fixture, 1, 1, 4));
     edge_creator_stop(fixture.creator);
     CU_ASSERT_EQUAL(edge_model_prefix(fixture.opened[0]), 4);
-    CU_ASSERT_EQUAL(fake_engine_done(fixture.engine, FAKE_CREATION), 2);
+    CU_ASSERT_EQUAL(fake_engine_done(fixture.catalog.engine, FAKE_CREATION), 2);
     tear_down(&fixture);
 }
 
@@ -123,10 +109,10 @@ static void test_gap_is_waited_for(void)
     set_up(&fixture, false, 0);
     receive(&fixture, 0, 1, 5);
     receive(&fixture, 1, 0, 1);
-    CU_ASSERT(fake_engine_await_done(fixture.engine, FAKE_CREATION, 1));
+    CU_ASSERT(fake_engine_await_done(fixture.catalog.engine, FAKE_CREATION, 1));
     CU_ASSERT_EQUAL(edge_model_prefix(fixture.opened[0]), 0);
     receive(&fixture, 0, 0, 1);
-    CU_ASSERT(fake_engine_await_done(fixture.engine, FAKE_CREATION, 2));
+    CU_ASSERT(fake_engine_await_done(fixture.catalog.engine, FAKE_CREATION, 2));
     CU_ASSERT(was_created(&fixture, 1, 0, 5));
     tear_down(&fixture);
 }
@@ -135,13 +121,13 @@ static void test_models_take_turns(void)
 {
     struct fixture fixture;
     set_up(&fixture, false, 20);
-    fake_engine_hold(fixture.engine, FAKE_CREATION);
+    fake_engine_hold(fixture.catalog.engine, FAKE_CREATION);
     receive(&fixture, 0, 0, 1);
-    CU_ASSERT_FATAL(fake_engine_await_held(fixture.engine, FAKE_CREATION, 1));
+    CU_ASSERT_FATAL(fake_engine_await_held(fixture.catalog.engine, FAKE_CREATION, 1));
     receive(&fixture, 0, 1, 5);
     receive(&fixture, 1, 0, 3);
-    fake_engine_release(fixture.engine, FAKE_CREATION);
-    CU_ASSERT(fake_engine_await_done(fixture.engine, FAKE_CREATION, 5));
+    fake_engine_release(fixture.catalog.engine, FAKE_CREATION);
+    CU_ASSERT(fake_engine_await_done(fixture.catalog.engine, FAKE_CREATION, 5));
     edge_creator_stop(fixture.creator);
     /* First what was there; then 20 bytes a turn. The first model came again while it was created,
      * before the second. */
@@ -165,7 +151,7 @@ static void test_inline_creates_each_partition_before_it_returns(void)
     CU_ASSERT_EQUAL(edge_model_prefix(fixture.opened[0]), 1);
     receive(&fixture, 0, 1, 2);
     CU_ASSERT_EQUAL(edge_model_prefix(fixture.opened[0]), 5);
-    CU_ASSERT_EQUAL(fake_engine_done(fixture.engine, FAKE_CREATION), 5);
+    CU_ASSERT_EQUAL(fake_engine_done(fixture.catalog.engine, FAKE_CREATION), 5);
     tear_down(&fixture);
 }
 
@@ -176,14 +162,14 @@ static void test_failed_creation_keeps_the_prefix_and_names_the_reason(void)
     set_up(&fixture, false, 0);
     for (int i = 0; i < 2; i++) {
         receive(&fixture, 0, i, i + 1);
-        CU_ASSERT(fake_engine_await_done(fixture.engine, FAKE_CREATION, i + 1));
+        CU_ASSERT(fake_engine_await_done(fixture.catalog.engine, FAKE_CREATION, i + 1));
     }
-    fake_engine_fail(fixture.engine, FAKE_CREATION, 1, LL_E_NO_MEMORY);
+    fake_engine_fail(fixture.catalog.engine, FAKE_CREATION, 1, LL_E_NO_MEMORY);
     receive(&fixture, 0, 2, 3);
-    CU_ASSERT(fake_engine_await_done(fixture.engine, FAKE_CREATION, 3));
+    CU_ASSERT(fake_engine_await_done(fixture.catalog.engine, FAKE_CREATION, 3));
     /* The other model goes on. */
     receive(&fixture, 1, 0, 1);
-    CU_ASSERT(fake_engine_await_done(fixture.engine, FAKE_CREATION, 4));
+    CU_ASSERT(fake_engine_await_done(fixture.catalog.engine, FAKE_CREATION, 4));
     edge_creator_stop(fixture.creator);
     edge_model_get_info(fixture.opened[0], &info);
     CU_ASSERT_EQUAL(info.state, EDGE_MODEL_FAILED);
@@ -200,7 +186,7 @@ static void test_stop_during_a_creation_waits_for_its_end(void)
     set_up(&fixture, false, 10);
     receive(&fixture, 0, 0, 5);
     receive(&fixture, 1, 0, 5);
-    CU_ASSERT(fake_engine_await_done(fixture.engine, FAKE_CREATION, 1));
+    CU_ASSERT(fake_engine_await_done(fixture.catalog.engine, FAKE_CREATION, 1));
     edge_creator_stop(fixture.creator);
     edge_creator_stop(fixture.creator);
     int prefix = edge_model_prefix(fixture.opened[0]);
@@ -215,18 +201,18 @@ static void test_stop_ends_the_creation_under_way(void)
     struct fixture fixture;
     struct ll_thread stopper = {.started = false};
     set_up(&fixture, false, 0);
-    fake_engine_hold(fixture.engine, FAKE_CREATION);
+    fake_engine_hold(fixture.catalog.engine, FAKE_CREATION);
     receive(&fixture, 0, 0, 5);
-    CU_ASSERT_FATAL(fake_engine_await_held(fixture.engine, FAKE_CREATION, 1));
+    CU_ASSERT_FATAL(fake_engine_await_held(fixture.catalog.engine, FAKE_CREATION, 1));
     const atomic_bool *stop = edge_model_engine_model(fixture.opened[0])->stop;
     CU_ASSERT_EQUAL_FATAL(ll_thread_start(&stopper, "stopper", stop_creator, fixture.creator),
                           LL_OK);
     while (!atomic_load(stop)) {
         sched_yield();
     }
-    fake_engine_release(fixture.engine, FAKE_CREATION);
+    fake_engine_release(fixture.catalog.engine, FAKE_CREATION);
     ll_thread_join(&stopper);
-    CU_ASSERT_EQUAL(fake_engine_stopped(fixture.engine, FAKE_CREATION), 1);
+    CU_ASSERT_EQUAL(fake_engine_stopped(fixture.catalog.engine, FAKE_CREATION), 1);
     CU_ASSERT_EQUAL(edge_model_prefix(fixture.opened[0]), 0);
     CU_ASSERT_FALSE(edge_model_is_creating(fixture.opened[0]));
     tear_down(&fixture);
@@ -236,19 +222,20 @@ static void test_removed_model_is_not_created_further(void)
 {
     struct fixture fixture;
     set_up(&fixture, false, 0);
-    fake_engine_hold(fixture.engine, FAKE_CREATION);
+    fake_engine_hold(fixture.catalog.engine, FAKE_CREATION);
     receive(&fixture, 0, 0, 5);
     receive(&fixture, 1, 0, 1);
-    CU_ASSERT_FATAL(fake_engine_await_held(fixture.engine, FAKE_CREATION, 1));
+    CU_ASSERT_FATAL(fake_engine_await_held(fixture.catalog.engine, FAKE_CREATION, 1));
     CU_ASSERT(edge_model_is_creating(fixture.opened[0]));
     edge_model_close_upload(fixture.opened[0], &fixture.plans[0]);
     edge_model_release(fixture.opened[0]);
     /* It is not in use, but evicting it would give nothing back now. */
-    CU_ASSERT_FALSE(edge_catalog_evict(fixture.models));
+    CU_ASSERT_FALSE(edge_catalog_evict(fixture.catalog.catalog));
     CU_ASSERT_EQUAL(
-        edge_catalog_remove(fixture.models, edge_model_id_text(fixture.opened[0]), NULL), LL_OK);
-    fake_engine_release(fixture.engine, FAKE_CREATION);
-    CU_ASSERT(fake_engine_await_done(fixture.engine, FAKE_CREATION, 2));
+        edge_catalog_remove(fixture.catalog.catalog, edge_model_id_text(fixture.opened[0]), NULL),
+        LL_OK);
+    fake_engine_release(fixture.catalog.engine, FAKE_CREATION);
+    CU_ASSERT(fake_engine_await_done(fixture.catalog.engine, FAKE_CREATION, 2));
     edge_creator_stop(fixture.creator);
     CU_ASSERT_EQUAL(edge_model_prefix(fixture.opened[0]), 0);
     CU_ASSERT_EQUAL(edge_model_prefix(fixture.opened[1]), 1);
@@ -256,9 +243,9 @@ static void test_removed_model_is_not_created_further(void)
     edge_model_unref(fixture.opened[0]);
     struct ll_manifest manifest;
     fake_model_copy_manifest(&fixture.fakes[0], &manifest);
-    CU_ASSERT_EQUAL_FATAL(
-        edge_catalog_open(fixture.models, &manifest, &fixture.plans[0], &fixture.opened[0], NULL),
-        LL_OK);
+    CU_ASSERT_EQUAL_FATAL(edge_catalog_open(fixture.catalog.catalog, &manifest, &fixture.plans[0],
+                                            &fixture.opened[0], NULL),
+                          LL_OK);
     edge_model_open_upload(fixture.opened[0], &fixture.plans[0]);
     tear_down(&fixture);
 }

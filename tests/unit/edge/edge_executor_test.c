@@ -6,9 +6,7 @@
 
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"
-#include "edge/model/edge_catalog.h"
-#include "tests/support/fake_engine.h"
-#include "tests/support/fake_model.h"
+#include "tests/support/catalog_fixture.h"
 #include "tests/support/ll_test.h"
 
 static const char plain[] = "fake\n"
@@ -19,8 +17,7 @@ static const char plain[] = "fake\n"
 enum { LAYERS = 3, JOBS = 6, PATIENCE_S = 30 };
 
 struct fixture {
-    struct ll_engine *engine;
-    struct edge_store *store;
+    struct catalog_fixture catalog;
     struct edge_model *model;
     struct fake_model fake;
     struct edge_executor *executor;
@@ -66,38 +63,17 @@ static void await_ended(struct fixture *fixture, int count)
 /* Creates layers up to `end`, as the creation thread does. */
 static void create(struct fixture *fixture, int end)
 {
-    struct edge_model *model = fixture->model;
-    int first = edge_model_prefix(model);
-    for (int i = first; i < end; i++) {
-        edge_write_outcome outcome;
-        CU_ASSERT_EQUAL(edge_blob_write(edge_model_blob(model, i), 0,
-                                        ll_buf_data(fixture->fake.blobs[i]), 10, &outcome, NULL),
-                        LL_OK);
-    }
-    CU_ASSERT_EQUAL(edge_model_begin_creation(model, 1000).end, end);
-    CU_ASSERT_EQUAL(ll_engine_model_extend(edge_model_engine_model(model), end,
-                                           &fixture->fake.blobs[first], NULL),
-                    LL_OK);
-    const struct edge_creation creation = {.first = first, .end = end};
-    edge_model_end_creation(model, &creation);
-    edge_executor_wake(fixture->executor, model);
+    catalog_fixture_create(fixture->model, &fixture->fake, end);
+    edge_executor_wake(fixture->executor, fixture->model);
 }
 
 static void set_up_model(struct fixture *fixture, const char *cfg, int threads)
 {
-    *fixture = (struct fixture){.engine = fake_engine_create()};
-    const struct edge_store_config store = {.budget_bytes = 1000};
-    CU_ASSERT_EQUAL_FATAL(edge_store_create(&store, &fixture->store, NULL), LL_OK);
+    memset(fixture, 0, sizeof(*fixture));
+    catalog_fixture_set_up(&fixture->catalog, 1000, 2, 0);
     fake_model_init(&fixture->fake, cfg, 1);
-    struct ll_manifest manifest;
-    struct ll_network *network = NULL;
-    fake_model_copy_manifest(&fixture->fake, &manifest);
-    CU_ASSERT_EQUAL_FATAL(ll_engine_parse(fixture->engine, cfg, strlen(cfg), &network, NULL),
-                          LL_OK);
-    CU_ASSERT_EQUAL_FATAL(edge_model_create(fixture->engine, fixture->store, &manifest, network,
-                                            &fixture->model, NULL),
-                          LL_OK);
-    ll_network_unref(network);
+    fixture->model = catalog_fixture_open(&fixture->catalog, &fixture->fake, LL_OK, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(fixture->model);
     fake_model_inputs(&fixture->fake, 5, 0, LAYERS, &fixture->input);
     fixture->in =
         (struct ll_tensor_in){.name = LL_TENSOR_INPUT, .floats = 4, .data = fixture->input.data};
@@ -118,11 +94,9 @@ static void tear_down(struct fixture *fixture)
     ll_mutex_finish(&fixture->lock);
     ll_cond_finish(&fixture->changed);
     fake_tensors_finish(&fixture->input);
-    edge_model_unref(fixture->model);
+    catalog_fixture_close(fixture->model);
     fake_model_finish(&fixture->fake);
-    edge_store_destroy(fixture->store);
-    CU_ASSERT_EQUAL(fake_engine_alive(fixture->engine), 0);
-    ll_engine_destroy(fixture->engine);
+    catalog_fixture_tear_down(&fixture->catalog);
 }
 
 static struct test_job make_job(struct fixture *fixture, int number, int end, int least_prefix)
@@ -190,15 +164,15 @@ static void test_flows_take_turns(void)
     struct test_job jobs[JOBS];
     set_up(&fixture, 1);
     create(&fixture, LAYERS);
-    fake_engine_hold(fixture.engine, FAKE_RUN);
+    fake_engine_hold(fixture.catalog.engine, FAKE_RUN);
     for (int i = 0; i < JOBS; i++) {
         jobs[i] = make_job(&fixture, i, LAYERS, 0);
         /* One flow was there first and has much to do. */
         jobs[i].job.flow = &fixture.flows[i < JOBS - 2 ? 0 : 1];
         edge_executor_submit(fixture.executor, &jobs[i].job);
     }
-    CU_ASSERT_FATAL(fake_engine_await_held(fixture.engine, FAKE_RUN, 1));
-    fake_engine_release(fixture.engine, FAKE_RUN);
+    CU_ASSERT_FATAL(fake_engine_await_held(fixture.catalog.engine, FAKE_RUN, 1));
+    fake_engine_release(fixture.catalog.engine, FAKE_RUN);
     await_ended(&fixture, JOBS);
     static const int expected[] = {0, JOBS - 2, 1, JOBS - 1, 2};
     for (int i = 0; i < 5; i++) {
@@ -245,26 +219,26 @@ static void test_cancel_takes_back_what_has_not_begun(void)
     struct test_job jobs[JOBS];
     set_up(&fixture, 1);
     create(&fixture, 1);
-    fake_engine_hold(fixture.engine, FAKE_RUN);
+    fake_engine_hold(fixture.catalog.engine, FAKE_RUN);
     for (int i = 0; i < JOBS; i++) {
         jobs[i] = make_job(&fixture, i, LAYERS, i == 3 ? LAYERS : 0);
         edge_executor_submit(fixture.executor, &jobs[i].job);
     }
-    CU_ASSERT_FATAL(fake_engine_await_held(fixture.engine, FAKE_RUN, 1));
+    CU_ASSERT_FATAL(fake_engine_await_held(fixture.catalog.engine, FAKE_RUN, 1));
     CU_ASSERT_FALSE(edge_executor_cancel(fixture.executor, &jobs[0].job));
     /* The last, the waiting one, one in between. */
     CU_ASSERT(edge_executor_cancel(fixture.executor, &jobs[5].job));
     CU_ASSERT(edge_executor_cancel(fixture.executor, &jobs[3].job));
     CU_ASSERT(edge_executor_cancel(fixture.executor, &jobs[2].job));
     CU_ASSERT_FALSE(edge_executor_cancel(fixture.executor, &jobs[2].job));
-    fake_engine_release(fixture.engine, FAKE_RUN);
+    fake_engine_release(fixture.catalog.engine, FAKE_RUN);
     await_ended(&fixture, 3);
     static const int expected[] = {0, 1, 4};
     for (int i = 0; i < 3; i++) {
         CU_ASSERT_EQUAL(fixture.ended[i], expected[i]);
         edge_job_finish(&jobs[expected[i]].job);
     }
-    CU_ASSERT_EQUAL(fake_engine_done(fixture.engine, FAKE_RUN), 3);
+    CU_ASSERT_EQUAL(fake_engine_done(fixture.catalog.engine, FAKE_RUN), 3);
     tear_down(&fixture);
 }
 
@@ -298,13 +272,13 @@ static void test_jobs_run_at_once_on_several_threads(void)
     struct test_job jobs[JOBS];
     set_up(&fixture, JOBS);
     create(&fixture, LAYERS);
-    fake_engine_hold(fixture.engine, FAKE_RUN);
+    fake_engine_hold(fixture.catalog.engine, FAKE_RUN);
     for (int i = 0; i < JOBS; i++) {
         jobs[i] = make_job(&fixture, i, LAYERS, 0);
         edge_executor_submit(fixture.executor, &jobs[i].job);
     }
-    CU_ASSERT(fake_engine_await_held(fixture.engine, FAKE_RUN, JOBS));
-    fake_engine_release(fixture.engine, FAKE_RUN);
+    CU_ASSERT(fake_engine_await_held(fixture.catalog.engine, FAKE_RUN, JOBS));
+    fake_engine_release(fixture.catalog.engine, FAKE_RUN);
     await_ended(&fixture, JOBS);
     for (int i = 0; i < JOBS; i++) {
         CU_ASSERT(is_right(&fixture, &jobs[i].job));
@@ -318,14 +292,14 @@ static void test_cancel_stops_what_runs(void)
     struct fixture fixture;
     set_up(&fixture, 1);
     create(&fixture, LAYERS);
-    fake_engine_hold(fixture.engine, FAKE_RUN);
+    fake_engine_hold(fixture.catalog.engine, FAKE_RUN);
     struct test_job stopped = make_job(&fixture, 0, LAYERS, 0);
     struct test_job next = make_job(&fixture, 1, LAYERS, 0);
     edge_executor_submit(fixture.executor, &stopped.job);
     edge_executor_submit(fixture.executor, &next.job);
-    CU_ASSERT_FATAL(fake_engine_await_held(fixture.engine, FAKE_RUN, 1));
+    CU_ASSERT_FATAL(fake_engine_await_held(fixture.catalog.engine, FAKE_RUN, 1));
     CU_ASSERT_FALSE(edge_executor_cancel(fixture.executor, &stopped.job));
-    fake_engine_release(fixture.engine, FAKE_RUN);
+    fake_engine_release(fixture.catalog.engine, FAKE_RUN);
     await_ended(&fixture, 2);
     CU_ASSERT_EQUAL(stopped.job.status, LL_E_CANCELLED);
     /* Neither its context nor the thread is the worse for it. */
@@ -347,19 +321,19 @@ static void test_heavy_jobs_leave_a_thread(void)
     struct fixture fixture;
     set_up_model(&fixture, heavy, 2);
     create(&fixture, LAYERS);
-    fake_engine_hold(fixture.engine, FAKE_RUN);
+    fake_engine_hold(fixture.catalog.engine, FAKE_RUN);
     struct test_job first = make_job(&fixture, 0, LAYERS, 0);
     struct test_job second = make_job(&fixture, 1, LAYERS, 0);
     struct test_job light = make_job(&fixture, 2, 1, 0);
     edge_executor_submit(fixture.executor, &first.job);
     edge_executor_submit(fixture.executor, &second.job);
     edge_executor_submit(fixture.executor, &light.job);
-    CU_ASSERT_FATAL(fake_engine_await_held(fixture.engine, FAKE_RUN, 2));
+    CU_ASSERT_FATAL(fake_engine_await_held(fixture.catalog.engine, FAKE_RUN, 2));
     /* The light one runs already, although it came last. */
     CU_ASSERT(edge_executor_cancel(fixture.executor, &second.job));
     CU_ASSERT_FALSE(edge_executor_cancel(fixture.executor, &light.job));
     edge_executor_submit(fixture.executor, &second.job);
-    fake_engine_release(fixture.engine, FAKE_RUN);
+    fake_engine_release(fixture.catalog.engine, FAKE_RUN);
     await_ended(&fixture, 3);
     CU_ASSERT_EQUAL(first.job.status, LL_OK);
     CU_ASSERT_EQUAL(second.job.status, LL_OK);
@@ -394,16 +368,16 @@ static void test_stop_stops_what_runs(void)
     struct ll_thread stopper = {.started = false};
     set_up(&fixture, 1);
     create(&fixture, LAYERS);
-    fake_engine_hold(fixture.engine, FAKE_RUN);
+    fake_engine_hold(fixture.catalog.engine, FAKE_RUN);
     struct test_job job = make_job(&fixture, 0, LAYERS, 0);
     edge_executor_submit(fixture.executor, &job.job);
-    CU_ASSERT_FATAL(fake_engine_await_held(fixture.engine, FAKE_RUN, 1));
+    CU_ASSERT_FATAL(fake_engine_await_held(fixture.catalog.engine, FAKE_RUN, 1));
     CU_ASSERT_EQUAL_FATAL(ll_thread_start(&stopper, "stopper", stop_executor, fixture.executor),
                           LL_OK);
     while (!atomic_load(&job.job.stop)) {
         sched_yield();
     }
-    fake_engine_release(fixture.engine, FAKE_RUN);
+    fake_engine_release(fixture.catalog.engine, FAKE_RUN);
     ll_thread_join(&stopper);
     CU_ASSERT_EQUAL(fixture.ended_count, 1);
     CU_ASSERT_EQUAL(job.job.status, LL_E_CANCELLED);

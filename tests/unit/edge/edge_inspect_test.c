@@ -16,18 +16,6 @@ static const char cfg[] = "fake\n"
                           "layer 4 0\n";
 enum { LAYERS = 4, BYTES = 3500 };
 
-static void set_up(struct edge_fixture *fixture, struct fake_model *model)
-{
-    edge_fixture_set_up(fixture);
-    fake_model_init(model, cfg, 1);
-}
-
-static void tear_down(struct edge_fixture *fixture, struct fake_model *model)
-{
-    fake_model_finish(model);
-    edge_fixture_tear_down(fixture);
-}
-
 static Layerlift__V1__ListModelsResponse *list(struct edge_fixture *fixture)
 {
     Layerlift__V1__ListModelsRequest request = LAYERLIFT__V1__LIST_MODELS_REQUEST__INIT;
@@ -55,7 +43,7 @@ static void test_list_tells_partial_models_too(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, cfg);
     Layerlift__V1__ListModelsResponse *response = list(&fixture);
     CU_ASSERT_PTR_NOT_NULL_FATAL(response);
     CU_ASSERT_EQUAL(response->n_models, 0);
@@ -78,7 +66,7 @@ static void test_list_tells_partial_models_too(void)
     CU_ASSERT_EQUAL(told->n_layers, 0);
     layerlift__v1__list_models_response__free_unpacked(response, NULL);
     edge_call_close(upload);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static Layerlift__V1__ListModelsResponse *list_page(struct edge_fixture *fixture, uint32_t size,
@@ -99,7 +87,7 @@ static void test_pages_list_every_model_once(void)
     struct fake_model models[MODELS];
     char token[LL_DIGEST_TEXT_BYTES] = "";
     char last[LL_DIGEST_TEXT_BYTES] = "";
-    set_up(&fixture, &models[0]);
+    edge_fixture_set_up_model(&fixture, &models[0], cfg);
     for (int i = 0; i < MODELS; i++) {
         if (i > 0) {
             fake_model_init(&models[i], cfg, (unsigned)(100 + i));
@@ -136,14 +124,14 @@ static void test_pages_list_every_model_once(void)
     for (int i = 1; i < MODELS; i++) {
         fake_model_finish(&models[i]);
     }
-    tear_down(&fixture, &models[0]);
+    edge_fixture_tear_down_model(&fixture, &models[0]);
 }
 
 static void test_get_tells_layers_and_times(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, cfg);
     CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &model), LL_OK);
     struct edge_call *call = edge_call_open(fixture.client, "Offload");
     const struct edge_ask ask = {.id = 1, .first = 1, .end = LAYERS};
@@ -172,7 +160,7 @@ static void test_get_tells_layers_and_times(void)
     static const uint32_t cuts[] = {0, 1, 3, 4};
     CU_ASSERT_EQUAL(memcmp(told->legal_cuts, cuts, sizeof(cuts)), 0);
     layerlift__v1__model__free_unpacked(told, NULL);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_unknown_and_malformed_ids_are_told_apart(void)
@@ -180,7 +168,7 @@ static void test_unknown_and_malformed_ids_are_told_apart(void)
     struct edge_fixture fixture;
     struct fake_model model;
     struct ll_error message;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, cfg);
     static const char *const methods[] = {"GetModel", "DeleteModel", "WatchModel"};
     for (int i = 0; i < 3; i++) {
         /* The three requests look alike. */
@@ -197,7 +185,7 @@ static void test_unknown_and_malformed_ids_are_told_apart(void)
         CU_ASSERT_EQUAL(status, LL_E_INVALID);
         CU_ASSERT_PTR_NOT_NULL(strstr(message.text, "64 hex digits"));
     }
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_random_bytes_are_no_request(void)
@@ -206,7 +194,7 @@ static void test_random_bytes_are_no_request(void)
                                           "GetServerInfo"};
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, cfg);
     for (int i = 0; i < 5; i++) {
         struct edge_call *call = edge_call_open(fixture.client, methods[i]);
         edge_call_send_bytes(call, "\x0a\xff\xff\xff\xff\x0f", 6);
@@ -214,7 +202,7 @@ static void test_random_bytes_are_no_request(void)
         edge_call_close(call);
     }
     edge_fixture_check_serving(&fixture);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_delete_is_refused_while_in_use(void)
@@ -222,7 +210,7 @@ static void test_delete_is_refused_while_in_use(void)
     struct edge_fixture fixture;
     struct fake_model model;
     struct ll_error message;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, cfg);
     struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
     CU_ASSERT_EQUAL(delete_model(&fixture, model.id_text, &message), LL_E_PRECONDITION);
     CU_ASSERT_PTR_NOT_NULL(strstr(message.text, "uses model"));
@@ -248,14 +236,14 @@ static void test_delete_is_refused_while_in_use(void)
     edge_call_close(call);
     /* It may come again. */
     CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &model), LL_OK);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_watch_tells_every_state_up_to_the_latest(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, cfg);
     struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
     Layerlift__V1__WatchModelRequest request = LAYERLIFT__V1__WATCH_MODEL_REQUEST__INIT;
     request.model_id = model.id_text;
@@ -290,14 +278,14 @@ static void test_watch_tells_every_state_up_to_the_latest(void)
     CU_ASSERT_EQUAL(edge_call_end(watch, &message), LL_E_NOT_FOUND);
     CU_ASSERT_STRING_EQUAL(message.text, "the model was deleted");
     edge_call_close(watch);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_watch_tells_a_failure(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, cfg);
     fake_engine_fail(fixture.engine, FAKE_CREATION, 1, LL_E_UNSUPPORTED);
     struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
     Layerlift__V1__WatchModelRequest request = LAYERLIFT__V1__WATCH_MODEL_REQUEST__INIT;
@@ -317,14 +305,14 @@ static void test_watch_tells_a_failure(void)
         layerlift__v1__model_event__free_unpacked(event, NULL);
     }
     edge_call_close(watch);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_watch_needs_one_request(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, cfg);
     struct edge_call *watch = edge_call_open(fixture.client, "WatchModel");
     edge_call_half_close(watch);
     edge_fixture_check_refused(&fixture, watch, LL_E_INVALID, "without a request");
@@ -336,14 +324,14 @@ static void test_watch_needs_one_request(void)
     edge_call_send(watch, &request.base);
     edge_fixture_check_refused(&fixture, watch, LL_E_INVALID, "second request");
     edge_call_close(upload);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_server_info_tells_engine_and_limits(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, cfg);
     Layerlift__V1__GetServerInfoRequest request = LAYERLIFT__V1__GET_SERVER_INFO_REQUEST__INIT;
     Layerlift__V1__ServerInfo *info = (Layerlift__V1__ServerInfo *)edge_client_ask(
         fixture.client, "GetServerInfo", &request.base, &layerlift__v1__server_info__descriptor,
@@ -370,7 +358,7 @@ static void test_server_info_tells_engine_and_limits(void)
     CU_ASSERT_STRING_EQUAL(info->formats[0]->format, "darknet");
     CU_ASSERT_STRING_EQUAL(info->formats[0]->dialect, "pjreddie");
     layerlift__v1__server_info__free_unpacked(info, NULL);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static struct edge_call *open_watch(struct edge_fixture *fixture, const struct fake_model *model)
@@ -447,7 +435,7 @@ static void test_watches_are_limited(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(message.text, "too many watches: limit watches is 1"));
     edge_call_close(second);
     edge_call_close(first);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 /* What was told is paid for afterwards: a second answer would have to wait for an hour here. */
@@ -477,7 +465,7 @@ static void test_models_are_told_at_a_rate(void)
                                              &layerlift__v1__server_info__descriptor, NULL, NULL);
     CU_ASSERT_PTR_NOT_NULL_FATAL(told);
     protobuf_c_message_free_unpacked(told, NULL);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 const char *const ll_test_suite = "edge_inspect";

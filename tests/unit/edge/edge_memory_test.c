@@ -7,8 +7,7 @@
 #include "edge/edge_executor.h"
 #include "edge/edge_server.h"
 #include "edge/model/edge_catalog.h"
-#include "tests/support/fake_engine.h"
-#include "tests/support/fake_model.h"
+#include "tests/support/catalog_fixture.h"
 #include "tests/support/ll_fail_alloc.h"
 #include "tests/support/ll_test.h"
 
@@ -47,15 +46,10 @@ static void test_model_opens_or_leaves_nothing(void)
 {
     struct fake_model fake;
     struct ll_plan plan;
-    struct edge_store *store = NULL;
-    struct edge_catalog *models = NULL;
-    struct ll_engine *engine = fake_engine_create();
+    struct catalog_fixture fixture;
+    catalog_fixture_set_up(&fixture, 1000, 2, 0);
     fake_model_init(&fake, cfg, 1);
     fake_model_plan(&fake, &plan);
-    const struct edge_store_config store_config = {.budget_bytes = 1000};
-    CU_ASSERT_EQUAL_FATAL(edge_store_create(&store_config, &store, NULL), LL_OK);
-    const struct edge_catalog_config config = {.engine = engine, .store = store, .most_models = 2};
-    CU_ASSERT_EQUAL_FATAL(edge_catalog_create(&config, &models), LL_OK);
     struct edge_model *model = NULL;
     int failures = 0;
     for (int n = 0; !model && n < MOST_ALLOCATIONS; n++) {
@@ -63,22 +57,19 @@ static void test_model_opens_or_leaves_nothing(void)
         struct ll_error err = {.text = ""};
         fake_model_copy_manifest(&fake, &manifest);
         ll_fail_alloc_after(n);
-        ll_status status = edge_catalog_open(models, &manifest, &plan, &model, &err);
+        ll_status status = edge_catalog_open(fixture.catalog, &manifest, &plan, &model, &err);
         bool has_failed = ll_fail_alloc_finish();
         ll_manifest_finish(&manifest);
         CU_ASSERT_EQUAL(status, has_failed ? LL_E_NO_MEMORY : LL_OK);
-        CU_ASSERT(model || fake_engine_alive(engine) == 0);
+        CU_ASSERT(model || fake_engine_alive(fixture.engine) == 0);
         failures += has_failed;
     }
     CU_ASSERT(failures > 10);
     CU_ASSERT_PTR_NOT_NULL_FATAL(model);
-    edge_model_release(model);
-    edge_model_unref(model);
-    edge_catalog_destroy(models);
-    edge_store_destroy(store);
+    catalog_fixture_close(model);
     ll_plan_finish(&plan);
     fake_model_finish(&fake);
-    ll_engine_destroy(engine);
+    catalog_fixture_tear_down(&fixture);
 }
 
 static void test_blob_is_written_or_its_frontier_stays(void)
@@ -136,44 +127,17 @@ static void run(struct edge_executor *executor, struct waiter *waiter)
     ll_mutex_unlock(&waiter->lock);
 }
 
-/* A model with all layers created. */
-static struct edge_model *create_model(struct ll_engine *engine, struct edge_store *store,
-                                       const struct fake_model *fake)
-{
-    struct ll_manifest manifest;
-    struct edge_model *model = NULL;
-    struct ll_network *network = NULL;
-    fake_model_copy_manifest(fake, &manifest);
-    CU_ASSERT_EQUAL_FATAL(ll_engine_parse(engine, cfg, strlen(cfg), &network, NULL), LL_OK);
-    CU_ASSERT_EQUAL_FATAL(edge_model_create(engine, store, &manifest, network, &model, NULL),
-                          LL_OK);
-    ll_network_unref(network);
-    for (int i = 0; i < LAYERS; i++) {
-        edge_write_outcome outcome;
-        CU_ASSERT(!fake->blobs[i] ||
-                  edge_blob_write(edge_model_blob(model, i), 0, ll_buf_data(fake->blobs[i]), 10,
-                                  &outcome, NULL) == LL_OK);
-    }
-    CU_ASSERT_EQUAL_FATAL(edge_model_begin_creation(model, 1000).end, LAYERS);
-    CU_ASSERT_EQUAL_FATAL(
-        ll_engine_model_extend(edge_model_engine_model(model), LAYERS, fake->blobs, NULL), LL_OK);
-    const struct edge_creation creation = {.end = LAYERS};
-    edge_model_end_creation(model, &creation);
-    return model;
-}
-
 static void test_query_is_answered_or_fails_alone(void)
 {
     struct fake_model fake;
     struct fake_tensors input;
-    struct edge_store *store = NULL;
+    struct catalog_fixture fixture;
     struct edge_executor *executor = NULL;
-    struct ll_engine *engine = fake_engine_create();
-    const struct edge_store_config config = {.budget_bytes = 1000};
-    CU_ASSERT_EQUAL_FATAL(edge_store_create(&config, &store, NULL), LL_OK);
+    catalog_fixture_set_up(&fixture, 1000, 2, 0);
     fake_model_init(&fake, cfg, 1);
     fake_model_inputs(&fake, 1, 0, LAYERS, &input);
-    struct edge_model *model = create_model(engine, store, &fake);
+    struct edge_model *model = catalog_fixture_open(&fixture, &fake, LL_OK, NULL);
+    catalog_fixture_create(model, &fake, LAYERS);
     CU_ASSERT_EQUAL_FATAL(edge_executor_create(1, &executor), LL_OK);
     CU_ASSERT_EQUAL_FATAL(edge_executor_start(executor), LL_OK);
     const struct ll_tensor_in in = {.name = LL_TENSOR_INPUT, .floats = 4, .data = input.data};
@@ -204,12 +168,10 @@ static void test_query_is_answered_or_fails_alone(void)
     CU_ASSERT_FALSE(has_failed);
     CU_ASSERT(failures > 3);
     edge_executor_destroy(executor);
-    edge_model_unref(model);
+    catalog_fixture_close(model);
     fake_tensors_finish(&input);
     fake_model_finish(&fake);
-    edge_store_destroy(store);
-    CU_ASSERT_EQUAL(fake_engine_alive(engine), 0);
-    ll_engine_destroy(engine);
+    catalog_fixture_tear_down(&fixture);
 }
 
 const char *const ll_test_suite = "edge_memory";

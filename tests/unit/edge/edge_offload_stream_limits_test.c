@@ -20,12 +20,6 @@ static void set_up(struct edge_fixture *fixture, struct fake_model *model)
     CU_ASSERT_EQUAL(edge_client_upload_all(fixture->client, model), LL_OK);
 }
 
-static void tear_down(struct edge_fixture *fixture, struct fake_model *model)
-{
-    fake_model_finish(model);
-    edge_fixture_tear_down(fixture);
-}
-
 static void check_error(struct edge_call *call, ll_status status, const char *reason)
 {
     struct edge_answer answer;
@@ -91,7 +85,7 @@ static void test_claims_without_bytes_keep_nobody_out(void)
         edge_call_close(claims[i]);
     }
     edge_call_close(call);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_bytes_of_one_address_are_limited_by_name(void)
@@ -124,7 +118,7 @@ static void test_bytes_of_one_address_are_limited_by_name(void)
     check_served(second, &model, 2);
     edge_call_close(first);
     edge_call_close(second);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_query_without_bytes_is_ended(void)
@@ -140,7 +134,7 @@ static void test_query_without_bytes_is_ended(void)
     check_error(call, LL_E_DEADLINE,
                 "no bytes of the query's tensors came for some time: limit query_idle_ms is 1");
     edge_call_close(call);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_query_without_bytes_gives_way(void)
@@ -166,7 +160,7 @@ static void test_query_without_bytes_gives_way(void)
     edge_answer_finish(&answer);
     edge_call_close(claim);
     edge_call_close(call);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_queries_that_wait_for_tensors_are_limited(void)
@@ -185,7 +179,7 @@ static void test_queries_that_wait_for_tensors_are_limited(void)
     check_error(call, LL_E_EXHAUSTED,
                 "too many queries wait for their tensors: limit server_queries is 1");
     edge_call_close(call);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 /* A query that waits for layers which nobody brings keeps its model for so long only. */
@@ -208,7 +202,7 @@ static void test_wait_for_layers_ends(void)
     }
     edge_call_close(call);
     edge_call_close(upload);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 /* Whether the large query, which needs nearly all of what an address may have, is served. Its own
@@ -263,7 +257,7 @@ static void test_answers_that_are_not_read_are_dropped(void)
     edge_call_close(unread);
     edge_client_destroy(slow);
     tcp_relay_destroy(relay);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 const char *const ll_test_suite = "edge_offload_stream_limits";

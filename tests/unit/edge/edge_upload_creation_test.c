@@ -5,27 +5,7 @@
 #include "tests/support/edge_fixture.h"
 #include "tests/support/ll_test.h"
 
-/* Layers 1 and 2 are one group; layer 3 has no weights. */
-static const char cfg[] = "fake\n"
-                          "input 8\n"
-                          "layer 16 1000\n"
-                          "layer 16 2000 joined\n"
-                          "layer 8 500\n"
-                          "layer 8 0\n"
-                          "layer 4 100\n";
-enum { LAYERS = 5, BYTES = 3600 };
-
-static void set_up(struct edge_fixture *fixture, struct fake_model *model)
-{
-    edge_fixture_set_up(fixture);
-    fake_model_init(model, cfg, 1);
-}
-
-static void tear_down(struct edge_fixture *fixture, struct fake_model *model)
-{
-    fake_model_finish(model);
-    edge_fixture_tear_down(fixture);
-}
+enum { LAYERS = EDGE_FIXTURE_LAYERS, BYTES = EDGE_FIXTURE_BYTES };
 
 static void test_what_arrived_is_created_without_the_device(void)
 {
@@ -33,7 +13,7 @@ static void test_what_arrived_is_created_without_the_device(void)
     struct fake_model model;
     struct ll_partition all = {0, LAYERS};
     const struct ll_plan whole = {.count = 1, .partitions = &all};
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     struct edge_call *upload = edge_call_open(fixture.client, "Upload");
     edge_call_send_open(upload, &model, &whole);
     CU_ASSERT(edge_call_has_event(upload, EVENT_ACCEPTED));
@@ -43,14 +23,14 @@ static void test_what_arrived_is_created_without_the_device(void)
     /* Its plan has no border before the end; without it every legal cut is one. */
     edge_call_close(upload);
     edge_fixture_await_prefix(&fixture, &model, 4);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_half_close_ends_the_call_when_nothing_is_left_to_tell(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     fake_engine_hold(fixture.engine, FAKE_CREATION);
     struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
     edge_call_send_layers(upload, &model, 0, 1);
@@ -61,14 +41,14 @@ static void test_half_close_ends_the_call_when_nothing_is_left_to_tell(void)
     CU_ASSERT_FALSE(edge_call_has_event(upload, EVENT_COMPLETE));
     CU_ASSERT_EQUAL(edge_call_end(upload, NULL), LL_OK);
     edge_call_close(upload);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_partitions_that_arrive_during_a_creation_are_told_as_one(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     fake_engine_hold(fixture.engine, FAKE_CREATION);
     struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
     edge_call_send_layers(upload, &model, 0, 1);
@@ -85,7 +65,7 @@ static void test_partitions_that_arrive_during_a_creation_are_told_as_one(void)
     }
     CU_ASSERT(edge_call_has_event(upload, EVENT_COMPLETE));
     edge_call_close(upload);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void check_warm_times(const Layerlift__V1__PrefixReady *ready)
@@ -105,7 +85,7 @@ static void test_layers_come_with_their_times(void)
     struct fake_model model;
     struct ll_partition all = {0, LAYERS};
     const struct ll_plan whole = {.count = 1, .partitions = &all};
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     /* The second session is only told what there is. */
     for (int i = 0; i < 2; i++) {
         struct edge_call *upload = edge_call_open(fixture.client, "Upload");
@@ -121,7 +101,7 @@ static void test_layers_come_with_their_times(void)
         layerlift__v1__upload_event__free_unpacked(event, NULL);
         edge_call_close(upload);
     }
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_inline_grants_nothing_beyond_a_partition_before_its_creation(void)
@@ -131,7 +111,7 @@ static void test_inline_grants_nothing_beyond_a_partition_before_its_creation(vo
     edge_fixture_init(&fixture);
     fixture.config.is_inline = true;
     edge_fixture_start(&fixture);
-    fake_model_init(&model, cfg, 1);
+    fake_model_init(&model, edge_fixture_cfg, 1);
     /* Credit stops at the borders of the partitions with weights; the third has none. */
     static const uint64_t borders[] = {1000, 3500, 3600};
     static const int ends[] = {1, 3, 5};
@@ -164,7 +144,7 @@ static void test_inline_grants_nothing_beyond_a_partition_before_its_creation(vo
     }
     CU_ASSERT(edge_call_has_event(upload, EVENT_COMPLETE));
     edge_call_close(upload);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 /* Takes events until at least so much is granted; says how much it is. */
@@ -187,7 +167,7 @@ static void test_inline_takes_partitions_out_of_order_without_a_deadlock(void)
     edge_fixture_init(&fixture);
     fixture.config.is_inline = true;
     edge_fixture_start(&fixture);
-    fake_model_init(&model, cfg, 1);
+    fake_model_init(&model, edge_fixture_cfg, 1);
     struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
     /* 1000 bytes of credit for partition 0, spent on others. */
     edge_call_send_part(upload, &model, 4, 0, 100);
@@ -199,7 +179,7 @@ static void test_inline_takes_partitions_out_of_order_without_a_deadlock(void)
     edge_call_send_part(upload, &model, 1, 400, 2000);
     CU_ASSERT(edge_call_has_event(upload, EVENT_COMPLETE));
     edge_call_close(upload);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_failed_creation_ends_the_session_and_the_next_one_tries_again(void)
@@ -207,7 +187,7 @@ static void test_failed_creation_ends_the_session_and_the_next_one_tries_again(v
     struct edge_fixture fixture;
     struct fake_model model;
     struct ll_error message;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
     edge_call_send_layers(upload, &model, 0, 1);
     CU_ASSERT(edge_call_has_event(upload, EVENT_READY));
@@ -223,7 +203,7 @@ static void test_failed_creation_ends_the_session_and_the_next_one_tries_again(v
     CU_ASSERT_PTR_NOT_NULL(strstr(told->failure, "made to fail"));
     layerlift__v1__model__free_unpacked(told, NULL);
     CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &model), LL_OK);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 const char *const ll_test_suite = "edge_upload_creation";

@@ -9,33 +9,13 @@
 #include "tests/support/edge_fixture.h"
 #include "tests/support/ll_test.h"
 
-/* Layers 1 and 2 are one group; layer 3 has no weights. */
-static const char cfg[] = "fake\n"
-                          "input 8\n"
-                          "layer 16 1000\n"
-                          "layer 16 2000 joined\n"
-                          "layer 8 500\n"
-                          "layer 8 0\n"
-                          "layer 4 100\n";
-enum { LAYERS = 5, BYTES = 3600 };
-
-static void set_up(struct edge_fixture *fixture, struct fake_model *model)
-{
-    edge_fixture_set_up(fixture);
-    fake_model_init(model, cfg, 1);
-}
-
-static void tear_down(struct edge_fixture *fixture, struct fake_model *model)
-{
-    fake_model_finish(model);
-    edge_fixture_tear_down(fixture);
-}
+enum { LAYERS = EDGE_FIXTURE_LAYERS, BYTES = EDGE_FIXTURE_BYTES };
 
 static void test_first_message_must_be_open(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     struct edge_call *upload = edge_call_open(fixture.client, "Upload");
     edge_call_send_part(upload, &model, 0, 0, 10);
     edge_fixture_check_refused(&fixture, upload, LL_E_INVALID, "before open");
@@ -48,7 +28,7 @@ static void test_first_message_must_be_open(void)
     edge_call_send_open(upload, &model, &plan);
     ll_plan_finish(&plan);
     edge_fixture_check_refused(&fixture, upload, LL_E_INVALID, "second open");
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_plan_must_cover_all_layers_once(void)
@@ -69,7 +49,7 @@ static void test_plan_must_cover_all_layers_once(void)
     };
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     for (size_t i = 0; i < sizeof(plans) / sizeof(plans[0]); i++) {
         struct ll_partition partitions[3];
         memcpy(partitions, plans[i].partitions, sizeof(partitions));
@@ -78,7 +58,7 @@ static void test_plan_must_cover_all_layers_once(void)
         edge_call_send_open(upload, &model, &plan);
         edge_fixture_check_refused(&fixture, upload, LL_E_INVALID, "p");
     }
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_manifest_must_fit_its_cfg(void)
@@ -86,7 +66,7 @@ static void test_manifest_must_fit_its_cfg(void)
     struct edge_fixture fixture;
     struct fake_model model;
     struct ll_plan plan;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     fake_model_plan(&model, &plan);
     model.manifest.blobs[1].bytes++;
     struct edge_call *upload = edge_call_open(fixture.client, "Upload");
@@ -100,19 +80,19 @@ static void test_manifest_must_fit_its_cfg(void)
     edge_fixture_check_refused(&fixture, upload, LL_E_INVALID, "4 blobs");
     model.manifest.blob_count++;
     /* The last number becomes a word. */
-    model.manifest.cfg[sizeof(cfg) - 3] = 'x';
+    model.manifest.cfg[strlen(edge_fixture_cfg) - 2] = 'x';
     upload = edge_call_open(fixture.client, "Upload");
     edge_call_send_open(upload, &model, &plan);
     edge_fixture_check_refused(&fixture, upload, LL_E_INVALID, "line 7");
     ll_plan_finish(&plan);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_engine_that_cannot_says_unimplemented(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     Layerlift__V1__Blob blob = LAYERLIFT__V1__BLOB__INIT;
     Layerlift__V1__Blob *blobs[1] = {&blob};
     Layerlift__V1__Manifest manifest = LAYERLIFT__V1__MANIFEST__INIT;
@@ -151,7 +131,7 @@ static void test_engine_that_cannot_says_unimplemented(void)
     upload = edge_call_open(fixture.client, "Upload");
     edge_call_send(upload, &request.base);
     edge_fixture_check_refused(&fixture, upload, LL_E_INVALID, "no manifest");
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_chunks_must_follow_each_other_within_their_blob(void)
@@ -174,7 +154,7 @@ static void test_chunks_must_follow_each_other_within_their_blob(void)
     };
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     char *data = calloc(1, LL_LIMIT_CHUNK_BYTES + 1);
     for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++) {
         struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
@@ -182,14 +162,14 @@ static void test_chunks_must_follow_each_other_within_their_blob(void)
         edge_fixture_check_refused(&fixture, upload, LL_E_INVALID, chunks[i].reason);
     }
     free(data);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_unknown_encoding_is_refused(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
     Layerlift__V1__Chunk chunk = LAYERLIFT__V1__CHUNK__INIT;
     chunk.encoding = (Layerlift__V1__Encoding)77;
@@ -200,14 +180,14 @@ static void test_unknown_encoding_is_refused(void)
     request.chunk = &chunk;
     edge_call_send(upload, &request.base);
     edge_fixture_check_refused(&fixture, upload, LL_E_INVALID, "encoding 77");
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_available_layers_are_not_to_be_sent(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     struct edge_call *first = edge_client_upload(fixture.client, &model, NULL);
     edge_call_send_layers(first, &model, 0, 1);
     CU_ASSERT(edge_call_has_event(first, EVENT_RECEIVED));
@@ -215,7 +195,7 @@ static void test_available_layers_are_not_to_be_sent(void)
     edge_call_send_layers(second, &model, 0, 1);
     edge_fixture_check_refused(&fixture, second, LL_E_INVALID, "was here");
     edge_call_close(first);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_credit_must_not_be_ignored(void)
@@ -225,7 +205,7 @@ static void test_credit_must_not_be_ignored(void)
     edge_fixture_init(&fixture);
     fixture.config.upload_window_bytes = 300;
     edge_fixture_start(&fixture);
-    fake_model_init(&model, cfg, 1);
+    fake_model_init(&model, edge_fixture_cfg, 1);
     Layerlift__V1__UploadEvent *event = NULL;
     struct edge_call *upload = edge_client_upload(fixture.client, &model, &event);
     CU_ASSERT_EQUAL(event->accepted->credit_bytes, 300);
@@ -250,14 +230,14 @@ static void test_credit_must_not_be_ignored(void)
     }
     CU_ASSERT(edge_call_has_event(upload, EVENT_READY));
     edge_call_close(upload);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_random_bytes_are_no_message(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     unsigned state = 4711;
     for (size_t bytes = 1; bytes < 3000; bytes = bytes * 3 / 2 + 1) {
         uint8_t data[3000];
@@ -276,14 +256,14 @@ static void test_random_bytes_are_no_message(void)
         edge_call_close(upload);
     }
     edge_fixture_check_serving(&fixture);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_message_of_many_empty_parts_is_refused(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     /* An open with 2 million empty partitions: 4 MB that would unpack to 100. */
     enum { PARTITIONS = 2000000 };
     uint8_t *data = malloc(2 * PARTITIONS + 16);
@@ -300,7 +280,7 @@ static void test_message_of_many_empty_parts_is_refused(void)
     edge_call_send_bytes(upload, data, at);
     edge_fixture_check_refused(&fixture, upload, LL_E_INVALID, "UploadRequest");
     free(data);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_device_whose_digests_never_fit_is_sent_away(void)
@@ -308,14 +288,14 @@ static void test_device_whose_digests_never_fit_is_sent_away(void)
     struct edge_fixture fixture;
     struct fake_model model;
     char wrong[1000] = {0};
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
     for (int i = 0; i < 2; i++) {
         edge_call_send_chunk(upload, 0, 0, wrong, 1000);
     }
     edge_fixture_check_refused(&fixture, upload, LL_E_INVALID,
                                "layer 0: wrong bytes were sent again");
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_device_of_which_many_digests_do_not_fit_is_sent_away(void)
@@ -341,7 +321,7 @@ static void test_device_of_which_many_digests_do_not_fit_is_sent_away(void)
     }
     edge_fixture_check_refused(&fixture, upload, LL_E_INVALID,
                                "16 blobs did not have their digests");
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 /* What programs read of a refusal: the limit, and whether it is worth asking again. */
@@ -373,10 +353,10 @@ static void test_a_model_above_the_store_is_refused_for_good(void)
     edge_fixture_init(&fixture);
     fixture.config.store_bytes = BYTES - 1;
     edge_fixture_start(&fixture);
-    fake_model_init(&model, cfg, 1);
+    fake_model_init(&model, edge_fixture_cfg, 1);
     refuse_open(&fixture, &model, &message);
     check_limit(&message, "store_bytes", BYTES - 1, false);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_more_models_wait_for_those_in_use(void)
@@ -389,8 +369,8 @@ static void test_more_models_wait_for_those_in_use(void)
     fixture.config.models = 1;
     fixture.config.model_rest_ms = 0;
     edge_fixture_start(&fixture);
-    fake_model_init(&model, cfg, 1);
-    fake_model_init(&other, cfg, 2);
+    fake_model_init(&model, edge_fixture_cfg, 1);
+    fake_model_init(&other, edge_fixture_cfg, 2);
     struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
     refuse_open(&fixture, &other, &message);
     check_limit(&message, "models", 1, true);
@@ -399,7 +379,7 @@ static void test_more_models_wait_for_those_in_use(void)
     edge_call_close(upload);
     CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &other), LL_OK);
     fake_model_finish(&other);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 /* Takes events until `bytes` of payload are dealt with. */
@@ -438,7 +418,7 @@ static void test_wrong_beginnings_keep_nobody_from_uploading(void)
     struct edge_fixture fixture;
     struct fake_model model;
     char wrong[500] = {0};
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     struct edge_call *liar = edge_client_upload(fixture.client, &model, NULL);
     struct edge_call *honest = edge_client_upload(fixture.client, &model, NULL);
     for (int layer = 0; layer < 3; layer++) {
@@ -457,7 +437,7 @@ static void test_wrong_beginnings_keep_nobody_from_uploading(void)
     edge_fixture_check_refused(&fixture, liar, LL_E_INVALID,
                                "layer 0: the bytes are not those of its digest");
     edge_call_close(honest);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 /* The bytes of a session that has gone were wrong, too: the next one begins anew, and is not
@@ -467,7 +447,7 @@ static void test_wrong_beginning_of_a_lost_session_costs_one_resend(void)
     struct edge_fixture fixture;
     struct fake_model model;
     char wrong[400] = {0};
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     struct edge_call *liar = edge_client_upload(fixture.client, &model, NULL);
     edge_call_send_chunk(liar, 1, 0, wrong, 400);
     edge_fixture_await_bytes(&fixture, &model, 400);
@@ -492,7 +472,7 @@ static void test_wrong_beginning_of_a_lost_session_costs_one_resend(void)
     CU_ASSERT(edge_call_has_event(other, EVENT_COMPLETE));
     edge_call_close(honest);
     edge_call_close(other);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_full_store_evicts_or_says_so(void)
@@ -504,8 +484,8 @@ static void test_full_store_evicts_or_says_so(void)
     edge_fixture_init(&fixture);
     fixture.config.store_bytes = BYTES + 1000;
     edge_fixture_start(&fixture);
-    fake_model_init(&model, cfg, 1);
-    fake_model_init(&other, cfg, 2);
+    fake_model_init(&model, edge_fixture_cfg, 1);
+    fake_model_init(&other, edge_fixture_cfg, 2);
     struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
     edge_call_send_layers(upload, &model, 0, 4);
     edge_fixture_await_bytes(&fixture, &model, 3500);
@@ -526,7 +506,7 @@ static void test_full_store_evicts_or_says_so(void)
     Layerlift__V1__Model *told = edge_fixture_model(&fixture, &model);
     CU_ASSERT_PTR_NULL(told);
     fake_model_finish(&other);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_sessions_are_limited(void)
@@ -537,7 +517,7 @@ static void test_sessions_are_limited(void)
     edge_fixture_init(&fixture);
     fixture.config.upload_sessions = 1;
     edge_fixture_start(&fixture);
-    fake_model_init(&model, cfg, 1);
+    fake_model_init(&model, edge_fixture_cfg, 1);
     /* A stream that never opens an upload takes nobody's place. */
     struct edge_call *silent = edge_call_open(fixture.client, "Upload");
     struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
@@ -554,7 +534,7 @@ static void test_sessions_are_limited(void)
     CU_ASSERT(edge_call_has_event(upload, EVENT_COMPLETE));
     edge_call_close(upload);
     edge_call_close(silent);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 const char *const ll_test_suite = "edge_upload_rules";

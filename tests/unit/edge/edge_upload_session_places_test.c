@@ -20,12 +20,6 @@ static void set_up(struct edge_fixture *fixture, struct fake_model *model, int s
     fake_model_init(model, cfg, 1);
 }
 
-static void tear_down(struct edge_fixture *fixture, struct fake_model *model)
-{
-    fake_model_finish(model);
-    edge_fixture_tear_down(fixture);
-}
-
 static struct edge_call *open_upload(struct edge_fixture *fixture, const struct fake_model *model)
 {
     struct ll_plan plan;
@@ -60,7 +54,7 @@ static void test_idle_upload_is_ended(void)
     }
     CU_ASSERT_PTR_NOT_NULL(
         strstr(message.text, "no weights came for some time: limit upload_idle_ms is 1"));
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_stream_that_opens_nothing_is_ended(void)
@@ -71,68 +65,55 @@ static void test_stream_that_opens_nothing_is_ended(void)
     /* An empty message would be refused at once; nothing at all waits for the limit. */
     struct edge_call *upload = edge_call_open(fixture.client, "Upload");
     check_end(upload, LL_E_DEADLINE, "no open came for some time: limit upload_idle_ms is 1");
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
+}
+
+/* Of a server that is initialised: an upload that has sent `bytes` and is idle ends with `reason`
+ * for the sake of another, which is served. */
+static void expect_to_give_way(struct edge_fixture *fixture, int64_t bytes, const char *reason)
+{
+    struct fake_model model;
+    struct fake_model other;
+    fixture->config.upload_idle_ms = FOREVER_MS;
+    fixture->config.upload_patience_ms = 0;
+    edge_fixture_start(fixture);
+    fake_model_init(&model, cfg, 1);
+    fake_model_init(&other, cfg, 2);
+    struct edge_call *idle = edge_client_upload(fixture->client, &model, NULL);
+    if (bytes > 0) {
+        edge_call_send_part(idle, &model, 0, 0, bytes);
+        edge_fixture_await_bytes(fixture, &model, bytes);
+    }
+    CU_ASSERT_EQUAL(edge_client_upload_all(fixture->client, &other), LL_OK);
+    check_end(idle, LL_E_EXHAUSTED, reason);
+    fake_model_finish(&other);
+    edge_fixture_tear_down_model(fixture, &model);
 }
 
 static void test_idle_upload_gives_way(void)
 {
     struct edge_fixture fixture;
-    struct fake_model model;
-    struct fake_model other;
     edge_fixture_init(&fixture);
     fixture.config.upload_sessions = 1;
-    fixture.config.upload_idle_ms = FOREVER_MS;
-    fixture.config.upload_patience_ms = 0;
-    edge_fixture_start(&fixture);
-    fake_model_init(&model, cfg, 1);
-    fake_model_init(&other, cfg, 2);
-    struct edge_call *idle = edge_client_upload(fixture.client, &model, NULL);
-    CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &other), LL_OK);
-    check_end(idle, LL_E_EXHAUSTED, "had to make room for another: limit upload_sessions is 1");
-    fake_model_finish(&other);
-    tear_down(&fixture, &model);
+    expect_to_give_way(&fixture, 0, "had to make room for another: limit upload_sessions is 1");
 }
 
 /* All models in use by idle uploads: the limit on models keeps nobody out either. */
 static void test_idle_upload_leaves_its_model_to_a_newcomer(void)
 {
     struct edge_fixture fixture;
-    struct fake_model model;
-    struct fake_model other;
     edge_fixture_init(&fixture);
     fixture.config.models = 1;
-    fixture.config.upload_idle_ms = FOREVER_MS;
-    fixture.config.upload_patience_ms = 0;
-    edge_fixture_start(&fixture);
-    fake_model_init(&model, cfg, 1);
-    fake_model_init(&other, cfg, 2);
-    struct edge_call *idle = edge_client_upload(fixture.client, &model, NULL);
-    CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &other), LL_OK);
-    check_end(idle, LL_E_EXHAUSTED, "had to make room for another");
-    fake_model_finish(&other);
-    tear_down(&fixture, &model);
+    expect_to_give_way(&fixture, 0, "had to make room for another");
 }
 
 /* The store full of what idle uploads brought: nor does that keep anybody out. */
 static void test_idle_upload_leaves_its_bytes_to_a_newcomer(void)
 {
     struct edge_fixture fixture;
-    struct fake_model model;
-    struct fake_model other;
     edge_fixture_init(&fixture);
     fixture.config.store_bytes = BYTES + 50;
-    fixture.config.upload_idle_ms = FOREVER_MS;
-    fixture.config.upload_patience_ms = 0;
-    edge_fixture_start(&fixture);
-    fake_model_init(&model, cfg, 1);
-    fake_model_init(&other, cfg, 2);
-    struct edge_call *idle = edge_client_upload(fixture.client, &model, NULL);
-    edge_call_send_part(idle, &model, 0, 0, 900);
-    edge_fixture_await_bytes(&fixture, &model, 900);
-    CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &other), LL_OK);
-    check_end(idle, LL_E_EXHAUSTED, "had to make room for another");
-    fake_model_finish(&other);
-    tear_down(&fixture, &model);
+    expect_to_give_way(&fixture, 900, "had to make room for another");
 }
 
 static void test_upload_keeps_its_place_while_it_is_not_idle(void)
@@ -150,7 +131,7 @@ static void test_upload_keeps_its_place_while_it_is_not_idle(void)
     edge_call_close(first);
     CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &other), LL_OK);
     fake_model_finish(&other);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_model_that_is_here_needs_no_place(void)
@@ -170,7 +151,7 @@ static void test_model_that_is_here_needs_no_place(void)
     }
     edge_call_close(idle);
     fake_model_finish(&other);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 /* Whose model is complete waits for its creation without an upload's place, but not in any number.
@@ -196,7 +177,7 @@ static void test_streams_are_limited(void)
         CU_ASSERT(edge_call_has_event(waiting[i], EVENT_COMPLETE));
         edge_call_close(waiting[i]);
     }
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 const char *const ll_test_suite = "edge_upload_session_places";

@@ -9,33 +9,13 @@
 #include "tests/support/edge_fixture.h"
 #include "tests/support/ll_test.h"
 
-/* Layers 1 and 2 are one group; layer 3 has no weights. */
-static const char cfg[] = "fake\n"
-                          "input 8\n"
-                          "layer 16 1000\n"
-                          "layer 16 2000 joined\n"
-                          "layer 8 500\n"
-                          "layer 8 0\n"
-                          "layer 4 100\n";
-enum { LAYERS = 5, BYTES = 3600 };
-
-static void set_up(struct edge_fixture *fixture, struct fake_model *model)
-{
-    edge_fixture_set_up(fixture);
-    fake_model_init(model, cfg, 1);
-}
-
-static void tear_down(struct edge_fixture *fixture, struct fake_model *model)
-{
-    fake_model_finish(model);
-    edge_fixture_tear_down(fixture);
-}
+enum { LAYERS = EDGE_FIXTURE_LAYERS, BYTES = EDGE_FIXTURE_BYTES };
 
 static void test_upload_creates_and_completes(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     Layerlift__V1__UploadEvent *event = NULL;
     struct edge_call *upload = edge_client_upload(fixture.client, &model, &event);
     CU_ASSERT_STRING_EQUAL(event->accepted->model_id, model.id_text);
@@ -77,14 +57,14 @@ static void test_upload_creates_and_completes(void)
     layerlift__v1__upload_event__free_unpacked(event, NULL);
     CU_ASSERT_EQUAL(edge_call_end(upload, NULL), LL_OK);
     edge_call_close(upload);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_chunks_of_layers_may_interleave(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
     edge_call_send_part(upload, &model, 4, 0, 100);
     for (int64_t i = 0; i < 10; i++) {
@@ -95,14 +75,14 @@ static void test_chunks_of_layers_may_interleave(void)
     CU_ASSERT(edge_call_has_event(upload, EVENT_COMPLETE));
     CU_ASSERT_EQUAL(edge_call_end(upload, NULL), LL_OK);
     edge_call_close(upload);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_second_upload_has_nothing_to_send(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &model), LL_OK);
     Layerlift__V1__UploadEvent *event = NULL;
     struct edge_call *upload = edge_client_upload(fixture.client, &model, &event);
@@ -115,7 +95,7 @@ static void test_second_upload_has_nothing_to_send(void)
     layerlift__v1__upload_event__free_unpacked(event, NULL);
     CU_ASSERT_EQUAL(edge_call_end(upload, NULL), LL_OK);
     edge_call_close(upload);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_variant_sends_only_what_differs(void)
@@ -125,7 +105,7 @@ static void test_variant_sends_only_what_differs(void)
     struct edge_fixture fixture;
     struct fake_model model;
     struct fake_model tuned;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     fake_model_init(&tuned, variant, 1);
     CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &model), LL_OK);
     Layerlift__V1__UploadEvent *event = NULL;
@@ -136,7 +116,7 @@ static void test_variant_sends_only_what_differs(void)
     CU_ASSERT(edge_call_has_event(upload, EVENT_COMPLETE));
     edge_call_close(upload);
     fake_model_finish(&tuned);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_wrong_digest_is_rejected_and_may_be_sent_again(void)
@@ -144,7 +124,7 @@ static void test_wrong_digest_is_rejected_and_may_be_sent_again(void)
     struct edge_fixture fixture;
     struct fake_model model;
     char wrong[1000] = {0};
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
     edge_call_send_chunk(upload, 0, 0, wrong, 600);
     edge_call_send_chunk(upload, 0, 600, wrong, 400);
@@ -156,7 +136,7 @@ static void test_wrong_digest_is_rejected_and_may_be_sent_again(void)
     edge_call_send_layers(upload, &model, 0, LAYERS);
     CU_ASSERT(edge_call_has_event(upload, EVENT_COMPLETE));
     edge_call_close(upload);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 /* One device's wrong bytes make another begin again, but do not end its session. */
@@ -165,7 +145,7 @@ static void test_rejection_reaches_every_device_with_the_blob(void)
     struct edge_fixture fixture;
     struct fake_model model;
     char wrong[1000] = {0};
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     struct edge_call *good = edge_client_upload(fixture.client, &model, NULL);
     struct edge_call *bad = edge_client_upload(fixture.client, &model, NULL);
     edge_call_send_chunk(bad, 0, 0, wrong, 500);
@@ -179,14 +159,14 @@ static void test_rejection_reaches_every_device_with_the_blob(void)
     CU_ASSERT_EQUAL(edge_call_end(bad, NULL), LL_OK);
     edge_call_close(good);
     edge_call_close(bad);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_two_devices_upload_the_same_model_at_once(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     struct edge_client *clients[2] = {fixture.client, NULL};
     clients[1] = edge_client_create(edge_server_port(fixture.server));
     struct edge_call *uploads[2];
@@ -211,14 +191,14 @@ static void test_two_devices_upload_the_same_model_at_once(void)
     CU_ASSERT_EQUAL(told->received_bytes, BYTES);
     layerlift__v1__model__free_unpacked(told, NULL);
     edge_client_destroy(clients[1]);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_blob_that_another_device_completed_is_announced(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     struct edge_call *first = edge_client_upload(fixture.client, &model, NULL);
     struct edge_call *second = edge_client_upload(fixture.client, &model, NULL);
     edge_call_send_part(second, &model, 1, 0, 700);
@@ -235,14 +215,14 @@ static void test_blob_that_another_device_completed_is_announced(void)
     CU_ASSERT(edge_call_has_event(first, EVENT_COMPLETE));
     edge_call_close(first);
     edge_call_close(second);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_device_that_is_behind_goes_on_when_the_first_vanishes(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     struct edge_call *first = edge_client_upload(fixture.client, &model, NULL);
     struct edge_call *second = edge_client_upload(fixture.client, &model, NULL);
     edge_call_send_part(first, &model, 0, 0, 800);
@@ -254,14 +234,14 @@ static void test_device_that_is_behind_goes_on_when_the_first_vanishes(void)
     edge_call_send_layers(second, &model, 1, LAYERS);
     CU_ASSERT(edge_call_has_event(second, EVENT_COMPLETE));
     edge_call_close(second);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_upload_resumes_in_the_middle_of_a_blob(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
-    set_up(&fixture, &model);
+    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
     struct edge_call *upload = edge_client_upload(fixture.client, &model, NULL);
     edge_call_send_layers(upload, &model, 0, 1);
     edge_call_send_part(upload, &model, 1, 0, 1234);
@@ -279,7 +259,7 @@ static void test_upload_resumes_in_the_middle_of_a_blob(void)
     edge_call_send_layers(upload, &model, 2, LAYERS);
     CU_ASSERT(edge_call_has_event(upload, EVENT_COMPLETE));
     edge_call_close(upload);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 static void test_many_partitions_to_tell_at_once(void)
@@ -311,7 +291,7 @@ static void test_many_partitions_to_tell_at_once(void)
     CU_ASSERT_EQUAL(partitions, MANY);
     CU_ASSERT_EQUAL(edge_call_end(upload, NULL), LL_OK);
     edge_call_close(upload);
-    tear_down(&fixture, &model);
+    edge_fixture_tear_down_model(&fixture, &model);
 }
 
 const char *const ll_test_suite = "edge_upload";

@@ -1,16 +1,10 @@
-#include "edge/edge_wire.h"
+#include "proto/wire/wire_manifest.h"
 
 #include <string.h>
 
 #include "core/ll_limits.h"
+#include "tests/support/fake_model.h"
 #include "tests/support/ll_test.h"
-
-static void test_text_becomes_printable(void)
-{
-    char text[] = "line\n\xff\x80 \xc3\xa4~";
-    edge_wire_clean(text);
-    CU_ASSERT_STRING_EQUAL(text, "line??? ??~");
-}
 
 /* A manifest of one blob. */
 static ll_status copy_manifest(uint64_t size, const char *digest, struct ll_manifest *out_manifest,
@@ -25,7 +19,7 @@ static ll_status copy_manifest(uint64_t size, const char *digest, struct ll_mani
     message.n_blobs = 1;
     blob.size = size;
     blob.digest = (char *)digest;
-    return edge_wire_manifest(&message, out_manifest, err);
+    return wire_manifest_read(&message, out_manifest, err);
 }
 
 static void test_manifest_takes_nothing_with_or_without_its_digest(void)
@@ -56,21 +50,38 @@ static void test_manifest_counts_are_limited(void)
     struct ll_error err = {.text = ""};
     message.cfg.data = (uint8_t *)"x";
     message.cfg.len = 1;
-    CU_ASSERT_EQUAL(edge_wire_manifest(&message, &manifest, &err), LL_E_INVALID);
+    CU_ASSERT_EQUAL(wire_manifest_read(&message, &manifest, &err), LL_E_INVALID);
     message.n_blobs = LL_LIMIT_LAYERS + 1;
-    CU_ASSERT_EQUAL(edge_wire_manifest(&message, &manifest, &err), LL_E_EXHAUSTED);
+    CU_ASSERT_EQUAL(wire_manifest_read(&message, &manifest, &err), LL_E_EXHAUSTED);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "limit layers is 4096"));
     message.n_blobs = 1;
     message.cfg.len = LL_LIMIT_CFG_BYTES + 1;
-    CU_ASSERT_EQUAL(edge_wire_manifest(&message, &manifest, &err), LL_E_EXHAUSTED);
+    CU_ASSERT_EQUAL(wire_manifest_read(&message, &manifest, &err), LL_E_EXHAUSTED);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "limit cfg_bytes is 4194304"));
     message.cfg.len = 0;
-    CU_ASSERT_EQUAL(edge_wire_manifest(&message, &manifest, &err), LL_E_INVALID);
+    CU_ASSERT_EQUAL(wire_manifest_read(&message, &manifest, &err), LL_E_INVALID);
 }
 
-const char *const ll_test_suite = "edge_wire";
+static void test_what_is_written_is_read_as_it_was(void)
+{
+    struct fake_model model;
+    struct wire_manifest wire;
+    struct ll_manifest manifest;
+    struct ll_error err = {.text = ""};
+    fake_model_init(&model, "fake\ninput 4\nlayer 8 64\nlayer 4 0\nlayer 4 9\n", 3);
+    CU_ASSERT_EQUAL_FATAL(wire_manifest_init(&wire, &model.manifest), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(wire_manifest_read(&wire.message, &manifest, &err), LL_OK);
+    wire_manifest_finish(&wire);
+    struct ll_digest id;
+    CU_ASSERT_EQUAL_FATAL(ll_manifest_model_id(&manifest, &id), LL_OK);
+    CU_ASSERT(ll_digest_equal(&id, &model.id));
+    ll_manifest_finish(&manifest);
+    fake_model_finish(&model);
+}
+
+const char *const ll_test_suite = "wire_manifest";
 const struct ll_test ll_tests[] = {
-    LL_TEST(test_text_becomes_printable),
+    LL_TEST(test_what_is_written_is_read_as_it_was),
     LL_TEST(test_manifest_takes_nothing_with_or_without_its_digest),
     LL_TEST(test_manifest_counts_are_limited),
     {NULL, NULL},

@@ -1,0 +1,42 @@
+/* The folder in which a blob store has its files: one process's at a time.
+ *
+ * Internal to the blob store.
+ *
+ * Threads: one at a time. */
+#ifndef EDGE_STORE_FOLDER_H
+#define EDGE_STORE_FOLDER_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "core/ll_status.h"
+
+struct edge_store_folder {
+    char path[PATH_MAX];
+    /* Open, for names within the folder; and its lock. */
+    int fd;
+    int lock_fd;
+    bool is_temporary;
+};
+
+/* None: to be left without harm. */
+void edge_store_folder_init(struct edge_store_folder *folder);
+
+/* Takes a folder, made if it does not exist, and removes what an earlier process left of blobs
+ * there. It is to be left even after an error.
+ *
+ * Errors: LL_E_IO, LL_E_INVALID, LL_E_PRECONDITION where another process has it. */
+LL_MUST_USE ll_status edge_store_folder_take(struct edge_store_folder *folder, const char *path,
+                                             struct ll_error *err);
+/* The same with a new one below `parent`; those of the same user whose process is gone are removed.
+ */
+LL_MUST_USE ll_status edge_store_folder_take_temporary(struct edge_store_folder *folder,
+                                                       const char *parent, struct ll_error *err);
+/* Gives the folder back; a temporary one, which is to be without blobs by then, is removed. */
+void edge_store_folder_leave(struct edge_store_folder *folder);
+
+/* For a process that leaves without edge_store_folder_leave: removes the blobs' files, and a
+ * temporary folder itself. */
+void edge_store_folder_remove(const char *folder, bool is_temporary);
+
+#endif

@@ -1,0 +1,251 @@
+/* Files are opened for each write: a session may interleave thousands of blobs, and an open costs
+ * microseconds beside a chunk's hash. The hash is taken of the bytes as they arrive, so that
+ * completing a blob costs nothing beyond a rename and a mapping.
+ *
+ * Only the writing thread moves a frontier or completes a blob; others read both through atomics.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "edge/model/edge_store_state.h"
+
+static ll_status write_error(struct edge_store *store, int number, struct ll_error *err)
+{
+    bool is_full = number == ENOSPC || number == EDQUOT || number == EFBIG;
+    ll_status status =
+        ll_fail(err, is_full ? LL_E_EXHAUSTED : LL_E_IO,
+                is_full ? "the store's disk is full: %s: %s" : "the store cannot write: %s: %s",
+                store->folder.path, strerrordesc_np(number));
+    if (is_full && err) {
+        /* No limit of this server, but not for ever either. */
+        err->retry_ms = LL_RETRY_MS;
+    }
+    return status;
+}
+
+static ll_status write_at(struct edge_blob *blob, int64_t offset, const char *data, size_t bytes,
+                          struct ll_error *err)
+{
+    char name[EDGE_STORE_NAME_BYTES];
+    if (!edge_store_is_large(blob)) {
+        memcpy((char *)ll_buf_writable(blob->draft) + offset, data, bytes);
+        return LL_OK;
+    }
+    edge_store_blob_name(blob, true, name);
+    /* O_TRUNC at the front: no byte of a rejected attempt survives. */
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (offset == 0 ? O_TRUNC : 0);
+    int fd = openat(blob->store->folder.fd, name, flags, 0600);
+    if (fd < 0) {
+        return write_error(blob->store, errno, err);
+    }
+    size_t done = 0;
+    int failure = 0;
+    while (done < bytes && failure == 0) {
+        ssize_t written = pwrite(fd, data + done, bytes - done, (off_t)offset + (off_t)done);
+        if (written >= 0) {
+            done += (size_t)written;
+        } else if (errno != EINTR) {
+            failure = errno;
+        }
+    }
+    /* Some file systems report a full disk only now. */
+    if (close(fd) != 0 && failure == 0 && errno != EINTR) {
+        failure = errno;
+    }
+    if (failure != 0 && offset == 0) {
+        unlinkat(blob->store->folder.fd, name, 0);
+    }
+    return failure == 0 ? LL_OK : write_error(blob->store, failure, err);
+}
+
+static ll_status reserve(struct edge_store *store, int64_t bytes, struct ll_error *err)
+{
+    ll_mutex_lock(&store->lock);
+    bool fits = store->used_bytes <= store->budget_bytes - bytes;
+    if (fits) {
+        store->used_bytes += bytes;
+    }
+    ll_mutex_unlock(&store->lock);
+    return fits ? LL_OK
+                : ll_fail_limit(err, "store_bytes", store->budget_bytes, LL_RETRY_MS,
+                                "the store is full: limit store_bytes is %lld",
+                                (long long)store->budget_bytes);
+}
+
+static void give_back(struct edge_store *store, int64_t bytes)
+{
+    ll_mutex_lock(&store->lock);
+    store->used_bytes -= bytes;
+    ll_mutex_unlock(&store->lock);
+}
+
+/* A whole blob's bytes, to be read from now on. */
+static ll_status publish(struct edge_blob *blob, struct ll_buf **out_data, struct ll_error *err)
+{
+    if (!edge_store_is_large(blob)) {
+        *out_data = blob->draft;
+        blob->draft = NULL;
+        return LL_OK;
+    }
+    char part[EDGE_STORE_NAME_BYTES];
+    char name[EDGE_STORE_NAME_BYTES];
+    char path[PATH_MAX + EDGE_STORE_NAME_BYTES];
+    struct ll_buf *data = NULL;
+    edge_store_blob_name(blob, true, part);
+    edge_store_blob_name(blob, false, name);
+    if (renameat(blob->store->folder.fd, part, blob->store->folder.fd, name) != 0) {
+        return ll_fail(err, LL_E_IO, "%s cannot be renamed: %s", part, strerrordesc_np(errno));
+    }
+    snprintf(path, sizeof(path), "%s/%s", blob->store->folder.path, name);
+    ll_status status = ll_buf_map_file(path, blob->bytes, &data, err);
+    if (status == LL_OK && (int64_t)ll_buf_bytes(data) != blob->bytes) {
+        status = ll_fail(err, LL_E_IO, "%s has %lld bytes instead of %lld", path,
+                         (long long)ll_buf_bytes(data), (long long)blob->bytes);
+        ll_buf_unref(data);
+        data = NULL;
+    }
+    if (status != LL_OK) {
+        unlinkat(blob->store->folder.fd, name, 0);
+    }
+    *out_data = data;
+    return status;
+}
+
+/* All bytes are written: verifies and reads or maps them, or forgets them. */
+static ll_status complete(struct edge_blob *blob, edge_write_outcome *out_outcome,
+                          struct ll_error *err)
+{
+    struct edge_store *store = blob->store;
+    struct ll_digest digest;
+    ll_hasher_finish(blob->hasher, &digest);
+    if (!ll_digest_equal(&digest, &blob->digest)) {
+        ll_mutex_lock(&store->lock);
+        edge_store_forget_locked(store, blob);
+        ll_mutex_unlock(&store->lock);
+        *out_outcome = EDGE_WRITE_REJECTED;
+        return LL_OK;
+    }
+    struct ll_buf *data = NULL;
+    ll_status status = publish(blob, &data, err);
+    if (status != LL_OK) {
+        /* The hash is used up: whoever comes next begins anew. */
+        ll_mutex_lock(&store->lock);
+        edge_store_forget_locked(store, blob);
+        ll_mutex_unlock(&store->lock);
+        return status;
+    }
+    ll_hasher_destroy(blob->hasher);
+    blob->hasher = NULL;
+    atomic_store(&blob->data, data);
+    *out_outcome = EDGE_WRITE_COMPLETED;
+    return LL_OK;
+}
+
+ll_status edge_blob_write(struct edge_blob *blob, int64_t offset, const void *data, size_t bytes,
+                          edge_write_outcome *out_outcome, struct ll_error *err)
+{
+    int64_t written = atomic_load(&blob->written);
+    if (offset > written) {
+        *out_outcome = EDGE_WRITE_BEYOND;
+        return LL_OK;
+    }
+    int64_t fresh_bytes = offset + (int64_t)bytes - written;
+    if (edge_blob_data(blob) || fresh_bytes <= 0) {
+        *out_outcome = EDGE_WRITE_KEPT;
+        return LL_OK;
+    }
+    if (!blob->hasher && ll_hasher_create(&blob->hasher) != LL_OK) {
+        return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
+    }
+    ll_status status = blob->has_place ? LL_OK : edge_store_take_place(blob, err);
+    if (status == LL_OK) {
+        status = reserve(blob->store, fresh_bytes, err);
+    }
+    if (status != LL_OK) {
+        return status;
+    }
+    const char *fresh = (const char *)data + (written - offset);
+    status = write_at(blob, written, fresh, (size_t)fresh_bytes, err);
+    if (status != LL_OK) {
+        give_back(blob->store, fresh_bytes);
+        return status;
+    }
+    ll_hasher_update(blob->hasher, fresh, (size_t)fresh_bytes);
+    atomic_store(&blob->written, written + fresh_bytes);
+    if (written + fresh_bytes == blob->bytes) {
+        return complete(blob, out_outcome, err);
+    }
+    *out_outcome = EDGE_WRITE_KEPT;
+    return LL_OK;
+}
+
+void edge_blob_contest(struct edge_blob *blob)
+{
+    blob->is_contested = true;
+}
+
+bool edge_blob_is_contested(const struct edge_blob *blob)
+{
+    return blob->is_contested;
+}
+
+void edge_blob_adopt(struct edge_blob *blob, struct edge_blob *copy)
+{
+    struct edge_store *store = blob->store;
+    char name[EDGE_STORE_NAME_BYTES];
+    ll_mutex_lock(&store->lock);
+    if (edge_store_is_large(blob) && atomic_load(&blob->written) > 0) {
+        edge_store_blob_name(blob, true, name);
+        unlinkat(store->folder.fd, name, 0);
+    }
+    store->used_bytes -= atomic_load(&blob->written);
+    edge_store_give_place_locked(store, blob);
+    blob->has_place = copy->has_place;
+    copy->has_place = false;
+    atomic_store(&blob->written, blob->bytes);
+    atomic_store(&copy->written, 0);
+    ll_mutex_unlock(&store->lock);
+    ll_hasher_destroy(blob->hasher);
+    blob->hasher = NULL;
+    atomic_store(&blob->data, atomic_exchange(&copy->data, NULL));
+}
+
+/* The first `written` bytes of a large copy's file against `right`. */
+static bool file_agrees(const struct edge_blob *copy, int64_t written, const char *right)
+{
+    enum { PIECE_BYTES = 16 << 10 };
+    char piece[PIECE_BYTES];
+    char name[EDGE_STORE_NAME_BYTES];
+    edge_store_blob_name(copy, true, name);
+    int fd = written > 0 ? openat(copy->store->folder.fd, name, O_RDONLY | O_CLOEXEC) : -1;
+    bool agrees = true;
+    int64_t at = 0;
+    while (fd >= 0 && agrees && at < written) {
+        int64_t left = written - at;
+        ssize_t got = pread(fd, piece, left < PIECE_BYTES ? (size_t)left : PIECE_BYTES, (off_t)at);
+        if (got <= 0) {
+            break;
+        }
+        agrees = memcmp(piece, right + at, (size_t)got) == 0;
+        at += got;
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return agrees;
+}
+
+bool edge_blob_agrees(const struct edge_blob *copy, const struct edge_blob *blob)
+{
+    const char *right = ll_buf_data(edge_blob_data(blob));
+    int64_t written = atomic_load(&copy->written);
+    if (edge_store_is_large(copy)) {
+        return file_agrees(copy, written, right);
+    }
+    return !copy->draft || memcmp(ll_buf_data(copy->draft), right, (size_t)written) == 0;
+}

@@ -1,0 +1,124 @@
+#include "proto/wire/wire_tensor.h"
+
+#include <string.h>
+
+#include "core/ll_limits.h"
+#include "tests/support/fake_model.h"
+#include "tests/support/ll_test.h"
+
+static void test_heads_that_are_written_are_believed(void)
+{
+    struct fake_model model;
+    struct wire_tensors tensors;
+    struct ll_error err = {.text = ""};
+    int name_list[] = {LL_TENSOR_INPUT, 0};
+    const struct ll_names names = {2, name_list};
+    const ll_dtype dtypes[] = {LL_U8, LL_F16};
+    fake_model_init(&model, "fake\ninput 4\nlayer 8 64\nlayer 4 0\n", 3);
+    for (int typed = 0; typed < 2; typed++) {
+        CU_ASSERT_EQUAL_FATAL(
+            wire_tensors_init(&tensors, &model.network->table, &names, typed ? dtypes : NULL),
+            LL_OK);
+        CU_ASSERT_EQUAL_FATAL(tensors.count, 2);
+        for (int i = 0; i < 2; i++) {
+            ll_dtype dtype = LL_F32;
+            int64_t floats = ll_table_tensor_floats(&model.network->table, name_list[i]);
+            CU_ASSERT_EQUAL(tensors.list[i]->name, name_list[i]);
+            CU_ASSERT_EQUAL(wire_tensor_check(tensors.list[i], floats, &dtype, &err), LL_OK);
+            CU_ASSERT_EQUAL(dtype, typed ? dtypes[i] : LL_F32);
+        }
+        wire_tensors_finish(&tensors);
+    }
+    fake_model_finish(&model);
+}
+
+static void test_a_shape_is_one_number_or_three_that_make_the_size(void)
+{
+    static const struct {
+        size_t count;
+        uint32_t shape[4];
+        bool is_right;
+    } cases[] = {
+        {1, {24}, true},  {3, {2, 3, 4}, true},  {3, {24, 1, 1}, true},
+        {0, {0}, false},  {2, {6, 4}, false},    {4, {2, 3, 4, 1}, false},
+        {1, {23}, false}, {3, {0, 0, 0}, false}, {3, {UINT32_MAX, UINT32_MAX, UINT32_MAX}, false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        Layerlift__V1__Tensor head = LAYERLIFT__V1__TENSOR__INIT;
+        struct ll_error err = {.text = ""};
+        ll_dtype dtype = LL_U8;
+        head.name = 7;
+        head.n_shape = cases[i].count;
+        head.shape = (uint32_t *)cases[i].shape;
+        ll_status status = wire_tensor_check(&head, 24, &dtype, &err);
+        CU_ASSERT_EQUAL(status, cases[i].is_right ? LL_OK : LL_E_INVALID);
+        CU_ASSERT_EQUAL(strncmp(err.text, "tensor 7: ", 10) == 0, !cases[i].is_right);
+    }
+}
+
+static void test_a_data_type_that_does_not_exist_is_refused(void)
+{
+    uint32_t shape = 1;
+    Layerlift__V1__Tensor head = LAYERLIFT__V1__TENSOR__INIT;
+    struct ll_error err = {.text = ""};
+    ll_dtype dtype = LL_F32;
+    head.n_shape = 1;
+    head.shape = &shape;
+    head.dtype = (Layerlift__V1__DataType)9;
+    CU_ASSERT_EQUAL(wire_tensor_check(&head, 1, &dtype, &err), LL_E_INVALID);
+    CU_ASSERT_STRING_EQUAL(err.text, "tensor 0: dtype 9 is not known here");
+}
+
+static Layerlift__V1__TensorChunk chunk_of(uint64_t offset, const void *data, size_t bytes)
+{
+    Layerlift__V1__TensorChunk chunk = LAYERLIFT__V1__TENSOR_CHUNK__INIT;
+    chunk.offset = offset;
+    chunk.data.data = (uint8_t *)data;
+    chunk.data.len = bytes;
+    return chunk;
+}
+
+static void test_pieces_come_in_order_and_no_further_than_the_tensor(void)
+{
+    static const struct {
+        uint64_t offset;
+        size_t bytes;
+        bool is_right;
+    } cases[] = {
+        {4, 1, true},  {4, 6, true},  {4, 7, false},          {4, 0, false},
+        {3, 1, false}, {5, 1, false}, {UINT64_MAX, 1, false},
+    };
+    struct ll_error err = {.text = ""};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        Layerlift__V1__TensorChunk chunk = chunk_of(cases[i].offset, NULL, cases[i].bytes);
+        CU_ASSERT_EQUAL(wire_tensor_check_chunk(&chunk, 4, 10, &err),
+                        cases[i].is_right ? LL_OK : LL_E_INVALID);
+    }
+    Layerlift__V1__TensorChunk largest = chunk_of(0, NULL, LL_LIMIT_CHUNK_BYTES);
+    CU_ASSERT_EQUAL(wire_tensor_check_chunk(&largest, 0, INT64_MAX, &err), LL_OK);
+    largest.data.len++;
+    CU_ASSERT_EQUAL(wire_tensor_check_chunk(&largest, 0, INT64_MAX, &err), LL_E_INVALID);
+}
+
+static void test_a_tensor_lies_at_its_buffers_end(void)
+{
+    struct ll_buf *buf = NULL;
+    CU_ASSERT_EQUAL_FATAL(ll_buf_create(8, &buf), LL_OK);
+    memcpy(ll_buf_writable(buf), "........", 8);
+    Layerlift__V1__TensorChunk first = chunk_of(0, "ab", 2);
+    Layerlift__V1__TensorChunk second = chunk_of(2, "cd", 2);
+    wire_tensor_place_chunk(&first, 4, buf);
+    wire_tensor_place_chunk(&second, 4, buf);
+    CU_ASSERT_EQUAL(memcmp(ll_buf_data(buf), "....abcd", 8), 0);
+    ll_buf_unref(buf);
+}
+
+const char *const ll_test_suite = "wire_tensor";
+const struct ll_test ll_tests[] = {
+    LL_TEST(test_heads_that_are_written_are_believed),
+    LL_TEST(test_a_shape_is_one_number_or_three_that_make_the_size),
+    LL_TEST(test_a_data_type_that_does_not_exist_is_refused),
+    LL_TEST(test_pieces_come_in_order_and_no_further_than_the_tensor),
+    LL_TEST(test_a_tensor_lies_at_its_buffers_end),
+    {NULL, NULL},
+};
