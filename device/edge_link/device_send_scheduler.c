@@ -10,11 +10,11 @@
 #include "core/link/ll_pacer.h"
 #include "core/link/ll_share.h"
 #include "core/ll_clock.h"
-#include "core/ll_log.h"
 
 struct device_send_scheduler {
     struct rpc_timer *timer;
     double limit_bytes_per_s;
+    const struct ll_log_sink *log;
     struct ll_pacer pacer;
     struct ll_share turns;
     struct ll_window window;
@@ -33,6 +33,7 @@ static void on_timer(void *arg)
 }
 
 ll_status device_send_scheduler_create(struct rpc_loop *loop, double limit_bytes_per_s,
+                                       const struct ll_log_sink *log,
                                        struct device_send_scheduler **out_link)
 {
     struct device_send_scheduler *link = calloc(1, sizeof(*link));
@@ -40,6 +41,7 @@ ll_status device_send_scheduler_create(struct rpc_loop *loop, double limit_bytes
         return LL_E_NO_MEMORY;
     }
     link->limit_bytes_per_s = limit_bytes_per_s;
+    link->log = log;
     ll_pacer_init(&link->pacer, limit_bytes_per_s, ll_clock_now_ns());
     device_send_scheduler_reset(link);
     ll_status status = rpc_timer_create(loop, on_timer, link, &link->timer);
@@ -137,12 +139,13 @@ static void log_window(struct device_send_scheduler *link, int64_t now_ns)
     struct ll_window_view view;
     ll_window_look(&link->window, now_ns, &view);
     link->logged_ns = now_ns;
-    ll_log(LL_LOG_DEBUG, "link",
-           "%.2f Mbit/s, round trip %.2f ms; %lld bytes under way, %lld of them missing, of at "
-           "most %lld; last heard %.1f ms ago",
-           ll_window_bytes_per_s(&link->window) * 8e-6,
-           ll_clock_ms(ll_window_rtt_ns(&link->window)), (long long)view.under_way_bytes,
-           (long long)view.missing_bytes, (long long)view.bound_bytes, ll_clock_ms(view.silent_ns));
+    ll_log_to(link->log, LL_LOG_DEBUG, "link",
+              "%.2f Mbit/s, round trip %.2f ms; %lld bytes under way, %lld of them missing, of at "
+              "most %lld; last heard %.1f ms ago",
+              ll_window_bytes_per_s(&link->window) * 8e-6,
+              ll_clock_ms(ll_window_rtt_ns(&link->window)), (long long)view.under_way_bytes,
+              (long long)view.missing_bytes, (long long)view.bound_bytes,
+              ll_clock_ms(view.silent_ns));
 }
 
 void device_send_scheduler_pump(struct device_send_scheduler *link)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "core/link/ll_window.h"
+#include "core/ll_log.h"
 #include "core/ll_status.h"
 #include "rpc/rpc_loop.h"
 
@@ -33,8 +34,9 @@ struct device_send_scheduler_source {
     void *owner;
 };
 
-/* `limit_bytes_per_s` 0: no limit. */
+/* `limit_bytes_per_s` 0: no limit; `log` NULL: the process's. */
 LL_MUST_USE ll_status device_send_scheduler_create(struct rpc_loop *loop, double limit_bytes_per_s,
+                                                   const struct ll_log_sink *log,
                                                    struct device_send_scheduler **out_link);
 /* Nothing is sent any more, and no fire of its timer comes after. */
 void device_send_scheduler_close(struct device_send_scheduler *link);

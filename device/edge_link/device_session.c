@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #include "core/ll_clock.h"
-#include "core/ll_log.h"
 #include "core/ll_sync.h"
 #include "device/edge_link/device_follow.h"
 #include "device/edge_link/device_next_edge.h"
@@ -192,7 +191,8 @@ static void tell_busy(struct device_session *session, const char *address)
 /* A loss is told when it happens; of attempts that fail, one, and that all edges refuse. */
 static void tell_loss(struct device_session *session, const char *address)
 {
-    ll_log(LL_LOG_DEBUG, "device", "edge %s: %s", address, session->loss_reason.text);
+    ll_log_to(session->config.log, LL_LOG_DEBUG, "device", "edge %s: %s", address,
+              session->loss_reason.text);
     struct device_edge_loss loss = {
         .address = address,
         .status = session->loss_status,
@@ -645,6 +645,7 @@ static ll_status open_upload(struct device_session *session)
         .device = session->config.device,
         .events = &upload_events,
         .owner = session,
+        .log = session->config.log,
     };
     ll_status status = device_uploader_create(&config, &session->uploader);
     if (status == LL_OK) {
@@ -784,8 +785,8 @@ ll_status device_session_create(const struct device_session_config *config,
         status = device_board_create(config->model, kick, session, &session->board);
     }
     if (status == LL_OK) {
-        status =
-            device_send_scheduler_create(session->loop, config->limit_bytes_per_s, &session->link);
+        status = device_send_scheduler_create(session->loop, config->limit_bytes_per_s, config->log,
+                                              &session->link);
     }
     if (status == LL_OK) {
         struct device_silence_config silence = {

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/ll_log.h"
 #include "core/ll_status.h"
 #include "device/device_model.h"
 #include "device/edge_link/device_board.h"
@@ -97,6 +98,8 @@ struct device_session_config {
     const char *device;
     const struct device_session_events *events;
     void *owner;
+    /* NULL: the process's log. */
+    const struct ll_log_sink *log;
 };
 
 /* `config`'s model, edges and events outlive the session. Errors: LL_E_NO_MEMORY. */

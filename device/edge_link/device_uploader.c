@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "core/ll_clock.h"
-#include "core/ll_log.h"
 #include "device/edge_link/device_upload_rest.h"
 #include "device/edge_link/device_wire.h"
 #include "proto/wire/wire_head.h"
@@ -236,8 +235,9 @@ static void take_ready(struct device_uploader *uploader, const Layerlift__V1__Pr
 static void take_rejected(struct device_uploader *uploader,
                           const Layerlift__V1__BlobRejected *rejected)
 {
-    ll_log(LL_LOG_WARN, "device", "the edge rejects layer %u's weights (%.200s): they go again",
-           rejected->layer, rejected->reason);
+    ll_log_to(uploader->config.log, LL_LOG_WARN, "device",
+              "the edge rejects layer %u's weights (%.200s): they go again", rejected->layer,
+              rejected->reason);
     if (device_upload_rest_seek(&uploader->cursor, rejected->layer, 0) != LL_OK) {
         fault(uploader, "the edge rejected a layer that the model has not");
         return;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/ll_log.h"
 #include "core/ll_status.h"
 #include "device/device_model.h"
 #include "device/edge_link/device_send_scheduler.h"
@@ -73,6 +74,8 @@ struct device_uploader_config {
     const char *device;
     const struct device_uploader_events *events;
     void *owner;
+    /* NULL: the process's log. */
+    const struct ll_log_sink *log;
 };
 
 /* Opens the stream and sends `open`. Errors: LL_E_NO_MEMORY. */

@@ -11,7 +11,6 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_digest.h"
-#include "core/ll_log.h"
 #include "device/times/device_layer_times_text.h"
 
 enum {
@@ -29,6 +28,7 @@ struct device_layer_times_store {
     char head[STORE_HEAD_BYTES];
     /* An empty one does not exist. */
     char paths[STORE_PLACES][PATH_MAX];
+    const struct ll_log_sink *log;
 };
 
 /* ---- The key ---- */
@@ -138,6 +138,12 @@ void device_layer_times_store_destroy(struct device_layer_times_store *store)
     free(store);
 }
 
+void device_layer_times_store_set_log(struct device_layer_times_store *store,
+                                      const struct ll_log_sink *log)
+{
+    store->log = log;
+}
+
 /* ---- Reading and writing ---- */
 
 static bool load_from(const struct device_layer_times_store *store, const char *path,
@@ -154,7 +160,8 @@ static bool load_from(const struct device_layer_times_store *store, const char *
     bool is_good = bytes >= head && memcmp(text, store->head, head) == 0 &&
                    device_layer_times_read(profile, text + head, bytes - head);
     if (!is_good) {
-        ll_log(LL_LOG_DEBUG, "profile", "%s is no profile of this model and machine", path);
+        ll_log_to(store->log, LL_LOG_DEBUG, "profile", "%s is no profile of this model and machine",
+                  path);
     }
     ll_buf_unref(file);
     return is_good;
@@ -165,7 +172,7 @@ bool device_layer_times_store_load(struct device_layer_times_store *store,
 {
     for (int i = 0; i < STORE_PLACES; i++) {
         if (load_from(store, store->paths[i], profile)) {
-            ll_log(LL_LOG_DEBUG, "profile", "layer times from %s", store->paths[i]);
+            ll_log_to(store->log, LL_LOG_DEBUG, "profile", "layer times from %s", store->paths[i]);
             return true;
         }
     }
@@ -194,7 +201,8 @@ static bool save_to(const struct device_layer_times_store *store, const char *pa
         return true;
     }
     error = is_written ? errno : error;
-    ll_log(LL_LOG_DEBUG, "profile", "%s cannot be written: %s", path, strerrordesc_np(error));
+    ll_log_to(store->log, LL_LOG_DEBUG, "profile", "%s cannot be written: %s", path,
+              strerrordesc_np(error));
     if (fd >= 0) {
         (void)unlink(scratch);
     }

@@ -25,6 +25,7 @@
 
 #include <stdbool.h>
 
+#include "core/ll_log.h"
 #include "core/ll_status.h"
 #include "device/times/device_layer_times.h"
 
@@ -45,6 +46,10 @@ LL_MUST_USE ll_status device_layer_times_store_create(const struct device_layer_
                                                       struct device_layer_times_store **out_store);
 /* NULL is allowed. */
 void device_layer_times_store_destroy(struct device_layer_times_store *store);
+
+/* Where it says what it finds, from now on; NULL, as at first: the process's log. */
+void device_layer_times_store_set_log(struct device_layer_times_store *store,
+                                      const struct ll_log_sink *log);
 
 /* Fills the profile from the file; false, and the profile is as before, where there is none. */
 bool device_layer_times_store_load(struct device_layer_times_store *store,
