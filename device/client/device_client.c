@@ -212,7 +212,8 @@ static ll_status create_querier(struct device_client *client)
     client->querier = (struct device_querier){
         .model = &client->model,
         .local = client->local,
-        .board = client->session ? device_session_board(client->session) : NULL,
+        .edge = client->session ? device_session_edge(client->session) : NULL,
+        .requests = client->session ? device_session_requests(client->session) : NULL,
         .profile = client->times,
         .slowdown = config->slowdown,
         .limit_bytes_per_s = config->limit_bytes_per_s,
@@ -375,6 +376,6 @@ void device_client_interrupt(struct device_client *client)
     ll_mutex_unlock(&client->lock);
     device_local_interrupt(client->local);
     if (client->session) {
-        device_board_stop(device_session_board(client->session));
+        device_session_interrupt(client->session);
     }
 }

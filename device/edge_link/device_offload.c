@@ -55,8 +55,9 @@ static bool may_send(const struct device_offload *offload)
 static int64_t offload_next(void *owner)
 {
     struct device_offload *offload = owner;
-    return may_send(offload) ? device_board_next_bytes(offload->config.board, chunk_bytes(offload))
-                             : 0;
+    return may_send(offload)
+               ? device_requests_next_bytes(offload->config.requests, chunk_bytes(offload))
+               : 0;
 }
 
 static void offload_send(void *owner)
@@ -64,7 +65,7 @@ static void offload_send(void *owner)
     struct device_offload *offload = owner;
     struct device_outgoing message = {0};
     if (!may_send(offload) ||
-        device_board_next(offload->config.board, chunk_bytes(offload), &message) != LL_OK) {
+        device_requests_next(offload->config.requests, chunk_bytes(offload), &message) != LL_OK) {
         return;
     }
     int64_t now_ns = ll_clock_now_ns();
@@ -75,7 +76,7 @@ static void offload_send(void *owner)
         uint64_t mark = ll_window_send_beside(device_send_scheduler_window(offload->config.link),
                                               (int64_t)bytes, now_ns);
         if (message.is_last) {
-            device_board_set_mark(offload->config.board, message.id, mark);
+            device_requests_set_mark(offload->config.requests, message.id, mark);
         }
     } else {
         /* The stream is ending, and on_closed follows. */
@@ -135,7 +136,7 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
     if (offload->ended != LL_OK) {
         return;
     }
-    device_board_heard(offload->config.board);
+    device_edge_state_heard(offload->config.edge);
     ProtobufCMessage *message = NULL;
     if (wire_unpack(&layerlift__v1__offload_response__descriptor, data, bytes, &message, NULL) !=
         LL_OK) {
@@ -146,7 +147,7 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
         (const Layerlift__V1__OffloadResponse *)message;
     count_received(offload, response);
     uint64_t mark = 0;
-    ll_status status = device_board_take(offload->config.board, response, &mark);
+    ll_status status = device_requests_take(offload->config.requests, response, &mark);
     protobuf_c_message_free_unpacked(message, NULL);
     if (mark > 0) {
         ll_window_ack_mark(device_send_scheduler_window(offload->config.link), mark,

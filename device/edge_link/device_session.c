@@ -1,14 +1,14 @@
 /* One connection's life, all of it on the loop's thread:
  *
- *   timer -> connect: channel, Upload stream  --accepted-->  up: Offload stream, board is up
+ *   timer -> connect: channel, Upload stream  --accepted-->  up: Offload stream, requests are open
  *   any of the two streams ends, nothing is accepted in time, or the edge falls silent  -->  lose:
- *   the board is down, queries under way fail (and go on locally), the other stream is cancelled
+ *   the edge is down, queries under way fail (and go on locally), the other stream is cancelled
  *   all streams have ended  -->  settle: the route says which address comes next, and when
  *
  * A busy edge refuses the upload, but says when to ask again:
  *
- *   Upload is refused --> WatchModel --the edge has of the model--> used: Offload stream, board is
- * up, |                              and Upload again after a while
+ *   Upload is refused --> WatchModel --the edge has of the model--> used: Offload stream, requests
+ *                     |              are open, and Upload again after a while
  *                                    --> lose: the route comes back to it after a while
  *
  * What belongs to a connection is destroyed by the next connect, never inside its own callbacks. */
@@ -44,7 +44,8 @@ typedef enum {
 struct device_session {
     struct device_session_config config;
     struct rpc_loop *loop;
-    struct device_board *board;
+    struct device_edge_state *edge;
+    struct device_requests *requests;
     struct device_send_scheduler *link;
     struct device_silence *silence;
     struct rpc_task start_task;
@@ -152,8 +153,8 @@ static void lose_with(struct device_session *session, ll_status status, const st
             struct ll_error sentence;
             ll_status lost = ll_fail(&sentence, LL_E_UNAVAILABLE, "edge lost: %.200s",
                                      session->loss_reason.text);
-            device_board_set_state(session->board, DEVICE_EDGE_DOWN, 0);
-            device_board_fail_all(session->board, lost, sentence.text);
+            device_edge_state_set(session->edge, DEVICE_EDGE_DOWN, 0);
+            device_requests_close(session->requests, lost, sentence.text);
         }
         cancel_streams(session);
     }
@@ -236,7 +237,7 @@ static void settle(struct device_session *session)
             ? device_next_edge_busy(&session->route, wait_ns(session), now_ns)
             : device_next_edge_failed(&session->route, is_refusal(session->loss_status), now_ns);
     if (session->route.failures >= session->route.edge_count) {
-        device_board_set_state(session->board, DEVICE_EDGE_DOWN, 0);
+        device_edge_state_set(session->edge, DEVICE_EDGE_DOWN, 0);
     }
     if (session->loss_is_busy) {
         tell_busy(session, address);
@@ -274,7 +275,8 @@ static bool open_offload(struct device_session *session)
 {
     struct device_offload_config config = {
         .channel = session->channel,
-        .board = session->board,
+        .edge = session->edge,
+        .requests = session->requests,
         .link = session->link,
         .closed = on_offload_closed,
         .owner = session,
@@ -302,6 +304,22 @@ static void begin_use(struct device_session *session, int prefix, int64_t left_b
     device_silence_begin(session->silence, session->channel);
 }
 
+/* Queries use the edge from now on: those that see it up must find it open. */
+static void come_up(struct device_session *session)
+{
+    device_requests_open(session->requests, session->prefix);
+    device_edge_state_set(session->edge, DEVICE_EDGE_UP, session->prefix);
+}
+
+/* The edge tells of more layers. */
+static void reach(struct device_session *session, int prefix)
+{
+    session->prefix = prefix;
+    device_edge_state_heard(session->edge);
+    device_requests_set_prefix(session->requests, prefix);
+    device_edge_state_set_prefix(session->edge, prefix);
+}
+
 static void on_accepted(void *owner, const struct device_accepted *accepted)
 {
     struct device_session *session = owner;
@@ -319,9 +337,9 @@ static void on_accepted(void *owner, const struct device_accepted *accepted)
     session->was_accepted = true;
     session->busy_told = SESSION_TOLD_NOTHING;
     begin_use(session, accepted->prefix, accepted->left_bytes);
-    device_board_set_link(session->board, session->acked_ns - session->opened_ns, 0);
-    device_board_set_dtypes(session->board, accepted->dtype_count, accepted->dtypes);
-    device_board_set_state(session->board, DEVICE_EDGE_UP, accepted->prefix);
+    device_edge_state_set_link(session->edge, session->acked_ns - session->opened_ns, 0);
+    device_edge_state_set_dtypes(session->edge, accepted->dtype_count, accepted->dtypes);
+    come_up(session);
     bool is_return = session->is_loss_told;
     session->is_loss_told = false;
     session->is_refusal_told = false;
@@ -335,11 +353,11 @@ static void on_progress(void *owner, int64_t bytes)
     struct device_session *session = owner;
     session->acked_now += bytes;
     session->acked_ns = ll_clock_now_ns();
-    device_board_heard(session->board);
+    device_edge_state_heard(session->edge);
     const struct ll_window *window = device_send_scheduler_window(session->link);
     int64_t rtt_ns = ll_window_rtt_ns(window);
     if (rtt_ns > 0) {
-        device_board_set_link(session->board, rtt_ns, ll_window_bytes_per_s(window));
+        device_edge_state_set_link(session->edge, rtt_ns, ll_window_bytes_per_s(window));
     }
     tell_progress(session);
 }
@@ -347,12 +365,10 @@ static void on_progress(void *owner, int64_t bytes)
 static void on_ready(void *owner, const struct device_creation *creation)
 {
     struct device_session *session = owner;
-    session->prefix = creation->prefix;
-    device_board_heard(session->board);
     if (creation->time_count > 0) {
-        device_board_set_times(session->board, creation->time_count, creation->times);
+        device_edge_state_set_times(session->edge, creation->time_count, creation->times);
     }
-    device_board_set_prefix(session->board, creation->prefix);
+    reach(session, creation->prefix);
     if (creation->first < creation->prefix) {
         session->creations_now++;
         session->creation_ns_now = add_ns(session->creation_ns_now, creation->creation_ns);
@@ -364,10 +380,8 @@ static void on_ready(void *owner, const struct device_creation *creation)
 static void on_complete(void *owner, const struct device_upload_done *done)
 {
     struct device_session *session = owner;
-    session->prefix = session->config.model->table->layer_count;
-    device_board_heard(session->board);
+    reach(session, session->config.model->table->layer_count);
     device_silence_set_uploading(session->silence, false);
-    device_board_set_prefix(session->board, session->prefix);
     tell_progress(session);
     if (session->is_uploaded) {
         return;
@@ -379,7 +393,7 @@ static void on_complete(void *owner, const struct device_upload_done *done)
         .acked_ns = session->acked_ns,
         .ready_ns = ll_clock_now_ns(),
         .model_bytes = session->config.model->table->blob_bytes,
-        .sent_bytes = weights + device_board_sent_bytes(session->board),
+        .sent_bytes = weights + device_requests_sent_bytes(session->requests),
         .sent_weight_bytes = weights,
         .partitions = session->config.model->plan->count,
         .creations = session->creations_before + done->creations,
@@ -467,17 +481,15 @@ static void on_followed(void *owner, const struct device_followed *followed)
                   session->config.model->table->blob_bytes - followed->received_bytes);
         /* Without an upload it owes answers to queries alone. */
         device_silence_set_uploading(session->silence, false);
-        device_board_set_link(session->board, session->acked_ns - session->opened_ns, 0);
-        device_board_set_state(session->board, DEVICE_EDGE_UP, followed->prefix);
+        device_edge_state_set_link(session->edge, session->acked_ns - session->opened_ns, 0);
+        come_up(session);
         tell_busy(session, address_of(session));
         ask_later(session);
     }
     if (followed->prefix < session->prefix) {
         return;
     }
-    session->prefix = followed->prefix;
-    device_board_heard(session->board);
-    device_board_set_prefix(session->board, followed->prefix);
+    reach(session, followed->prefix);
     if (followed->prefix == layers) {
         /* Others have brought all of it: there is nothing to upload. */
         rpc_timer_cancel(session->place_timer);
@@ -574,10 +586,10 @@ static void on_informed(void *owner, const Layerlift__V1__ServerInfo *info)
 {
     struct device_session *session = owner;
     const struct ll_engine *engine = session->config.engine;
-    device_board_set_same_engine(session->board,
-                                 engine && strcmp(info->engine, engine->name) == 0 &&
-                                     strcmp(info->instruction_set, engine->instruction_set) == 0 &&
-                                     info->threads == (uint32_t)engine->threads);
+    device_edge_state_set_same_engine(
+        session->edge, engine && strcmp(info->engine, engine->name) == 0 &&
+                           strcmp(info->instruction_set, engine->instruction_set) == 0 &&
+                           info->threads == (uint32_t)engine->threads);
 }
 
 static void on_question_closed(void *owner)
@@ -717,7 +729,7 @@ static void run_kick(struct rpc_task *task)
     struct device_session *session = SESSION_OF(task, kick_task);
     atomic_flag_clear(&session->is_kick_posted);
     struct ll_error accusation;
-    if (session->is_up && device_board_is_accused(session->board, &accusation)) {
+    if (session->is_up && device_edge_state_is_accused(session->edge, &accusation)) {
         session->is_distrusted = true;
         lose(session, LL_E_INTERNAL, accusation.text);
         return;
@@ -782,7 +794,11 @@ ll_status device_session_create(const struct device_session_config *config,
     device_next_edge_init(&session->route, config->edge_count);
     ll_status status = rpc_loop_create(&session->loop);
     if (status == LL_OK) {
-        status = device_board_create(config->model, kick, session, &session->board);
+        status = device_edge_state_create(config->model->table->layer_count, kick, session,
+                                          &session->edge);
+    }
+    if (status == LL_OK) {
+        status = device_requests_create(config->model, kick, session, &session->requests);
     }
     if (status == LL_OK) {
         status = device_send_scheduler_create(session->loop, config->limit_bytes_per_s, config->log,
@@ -791,7 +807,8 @@ ll_status device_session_create(const struct device_session_config *config,
     if (status == LL_OK) {
         struct device_silence_config silence = {
             .loop = session->loop,
-            .board = session->board,
+            .edge = session->edge,
+            .requests = session->requests,
             .link = session->link,
             .informed = on_informed,
             .silent = on_silent,
@@ -825,9 +842,15 @@ void device_session_start(struct device_session *session)
     rpc_loop_post(session->loop, &session->start_task);
 }
 
+void device_session_interrupt(struct device_session *session)
+{
+    device_edge_state_stop(session->edge);
+    device_requests_stop(session->requests);
+}
+
 void device_session_stop(struct device_session *session)
 {
-    device_board_stop(session->board);
+    device_session_interrupt(session);
     ll_mutex_lock(&session->lock);
     bool is_first = session->is_started && !session->is_stopped;
     session->is_started = false;
@@ -848,7 +871,7 @@ void device_session_destroy(struct device_session *session)
     if (!session) {
         return;
     }
-    if (session->board) {
+    if (session->requests) {
         device_session_stop(session);
     }
     rpc_timer_destroy(session->connect_timer);
@@ -858,13 +881,19 @@ void device_session_destroy(struct device_session *session)
     device_silence_destroy(session->silence);
     drop_connection(session);
     rpc_loop_destroy(session->loop);
-    device_board_destroy(session->board);
+    device_requests_destroy(session->requests);
+    device_edge_state_destroy(session->edge);
     ll_cond_finish(&session->stopped);
     ll_mutex_finish(&session->lock);
     free(session);
 }
 
-struct device_board *device_session_board(struct device_session *session)
+struct device_edge_state *device_session_edge(struct device_session *session)
 {
-    return session->board;
+    return session->edge;
+}
+
+struct device_requests *device_session_requests(struct device_session *session)
+{
+    return session->requests;
 }

@@ -144,7 +144,8 @@ static void begin(const char *engine_name)
     querier = (struct device_querier){
         .model = &model,
         .local = local,
-        .board = device_session_board(session),
+        .edge = device_session_edge(session),
+        .requests = device_session_requests(session),
         .profile = profile,
         .slowdown = 1,
         .wish = {.cut_end = -1, .choose = DEVICE_CHOOSE_FURTHEST, .deadline_ns = 60 * LL_NS_PER_S}};

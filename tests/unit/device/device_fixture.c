@@ -151,7 +151,8 @@ void device_fixture_init_bounded(struct device_fixture *fixture, struct fake_mod
     fixture->querier = (struct device_querier){
         .model = &fixture->model,
         .local = fixture->local,
-        .board = fixture->session ? device_session_board(fixture->session) : NULL,
+        .edge = fixture->session ? device_session_edge(fixture->session) : NULL,
+        .requests = fixture->session ? device_session_requests(fixture->session) : NULL,
         .profile = fixture->profile,
         .slowdown = 1,
         /* The fake engine is faster than any edge. */

@@ -419,11 +419,11 @@ static void test_an_edge_that_vanishes_while_a_query_waits(void)
     fake_model_finish(&model);
 }
 
-/* Stops the device's board once the query is at the edge. */
-static void stop_board(void *arg)
+/* Interrupts the device once the query is at the edge. */
+static void interrupt(void *arg)
 {
     fake_edge_await_queries(arg, 1);
-    device_board_stop(device_session_board(device.session));
+    device_session_interrupt(device.session);
 }
 
 static void test_a_stop_ends_a_query_that_waits(void)
@@ -435,7 +435,7 @@ static void test_a_stop_ends_a_query_that_waits(void)
     device.querier.wish.cut_first = 0;
     device.querier.wish.cut_end = 6;
     struct ll_thread thread = {0};
-    CU_ASSERT_EQUAL_FATAL(ll_thread_start(&thread, "stop", stop_board, edge), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(ll_thread_start(&thread, "stop", interrupt, edge), LL_OK);
     expect_fallback("stopped");
     ll_thread_join(&thread);
     end();
