@@ -41,7 +41,6 @@ struct device_chooser {
     struct device_pause pause;
     /* As the edge told them. */
     int64_t *edge_times_ns;
-    uint64_t connection;
     uint64_t times_version;
     struct sums sums;
     /* What the sums were made from; 0: anew. */
@@ -94,15 +93,9 @@ void device_chooser_destroy(struct device_chooser *chooser)
 
 /* ---- What is known ---- */
 
-/* Another edge, or news of this one. */
+/* The edge told layer times, or is another one. */
 static void follow_edge(struct device_chooser *chooser, const struct device_prospect *prospect)
 {
-    if (prospect->connection != chooser->connection) {
-        chooser->connection = prospect->connection;
-        device_estimate_connected(&chooser->estimate);
-        device_pause_init(&chooser->pause);
-        chooser->sums_version = 0;
-    }
     if (prospect->times_ns && prospect->times_version != chooser->times_version) {
         chooser->times_version = prospect->times_version;
         memcpy(chooser->edge_times_ns, prospect->times_ns,
@@ -166,21 +159,19 @@ static void choose_dtypes(const struct device_wish *wish, const struct device_pr
 
 /* The link's part of the costs, were it `hope` times as good as it is taken for (but never above
  * the limit). */
-static void put_link_costs(const struct device_chooser *chooser,
+static void put_link_costs(const struct device_chooser *chooser, const struct device_rates *rates,
                            const struct device_decision *decision, double hope,
                            struct device_costs *costs)
 {
-    const struct device_estimate *estimate = &chooser->estimate;
-    double up = device_estimate_up(estimate, &decision->link) / hope;
-    double down = device_estimate_down(estimate) / hope;
-    double fixed_ns = device_estimate_fixed_ns(estimate, &decision->link) / hope;
     double limit = chooser->config.limit_bytes_per_s;
+    double up = rates->up_ns / hope;
+    double down = rates->down_ns / hope;
     up = limit > 0 ? fmax(up, (double)LL_NS_PER_S / limit) : up;
     costs->input_ns = up * ll_dtype_bytes(decision->input_dtype);
     costs->up_ns = up * ll_dtype_bytes(decision->cut_dtype);
     costs->down_ns = down * ll_dtype_bytes(decision->cut_dtype);
     costs->output_ns = down * (double)sizeof(float);
-    costs->fixed_ns = fixed_ns;
+    costs->fixed_ns = rates->fixed_ns / hope;
 }
 
 /* What ranges cost as things are, and as they may be hoped to have become. */
@@ -189,87 +180,97 @@ struct costs {
     struct device_costs hoped;
 };
 
-static void make_costs(struct device_chooser *chooser, const struct device_decision *decision,
-                       struct costs *out_costs)
+static void make_costs(struct device_chooser *chooser, const struct device_rates *rates,
+                       const struct device_decision *decision, struct costs *out_costs)
 {
     struct sums *sums = &chooser->sums;
-    refresh_sums(chooser);
     for (int i = 0; i <= chooser->table->layer_count; i++) {
-        sums->corrected_device_ns[i] = sums->device_ns[i] * chooser->estimate.device_factor.value;
-        sums->corrected_edge_ns[i] = sums->edge_ns[i] * chooser->estimate.edge_factor.value;
+        sums->corrected_device_ns[i] = sums->device_ns[i] * rates->device_factor;
+        sums->corrected_edge_ns[i] = sums->edge_ns[i] * rates->edge_factor;
         sums->hoped_edge_ns[i] = sums->corrected_edge_ns[i] / CHOOSER_HOPE;
     }
     out_costs->known = (struct device_costs){.device_ns = sums->corrected_device_ns,
                                              .edge_ns = sums->corrected_edge_ns};
     out_costs->hoped = (struct device_costs){.device_ns = sums->corrected_device_ns,
                                              .edge_ns = sums->hoped_edge_ns};
-    put_link_costs(chooser, decision, 1, &out_costs->known);
-    put_link_costs(chooser, decision, CHOOSER_HOPE, &out_costs->hoped);
+    put_link_costs(chooser, rates, decision, 1, &out_costs->known);
+    put_link_costs(chooser, rates, decision, CHOOSER_HOPE, &out_costs->hoped);
 }
 
-static void take_range(struct device_decision *decision, const struct device_range *range)
-{
-    decision->first = range->first;
-    decision->end = range->end;
-    decision->remote_ns = range->remote_ns;
-}
-
-/* What would be worth a try beside the device: the best range if link and edge were as much better
- * as anybody may hope for, with what it is predicted to take as they are. Where even that would not
- * be faster, nothing, but after the longest pause everything that the edge can run: an estimate may
- * be so wrong that no hope reaches beyond it, and only an answer mends it. */
-static void try_edge(struct device_chooser *chooser, const struct costs *costs, int prefix,
-                     struct device_decision *decision)
-{
-    struct device_range range;
-    device_choice_best(chooser->choice, &costs->hoped, prefix, &range);
-    if (range.first == range.end && device_pause_is_longest(&chooser->pause)) {
-        range = (struct device_range){.end = prefix};
-    }
-    if (range.first < range.end && device_choice_predict(chooser->choice, &costs->known,
-                                                         range.first, range.end, &range) == LL_OK) {
-        take_range(decision, &range);
-        decision->tries = DEVICE_TRY_EDGE;
-    }
-}
-
-/* What a query that stays would take on an edge that could run all of it. */
-static double predict_there(const struct device_chooser *chooser, const struct costs *costs,
-                            int prefix)
-{
-    int layers = chooser->table->layer_count;
-    struct device_range there = {0};
-    return prefix == layers &&
-                   device_choice_predict(chooser->choice, &costs->known, 0, layers, &there) == LL_OK
-               ? there.latency_ns
-               : 0;
-}
-
-static void choose_fastest(struct device_chooser *chooser, const struct costs *costs, int prefix,
-                           int64_t now_ns, struct device_decision *decision)
-{
+/* The ranges that come into question. */
+struct ranges {
     struct device_range best;
-    device_choice_best(chooser->choice, &costs->known, prefix, &best);
-    take_range(decision, &best);
-    decision->best_ns = decision->predicted_ns = best.latency_ns;
-    if (best.first == best.end) {
-        decision->there_ns = predict_there(chooser, costs, prefix);
-        if (prefix > 0 && device_pause_is_over(&chooser->pause, now_ns)) {
-            try_edge(chooser, costs, prefix, decision);
-            device_pause_begin(&chooser->pause, now_ns);
+    /* Where the best is none: the best if link and edge were as much better as anybody may hope
+     * for, perhaps none, and everything that the edge can run; with what they are predicted to take
+     * as things are. */
+    struct device_range hoped;
+    struct device_range all;
+};
+
+static void find_ranges(const struct device_choice *choice, const struct costs *costs, int prefix,
+                        struct ranges *out_ranges)
+{
+    struct ranges ranges = {0};
+    device_choice_best(choice, &costs->known, prefix, &ranges.best);
+    if (ranges.best.first == ranges.best.end && prefix > 0) {
+        device_choice_best(choice, &costs->hoped, prefix, &ranges.hoped);
+        int end = ranges.hoped.end;
+        /* Without memory for it, nothing is tried. */
+        if (device_choice_predict(choice, &costs->known, ranges.hoped.first, end, &ranges.hoped) !=
+                LL_OK ||
+            device_choice_predict(choice, &costs->known, 0, prefix, &ranges.all) != LL_OK) {
+            ranges.hoped = ranges.all = (struct device_range){0};
         }
-        return;
     }
-    /* The device's own times may be too long: its first runs are cold, or something else ran as
-     * well. */
-    decision->could_try = decision->alone_ns < CHOOSER_DEVICE_HOPE * decision->best_ns;
-    if (decision->could_try &&
-        device_explore_wants(&chooser->explore, decision->best_ns, decision->alone_ns)) {
-        decision->could_try = false;
-        decision->tries = DEVICE_TRY_DEVICE;
+    *out_ranges = ranges;
+}
+
+/* Whether and what to try beside what is predicted to be fastest.
+ *
+ * While queries stay on the device, the edge is tried with what might be hoped of it. Where even
+ * that would not be faster, nothing, but after the longest pause everything that the edge can run:
+ * an estimate may be so wrong that no hope reaches beyond it, and only an answer mends it. While
+ * they do not, the device: its own times may be too long, since its first runs are cold, or
+ * something else ran as well. */
+static void try_other(struct device_chooser *chooser, const struct ranges *ranges,
+                      uint64_t connection, int64_t now_ns, struct device_decision *decision)
+{
+    const struct device_range *taken = &ranges->best;
+    bool is_pause_over = device_pause_is_over(&chooser->pause, connection, now_ns);
+    if (taken->first < taken->end) {
+        device_pause_shorten(&chooser->pause);
+        bool could_try = decision->alone_ns < CHOOSER_DEVICE_HOPE * decision->best_ns;
+        bool tries = could_try &&
+                     device_explore_wants(&chooser->explore, decision->best_ns, decision->alone_ns);
+        decision->could_try = could_try && !tries;
+        decision->tries = tries ? DEVICE_TRY_DEVICE : DEVICE_TRY_NOTHING;
+    } else if (ranges->all.end > 0 && is_pause_over) {
+        bool hopes = ranges->hoped.first < ranges->hoped.end;
+        if (hopes || device_pause_is_longest(&chooser->pause)) {
+            decision->tries = DEVICE_TRY_EDGE;
+            taken = hopes ? &ranges->hoped : &ranges->all;
+        }
+        device_pause_begin(&chooser->pause, now_ns);
+    }
+    if (decision->tries == DEVICE_TRY_DEVICE) {
         decision->predicted_ns = decision->alone_ns;
-        take_range(decision, &(struct device_range){0});
+    } else {
+        decision->first = taken->first;
+        decision->end = taken->end;
+        decision->remote_ns = taken->remote_ns;
     }
+}
+
+static void choose_fastest(struct device_chooser *chooser, const struct costs *costs,
+                           const struct device_prospect *prospect, int prefix, int64_t now_ns,
+                           struct device_decision *decision)
+{
+    struct ranges ranges;
+    find_ranges(chooser->choice, costs, prefix, &ranges);
+    decision->best_ns = decision->predicted_ns = ranges.best.latency_ns;
+    bool stays = ranges.best.first == ranges.best.end;
+    decision->there_ns = stays && prefix == chooser->table->layer_count ? ranges.all.latency_ns : 0;
+    try_other(chooser, &ranges, prospect->connection, now_ns, decision);
 }
 
 /* A given range of legal cuts. */
@@ -278,7 +279,9 @@ static ll_status choose_range(struct device_chooser *chooser, const struct costs
 {
     struct device_range range = {0};
     ll_status status = device_choice_predict(chooser->choice, &costs->known, first, end, &range);
-    take_range(decision, &range);
+    decision->first = range.first;
+    decision->end = range.end;
+    decision->remote_ns = range.remote_ns;
     decision->best_ns = decision->predicted_ns = range.latency_ns;
     return status;
 }
@@ -288,12 +291,15 @@ ll_status device_chooser_choose(struct device_chooser *chooser, const struct dev
                                 struct device_decision *out_decision)
 {
     struct device_decision decision = {.link = prospect->link};
+    struct device_rates rates;
     struct costs costs;
     ll_status status = LL_OK;
     int prefix = prospect->is_up ? prospect->prefix : 0;
     follow_edge(chooser, prospect);
     choose_dtypes(wish, prospect, &decision);
-    make_costs(chooser, &decision, &costs);
+    refresh_sums(chooser);
+    device_estimate_look(&chooser->estimate, prospect->connection, &prospect->link, &rates);
+    make_costs(chooser, &rates, &decision, &costs);
     decision.alone_ns = costs.known.device_ns[chooser->table->layer_count];
     if (wish->cut_end >= 0) {
         int end = prospect->is_up ? wish->cut_end : wish->cut_first;
@@ -304,10 +310,11 @@ ll_status device_chooser_choose(struct device_chooser *chooser, const struct dev
         /* As far as the edge is ready when the query arrives there. */
         decision.end = prefix > 0 ? chooser->table->layer_count : 0;
     } else {
-        choose_fastest(chooser, &costs, prefix, now_ns, &decision);
+        choose_fastest(chooser, &costs, prospect, prefix, now_ns, &decision);
     }
+    decision.punctual_ns = decision.remote_ns - rates.lateness_ns;
     decision.allowance_ns =
-        device_estimate_allowance_ns(&chooser->estimate, decision.remote_ns, decision.alone_ns);
+        device_rates_allowance_ns(&rates, decision.remote_ns, decision.alone_ns);
     *out_decision = decision;
     return status;
 }
@@ -321,66 +328,47 @@ double device_chooser_alone_ns(struct device_chooser *chooser)
 
 /* ---- After it ---- */
 
-static void learn_answer(struct device_chooser *chooser, const struct device_decision *decision,
-                         const struct device_outcome *outcome)
-{
-    const double *edge_ns = chooser->sums.edge_ns;
-    struct device_effort effort = {
-        .up_bytes = outcome->up_bytes,
-        .down_bytes = outcome->down_bytes,
-        .edge_ns = edge_ns[outcome->reached] - edge_ns[decision->first],
-    };
-    device_estimate_answered(&chooser->estimate, &effort, &outcome->spent, &decision->link,
-                             outcome->asked_until_ns);
-}
-
-static void learn_miss(struct device_estimate *estimate, const struct device_decision *decision,
-                       const struct device_outcome *outcome)
+/* How late it was, against what the part itself was predicted to take: with earlier lateness
+ * counted in, misses one after the other would hardly add up. */
+static struct device_miss miss_of(const struct device_decision *decision,
+                                  const struct device_outcome *outcome)
 {
     struct device_miss miss = outcome->miss;
-    /* Against what the part itself was predicted to take: with earlier lateness counted in, misses
-     * one after the other would hardly add up. */
-    double remote_ns = decision->remote_ns - device_estimate_lateness_ns(estimate);
-    double late_ns = (double)miss.waited_ns - remote_ns;
+    double late_ns = (double)miss.waited_ns - decision->punctual_ns;
     miss.late_ns = late_ns > 0 ? (int64_t)fmin(late_ns, CHOOSER_MOST_NS) : 0;
-    device_estimate_missed(estimate, &miss, outcome->asked_until_ns);
+    return miss;
 }
 
 static void learn_times(struct device_chooser *chooser, const struct device_decision *decision,
                         const struct device_outcome *outcome)
 {
+    struct device_estimate *estimate = &chooser->estimate;
     const double *device_ns = chooser->sums.device_ns;
+    const double *edge_ns = chooser->sums.edge_ns;
+    struct device_effort effort = {.up_bytes = outcome->up_bytes,
+                                   .down_bytes = outcome->down_bytes};
+    struct device_miss miss = miss_of(decision, outcome);
     refresh_sums(chooser);
     for (int i = 0; i < outcome->part_count; i++) {
         const struct device_part *part = &outcome->parts[i];
-        device_estimate_computed(&chooser->estimate, device_ns[part->end] - device_ns[part->first],
+        device_estimate_computed(estimate, device_ns[part->end] - device_ns[part->first],
                                  part->took_ns, part->at_ns);
     }
     switch (outcome->asked) {
     case DEVICE_ANSWERED:
-        learn_answer(chooser, decision, outcome);
+        effort.edge_ns = edge_ns[outcome->reached] - edge_ns[decision->first];
+        device_estimate_answered(estimate, &effort, &outcome->spent, &decision->link,
+                                 outcome->asked_until_ns);
         break;
     case DEVICE_MISSED:
-        learn_miss(&chooser->estimate, decision, outcome);
+        device_estimate_missed(estimate, &miss, outcome->asked_until_ns);
         break;
     case DEVICE_FAILED:
-        device_estimate_failed(&chooser->estimate,
-                               (int64_t)fmin(decision->alone_ns, CHOOSER_MOST_NS));
+        device_estimate_failed(estimate, (int64_t)fmin(decision->alone_ns, CHOOSER_MOST_NS));
         break;
     case DEVICE_ASKED_NOBODY:
         break;
     }
-}
-
-/* Whether what was asked for only to time it would be faster than the device alone now. */
-static bool has_helped(struct device_chooser *chooser, const struct device_decision *decision)
-{
-    struct costs costs;
-    struct device_range again;
-    make_costs(chooser, decision, &costs);
-    return device_choice_predict(chooser->choice, &costs.known, decision->first, decision->end,
-                                 &again) == LL_OK &&
-           again.latency_ns < costs.known.device_ns[chooser->table->layer_count];
 }
 
 void device_chooser_learn(struct device_chooser *chooser, const struct device_decision *decision,
@@ -392,7 +380,5 @@ void device_chooser_learn(struct device_chooser *chooser, const struct device_de
     } else if (decision->tries == DEVICE_TRY_DEVICE) {
         device_explore_tried(&chooser->explore, decision->best_ns, decision->alone_ns,
                              (double)outcome->latency_ns);
-    } else if (decision->tries == DEVICE_TRY_EDGE && has_helped(chooser, decision)) {
-        device_pause_shorten(&chooser->pause);
     }
 }

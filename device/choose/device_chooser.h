@@ -115,6 +115,8 @@ struct device_decision {
 
     /* Private, for device_chooser_learn. */
     struct device_send_scheduler_state link;
+    /* `remote_ns` without what stands for late answers. */
+    double punctual_ns;
     /* The device alone could be tried, and is not. */
     bool could_try;
 };

@@ -43,8 +43,12 @@ void device_pause_init(struct device_pause *pause)
     *pause = (struct device_pause){.length_ns = EXPLORE_FIRST_PAUSE_NS};
 }
 
-bool device_pause_is_over(const struct device_pause *pause, int64_t now_ns)
+bool device_pause_is_over(struct device_pause *pause, uint64_t connection, int64_t now_ns)
 {
+    if (pause->connection != connection) {
+        device_pause_init(pause);
+        pause->connection = connection;
+    }
     return now_ns >= pause->until_ns;
 }
 

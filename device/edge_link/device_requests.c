@@ -69,7 +69,7 @@ ll_status device_requests_post(struct device_requests *requests, struct device_r
         device_remote_inputs_init(&remote->inputs, requests->model->table, remote->first,
                                   remote->end, remote->tensors, &remote->form);
     if (status != LL_OK) {
-        return status;
+        return ll_fail(&remote->error, status, "out of memory");
     }
     device_answer_init(&remote->answer, requests->model->table, remote->first, remote->end,
                        remote->least_prefix, remote->form.cut_dtype);
@@ -86,8 +86,10 @@ ll_status device_requests_post(struct device_requests *requests, struct device_r
     remote->posted_ns = ll_clock_now_ns();
 
     ll_mutex_lock(&requests->lock);
-    if (requests->is_stopped || !requests->is_open) {
-        status = requests->is_stopped ? LL_E_STOPPED : LL_E_UNAVAILABLE;
+    if (requests->is_stopped) {
+        status = ll_fail(&remote->error, LL_E_STOPPED, "stopped");
+    } else if (!requests->is_open) {
+        status = ll_fail(&remote->error, LL_E_UNAVAILABLE, "no edge");
     } else {
         remote->id = ++requests->last_id;
         struct device_remote **at = &requests->remotes;
@@ -105,47 +107,30 @@ ll_status device_requests_post(struct device_requests *requests, struct device_r
     return LL_OK;
 }
 
-static void unlink_locked(struct device_requests *requests, struct device_remote *remote)
-    LL_REQUIRES(requests->lock)
-{
-    for (struct device_remote **at = &requests->remotes; *at; at = &(*at)->next) {
-        if (*at == remote) {
-            *at = remote->next;
-            return;
-        }
-    }
-}
-
-/* Waits until the query is done, time is up, or the requests stopped. */
-static void wait_locked(struct device_requests *requests, struct device_remote *remote,
-                        const struct device_patience *patience) LL_REQUIRES(requests->lock)
-{
-    int64_t allowed_until_ns = LL_CLOCK_NEVER;
-    while (!remote->is_done && !requests->is_stopped) {
-        int64_t now_ns = ll_clock_now_ns();
-        if (allowed_until_ns == LL_CLOCK_NEVER && requests->prefix >= remote->least_prefix &&
-            patience->allowance_ns != LL_CLOCK_NEVER) {
-            allowed_until_ns = ll_clock_deadline(now_ns, patience->allowance_ns);
-        }
-        int64_t until_ns =
-            allowed_until_ns < patience->deadline_ns ? allowed_until_ns : patience->deadline_ns;
-        if (now_ns >= until_ns) {
-            remote->status = ll_fail(&remote->error, LL_E_DEADLINE, "deadline");
-            return;
-        }
-        ll_cond_wait(&requests->changed, &requests->lock, until_ns);
-    }
-    if (!remote->is_done) {
-        remote->status = ll_fail(&remote->error, LL_E_STOPPED, "stopped");
-    }
-}
-
 void device_requests_withdraw(struct device_requests *requests, struct device_remote *remote,
                               const struct device_patience *patience)
 {
+    int64_t deadline_ns = ll_clock_deadline(remote->posted_ns, patience->most_ns);
+    bool is_allowed = patience->allowance_ns == LL_CLOCK_NEVER;
+    bool has_time = true;
     ll_mutex_lock(&requests->lock);
-    wait_locked(requests, remote, patience);
-    unlink_locked(requests, remote);
+    while (!remote->is_done && !requests->is_stopped && has_time) {
+        if (!is_allowed && requests->prefix >= remote->least_prefix) {
+            int64_t allowed_ns = ll_clock_deadline(ll_clock_now_ns(), patience->allowance_ns);
+            deadline_ns = allowed_ns < deadline_ns ? allowed_ns : deadline_ns;
+            is_allowed = true;
+        }
+        has_time = ll_cond_wait(&requests->changed, &requests->lock, deadline_ns);
+    }
+    if (!remote->is_done) {
+        remote->status = requests->is_stopped ? ll_fail(&remote->error, LL_E_STOPPED, "stopped")
+                                              : ll_fail(&remote->error, LL_E_DEADLINE, "deadline");
+    }
+    struct device_remote **at = &requests->remotes;
+    while (*at != remote) {
+        at = &(*at)->next;
+    }
+    *at = remote->next;
     remote->is_rounded = remote->is_rounded || device_answer_is_encoded(&remote->answer);
     bool is_cancelled = remote->status != LL_OK && remote->is_head_sent && !remote->is_over_there &&
                         requests->cancel_count < REQUESTS_CANCELS && requests->is_open;
@@ -275,6 +260,13 @@ int64_t device_requests_next_bytes(struct device_requests *requests, int64_t chu
     return bytes > 0 ? bytes + DEVICE_WIRE_FRAME_BYTES : 0;
 }
 
+/* For the wire, which has 32 bits for it: rounded up, and the most that there is for more. */
+static uint32_t wire_ms(int64_t ns)
+{
+    int64_t ms = ns > 0 ? (ns - 1) / LL_NS_PER_MS + 1 : 0;
+    return ms > (int64_t)UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
+}
+
 static ll_status next_head_locked(struct device_requests *requests, struct device_remote *remote,
                                   struct device_outgoing *message) LL_REQUIRES(requests->lock)
 {
@@ -283,7 +275,7 @@ static ll_status next_head_locked(struct device_requests *requests, struct devic
         .first = remote->first,
         .end = remote->end,
         .least_prefix = remote->least_prefix,
-        .deadline_ms = remote->deadline_ms,
+        .deadline_ms = wire_ms(remote->edge_time_ns),
         .answer_dtype = remote->form.cut_dtype,
         .inputs = &remote->inputs.names,
         .dtypes = remote->inputs.dtypes,

@@ -26,11 +26,12 @@ struct device_requests;
 /* The remote part of one query. */
 struct device_remote {
     /* Set by the caller: what the edge is to run (cuts are legal), from which tensors (borrowed
-     * until withdraw; it has inputs(first, end)), and its deadline on the edge (0: none). */
+     * until withdraw; it has inputs(first, end)), and the time that it has on the edge, which is
+     * told in whole ms, rounded up (0: without end). */
     int first;
     int end;
     int least_prefix;
-    uint32_t deadline_ms;
+    int64_t edge_time_ns;
     const struct device_tensors *tensors;
     /* Only what the edge takes; `cut_dtype` is the answer's, too. Its bytes are borrowed until
      * withdraw. */
@@ -75,14 +76,15 @@ void device_requests_destroy(struct device_requests *requests);
 /* ---- The query's side: any thread ---- */
 
 /* Hands the query over to the loop. Errors: LL_E_UNAVAILABLE where no edge is up, LL_E_STOPPED,
- * LL_E_NO_MEMORY; the remote part is not posted then and needs no withdraw. */
+ * LL_E_NO_MEMORY; `remote->error` says so, too, and the remote part is not posted then and needs no
+ * withdraw. */
 LL_MUST_USE ll_status device_requests_post(struct device_requests *requests,
                                            struct device_remote *remote);
 
-/* How long to wait: until `deadline_ns`, and for `allowance_ns` from the moment when the edge's
- * prefix is as long as the query needs it. LL_CLOCK_NEVER: without end. */
+/* How long to wait: for `most_ns` from the posting, and for `allowance_ns` from the moment when the
+ * edge's prefix is as long as the query needs it. LL_CLOCK_NEVER: without end. */
 struct device_patience {
-    int64_t deadline_ns;
+    int64_t most_ns;
     int64_t allowance_ns;
 };
 

@@ -144,31 +144,23 @@ static ll_status run_here(struct device_querier *querier, struct query *query, i
 
 /* ---- The edge's part ---- */
 
-/* For the wire, which has 32 bits for it: rounded up, and the most that there is for more. */
-static uint32_t wire_ms(int64_t ns)
-{
-    int64_t ms = (ns - 1) / LL_NS_PER_MS + 1;
-    return ms > (int64_t)UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
-}
-
 /* How long it may take, here and on the edge. */
 static struct device_patience patience_of(const struct device_wish *wish, const struct query *query,
-                                          struct device_remote *remote)
+                                          int64_t *out_edge_time_ns)
 {
     const struct device_decision *decision = &query->decision;
-    int64_t deadline_ns = wish->deadline_ns;
-    struct device_patience patience = {.deadline_ns = LL_CLOCK_NEVER,
+    struct device_patience patience = {.most_ns = LL_CLOCK_NEVER,
                                        .allowance_ns = decision->allowance_ns};
+    *out_edge_time_ns = 0;
     if (decision->tries == DEVICE_TRY_EDGE) {
         return (struct device_patience){.allowance_ns = LL_CLOCK_NEVER};
     }
-    if (deadline_ns > 0) {
-        patience.deadline_ns =
-            ll_clock_deadline(ll_clock_now_ns(), deadline_ns - query->edge.waited_ns);
+    if (wish->deadline_ns > 0) {
+        patience.most_ns = wish->deadline_ns - query->edge.waited_ns;
         patience.allowance_ns = LL_CLOCK_NEVER;
-        remote->deadline_ms = wire_ms(deadline_ns);
+        *out_edge_time_ns = wish->deadline_ns;
     } else if (decision->least_prefix == 0) {
-        remote->deadline_ms = wire_ms(decision->allowance_ns);
+        *out_edge_time_ns = decision->allowance_ns;
     }
     return patience;
 }
@@ -243,17 +235,6 @@ static bool is_finite(const struct device_answer *answer, const struct device_te
     return is_so;
 }
 
-/* What the edge answered is not what the device has found instead. */
-static void reject(struct device_querier *querier, struct query *query, bool is_left)
-{
-    query->result.is_wrong = true;
-    query->result.end = query->decision.first;
-    if (is_left) {
-        device_edge_state_accuse(querier->edge, query->edge.connection,
-                                 query->result.fallback.text);
-    }
-}
-
 /* The set holds the edge's answer: where there is doubt, or it is its turn, the same is computed
  * here, and the set holds that. */
 static ll_status verify(struct device_querier *querier, struct query *query,
@@ -276,14 +257,21 @@ static ll_status verify(struct device_querier *querier, struct query *query,
     bool is_left = is_odd && device_trust_found_odd(trust, is_ours_odd);
     result->is_verified = is_due;
     result->difference = is_due ? answer_difference(answer, &query->tensors) : 0;
+    bool differs = is_due && result->difference > device_trust_tolerance(query->edge.is_same_engine,
+                                                                         result->is_rounded);
     if (is_odd && !is_ours_odd) {
         (void)ll_fail(&result->fallback, LL_E_INVALID, "the edge's values are not finite");
-        reject(querier, query, is_left);
-    } else if (is_due && result->difference > device_trust_tolerance(query->edge.is_same_engine,
-                                                                     result->is_rounded)) {
+    } else if (differs) {
         (void)ll_fail(&result->fallback, LL_E_INVALID,
                       "the edge's values differ by %.2g of the largest", result->difference);
-        reject(querier, query, true);
+        is_left = true;
+    } else {
+        return LL_OK;
+    }
+    result->is_wrong = true;
+    result->end = query->decision.first;
+    if (is_left) {
+        device_edge_state_accuse(querier->edge, query->edge.connection, result->fallback.text);
     }
     return LL_OK;
 }
@@ -329,11 +317,10 @@ static ll_status run_from_cut(struct device_querier *querier, struct query *quer
                  .input_bytes = input_bytes,
                  .cut_dtype = decision->cut_dtype},
     };
-    struct device_patience patience = patience_of(&querier->wish, query, &remote);
+    struct device_patience patience = patience_of(&querier->wish, query, &remote.edge_time_ns);
     ll_status posted = device_requests_post(querier->requests, &remote);
     if (posted != LL_OK && !is_beside) {
-        (void)ll_fail(&query->result.fallback, posted, "%s",
-                      posted == LL_E_UNAVAILABLE ? "no edge" : ll_status_text(posted));
+        query->result.fallback = remote.error;
     }
     ll_status status = LL_OK;
     int from = decision->first;
@@ -407,7 +394,9 @@ ll_status device_query_run(struct device_querier *querier, struct ll_buf *input,
         status = device_tensors_outputs(&query.tensors, &query.result.outputs,
                                         &query.result.output_floats, &query.result.last_floats);
         if (status != LL_OK) {
-            status = ll_fail(err, status, "the network's outputs: %s", ll_status_text(status));
+            status = ll_fail(err, status, "%s",
+                             status == LL_E_NO_MEMORY ? "out of memory"
+                                                      : "the network's outputs are not there");
         }
     }
     device_tensors_finish(&query.tensors);

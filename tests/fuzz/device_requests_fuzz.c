@@ -76,7 +76,7 @@ static void send_one(struct game *game)
 
 static void withdraw(struct game *game)
 {
-    struct device_patience patience = {.deadline_ns = 1, .allowance_ns = LL_CLOCK_NEVER};
+    struct device_patience patience = {.allowance_ns = LL_CLOCK_NEVER};
     if (!game->is_posted) {
         return;
     }
