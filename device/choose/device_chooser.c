@@ -145,33 +145,24 @@ static void refresh_sums(struct device_chooser *chooser)
 
 /* ---- Before a query ---- */
 
+/* Bytes of a value, as the decision has it sent. */
+struct widths {
+    int input;
+    int cut;
+};
+
 /* Bytes where they are exact, else what cut tensors are, unless the input is to stay as it is; and
  * nothing that the edge does not take. */
 static void choose_dtypes(const struct device_wish *wish, const struct device_prospect *prospect,
-                          struct device_decision *decision)
+                          struct device_decision *decision, struct widths *out_widths)
 {
     decision->cut_dtype = prospect->takes_f16 ? wish->cut_dtype : LL_F32;
     decision->input_dtype = LL_F32;
     if (!wish->is_input_f32) {
         decision->input_dtype = prospect->takes_u8 ? LL_U8 : decision->cut_dtype;
     }
-}
-
-/* The link's part of the costs, were it `hope` times as good as it is taken for (but never above
- * the limit). */
-static void put_link_costs(const struct device_chooser *chooser, const struct device_rates *rates,
-                           const struct device_decision *decision, double hope,
-                           struct device_costs *costs)
-{
-    double limit = chooser->config.limit_bytes_per_s;
-    double up = rates->up_ns / hope;
-    double down = rates->down_ns / hope;
-    up = limit > 0 ? fmax(up, (double)LL_NS_PER_S / limit) : up;
-    costs->input_ns = up * ll_dtype_bytes(decision->input_dtype);
-    costs->up_ns = up * ll_dtype_bytes(decision->cut_dtype);
-    costs->down_ns = down * ll_dtype_bytes(decision->cut_dtype);
-    costs->output_ns = down * (double)sizeof(float);
-    costs->fixed_ns = rates->fixed_ns / hope;
+    out_widths->input = ll_dtype_bytes(decision->input_dtype);
+    out_widths->cut = ll_dtype_bytes(decision->cut_dtype);
 }
 
 /* What ranges cost as things are, and as they may be hoped to have become. */
@@ -180,8 +171,27 @@ struct costs {
     struct device_costs hoped;
 };
 
+/* The link's part of the costs, as it is taken for and as good as may be hoped (but never above the
+ * limit). */
+static void put_link_costs(const struct device_rates *rates, const struct widths *widths,
+                           double limit_bytes_per_s, struct costs *costs)
+{
+    double least = limit_bytes_per_s > 0 ? (double)LL_NS_PER_S / limit_bytes_per_s : 0;
+    for (int i = 0; i < 2; i++) {
+        struct device_costs *out = i == 0 ? &costs->known : &costs->hoped;
+        double hope = i == 0 ? 1 : CHOOSER_HOPE;
+        double up_ns = fmax(rates->up_ns / hope, least);
+        double down_ns = rates->down_ns / hope;
+        out->input_ns = up_ns * widths->input;
+        out->up_ns = up_ns * widths->cut;
+        out->down_ns = down_ns * widths->cut;
+        out->output_ns = down_ns * (double)sizeof(float);
+        out->fixed_ns = rates->fixed_ns / hope;
+    }
+}
+
 static void make_costs(struct device_chooser *chooser, const struct device_rates *rates,
-                       const struct device_decision *decision, struct costs *out_costs)
+                       const struct widths *widths, struct costs *out_costs)
 {
     struct sums *sums = &chooser->sums;
     for (int i = 0; i <= chooser->table->layer_count; i++) {
@@ -193,8 +203,7 @@ static void make_costs(struct device_chooser *chooser, const struct device_rates
                                              .edge_ns = sums->corrected_edge_ns};
     out_costs->hoped = (struct device_costs){.device_ns = sums->corrected_device_ns,
                                              .edge_ns = sums->hoped_edge_ns};
-    put_link_costs(chooser, rates, decision, 1, &out_costs->known);
-    put_link_costs(chooser, rates, decision, CHOOSER_HOPE, &out_costs->hoped);
+    put_link_costs(rates, widths, chooser->config.limit_bytes_per_s, out_costs);
 }
 
 /* The ranges that come into question. */
@@ -207,22 +216,30 @@ struct ranges {
     struct device_range all;
 };
 
-static void find_ranges(const struct device_choice *choice, const struct costs *costs, int prefix,
-                        struct ranges *out_ranges)
+/* The best range, or the one that is wished for. Errors: LL_E_NO_MEMORY. */
+static ll_status find_ranges(const struct device_choice *choice, const struct device_wish *wish,
+                             const struct costs *costs, bool is_up, int prefix,
+                             struct ranges *out_ranges)
 {
-    struct ranges ranges = {0};
-    device_choice_best(choice, &costs->known, prefix, &ranges.best);
-    if (ranges.best.first == ranges.best.end && prefix > 0) {
-        device_choice_best(choice, &costs->hoped, prefix, &ranges.hoped);
-        int end = ranges.hoped.end;
-        /* Without memory for it, nothing is tried. */
-        if (device_choice_predict(choice, &costs->known, ranges.hoped.first, end, &ranges.hoped) !=
-                LL_OK ||
-            device_choice_predict(choice, &costs->known, 0, prefix, &ranges.all) != LL_OK) {
-            ranges.hoped = ranges.all = (struct device_range){0};
-        }
+    struct ranges ranges = {.best.end = prefix, .all.end = prefix};
+    bool is_fixed = wish->cut_end >= 0;
+    bool is_fastest = !is_fixed && wish->choose == DEVICE_CHOOSE_FASTEST;
+    ll_status status = LL_OK;
+    if (is_fastest) {
+        device_choice_best(choice, &costs->known, prefix, &ranges.best);
+        bool stays = ranges.best.first == ranges.best.end;
+        device_choice_best(choice, &costs->hoped, stays ? prefix : 0, &ranges.hoped);
+    } else if (is_fixed) {
+        ranges.best = (struct device_range){.first = wish->cut_first,
+                                            .end = is_up ? wish->cut_end : wish->cut_first};
+    }
+    struct device_range *guesses[] = {&ranges.best, &ranges.hoped, &ranges.all};
+    for (int i = is_fastest ? 1 : 0; status == LL_OK && i < (is_fastest ? 3 : 1); i++) {
+        status = device_choice_predict(choice, &costs->known, guesses[i]->first, guesses[i]->end,
+                                       guesses[i]);
     }
     *out_ranges = ranges;
+    return status;
 }
 
 /* Whether and what to try beside what is predicted to be fastest.
@@ -235,55 +252,29 @@ static void find_ranges(const struct device_choice *choice, const struct costs *
 static void try_other(struct device_chooser *chooser, const struct ranges *ranges,
                       uint64_t connection, int64_t now_ns, struct device_decision *decision)
 {
-    const struct device_range *taken = &ranges->best;
     bool is_pause_over = device_pause_is_over(&chooser->pause, connection, now_ns);
-    if (taken->first < taken->end) {
+    if (ranges->best.first < ranges->best.end) {
         device_pause_shorten(&chooser->pause);
-        bool could_try = decision->alone_ns < CHOOSER_DEVICE_HOPE * decision->best_ns;
-        bool tries = could_try &&
-                     device_explore_wants(&chooser->explore, decision->best_ns, decision->alone_ns);
-        decision->could_try = could_try && !tries;
-        decision->tries = tries ? DEVICE_TRY_DEVICE : DEVICE_TRY_NOTHING;
+        decision->could_try = decision->alone_ns < CHOOSER_DEVICE_HOPE * decision->best_ns;
+        if (decision->could_try &&
+            device_explore_wants(&chooser->explore, decision->best_ns, decision->alone_ns)) {
+            decision->could_try = false;
+            decision->tries = DEVICE_TRY_DEVICE;
+            decision->predicted_ns = decision->alone_ns;
+            decision->first = decision->end = 0;
+            decision->remote_ns = 0;
+        }
     } else if (ranges->all.end > 0 && is_pause_over) {
         bool hopes = ranges->hoped.first < ranges->hoped.end;
         if (hopes || device_pause_is_longest(&chooser->pause)) {
+            const struct device_range *tried = hopes ? &ranges->hoped : &ranges->all;
             decision->tries = DEVICE_TRY_EDGE;
-            taken = hopes ? &ranges->hoped : &ranges->all;
+            decision->first = tried->first;
+            decision->end = tried->end;
+            decision->remote_ns = tried->remote_ns;
         }
         device_pause_begin(&chooser->pause, now_ns);
     }
-    if (decision->tries == DEVICE_TRY_DEVICE) {
-        decision->predicted_ns = decision->alone_ns;
-    } else {
-        decision->first = taken->first;
-        decision->end = taken->end;
-        decision->remote_ns = taken->remote_ns;
-    }
-}
-
-static void choose_fastest(struct device_chooser *chooser, const struct costs *costs,
-                           const struct device_prospect *prospect, int prefix, int64_t now_ns,
-                           struct device_decision *decision)
-{
-    struct ranges ranges;
-    find_ranges(chooser->choice, costs, prefix, &ranges);
-    decision->best_ns = decision->predicted_ns = ranges.best.latency_ns;
-    bool stays = ranges.best.first == ranges.best.end;
-    decision->there_ns = stays && prefix == chooser->table->layer_count ? ranges.all.latency_ns : 0;
-    try_other(chooser, &ranges, prospect->connection, now_ns, decision);
-}
-
-/* A given range of legal cuts. */
-static ll_status choose_range(struct device_chooser *chooser, const struct costs *costs, int first,
-                              int end, struct device_decision *decision)
-{
-    struct device_range range = {0};
-    ll_status status = device_choice_predict(chooser->choice, &costs->known, first, end, &range);
-    decision->first = range.first;
-    decision->end = range.end;
-    decision->remote_ns = range.remote_ns;
-    decision->best_ns = decision->predicted_ns = range.latency_ns;
-    return status;
 }
 
 ll_status device_chooser_choose(struct device_chooser *chooser, const struct device_wish *wish,
@@ -292,25 +283,31 @@ ll_status device_chooser_choose(struct device_chooser *chooser, const struct dev
 {
     struct device_decision decision = {.link = prospect->link};
     struct device_rates rates;
+    struct widths widths;
     struct costs costs;
-    ll_status status = LL_OK;
+    struct ranges ranges;
+    int layers = chooser->table->layer_count;
     int prefix = prospect->is_up ? prospect->prefix : 0;
     follow_edge(chooser, prospect);
-    choose_dtypes(wish, prospect, &decision);
     refresh_sums(chooser);
+    choose_dtypes(wish, prospect, &decision, &widths);
     device_estimate_look(&chooser->estimate, prospect->connection, &prospect->link, &rates);
-    make_costs(chooser, &rates, &decision, &costs);
-    decision.alone_ns = costs.known.device_ns[chooser->table->layer_count];
+    make_costs(chooser, &rates, &widths, &costs);
+    ll_status status = find_ranges(chooser->choice, wish, &costs, prospect->is_up, prefix, &ranges);
+    decision.alone_ns = costs.known.device_ns[layers];
+    decision.best_ns = decision.predicted_ns = ranges.best.latency_ns;
+    decision.first = ranges.best.first;
+    decision.end = ranges.best.end;
+    decision.remote_ns = ranges.best.remote_ns;
     if (wish->cut_end >= 0) {
-        int end = prospect->is_up ? wish->cut_end : wish->cut_first;
-        status = choose_range(chooser, &costs, wish->cut_first, end, &decision);
-        decision.least_prefix = wish->cut_first < end ? end : 0;
+        decision.least_prefix = decision.first < decision.end ? decision.end : 0;
     } else if (wish->choose == DEVICE_CHOOSE_FURTHEST) {
-        status = choose_range(chooser, &costs, 0, prefix, &decision);
         /* As far as the edge is ready when the query arrives there. */
-        decision.end = prefix > 0 ? chooser->table->layer_count : 0;
+        decision.end = prefix > 0 ? layers : 0;
     } else {
-        choose_fastest(chooser, &costs, prospect, prefix, now_ns, &decision);
+        bool could_be_there = decision.first == decision.end && prefix == layers;
+        decision.there_ns = could_be_there ? ranges.all.latency_ns : 0;
+        try_other(chooser, &ranges, prospect->connection, now_ns, &decision);
     }
     decision.punctual_ns = decision.remote_ns - rates.lateness_ns;
     decision.allowance_ns =

@@ -59,7 +59,7 @@ bool device_pause_is_longest(const struct device_pause *pause)
 
 void device_pause_begin(struct device_pause *pause, int64_t now_ns)
 {
-    pause->until_ns = ll_clock_deadline(now_ns, pause->length_ns);
+    pause->until_ns = now_ns + pause->length_ns;
     pause->length_ns = 2 * pause->length_ns < EXPLORE_LONGEST_PAUSE_NS ? 2 * pause->length_ns
                                                                        : EXPLORE_LONGEST_PAUSE_NS;
 }

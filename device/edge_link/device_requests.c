@@ -110,10 +110,10 @@ ll_status device_requests_post(struct device_requests *requests, struct device_r
 void device_requests_withdraw(struct device_requests *requests, struct device_remote *remote,
                               const struct device_patience *patience)
 {
-    int64_t deadline_ns = ll_clock_deadline(remote->posted_ns, patience->most_ns);
     bool is_allowed = patience->allowance_ns == LL_CLOCK_NEVER;
     bool has_time = true;
     ll_mutex_lock(&requests->lock);
+    int64_t deadline_ns = ll_clock_deadline(remote->posted_ns, patience->most_ns);
     while (!remote->is_done && !requests->is_stopped && has_time) {
         if (!is_allowed && requests->prefix >= remote->least_prefix) {
             int64_t allowed_ns = ll_clock_deadline(ll_clock_now_ns(), patience->allowance_ns);

@@ -354,51 +354,51 @@ static void account(struct query *query, bool is_asked)
     result->network_ns = remote_ns - result->edge_ns;
 }
 
-static ll_status run(struct device_querier *querier, struct query *query, struct ll_error *err)
+/* The stretches of layers, one after the other. */
+static ll_status run(struct device_querier *querier, struct query *query,
+                     struct ll_buf *input_bytes, struct ll_error *err)
 {
-    struct device_decision *decision = &query->decision;
-    struct ll_buf *input_bytes = NULL;
-    ll_status status =
-        decide(querier, query, device_tensors_get(&query->tensors, LL_TENSOR_INPUT), &input_bytes);
-    if (status != LL_OK) {
-        return ll_fail(err, status, "out of memory");
-    }
+    struct device_query_result *result = &query->result;
+    const struct device_decision *decision = &query->decision;
+    bool is_beside = decision->tries == DEVICE_TRY_EDGE;
     bool asks = decision->first < decision->end;
     int cut = asks ? decision->first : querier->model->table->layer_count;
-    query->result.first = query->result.end =
-        decision->tries == DEVICE_TRY_EDGE ? 0 : decision->first;
-    status = run_here(querier, query, 0, cut, err);
+    result->first = result->end = is_beside ? 0 : decision->first;
+    ll_status status = run_here(querier, query, 0, cut, err);
     if (status == LL_OK && asks) {
         status = run_from_cut(querier, query, input_bytes, err);
     }
-    if (status == LL_OK) {
-        account(query, asks && decision->tries != DEVICE_TRY_EDGE);
-        /* What was only checked tells nothing of which range is faster. */
-        query->outcome.latency_ns = query->result.latency_ns - query->result.verify_ns;
-        device_chooser_learn(querier->chooser, decision, &query->outcome);
+    if (status != LL_OK) {
+        return status;
     }
-    return status;
+    account(query, asks && !is_beside);
+    status = device_tensors_outputs(&query->tensors, &result->outputs, &result->output_floats,
+                                    &result->last_floats);
+    if (status != LL_OK) {
+        return ll_fail(err, status, "%s",
+                       status == LL_E_NO_MEMORY ? "out of memory"
+                                                : "the network's outputs are not there");
+    }
+    /* What was only checked tells nothing of which range is faster. */
+    query->outcome.latency_ns = result->latency_ns - result->verify_ns;
+    device_chooser_learn(querier->chooser, decision, &query->outcome);
+    return LL_OK;
 }
 
 ll_status device_query_run(struct device_querier *querier, struct ll_buf *input,
                            struct device_query_result *out_result, struct ll_error *err)
 {
     struct query query = {.result.issued_ns = ll_clock_now_ns()};
-    ll_status status = device_tensors_init(&query.tensors, querier->model->table);
+    struct ll_buf *input_bytes = NULL;
+    ll_status status = decide(querier, &query, input, &input_bytes);
+    if (status == LL_OK) {
+        status = device_tensors_init(&query.tensors, querier->model->table);
+    }
     if (status != LL_OK) {
         return ll_fail(err, status, "out of memory");
     }
     device_tensors_put(&query.tensors, LL_TENSOR_INPUT, input);
-    status = run(querier, &query, err);
-    if (status == LL_OK) {
-        status = device_tensors_outputs(&query.tensors, &query.result.outputs,
-                                        &query.result.output_floats, &query.result.last_floats);
-        if (status != LL_OK) {
-            status = ll_fail(err, status, "%s",
-                             status == LL_E_NO_MEMORY ? "out of memory"
-                                                      : "the network's outputs are not there");
-        }
-    }
+    status = run(querier, &query, input_bytes, err);
     device_tensors_finish(&query.tensors);
     if (status == LL_OK) {
         *out_result = query.result;
