@@ -50,7 +50,7 @@ struct agent_program {
     struct device_box *boxes;
     struct ll_output json;
     struct device_report *report;
-    struct device_layer_times_store *profile_store;
+    struct device_layer_times_store *times_store;
     struct device_agent *agent;
     struct ll_thread thread;
     int signals;
@@ -168,7 +168,7 @@ static bool find_cache(char *out_path, size_t bytes)
     return length > 0 && (size_t)length < bytes;
 }
 
-static ll_status create_profile_store(struct agent_program *program, struct ll_error *err)
+static ll_status create_times_store(struct agent_program *program, struct ll_error *err)
 {
     const struct device_options *options = &program->options;
     if (!options->keeps_profile) {
@@ -183,7 +183,7 @@ static ll_status create_profile_store(struct agent_program *program, struct ll_e
     char cache[PATH_MAX];
     bool has_cache = find_cache(cache, sizeof(cache));
     ll_status status = device_layer_times_store_create(
-        &key, options->model.weights, has_cache ? cache : NULL, &program->profile_store);
+        &key, options->model.weights, has_cache ? cache : NULL, &program->times_store);
     return status == LL_OK ? LL_OK : ll_fail(err, status, "out of memory");
 }
 
@@ -239,7 +239,7 @@ static ll_status create_agent(struct agent_program *program, struct ll_buf *firs
                          .deadline_ns = options->deadline_ns},
                 .wait_edge_ns = options->wait_edge_ns,
                 .verify_every = options->verify_every,
-                .times_store = program->profile_store,
+                .times_store = program->times_store,
             },
         .pick = pick,
         .duration_ns = options->duration_ns,
@@ -284,7 +284,7 @@ static ll_status prepare(struct agent_program *program, struct ll_error *err)
         status = open_json(program, err);
     }
     if (status == LL_OK) {
-        status = create_profile_store(program, err);
+        status = create_times_store(program, err);
     }
     return status == LL_OK ? create_agent(program, first, err) : status;
 }
@@ -292,7 +292,7 @@ static ll_status prepare(struct agent_program *program, struct ll_error *err)
 static void finish(struct agent_program *program)
 {
     device_agent_destroy(program->agent);
-    device_layer_times_store_destroy(program->profile_store);
+    device_layer_times_store_destroy(program->times_store);
     device_report_destroy(program->report);
     ll_output_drop(&program->json);
     free(program->boxes);

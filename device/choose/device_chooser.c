@@ -1,5 +1,5 @@
 /* Layer times are kept as sums from the beginning, so that a range's time is a difference. They are
- * made anew where profile or edge have told something since; a group's time, whatever engine
+ * made anew where device or edge have told something since; a group's time, whatever engine
  * measured it, stands at its last layer then, since nobody cuts inside. */
 #include "device/choose/device_chooser.h"
 
@@ -55,7 +55,7 @@ ll_status device_chooser_create(const struct device_chooser_config *config,
         return LL_E_NO_MEMORY;
     }
     chooser->config = *config;
-    chooser->table = device_layer_times_table(config->profile);
+    chooser->table = device_layer_times_table(config->times);
     size_t count = (size_t)chooser->table->layer_count + 1;
     struct sums *sums = &chooser->sums;
     chooser->edge_times_ns = calloc(count, sizeof(*chooser->edge_times_ns));
@@ -120,8 +120,8 @@ static double edge_group_ns(const int64_t *times_ns, int first, int end, double 
 static void refresh_sums(struct device_chooser *chooser)
 {
     struct sums *sums = &chooser->sums;
-    const struct device_layer_times *profile = chooser->config.profile;
-    uint64_t version = device_layer_times_version(profile);
+    const struct device_layer_times *times = chooser->config.times;
+    uint64_t version = device_layer_times_version(times);
     if (chooser->sums_version == version) {
         return;
     }
@@ -130,7 +130,7 @@ static void refresh_sums(struct device_chooser *chooser)
     double group_ns = 0;
     for (int i = 0; i < chooser->table->layer_count; i++) {
         int samples = 0;
-        group_ns += (double)device_layer_times_ns(profile, i, &samples);
+        group_ns += (double)device_layer_times_ns(times, i, &samples);
         sums->device_ns[i + 1] = sums->device_ns[group];
         sums->edge_ns[i + 1] = sums->edge_ns[group];
         if (chooser->table->layers[i].ends_group) {

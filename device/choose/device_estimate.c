@@ -78,7 +78,7 @@ void device_estimate_init(struct device_estimate *estimate, double limit_bytes_p
  * whole model), all that is known is how long it took to accept, and queries show that it is less.
  */
 static double round_trip_ns(const struct device_estimate *estimate,
-                            const struct device_send_scheduler_state *link)
+                            const struct device_link_state *link)
 {
     bool is_shorter = estimate->least_up_ns > 0 && estimate->least_up_ns < link->rtt_ns;
     return (double)(is_shorter ? estimate->least_up_ns : link->rtt_ns);
@@ -100,8 +100,7 @@ static double rate_part(const struct device_mean *rate, int64_t bytes)
     return (double)bytes / ((double)bytes + even);
 }
 
-static double up_ns(const struct device_estimate *estimate,
-                    const struct device_send_scheduler_state *link)
+static double up_ns(const struct device_estimate *estimate, const struct device_link_state *link)
 {
     double ns_per_byte = estimate->up_ns_per_byte.value;
     if (estimate->up_ns_per_byte.at_ns == 0 && link->bytes_per_s > 0) {
@@ -114,7 +113,7 @@ static double up_ns(const struct device_estimate *estimate,
 }
 
 static void learn_up(struct device_estimate *estimate, int64_t bytes, int64_t took_ns,
-                     const struct device_send_scheduler_state *link, int64_t now_ns)
+                     const struct device_link_state *link, int64_t now_ns)
 {
     if (took_ns <= 0) {
         return;
@@ -156,7 +155,7 @@ static void learn_factor(struct device_mean *factor, double known_ns, int64_t to
 
 void device_estimate_answered(struct device_estimate *estimate, const struct device_effort *effort,
                               const struct device_spent *spent,
-                              const struct device_send_scheduler_state *link, int64_t now_ns)
+                              const struct device_link_state *link, int64_t now_ns)
 {
     learn_up(estimate, effort->up_bytes, spent->up_ns, link, now_ns);
     learn_down(estimate, effort->down_bytes, spent->down_ns, now_ns);
@@ -210,8 +209,7 @@ static void forget_edge(struct device_estimate *estimate)
 }
 
 void device_estimate_look(struct device_estimate *estimate, uint64_t connection,
-                          const struct device_send_scheduler_state *link,
-                          struct device_rates *out_rates)
+                          const struct device_link_state *link, struct device_rates *out_rates)
 {
     if (estimate->connection != connection) {
         estimate->connection = connection;

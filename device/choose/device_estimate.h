@@ -56,7 +56,7 @@ struct device_estimate {
 
 /* What the upload's acknowledgements tell of the link (ll_window.h); 0 where they do not yet.
  * The rate stands in until a query has shown its own. */
-struct device_send_scheduler_state {
+struct device_link_state {
     int64_t rtt_ns;
     double bytes_per_s;
 };
@@ -93,7 +93,7 @@ void device_estimate_init(struct device_estimate *estimate, double limit_bytes_p
 /* An answer is complete. */
 void device_estimate_answered(struct device_estimate *estimate, const struct device_effort *effort,
                               const struct device_spent *spent,
-                              const struct device_send_scheduler_state *link, int64_t now_ns);
+                              const struct device_link_state *link, int64_t now_ns);
 /* A deadline passed. */
 void device_estimate_missed(struct device_estimate *estimate, const struct device_miss *miss,
                             int64_t now_ns);
@@ -121,8 +121,7 @@ struct device_rates {
 /* Another `connection` than at the last look is perhaps another edge: the link's rates stay as
  * assumptions, what was learnt of the edge is forgotten. */
 void device_estimate_look(struct device_estimate *estimate, uint64_t connection,
-                          const struct device_send_scheduler_state *link,
-                          struct device_rates *out_rates);
+                          const struct device_link_state *link, struct device_rates *out_rates);
 
 /* The time that a remote part gets: three times what is predicted, 200 ms at least; while no answer
  * has come and the prediction is worth little, a second at least, and what the whole query takes on

@@ -153,7 +153,7 @@ static ll_status create_local(struct device_client *client, struct ll_error *err
         .network = client->config.network,
         .blobs = client->config.model->blobs,
         .slowdown = client->config.slowdown,
-        .profile = client->times,
+        .times = client->times,
     };
     return device_local_create(&local, &client->local, err);
 }
@@ -214,7 +214,7 @@ static ll_status create_querier(struct device_client *client)
         .local = client->local,
         .edge = client->session ? device_session_edge(client->session) : NULL,
         .requests = client->session ? device_session_requests(client->session) : NULL,
-        .profile = client->times,
+        .times = client->times,
         .slowdown = config->slowdown,
         .limit_bytes_per_s = config->limit_bytes_per_s,
         .wish = config->wish,

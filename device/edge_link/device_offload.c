@@ -43,7 +43,7 @@ static void end(struct device_offload *offload, ll_status status, const char *re
 
 static int64_t chunk_bytes(const struct device_offload *offload)
 {
-    return ll_window_chunk(device_send_scheduler_window(offload->config.link));
+    return ll_window_chunk(device_send_scheduler_window(offload->config.scheduler));
 }
 
 static bool may_send(const struct device_offload *offload)
@@ -73,8 +73,8 @@ static void offload_send(void *owner)
         rpc_stream_send(offload->stream, message.head, message.head_bytes, message.payload);
     if (status == LL_OK) {
         size_t bytes = message.payload ? ll_buf_bytes(message.payload) : message.head_bytes;
-        uint64_t mark = ll_window_send_beside(device_send_scheduler_window(offload->config.link),
-                                              (int64_t)bytes, now_ns);
+        uint64_t mark = ll_window_send_beside(
+            device_send_scheduler_window(offload->config.scheduler), (int64_t)bytes, now_ns);
         if (message.is_last) {
             device_requests_set_mark(offload->config.requests, message.id, mark);
         }
@@ -102,7 +102,8 @@ static void send_receipt(struct device_offload *offload)
     ll_status status = rpc_stream_send(offload->stream, message, bytes, NULL);
     if (status == LL_OK) {
         offload->owes_receipt = false;
-        device_send_scheduler_spend(offload->config.link, (int64_t)bytes + DEVICE_WIRE_FRAME_BYTES);
+        device_send_scheduler_spend(offload->config.scheduler,
+                                    (int64_t)bytes + DEVICE_WIRE_FRAME_BYTES);
     } else if (status != LL_E_STOPPED) {
         end(offload, status, "a receipt could not be sent");
     }
@@ -126,7 +127,7 @@ static void on_writable(void *owner, struct rpc_stream *stream)
     (void)stream;
     struct device_offload *offload = owner;
     send_receipt(offload);
-    device_send_scheduler_pump(offload->config.link);
+    device_send_scheduler_pump(offload->config.scheduler);
 }
 
 static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
@@ -150,7 +151,7 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
     ll_status status = device_requests_take(offload->config.requests, response, &mark);
     protobuf_c_message_free_unpacked(message, NULL);
     if (mark > 0) {
-        ll_window_ack_mark(device_send_scheduler_window(offload->config.link), mark,
+        ll_window_ack_mark(device_send_scheduler_window(offload->config.scheduler), mark,
                            ll_clock_now_ns());
     }
     if (status == LL_E_NOT_FOUND) {
@@ -163,7 +164,8 @@ static void on_closed(void *owner, struct rpc_stream *stream, ll_status status, 
     (void)stream;
     struct device_offload *offload = owner;
     offload->is_ending = true;
-    device_send_scheduler_set_source(offload->config.link, DEVICE_SEND_SCHEDULER_QUERIES, NULL);
+    device_send_scheduler_set_source(offload->config.scheduler, DEVICE_SEND_SCHEDULER_QUERIES,
+                                     NULL);
     if (offload->ended != LL_OK) {
         status = offload->ended;
         message = offload->reason;
@@ -191,7 +193,7 @@ ll_status device_offload_create(const struct device_offload_config *config,
         free(offload);
         return status;
     }
-    device_send_scheduler_set_source(config->link, DEVICE_SEND_SCHEDULER_QUERIES,
+    device_send_scheduler_set_source(config->scheduler, DEVICE_SEND_SCHEDULER_QUERIES,
                                      &(struct device_send_scheduler_source){.next = offload_next,
                                                                             .send = offload_send,
                                                                             .owner = offload});

@@ -17,7 +17,7 @@ struct device_offload_config {
     struct rpc_channel *channel;
     struct device_edge_state *edge;
     struct device_requests *requests;
-    struct device_send_scheduler *link;
+    struct device_send_scheduler *scheduler;
     /* The stream is over, exactly once; the offload may be destroyed from the next callback on.
      * LL_E_NOT_FOUND: the edge does not have the model any more; LL_E_INVALID: the edge broke the
      * protocol. */

@@ -122,7 +122,7 @@ int64_t device_requests_next_bytes(struct device_requests *requests, int64_t chu
 LL_MUST_USE ll_status device_requests_next(struct device_requests *requests, int64_t chunk_bytes,
                                            struct device_outgoing *out_message);
 void device_outgoing_finish(struct device_outgoing *message);
-/* The query's bytes end at `mark` of the link (ll_window.h). */
+/* The query's bytes end at `mark` of the window (ll_window.h). */
 void device_requests_set_mark(struct device_requests *requests, uint64_t id, uint64_t mark);
 
 /* What came from the edge. `out_mark` is the mark up to which the edge has everything, 0 where the

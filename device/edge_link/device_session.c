@@ -3,13 +3,13 @@
  *   timer -> connect: channel, Upload stream  --accepted-->  up: Offload stream, requests are open
  *   any of the two streams ends, nothing is accepted in time, or the edge falls silent  -->  lose:
  *   the edge is down, queries under way fail (and go on locally), the other stream is cancelled
- *   all streams have ended  -->  settle: the route says which address comes next, and when
+ *   all streams have ended  -->  settle: the next edge is chosen, comes next, and when
  *
  * A busy edge refuses the upload, but says when to ask again:
  *
  *   Upload is refused --> WatchModel --the edge has of the model--> used: Offload stream, requests
  *                     |              are open, and Upload again after a while
- *                                    --> lose: the route comes back to it after a while
+ *                                    --> lose: its turn comes again after a while
  *
  * What belongs to a connection is destroyed by the next connect, never inside its own callbacks. */
 #include "device/edge_link/device_session.h"
@@ -68,7 +68,7 @@ static void connect_now(void *arg)
     if (session->is_stopping) {
         return;
     }
-    device_send_scheduler_reset(session->link);
+    device_send_scheduler_reset(session->scheduler);
     session->is_losing = false;
     session->is_distrusted = false;
     session->opened_ns = ll_clock_now_ns();
@@ -116,7 +116,7 @@ static void run_kick(struct rpc_task *task)
         return;
     }
     device_silence_kick(session->silence);
-    device_send_scheduler_pump(session->link);
+    device_send_scheduler_pump(session->scheduler);
 }
 
 static void run_stop(struct rpc_task *task)
@@ -129,7 +129,7 @@ static void run_stop(struct rpc_task *task)
     session->connect_timer = NULL;
     session->accept_timer = NULL;
     session->place_timer = NULL;
-    device_send_scheduler_close(session->link);
+    device_send_scheduler_close(session->scheduler);
     device_silence_end(session->silence);
     session->is_losing = true;
     session->is_up = false;
@@ -172,7 +172,7 @@ ll_status device_session_create(const struct device_session_config *config,
     atomic_flag_clear(&session->is_kick_posted);
     ll_mutex_init(&session->lock);
     ll_cond_init(&session->stopped);
-    device_next_edge_init(&session->route, config->edge_count);
+    device_next_edge_init(&session->next_edge, config->edge_count);
     ll_status status = rpc_loop_create(&session->loop);
     if (status == LL_OK) {
         status = device_edge_state_create(config->model->table->layer_count, kick, session,
@@ -183,14 +183,14 @@ ll_status device_session_create(const struct device_session_config *config,
     }
     if (status == LL_OK) {
         status = device_send_scheduler_create(session->loop, config->limit_bytes_per_s, config->log,
-                                              &session->link);
+                                              &session->scheduler);
     }
     if (status == LL_OK) {
         struct device_silence_config silence = {
             .loop = session->loop,
             .edge = session->edge,
             .requests = session->requests,
-            .link = session->link,
+            .scheduler = session->scheduler,
             .informed = on_informed,
             .silent = on_silent,
             .closed = on_question_closed,
@@ -259,7 +259,7 @@ void device_session_destroy(struct device_session *session)
     rpc_timer_destroy(session->connect_timer);
     rpc_timer_destroy(session->accept_timer);
     rpc_timer_destroy(session->place_timer);
-    device_send_scheduler_destroy(session->link);
+    device_send_scheduler_destroy(session->scheduler);
     device_silence_destroy(session->silence);
     drop_connection(session);
     rpc_loop_destroy(session->loop);

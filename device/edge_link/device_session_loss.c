@@ -5,7 +5,7 @@
 
 const char *device_session_address(const struct device_session *session)
 {
-    return session->config.edges[session->route.current];
+    return session->config.edges[session->next_edge.current];
 }
 
 static bool is_refusal(ll_status status)
@@ -91,9 +91,10 @@ static void tell_loss(struct device_session *session, const char *address)
         .was_up = session->loss_was_up,
         .is_distrust = session->is_distrusted,
         .is_refusal = is_refusal(session->loss_status),
-        .all_refuse = device_next_edge_is_refused(&session->route),
+        .all_refuse = device_next_edge_is_refused(&session->next_edge),
     };
-    bool is_decided = session->route.failures >= session->route.edge_count || loss.is_refusal;
+    bool is_decided =
+        session->next_edge.failures >= session->next_edge.edge_count || loss.is_refusal;
     bool is_new = !session->is_loss_told || (loss.all_refuse && !session->is_refusal_told);
     if (loss.was_up) {
         session->busy_told = SESSION_TOLD_NOTHING;
@@ -119,13 +120,14 @@ void device_session_settle(struct device_session *session)
     const char *address = device_session_address(session);
     int64_t now_ns = ll_clock_now_ns();
     if (session->is_distrusted) {
-        device_next_edge_distrust(&session->route, now_ns);
+        device_next_edge_distrust(&session->next_edge, now_ns);
     }
     int64_t at_ns =
         session->loss_is_busy
-            ? device_next_edge_busy(&session->route, device_session_wait_ns(session), now_ns)
-            : device_next_edge_failed(&session->route, is_refusal(session->loss_status), now_ns);
-    if (session->route.failures >= session->route.edge_count) {
+            ? device_next_edge_busy(&session->next_edge, device_session_wait_ns(session), now_ns)
+            : device_next_edge_failed(&session->next_edge, is_refusal(session->loss_status),
+                                      now_ns);
+    if (session->next_edge.failures >= session->next_edge.edge_count) {
         device_edge_state_set(session->edge, DEVICE_EDGE_DOWN, 0);
     }
     if (session->loss_is_busy) {

@@ -43,7 +43,7 @@ static bool is_worth_using(const struct device_session *session, int prefix)
     if (session->config.edge_count == 1) {
         return true;
     }
-    bool has_tried_all = session->route.failures + 1 >= session->config.edge_count;
+    bool has_tried_all = session->next_edge.failures + 1 >= session->config.edge_count;
     return prefix == session->config.model->table->layer_count || (prefix > 0 && has_tried_all);
 }
 
@@ -181,7 +181,8 @@ static int64_t accept_ns(const struct device_session *session)
     int64_t ns = SESSION_ACCEPT_NS;
     if (session->config.edge_count > 1) {
         ns = SESSION_FIRST_ACCEPT_NS;
-        for (int round = session->route.failures / session->config.edge_count; round > 0; round--) {
+        for (int round = session->next_edge.failures / session->config.edge_count; round > 0;
+             round--) {
             ns = 2 * ns < SESSION_ACCEPT_NS ? 2 * ns : SESSION_ACCEPT_NS;
         }
     }
@@ -199,7 +200,7 @@ ll_status device_session_open_upload(struct device_session *session)
 {
     struct device_uploader_config config = {
         .model = session->config.model,
-        .link = session->link,
+        .scheduler = session->scheduler,
         .channel = session->channel,
         .most_bytes = most_bytes(session),
         .device = session->config.device,

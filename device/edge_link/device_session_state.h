@@ -33,7 +33,7 @@ struct device_session {
     struct rpc_loop *loop;
     struct device_edge_state *edge;
     struct device_requests *requests;
-    struct device_send_scheduler *link;
+    struct device_send_scheduler *scheduler;
     struct device_silence *silence;
     struct rpc_task start_task;
     struct rpc_task stop_task;
@@ -43,7 +43,7 @@ struct device_session {
 
     /* The loop's thread only, down to the lock: the connection, and when the next one is due. */
     struct rpc_timer *connect_timer;
-    struct device_next_edge route;
+    struct device_next_edge next_edge;
     uint32_t random;
     struct rpc_channel *channel;
     int64_t opened_ns;

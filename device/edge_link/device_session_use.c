@@ -11,7 +11,7 @@ static int64_t add_ns(int64_t a, int64_t b)
 
 void device_session_tell_progress(struct device_session *session)
 {
-    struct ll_window *window = device_send_scheduler_window(session->link);
+    struct ll_window *window = device_send_scheduler_window(session->scheduler);
     struct device_progress progress = {
         .model_bytes = session->config.model->table->blob_bytes,
         .bytes_per_s = ll_window_bytes_per_s(window),
@@ -36,7 +36,7 @@ bool device_session_open_offload(struct device_session *session)
         .channel = session->channel,
         .edge = session->edge,
         .requests = session->requests,
-        .link = session->link,
+        .scheduler = session->scheduler,
         .closed = on_offload_closed,
         .owner = session,
     };
@@ -58,7 +58,7 @@ void device_session_begin_use(struct device_session *session, int prefix, int64_
     session->left_bytes = left_bytes;
     session->acked_now = 0;
     session->acked_ns = ll_clock_now_ns();
-    device_next_edge_reached(&session->route);
+    device_next_edge_reached(&session->next_edge);
     device_silence_begin(session->silence, session->channel);
 }
 
@@ -111,7 +111,7 @@ void device_session_on_progress(void *owner, int64_t bytes)
     session->acked_now += bytes;
     session->acked_ns = ll_clock_now_ns();
     device_edge_state_heard(session->edge);
-    const struct ll_window *window = device_send_scheduler_window(session->link);
+    const struct ll_window *window = device_send_scheduler_window(session->scheduler);
     int64_t rtt_ns = ll_window_rtt_ns(window);
     if (rtt_ns > 0) {
         device_edge_state_set_link(session->edge, rtt_ns, ll_window_bytes_per_s(window));

@@ -87,7 +87,7 @@ static void look(void *arg)
         return;
     }
     int64_t now_ns = ll_clock_now_ns();
-    const struct ll_window *window = device_send_scheduler_window(silence->config.link);
+    const struct ll_window *window = device_send_scheduler_window(silence->config.scheduler);
     struct ll_window_view view;
     struct device_requests_debt owed;
     int64_t heard_ns = device_edge_state_heard_ns(silence->config.edge);

@@ -22,7 +22,7 @@ struct device_silence_config {
     /* They know what was sent and heard. */
     struct device_edge_state *edge;
     struct device_requests *requests;
-    struct device_send_scheduler *link;
+    struct device_send_scheduler *scheduler;
     /* What it says of itself. */
     void (*informed)(void *owner, const Layerlift__V1__ServerInfo *info);
     /* The edge is silent, after device_silence_begin. */

@@ -1,8 +1,8 @@
 /* One upload: the Upload stream of one connection, from `open` to `complete`.
  *
- * Sends what the edge says it lacks, in the plan's order, within its credit and the link's window.
- * The blobs' bytes go from where they lie. A new connection gets a new uploader, and the edge's
- * `accepted` tells it where the last one stopped.
+ * Sends what the edge says it lacks, in the plan's order, within its credit and the scheduler's
+ * window. The blobs' bytes go from where they lie. A new connection gets a new uploader, and the
+ * edge's `accepted` tells it where the last one stopped.
  *
  * Threads: the loop's. */
 #ifndef DEVICE_UPLOADER_H
@@ -66,7 +66,7 @@ struct device_uploader_events {
 
 struct device_uploader_config {
     const struct device_model *model;
-    struct device_send_scheduler *link;
+    struct device_send_scheduler *scheduler;
     struct rpc_channel *channel;
     /* Payload that may be sent; INT64_MAX: all. */
     int64_t most_bytes;

@@ -18,7 +18,7 @@
 ll_status device_querier_init(struct device_querier *querier)
 {
     struct device_chooser_config config = {
-        .profile = querier->profile,
+        .times = querier->times,
         .slowdown = querier->slowdown,
         .limit_bytes_per_s = querier->limit_bytes_per_s,
     };

@@ -26,7 +26,7 @@ struct device_querier {
     /* Both NULL: there is no edge. */
     struct device_edge_state *edge;
     struct device_requests *requests;
-    struct device_layer_times *profile;
+    struct device_layer_times *times;
     /* Those of `local`, and of the session: 0 for no limit. */
     double slowdown;
     double limit_bytes_per_s;

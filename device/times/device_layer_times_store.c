@@ -147,7 +147,7 @@ void device_layer_times_store_set_log(struct device_layer_times_store *store,
 /* ---- Reading and writing ---- */
 
 static bool load_from(const struct device_layer_times_store *store, const char *path,
-                      struct device_layer_times *profile)
+                      struct device_layer_times *times)
 {
     struct ll_buf *file = NULL;
     struct ll_error err;
@@ -158,7 +158,7 @@ static bool load_from(const struct device_layer_times_store *store, const char *
     size_t bytes = ll_buf_bytes(file);
     size_t head = strlen(store->head);
     bool is_good = bytes >= head && memcmp(text, store->head, head) == 0 &&
-                   device_layer_times_read(profile, text + head, bytes - head);
+                   device_layer_times_read(times, text + head, bytes - head);
     if (!is_good) {
         ll_log_to(store->log, LL_LOG_DEBUG, "profile", "%s is no profile of this model and machine",
                   path);
@@ -168,10 +168,10 @@ static bool load_from(const struct device_layer_times_store *store, const char *
 }
 
 bool device_layer_times_store_load(struct device_layer_times_store *store,
-                                   struct device_layer_times *profile)
+                                   struct device_layer_times *times)
 {
     for (int i = 0; i < STORE_PLACES; i++) {
-        if (load_from(store, store->paths[i], profile)) {
+        if (load_from(store, store->paths[i], times)) {
             ll_log_to(store->log, LL_LOG_DEBUG, "profile", "layer times from %s", store->paths[i]);
             return true;
         }
@@ -180,7 +180,7 @@ bool device_layer_times_store_load(struct device_layer_times_store *store,
 }
 
 static bool save_to(const struct device_layer_times_store *store, const char *path,
-                    const struct device_layer_times *profile)
+                    const struct device_layer_times *times)
 {
     char scratch[PATH_MAX + sizeof(".XXXXXX")];
     if (path[0] == '\0') {
@@ -190,7 +190,7 @@ static bool save_to(const struct device_layer_times_store *store, const char *pa
     int fd = mkostemp(scratch, O_CLOEXEC);
     FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
     bool is_written = file && fchmod(fd, 0644) == 0 && fputs(store->head, file) >= 0 &&
-                      device_layer_times_write(profile, file) && fflush(file) == 0;
+                      device_layer_times_write(times, file) && fflush(file) == 0;
     int error = errno;
     if (file) {
         is_written = fclose(file) == 0 && is_written;
@@ -210,11 +210,11 @@ static bool save_to(const struct device_layer_times_store *store, const char *pa
 }
 
 bool device_layer_times_store_save(struct device_layer_times_store *store,
-                                   const struct device_layer_times *profile)
+                                   const struct device_layer_times *times)
 {
-    if (save_to(store, store->paths[STORE_BESIDE], profile)) {
+    if (save_to(store, store->paths[STORE_BESIDE], times)) {
         return true;
     }
     make_folders(store->paths[STORE_CACHE]);
-    return save_to(store, store->paths[STORE_CACHE], profile);
+    return save_to(store, store->paths[STORE_CACHE], times);
 }

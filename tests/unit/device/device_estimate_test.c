@@ -17,8 +17,8 @@ static const struct device_spent spent = {.up_ns = 1010 * LL_NS_PER_MS,
                                           .down_ns = 500 * LL_NS_PER_MS,
                                           .queued_ns = 4 * LL_NS_PER_MS,
                                           .computed_ns = 100 * LL_NS_PER_MS};
-static const struct device_send_scheduler_state no_link = {0};
-static const struct device_send_scheduler_state ten_ms = {.rtt_ns = 10 * LL_NS_PER_MS};
+static const struct device_link_state no_link = {0};
+static const struct device_link_state ten_ms = {.rtt_ns = 10 * LL_NS_PER_MS};
 
 static struct device_estimate estimate;
 static int64_t now_ns;
@@ -30,7 +30,7 @@ static void begin(double limit_bytes_per_s)
     device_estimate_init(&estimate, limit_bytes_per_s);
 }
 
-static struct device_rates rates_on(const struct device_send_scheduler_state *link)
+static struct device_rates rates_on(const struct device_link_state *link)
 {
     struct device_rates rates;
     device_estimate_look(&estimate, connection, link, &rates);
@@ -64,7 +64,7 @@ static void test_a_link_is_assumed_until_something_is_known(void)
     CU_ASSERT_DOUBLE_EQUAL(rates_on(&no_link).fixed_ns, 0, 1e-6);
     CU_ASSERT_DOUBLE_EQUAL(rates_on(&ten_ms).fixed_ns, 10e6, 1e-6);
     /* The upload's rate, then a query's. */
-    struct device_send_scheduler_state link = {.bytes_per_s = 50e6};
+    struct device_link_state link = {.bytes_per_s = 50e6};
     CU_ASSERT_DOUBLE_EQUAL(rates_on(&link).up_ns, 20, 1e-6);
     answered(&spent);
     CU_ASSERT_DOUBLE_EQUAL(rates_on(&link).up_ns, 500, 30);
@@ -73,7 +73,7 @@ static void test_a_link_is_assumed_until_something_is_known(void)
 static void test_a_limit_is_never_passed(void)
 {
     begin(1e6);
-    struct device_send_scheduler_state link = {.bytes_per_s = 50e6};
+    struct device_link_state link = {.bytes_per_s = 50e6};
     CU_ASSERT_DOUBLE_EQUAL(rates_on(&no_link).up_ns, 1000, 1e-6);
     CU_ASSERT_DOUBLE_EQUAL(rates_on(&link).up_ns, 1000, 1e-6);
     for (int i = 0; i < 10; i++) {
@@ -143,7 +143,7 @@ static void test_queries_shorten_a_round_trip_that_was_only_bounded(void)
 {
     begin(0);
     /* All that is known is that the edge took 200 ms to accept the model. */
-    struct device_send_scheduler_state accepted = {.rtt_ns = 200 * LL_NS_PER_MS};
+    struct device_link_state accepted = {.rtt_ns = 200 * LL_NS_PER_MS};
     struct device_effort small = {.up_bytes = 1000};
     struct device_spent took = {.up_ns = 2 * LL_NS_PER_MS};
     device_estimate_answered(&estimate, &small, &took, &accepted, now_ns);

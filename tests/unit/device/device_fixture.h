@@ -20,7 +20,7 @@ struct device_fixture {
     struct ll_engine *engine;
     struct ll_plan plan;
     struct device_model model;
-    struct device_layer_times *profile;
+    struct device_layer_times *times;
     struct device_local *local;
     struct device_session *session;
     struct device_querier querier;

@@ -76,7 +76,7 @@ static ll_status create_store(void)
 static ll_status choose(void)
 {
     struct device_chooser *chooser = NULL;
-    const struct device_chooser_config config = {.profile = profile, .slowdown = 1};
+    const struct device_chooser_config config = {.times = profile, .slowdown = 1};
     ll_status status = device_chooser_create(&config, &chooser);
     if (status == LL_OK) {
         struct device_prospect prospect = {.is_up = true, .prefix = 3};

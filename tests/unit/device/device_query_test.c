@@ -161,7 +161,7 @@ static void test_the_wait_for_a_connection_is_bounded(void)
     begin();
     device.querier.wait_edge_ns = DEVICE_WAIT_PREDICTED;
     for (int i = 0; i < LAYERS; i++) {
-        CU_ASSERT_EQUAL(device_layer_times_set(device.profile, i, 400, 5), LL_OK);
+        CU_ASSERT_EQUAL(device_layer_times_set(device.times, i, 400, 5), LL_OK);
     }
     int64_t before_ns = ll_clock_now_ns();
     expect(1, 0, 0, "");
@@ -456,12 +456,12 @@ static void test_a_failing_engine_loses_the_query_and_says_why(void)
     end();
 }
 
-/* The profile says that each layer takes a second on the device. */
+/* The layer times say that each layer takes a second on the device. */
 static void begin_slow(void)
 {
     begin();
     for (int i = 0; i < LAYERS; i++) {
-        CU_ASSERT_EQUAL(device_layer_times_set(device.profile, i, LL_NS_PER_S, 5), LL_OK);
+        CU_ASSERT_EQUAL(device_layer_times_set(device.times, i, LL_NS_PER_S, 5), LL_OK);
     }
     device.querier.wish.choose = DEVICE_CHOOSE_FASTEST;
 }
@@ -491,7 +491,7 @@ static void test_a_fast_device_needs_no_edge(void)
     device_fixture_await_uploaded(&device);
     device.querier.wish.choose = DEVICE_CHOOSE_FASTEST;
     for (int i = 0; i < LAYERS; i++) {
-        CU_ASSERT_EQUAL(device_layer_times_set(device.profile, i, 1, 5), LL_OK);
+        CU_ASSERT_EQUAL(device_layer_times_set(device.times, i, 1, 5), LL_OK);
     }
     struct device_query_result result;
     device_fixture_query(&device, 5, &result);
