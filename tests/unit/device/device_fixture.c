@@ -179,6 +179,15 @@ void device_fixture_finish(struct device_fixture *fixture)
     ll_mutex_finish(&fixture->lock);
 }
 
+void device_fixture_finish_with(struct device_fixture *fixture, struct fake_edge *edge)
+{
+    struct fake_edge_counts counts;
+    device_fixture_finish(fixture);
+    fake_edge_get_counts(edge, &counts);
+    CU_ASSERT_EQUAL(counts.faults, 0);
+    fake_edge_destroy(edge);
+}
+
 /* ---- Waiting ---- */
 
 static void await(struct device_fixture *fixture,

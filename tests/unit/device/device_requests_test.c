@@ -88,8 +88,8 @@ static Layerlift__V1__OffloadRequest *next(int64_t chunk_bytes, bool *out_is_las
     return request;
 }
 
-/* Sends everything of the next query. */
-static uint64_t send_query(void)
+/* Sends the next query's head alone; returns its id. */
+static uint64_t send_head(void)
 {
     bool is_last = false;
     Layerlift__V1__OffloadRequest *request = next(150, &is_last);
@@ -98,9 +98,17 @@ static uint64_t send_query(void)
     CU_ASSERT_EQUAL_FATAL(request->query->n_tensors, 1);
     CU_ASSERT_EQUAL(request->query->tensors[0]->name, -1);
     layerlift__v1__offload_request__free_unpacked(request, NULL);
+    return id;
+}
+
+/* Sends everything of the next query. */
+static uint64_t send_query(void)
+{
+    bool is_last = false;
+    uint64_t id = send_head();
     const size_t sizes[] = {150, 150, 100};
     for (int i = 0; i < 3; i++) {
-        request = next(150, &is_last);
+        Layerlift__V1__OffloadRequest *request = next(150, &is_last);
         CU_ASSERT_EQUAL_FATAL(request->kind_case, LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_CHUNK);
         CU_ASSERT_EQUAL(request->chunk->id, id);
         CU_ASSERT_EQUAL(request->chunk->offset, (uint64_t)i * 150);
@@ -199,10 +207,7 @@ static void test_an_answer_before_its_inputs_is_refused(void)
     begin();
     struct device_remote remote;
     post(&remote);
-    bool is_last = false;
-    Layerlift__V1__OffloadRequest *request = next(150, &is_last);
-    uint64_t id = request->query->id;
-    layerlift__v1__offload_request__free_unpacked(request, NULL);
+    uint64_t id = send_head();
     uint64_t mark = 0;
     CU_ASSERT_EQUAL(give_head(id, 2, 30, &mark), LL_OK);
     withdraw(&remote);
@@ -217,10 +222,7 @@ static void test_an_edge_that_runs_nothing_may_say_so_at_once(void)
     begin();
     struct device_remote remote;
     post(&remote);
-    bool is_last = false;
-    Layerlift__V1__OffloadRequest *request = next(150, &is_last);
-    uint64_t id = request->query->id;
-    layerlift__v1__offload_request__free_unpacked(request, NULL);
+    uint64_t id = send_head();
     uint64_t mark = 0;
     CU_ASSERT_EQUAL(give_head(id, 0, 0, &mark), LL_OK);
     CU_ASSERT_EQUAL(device_requests_next_bytes(requests, 150), 0);
