@@ -18,6 +18,7 @@ enum {
     LIMITED_EVERY_S = 5,
     LINES_AT_ONCE = 200,
     LINE_EVERY_MS = 50,
+    LINE_BYTES = 1024,
 };
 
 /* When the lines so far would have been written, had they come one each LINE_EVERY_MS. */
@@ -80,21 +81,29 @@ static bool may_write(ll_log_level level)
     return true;
 }
 
+/* Writes the sentence, tamed and cut between characters; returns its length. */
+static size_t write_sentence(char *out_text, size_t bytes, const char *format, va_list args)
+    LL_PRINTF(3, 0);
+
+static size_t write_sentence(char *out_text, size_t bytes, const char *format, va_list args)
+{
+    int length = vsnprintf(out_text, bytes, format, args);
+    size_t used = length < 0 ? 0 : ll_utf8_cut(out_text, bytes - 1);
+    out_text[used] = '\0';
+    ll_text_tame(out_text);
+    return used;
+}
+
 static void write_line(ll_log_level level, const char *module, const char *format, va_list args)
     LL_PRINTF(3, 0);
 
 static void write_line(ll_log_level level, const char *module, const char *format, va_list args)
 {
-    char line[1024];
+    char line[LINE_BYTES];
     size_t used = write_stamp(line, sizeof(line));
     int more = snprintf(line + used, sizeof(line) - used, " %-5s %s: ", level_names[level], module);
     used += more > 0 ? (size_t)more : 0;
-    more = vsnprintf(line + used, sizeof(line) - used - 1, format, args);
-    size_t room = sizeof(line) - used - 2;
-    size_t text = more < 0 ? 0 : ll_utf8_cut(line + used, room);
-    line[used + text] = '\0';
-    ll_text_tame(line + used);
-    used += text;
+    used += write_sentence(line + used, sizeof(line) - used - 1, format, args);
     line[used++] = '\n';
     ssize_t written = write(STDERR_FILENO, line, used);
     (void)written;
@@ -112,7 +121,10 @@ static void write_note(ll_log_level level, const char *module, const char *forma
     va_end(args);
 }
 
-void ll_log(ll_log_level level, const char *module, const char *format, ...)
+static void log_line(ll_log_level level, const char *module, const char *format, va_list args)
+    LL_PRINTF(3, 0);
+
+static void log_line(ll_log_level level, const char *module, const char *format, va_list args)
 {
     if (!is_logged(level) || !may_write(level)) {
         return;
@@ -121,9 +133,29 @@ void ll_log(ll_log_level level, const char *module, const char *format, ...)
     if (lines > 0) {
         write_note(level, "log", "%lld lines were left out", lines);
     }
+    write_line(level, module, format, args);
+}
+
+void ll_log(ll_log_level level, const char *module, const char *format, ...)
+{
     va_list args;
     va_start(args, format);
-    write_line(level, module, format, args);
+    log_line(level, module, format, args);
+    va_end(args);
+}
+
+void ll_log_to(const struct ll_log_sink *sink, ll_log_level level, const char *module,
+               const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    if (sink) {
+        char text[LINE_BYTES];
+        write_sentence(text, sizeof(text), format, args);
+        sink->write(sink->owner, level, module, text);
+    } else {
+        log_line(level, module, format, args);
+    }
     va_end(args);
 }
 

@@ -1,4 +1,5 @@
-/* Log lines on stderr: `2026-01-31T12:00:00.123Z info  module: sentence`.
+/* Log lines, of a program on stderr, of a library where its user wants them:
+ * `2026-01-31T12:00:00.123Z info  module: sentence`.
  *
  * Threads: any; a line is written with one write(2), so lines never mix. */
 #ifndef LL_LOG_H
@@ -25,6 +26,19 @@ LL_MUST_USE ll_status ll_log_parse_level(const char *name, ll_log_level *out_lev
  * at once and then 20 a second, and how many were left out: a peer cannot fill a disk. The text is
  * tamed (ll_text.h), so that a peer's words can neither forge lines nor steer a terminal. */
 void ll_log(ll_log_level level, const char *module, const char *format, ...) LL_PRINTF(3, 4);
+
+/* Where a library's lines go instead, for who runs it inside a program with another log. `text` is
+ * one sentence, tamed, without a newline, and lives for the call. All levels come, however many
+ * lines there are; whoever writes them bounds them. */
+struct ll_log_sink {
+    /* Any thread; it must not block. */
+    void (*write)(void *owner, ll_log_level level, const char *module, const char *text);
+    void *owner;
+};
+
+/* To the sink; NULL: as ll_log. */
+void ll_log_to(const struct ll_log_sink *sink, ll_log_level level, const char *module,
+               const char *format, ...) LL_PRINTF(4, 5);
 
 /* For lines that a peer can cause as often as it likes: one of them in 5 seconds, all zeros at
  * first. Guarded by the user's lock. */

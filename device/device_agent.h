@@ -1,6 +1,7 @@
-/* The agent: queries one after the other while the model uploads, until it has done what was asked.
+/* The agent: a user of the device's client (device_client.h) that runs queries one after the other
+ * while the model uploads, until it has done what was asked, and reports what happens.
  *
- * Threads: create, run and destroy on one thread; stop and abandon from any. */
+ * Threads: create, run and destroy on one thread; stop from any. */
 #ifndef DEVICE_AGENT_H
 #define DEVICE_AGENT_H
 
@@ -9,12 +10,9 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_status.h"
+#include "device/client/device_client.h"
 #include "device/device_json.h"
-#include "device/device_model.h"
 #include "device/device_report.h"
-#include "device/query/device_query.h"
-#include "device/times/device_layer_times_store.h"
-#include "engine/ll_engine.h"
 
 struct device_agent;
 
@@ -29,20 +27,12 @@ typedef enum {
 } device_until;
 
 struct device_agent_config {
-    /* Its plan may be NULL: one is made then, by `partitioner`, from the device's layer times. */
-    const struct device_model *model;
-    const char *partitioner;
-    struct ll_engine *engine;
-    struct ll_network *network;
-    struct ll_buf *input;
-    /* Gives another input to each query, from 1, and its name or NULL; both until the next call.
-     * NULL: `input` is everyone's; else it is the first one's. */
+    /* Engine, network, weights, edges, limits, what queries are to do. The agent puts itself in as
+     * the one whom events are told; the input is everyone's unless there is `pick`. */
+    struct device_client_config client;
+    /* Gives another input to each query, from 1, and its name or NULL; both until the next call. */
     ll_status (*pick)(void *owner, int64_t id, struct ll_buf **out_input, const char **out_name,
                       struct ll_error *err);
-    /* "HOST:PORT" each; none: everything runs on the device. */
-    const char *const *edges;
-    int edge_count;
-    struct device_terms terms;
     device_until until;
     int64_t count;
     int64_t duration_ns;
@@ -51,19 +41,6 @@ struct device_agent_config {
     int64_t patience_ns;
     /* From one query's issue to the next one's; 0: back to back. */
     int64_t interval_ns;
-    /* Where layer times are kept; NULL: nowhere. */
-    struct device_layer_times_store *profile_store;
-    /* See struct device_querier. */
-    int cut_first;
-    int cut_end;
-    device_choose choose;
-    bool is_input_f32;
-    ll_dtype cut_dtype;
-    int64_t deadline_ns;
-    int64_t wait_edge_ns;
-    int64_t verify_every;
-    /* As the session's. */
-    int64_t most_upload_bytes;
     /* Finds what a query shows of its outputs; what `out_view` points at lives until the next call.
      */
     void (*look)(void *owner, const struct device_query_result *result,
@@ -72,9 +49,9 @@ struct device_agent_config {
     struct device_report *report;
 };
 
-/* Creates the local model. `config`'s things outlive the agent.
+/* Creates the client. `config`'s things outlive the agent.
  *
- * Errors: those of the engine, LL_E_NO_MEMORY. */
+ * Errors: those of device_client_create. */
 LL_MUST_USE ll_status device_agent_create(const struct device_agent_config *config,
                                           struct device_agent **out_agent, struct ll_error *err);
 /* NULL is allowed. */

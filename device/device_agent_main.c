@@ -45,7 +45,7 @@ struct agent_program {
     struct cli_answer_room room;
     struct ll_output json;
     struct device_report *report;
-    struct device_layer_times_store *profile_store;
+    struct device_layer_times_store *times_store;
     struct device_agent *agent;
     struct ll_thread thread;
     struct cli_wait wait;
@@ -118,7 +118,7 @@ static bool find_cache(char *out_path, size_t bytes)
     return length > 0 && (size_t)length < bytes;
 }
 
-static ll_status create_profile_store(struct agent_program *program, struct ll_error *err)
+static ll_status create_times_store(struct agent_program *program, struct ll_error *err)
 {
     const struct device_options *options = &program->options;
     if (!options->keeps_profile) {
@@ -133,7 +133,7 @@ static ll_status create_profile_store(struct agent_program *program, struct ll_e
     char cache[PATH_MAX];
     bool has_cache = find_cache(cache, sizeof(cache));
     ll_status status = device_layer_times_store_create(
-        &key, options->model.weights, has_cache ? cache : NULL, &program->profile_store);
+        &key, options->model.weights, has_cache ? cache : NULL, &program->times_store);
     return status == LL_OK ? LL_OK : ll_fail(err, status, "out of memory");
 }
 
@@ -170,28 +170,32 @@ static ll_status create_agent(struct agent_program *program, struct ll_buf *firs
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
     }
     struct device_agent_config config = {
-        .model = &program->model,
-        .partitioner = options->partitioner,
-        .engine = program->engine,
-        .network = program->file.network,
-        .input = first,
+        .client =
+            {
+                .engine = program->engine,
+                .network = program->file.network,
+                .model = &program->model,
+                .partitioner = options->partitioner,
+                .input = first,
+                .edges = options->edges,
+                .edge_count = options->edge_count,
+                .slowdown = options->terms.slowdown,
+                .limit_bytes_per_s = options->terms.limit_mbps * 1e6 / 8,
+                .most_upload_bytes = options->most_upload_bytes,
+                .wish = {.cut_first = options->cut_first,
+                         .cut_end = options->cut_end,
+                         .choose = options->choose,
+                         .is_input_f32 = options->input_encoding == DEVICE_INPUT_F32,
+                         .cut_dtype = options->cut_dtype,
+                         .deadline_ns = options->deadline_ns},
+                .wait_edge_ns = options->wait_edge_ns,
+                .verify_every = options->verify_every,
+                .times_store = program->times_store,
+            },
         .pick = pick,
-        .edges = options->edges,
-        .edge_count = options->edge_count,
-        .terms = options->terms,
         .duration_ns = options->duration_ns,
         .patience_ns = options->patience_ns,
         .interval_ns = options->interval_ns,
-        .profile_store = program->profile_store,
-        .cut_first = options->cut_first,
-        .cut_end = options->cut_end,
-        .choose = options->choose,
-        .is_input_f32 = options->input_encoding == DEVICE_INPUT_F32,
-        .cut_dtype = options->cut_dtype,
-        .deadline_ns = options->deadline_ns,
-        .wait_edge_ns = options->wait_edge_ns,
-        .verify_every = options->verify_every,
-        .most_upload_bytes = options->most_upload_bytes,
         .look = look,
         .owner = program,
         .report = program->report,
@@ -231,7 +235,7 @@ static ll_status prepare(struct agent_program *program, struct ll_error *err)
         status = open_json(program, err);
     }
     if (status == LL_OK) {
-        status = create_profile_store(program, err);
+        status = create_times_store(program, err);
     }
     return status == LL_OK ? create_agent(program, first, err) : status;
 }
@@ -239,7 +243,7 @@ static ll_status prepare(struct agent_program *program, struct ll_error *err)
 static void finish(struct agent_program *program)
 {
     device_agent_destroy(program->agent);
-    device_layer_times_store_destroy(program->profile_store);
+    device_layer_times_store_destroy(program->times_store);
     device_report_destroy(program->report);
     ll_output_drop(&program->json);
     cli_answer_room_finish(&program->room);

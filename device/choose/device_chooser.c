@@ -1,5 +1,5 @@
 /* Layer times are kept as sums from the beginning, so that a range's time is a difference. They are
- * made anew where profile or edge have told something since; a group's time, whatever engine
+ * made anew where device or edge have told something since; a group's time, whatever engine
  * measured it, stands at its last layer then, since nobody cuts inside. */
 #include "device/choose/device_chooser.h"
 
@@ -41,7 +41,6 @@ struct device_chooser {
     struct device_pause pause;
     /* As the edge told them. */
     int64_t *edge_times_ns;
-    uint64_t connection;
     uint64_t times_version;
     struct sums sums;
     /* What the sums were made from; 0: anew. */
@@ -56,7 +55,7 @@ ll_status device_chooser_create(const struct device_chooser_config *config,
         return LL_E_NO_MEMORY;
     }
     chooser->config = *config;
-    chooser->table = device_layer_times_table(config->profile);
+    chooser->table = device_layer_times_table(config->times);
     size_t count = (size_t)chooser->table->layer_count + 1;
     struct sums *sums = &chooser->sums;
     chooser->edge_times_ns = calloc(count, sizeof(*chooser->edge_times_ns));
@@ -94,15 +93,9 @@ void device_chooser_destroy(struct device_chooser *chooser)
 
 /* ---- What is known ---- */
 
-/* Another edge, or news of this one. */
+/* The edge told layer times, or is another one. */
 static void follow_edge(struct device_chooser *chooser, const struct device_prospect *prospect)
 {
-    if (prospect->connection != chooser->connection) {
-        chooser->connection = prospect->connection;
-        device_estimate_connected(&chooser->estimate);
-        device_pause_init(&chooser->pause);
-        chooser->sums_version = 0;
-    }
     if (prospect->times_ns && prospect->times_version != chooser->times_version) {
         chooser->times_version = prospect->times_version;
         memcpy(chooser->edge_times_ns, prospect->times_ns,
@@ -127,8 +120,8 @@ static double edge_group_ns(const int64_t *times_ns, int first, int end, double 
 static void refresh_sums(struct device_chooser *chooser)
 {
     struct sums *sums = &chooser->sums;
-    const struct device_layer_times *profile = chooser->config.profile;
-    uint64_t version = device_layer_times_version(profile);
+    const struct device_layer_times *times = chooser->config.times;
+    uint64_t version = device_layer_times_version(times);
     if (chooser->sums_version == version) {
         return;
     }
@@ -137,7 +130,7 @@ static void refresh_sums(struct device_chooser *chooser)
     double group_ns = 0;
     for (int i = 0; i < chooser->table->layer_count; i++) {
         int samples = 0;
-        group_ns += (double)device_layer_times_ns(profile, i, &samples);
+        group_ns += (double)device_layer_times_ns(times, i, &samples);
         sums->device_ns[i + 1] = sums->device_ns[group];
         sums->edge_ns[i + 1] = sums->edge_ns[group];
         if (chooser->table->layers[i].ends_group) {
@@ -152,35 +145,24 @@ static void refresh_sums(struct device_chooser *chooser)
 
 /* ---- Before a query ---- */
 
+/* Bytes of a value, as the decision has it sent. */
+struct widths {
+    int input;
+    int cut;
+};
+
 /* Bytes where they are exact, else what cut tensors are, unless the input is to stay as it is; and
  * nothing that the edge does not take. */
 static void choose_dtypes(const struct device_wish *wish, const struct device_prospect *prospect,
-                          struct device_decision *decision)
+                          struct device_decision *decision, struct widths *out_widths)
 {
     decision->cut_dtype = prospect->takes_f16 ? wish->cut_dtype : LL_F32;
     decision->input_dtype = LL_F32;
     if (!wish->is_input_f32) {
         decision->input_dtype = prospect->takes_u8 ? LL_U8 : decision->cut_dtype;
     }
-}
-
-/* The link's part of the costs, were it `hope` times as good as it is taken for (but never above
- * the limit). */
-static void put_link_costs(const struct device_chooser *chooser,
-                           const struct device_decision *decision, double hope,
-                           struct device_costs *costs)
-{
-    const struct device_estimate *estimate = &chooser->estimate;
-    double up = device_estimate_up(estimate, &decision->link) / hope;
-    double down = device_estimate_down(estimate) / hope;
-    double fixed_ns = device_estimate_fixed_ns(estimate, &decision->link) / hope;
-    double limit = chooser->config.limit_bytes_per_s;
-    up = limit > 0 ? fmax(up, (double)LL_NS_PER_S / limit) : up;
-    costs->input_ns = up * ll_dtype_bytes(decision->input_dtype);
-    costs->up_ns = up * ll_dtype_bytes(decision->cut_dtype);
-    costs->down_ns = down * ll_dtype_bytes(decision->cut_dtype);
-    costs->output_ns = down * (double)sizeof(float);
-    costs->fixed_ns = fixed_ns;
+    out_widths->input = ll_dtype_bytes(decision->input_dtype);
+    out_widths->cut = ll_dtype_bytes(decision->cut_dtype);
 }
 
 /* What ranges cost as things are, and as they may be hoped to have become. */
@@ -189,98 +171,110 @@ struct costs {
     struct device_costs hoped;
 };
 
-static void make_costs(struct device_chooser *chooser, const struct device_decision *decision,
-                       struct costs *out_costs)
+/* The link's part of the costs, as it is taken for and as good as may be hoped (but never above the
+ * limit). */
+static void put_link_costs(const struct device_rates *rates, const struct widths *widths,
+                           double limit_bytes_per_s, struct costs *costs)
+{
+    double least = limit_bytes_per_s > 0 ? (double)LL_NS_PER_S / limit_bytes_per_s : 0;
+    for (int i = 0; i < 2; i++) {
+        struct device_costs *out = i == 0 ? &costs->known : &costs->hoped;
+        double hope = i == 0 ? 1 : CHOOSER_HOPE;
+        double up_ns = fmax(rates->up_ns / hope, least);
+        double down_ns = rates->down_ns / hope;
+        out->input_ns = up_ns * widths->input;
+        out->up_ns = up_ns * widths->cut;
+        out->down_ns = down_ns * widths->cut;
+        out->output_ns = down_ns * (double)sizeof(float);
+        out->fixed_ns = rates->fixed_ns / hope;
+    }
+}
+
+static void make_costs(struct device_chooser *chooser, const struct device_rates *rates,
+                       const struct widths *widths, struct costs *out_costs)
 {
     struct sums *sums = &chooser->sums;
-    refresh_sums(chooser);
     for (int i = 0; i <= chooser->table->layer_count; i++) {
-        sums->corrected_device_ns[i] = sums->device_ns[i] * chooser->estimate.device_factor.value;
-        sums->corrected_edge_ns[i] = sums->edge_ns[i] * chooser->estimate.edge_factor.value;
+        sums->corrected_device_ns[i] = sums->device_ns[i] * rates->device_factor;
+        sums->corrected_edge_ns[i] = sums->edge_ns[i] * rates->edge_factor;
         sums->hoped_edge_ns[i] = sums->corrected_edge_ns[i] / CHOOSER_HOPE;
     }
     out_costs->known = (struct device_costs){.device_ns = sums->corrected_device_ns,
                                              .edge_ns = sums->corrected_edge_ns};
     out_costs->hoped = (struct device_costs){.device_ns = sums->corrected_device_ns,
                                              .edge_ns = sums->hoped_edge_ns};
-    put_link_costs(chooser, decision, 1, &out_costs->known);
-    put_link_costs(chooser, decision, CHOOSER_HOPE, &out_costs->hoped);
+    put_link_costs(rates, widths, chooser->config.limit_bytes_per_s, out_costs);
 }
 
-static void take_range(struct device_decision *decision, const struct device_range *range)
-{
-    decision->first = range->first;
-    decision->end = range->end;
-    decision->remote_ns = range->remote_ns;
-}
-
-/* What would be worth a try beside the device: the best range if link and edge were as much better
- * as anybody may hope for, with what it is predicted to take as they are. Where even that would not
- * be faster, nothing, but after the longest pause everything that the edge can run: an estimate may
- * be so wrong that no hope reaches beyond it, and only an answer mends it. */
-static void try_edge(struct device_chooser *chooser, const struct costs *costs, int prefix,
-                     struct device_decision *decision)
-{
-    struct device_range range;
-    device_choice_best(chooser->choice, &costs->hoped, prefix, &range);
-    if (range.first == range.end && device_pause_is_longest(&chooser->pause)) {
-        range = (struct device_range){.end = prefix};
-    }
-    if (range.first < range.end && device_choice_predict(chooser->choice, &costs->known,
-                                                         range.first, range.end, &range) == LL_OK) {
-        take_range(decision, &range);
-        decision->tries = DEVICE_TRY_EDGE;
-    }
-}
-
-/* What a query that stays would take on an edge that could run all of it. */
-static double predict_there(const struct device_chooser *chooser, const struct costs *costs,
-                            int prefix)
-{
-    int layers = chooser->table->layer_count;
-    struct device_range there = {0};
-    return prefix == layers &&
-                   device_choice_predict(chooser->choice, &costs->known, 0, layers, &there) == LL_OK
-               ? there.latency_ns
-               : 0;
-}
-
-static void choose_fastest(struct device_chooser *chooser, const struct costs *costs, int prefix,
-                           int64_t now_ns, struct device_decision *decision)
-{
+/* The ranges that come into question. */
+struct ranges {
     struct device_range best;
-    device_choice_best(chooser->choice, &costs->known, prefix, &best);
-    take_range(decision, &best);
-    decision->best_ns = decision->predicted_ns = best.latency_ns;
-    if (best.first == best.end) {
-        decision->there_ns = predict_there(chooser, costs, prefix);
-        if (prefix > 0 && device_pause_is_over(&chooser->pause, now_ns)) {
-            try_edge(chooser, costs, prefix, decision);
-            device_pause_begin(&chooser->pause, now_ns);
-        }
-        return;
+    /* Where the best is none: the best if link and edge were as much better as anybody may hope
+     * for, perhaps none, and everything that the edge can run; with what they are predicted to take
+     * as things are. */
+    struct device_range hoped;
+    struct device_range all;
+};
+
+/* The best range, or the one that is wished for. Errors: LL_E_NO_MEMORY. */
+static ll_status find_ranges(const struct device_choice *choice, const struct device_wish *wish,
+                             const struct costs *costs, bool is_up, int prefix,
+                             struct ranges *out_ranges)
+{
+    struct ranges ranges = {.best.end = prefix, .all.end = prefix};
+    bool is_fixed = wish->cut_end >= 0;
+    bool is_fastest = !is_fixed && wish->choose == DEVICE_CHOOSE_FASTEST;
+    ll_status status = LL_OK;
+    if (is_fastest) {
+        device_choice_best(choice, &costs->known, prefix, &ranges.best);
+        bool stays = ranges.best.first == ranges.best.end;
+        device_choice_best(choice, &costs->hoped, stays ? prefix : 0, &ranges.hoped);
+    } else if (is_fixed) {
+        ranges.best = (struct device_range){.first = wish->cut_first,
+                                            .end = is_up ? wish->cut_end : wish->cut_first};
     }
-    /* The device's own times may be too long: its first runs are cold, or something else ran as
-     * well. */
-    decision->could_try = decision->alone_ns < CHOOSER_DEVICE_HOPE * decision->best_ns;
-    if (decision->could_try &&
-        device_explore_wants(&chooser->explore, decision->best_ns, decision->alone_ns)) {
-        decision->could_try = false;
-        decision->tries = DEVICE_TRY_DEVICE;
-        decision->predicted_ns = decision->alone_ns;
-        take_range(decision, &(struct device_range){0});
+    struct device_range *guesses[] = {&ranges.best, &ranges.hoped, &ranges.all};
+    for (int i = is_fastest ? 1 : 0; status == LL_OK && i < (is_fastest ? 3 : 1); i++) {
+        status = device_choice_predict(choice, &costs->known, guesses[i]->first, guesses[i]->end,
+                                       guesses[i]);
     }
+    *out_ranges = ranges;
+    return status;
 }
 
-/* A given range of legal cuts. */
-static ll_status choose_range(struct device_chooser *chooser, const struct costs *costs, int first,
-                              int end, struct device_decision *decision)
+/* Whether and what to try beside what is predicted to be fastest.
+ *
+ * While queries stay on the device, the edge is tried with what might be hoped of it. Where even
+ * that would not be faster, nothing, but after the longest pause everything that the edge can run:
+ * an estimate may be so wrong that no hope reaches beyond it, and only an answer mends it. While
+ * they do not, the device: its own times may be too long, since its first runs are cold, or
+ * something else ran as well. */
+static void try_other(struct device_chooser *chooser, const struct ranges *ranges,
+                      uint64_t connection, int64_t now_ns, struct device_decision *decision)
 {
-    struct device_range range = {0};
-    ll_status status = device_choice_predict(chooser->choice, &costs->known, first, end, &range);
-    take_range(decision, &range);
-    decision->best_ns = decision->predicted_ns = range.latency_ns;
-    return status;
+    bool is_pause_over = device_pause_is_over(&chooser->pause, connection, now_ns);
+    if (ranges->best.first < ranges->best.end) {
+        device_pause_shorten(&chooser->pause);
+        decision->could_try = decision->alone_ns < CHOOSER_DEVICE_HOPE * decision->best_ns;
+        if (decision->could_try &&
+            device_explore_wants(&chooser->explore, decision->best_ns, decision->alone_ns)) {
+            decision->could_try = false;
+            decision->tries = DEVICE_TRY_DEVICE;
+            decision->predicted_ns = decision->alone_ns;
+            decision->first = decision->end = 0;
+            decision->remote_ns = 0;
+        }
+    } else if (ranges->all.end > 0 && is_pause_over) {
+        bool hopes = ranges->hoped.first < ranges->hoped.end;
+        if (hopes || device_pause_is_longest(&chooser->pause)) {
+            const struct device_range *tried = hopes ? &ranges->hoped : &ranges->all;
+            decision->tries = DEVICE_TRY_EDGE;
+            decision->first = tried->first;
+            decision->end = tried->end;
+            decision->remote_ns = tried->remote_ns;
+        }
+        device_pause_begin(&chooser->pause, now_ns);
+    }
 }
 
 ll_status device_chooser_choose(struct device_chooser *chooser, const struct device_wish *wish,
@@ -288,26 +282,36 @@ ll_status device_chooser_choose(struct device_chooser *chooser, const struct dev
                                 struct device_decision *out_decision)
 {
     struct device_decision decision = {.link = prospect->link};
+    struct device_rates rates;
+    struct widths widths;
     struct costs costs;
-    ll_status status = LL_OK;
+    struct ranges ranges;
+    int layers = chooser->table->layer_count;
     int prefix = prospect->is_up ? prospect->prefix : 0;
     follow_edge(chooser, prospect);
-    choose_dtypes(wish, prospect, &decision);
-    make_costs(chooser, &decision, &costs);
-    decision.alone_ns = costs.known.device_ns[chooser->table->layer_count];
+    refresh_sums(chooser);
+    choose_dtypes(wish, prospect, &decision, &widths);
+    device_estimate_look(&chooser->estimate, prospect->connection, &prospect->link, &rates);
+    make_costs(chooser, &rates, &widths, &costs);
+    ll_status status = find_ranges(chooser->choice, wish, &costs, prospect->is_up, prefix, &ranges);
+    decision.alone_ns = costs.known.device_ns[layers];
+    decision.best_ns = decision.predicted_ns = ranges.best.latency_ns;
+    decision.first = ranges.best.first;
+    decision.end = ranges.best.end;
+    decision.remote_ns = ranges.best.remote_ns;
     if (wish->cut_end >= 0) {
-        int end = prospect->is_up ? wish->cut_end : wish->cut_first;
-        status = choose_range(chooser, &costs, wish->cut_first, end, &decision);
-        decision.least_prefix = wish->cut_first < end ? end : 0;
+        decision.least_prefix = decision.first < decision.end ? decision.end : 0;
     } else if (wish->choose == DEVICE_CHOOSE_FURTHEST) {
-        status = choose_range(chooser, &costs, 0, prefix, &decision);
         /* As far as the edge is ready when the query arrives there. */
-        decision.end = prefix > 0 ? chooser->table->layer_count : 0;
+        decision.end = prefix > 0 ? layers : 0;
     } else {
-        choose_fastest(chooser, &costs, prefix, now_ns, &decision);
+        bool could_be_there = decision.first == decision.end && prefix == layers;
+        decision.there_ns = could_be_there ? ranges.all.latency_ns : 0;
+        try_other(chooser, &ranges, prospect->connection, now_ns, &decision);
     }
+    decision.punctual_ns = decision.remote_ns - rates.lateness_ns;
     decision.allowance_ns =
-        device_estimate_allowance_ns(&chooser->estimate, decision.remote_ns, decision.alone_ns);
+        device_rates_allowance_ns(&rates, decision.remote_ns, decision.alone_ns);
     *out_decision = decision;
     return status;
 }
@@ -321,66 +325,47 @@ double device_chooser_alone_ns(struct device_chooser *chooser)
 
 /* ---- After it ---- */
 
-static void learn_answer(struct device_chooser *chooser, const struct device_decision *decision,
-                         const struct device_outcome *outcome)
-{
-    const double *edge_ns = chooser->sums.edge_ns;
-    struct device_effort effort = {
-        .up_bytes = outcome->up_bytes,
-        .down_bytes = outcome->down_bytes,
-        .edge_ns = edge_ns[outcome->reached] - edge_ns[decision->first],
-    };
-    device_estimate_answered(&chooser->estimate, &effort, &outcome->spent, &decision->link,
-                             outcome->asked_until_ns);
-}
-
-static void learn_miss(struct device_estimate *estimate, const struct device_decision *decision,
-                       const struct device_outcome *outcome)
+/* How late it was, against what the part itself was predicted to take: with earlier lateness
+ * counted in, misses one after the other would hardly add up. */
+static struct device_miss miss_of(const struct device_decision *decision,
+                                  const struct device_outcome *outcome)
 {
     struct device_miss miss = outcome->miss;
-    /* Against what the part itself was predicted to take: with earlier lateness counted in, misses
-     * one after the other would hardly add up. */
-    double remote_ns = decision->remote_ns - device_estimate_lateness_ns(estimate);
-    double late_ns = (double)miss.waited_ns - remote_ns;
+    double late_ns = (double)miss.waited_ns - decision->punctual_ns;
     miss.late_ns = late_ns > 0 ? (int64_t)fmin(late_ns, CHOOSER_MOST_NS) : 0;
-    device_estimate_missed(estimate, &miss, outcome->asked_until_ns);
+    return miss;
 }
 
 static void learn_times(struct device_chooser *chooser, const struct device_decision *decision,
                         const struct device_outcome *outcome)
 {
+    struct device_estimate *estimate = &chooser->estimate;
     const double *device_ns = chooser->sums.device_ns;
+    const double *edge_ns = chooser->sums.edge_ns;
+    struct device_effort effort = {.up_bytes = outcome->up_bytes,
+                                   .down_bytes = outcome->down_bytes};
+    struct device_miss miss = miss_of(decision, outcome);
     refresh_sums(chooser);
     for (int i = 0; i < outcome->part_count; i++) {
         const struct device_part *part = &outcome->parts[i];
-        device_estimate_computed(&chooser->estimate, device_ns[part->end] - device_ns[part->first],
+        device_estimate_computed(estimate, device_ns[part->end] - device_ns[part->first],
                                  part->took_ns, part->at_ns);
     }
     switch (outcome->asked) {
     case DEVICE_ANSWERED:
-        learn_answer(chooser, decision, outcome);
+        effort.edge_ns = edge_ns[outcome->reached] - edge_ns[decision->first];
+        device_estimate_answered(estimate, &effort, &outcome->spent, &decision->link,
+                                 outcome->asked_until_ns);
         break;
     case DEVICE_MISSED:
-        learn_miss(&chooser->estimate, decision, outcome);
+        device_estimate_missed(estimate, &miss, outcome->asked_until_ns);
         break;
     case DEVICE_FAILED:
-        device_estimate_failed(&chooser->estimate,
-                               (int64_t)fmin(decision->alone_ns, CHOOSER_MOST_NS));
+        device_estimate_failed(estimate, (int64_t)fmin(decision->alone_ns, CHOOSER_MOST_NS));
         break;
     case DEVICE_ASKED_NOBODY:
         break;
     }
-}
-
-/* Whether what was asked for only to time it would be faster than the device alone now. */
-static bool has_helped(struct device_chooser *chooser, const struct device_decision *decision)
-{
-    struct costs costs;
-    struct device_range again;
-    make_costs(chooser, decision, &costs);
-    return device_choice_predict(chooser->choice, &costs.known, decision->first, decision->end,
-                                 &again) == LL_OK &&
-           again.latency_ns < costs.known.device_ns[chooser->table->layer_count];
 }
 
 void device_chooser_learn(struct device_chooser *chooser, const struct device_decision *decision,
@@ -392,7 +377,5 @@ void device_chooser_learn(struct device_chooser *chooser, const struct device_de
     } else if (decision->tries == DEVICE_TRY_DEVICE) {
         device_explore_tried(&chooser->explore, decision->best_ns, decision->alone_ns,
                              (double)outcome->latency_ns);
-    } else if (decision->tries == DEVICE_TRY_EDGE && has_helped(chooser, decision)) {
-        device_pause_shorten(&chooser->pause);
     }
 }

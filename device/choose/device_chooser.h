@@ -26,8 +26,8 @@ struct device_chooser;
 
 struct device_chooser_config {
     /* Outlives the chooser. */
-    struct device_layer_times *profile;
-    /* Layers on the device take this many times as long as the profile says; at least 1. */
+    struct device_layer_times *times;
+    /* Layers on the device take this many times as long as `times` says; at least 1. */
     double slowdown;
     /* What the sender is held to; 0: nothing. */
     double limit_bytes_per_s;
@@ -72,7 +72,7 @@ struct device_prospect {
     /* What it takes besides floats; `takes_u8` only where bytes hold the input's values. */
     bool takes_u8;
     bool takes_f16;
-    struct device_send_scheduler_state link;
+    struct device_link_state link;
     /* Counts the times that an edge came up; another number: what was learnt of the edge is
      * forgotten. */
     uint64_t connection;
@@ -114,7 +114,9 @@ struct device_decision {
     int64_t allowance_ns;
 
     /* Private, for device_chooser_learn. */
-    struct device_send_scheduler_state link;
+    struct device_link_state link;
+    /* `remote_ns` without what stands for late answers. */
+    double punctual_ns;
     /* The device alone could be tried, and is not. */
     bool could_try;
 };

@@ -72,25 +72,13 @@ void device_estimate_init(struct device_estimate *estimate, double limit_bytes_p
     }
 }
 
-void device_estimate_connected(struct device_estimate *estimate)
-{
-    estimate->up_ns_per_byte.at_ns = 0;
-    estimate->down_ns_per_byte.at_ns = 0;
-    estimate->extra_ns = (struct device_mean){0};
-    estimate->queue_ns = (struct device_mean){0};
-    estimate->edge_factor = (struct device_mean){.value = 1};
-    estimate->least_up_ns = 0;
-    estimate->answers = 0;
-    estimate->late_ns = 0;
-}
-
 /* ---- Learning ---- */
 
 /* The upload's acknowledgements tell the round trip; while there are none (the edge may have the
  * whole model), all that is known is how long it took to accept, and queries show that it is less.
  */
 static double round_trip_ns(const struct device_estimate *estimate,
-                            const struct device_send_scheduler_state *link)
+                            const struct device_link_state *link)
 {
     bool is_shorter = estimate->least_up_ns > 0 && estimate->least_up_ns < link->rtt_ns;
     return (double)(is_shorter ? estimate->least_up_ns : link->rtt_ns);
@@ -112,15 +100,27 @@ static double rate_part(const struct device_mean *rate, int64_t bytes)
     return (double)bytes / ((double)bytes + even);
 }
 
-static void learn_up(struct device_estimate *estimate, int64_t bytes, int64_t up_ns,
-                     const struct device_send_scheduler_state *link, int64_t now_ns)
+static double up_ns(const struct device_estimate *estimate, const struct device_link_state *link)
 {
-    if (up_ns <= 0) {
+    double ns_per_byte = estimate->up_ns_per_byte.value;
+    if (estimate->up_ns_per_byte.at_ns == 0 && link->bytes_per_s > 0) {
+        ns_per_byte = (double)LL_NS_PER_S / link->bytes_per_s;
+    }
+    double least = estimate->limit_bytes_per_s > 0
+                       ? (double)LL_NS_PER_S / estimate->limit_bytes_per_s
+                       : ESTIMATE_LEAST_RATE;
+    return fmax(ns_per_byte, least);
+}
+
+static void learn_up(struct device_estimate *estimate, int64_t bytes, int64_t took_ns,
+                     const struct device_link_state *link, int64_t now_ns)
+{
+    if (took_ns <= 0) {
         return;
     }
-    learn_round_trip(estimate, bytes, up_ns);
-    estimate->up_ns_per_byte.value = device_estimate_up(estimate, link);
-    double over_ns = fmax((double)up_ns - round_trip_ns(estimate, link), 0);
+    learn_round_trip(estimate, bytes, took_ns);
+    estimate->up_ns_per_byte.value = up_ns(estimate, link);
+    double over_ns = fmax((double)took_ns - round_trip_ns(estimate, link), 0);
     double known_ns = (double)bytes * estimate->up_ns_per_byte.value;
     double part = rate_part(&estimate->up_ns_per_byte, bytes);
     double carried_ns = over_ns - estimate->extra_ns.value;
@@ -155,7 +155,7 @@ static void learn_factor(struct device_mean *factor, double known_ns, int64_t to
 
 void device_estimate_answered(struct device_estimate *estimate, const struct device_effort *effort,
                               const struct device_spent *spent,
-                              const struct device_send_scheduler_state *link, int64_t now_ns)
+                              const struct device_link_state *link, int64_t now_ns)
 {
     learn_up(estimate, effort->up_bytes, spent->up_ns, link, now_ns);
     learn_down(estimate, effort->down_bytes, spent->down_ns, now_ns);
@@ -196,42 +196,45 @@ void device_estimate_computed(struct device_estimate *estimate, double known_ns,
 
 /* ---- Predicting ---- */
 
-double device_estimate_up(const struct device_estimate *estimate,
-                          const struct device_send_scheduler_state *link)
+static void forget_edge(struct device_estimate *estimate)
 {
-    double ns_per_byte = estimate->up_ns_per_byte.value;
-    if (estimate->up_ns_per_byte.at_ns == 0 && link->bytes_per_s > 0) {
-        ns_per_byte = (double)LL_NS_PER_S / link->bytes_per_s;
+    estimate->up_ns_per_byte.at_ns = 0;
+    estimate->down_ns_per_byte.at_ns = 0;
+    estimate->extra_ns = (struct device_mean){0};
+    estimate->queue_ns = (struct device_mean){0};
+    estimate->edge_factor = (struct device_mean){.value = 1};
+    estimate->least_up_ns = 0;
+    estimate->answers = 0;
+    estimate->late_ns = 0;
+}
+
+void device_estimate_look(struct device_estimate *estimate, uint64_t connection,
+                          const struct device_link_state *link, struct device_rates *out_rates)
+{
+    if (estimate->connection != connection) {
+        estimate->connection = connection;
+        forget_edge(estimate);
     }
-    double least = estimate->limit_bytes_per_s > 0
-                       ? (double)LL_NS_PER_S / estimate->limit_bytes_per_s
-                       : ESTIMATE_LEAST_RATE;
-    return fmax(ns_per_byte, least);
+    double lateness_ns = ESTIMATE_LATENESS * estimate->late_ns;
+    *out_rates = (struct device_rates){
+        .up_ns = up_ns(estimate, link),
+        .down_ns = estimate->down_ns_per_byte.value,
+        .fixed_ns = round_trip_ns(estimate, link) + estimate->extra_ns.value +
+                    estimate->queue_ns.value + lateness_ns,
+        .lateness_ns = lateness_ns,
+        .device_factor = estimate->device_factor.value,
+        .edge_factor = estimate->edge_factor.value,
+        .is_unproven = estimate->answers == 0,
+    };
 }
 
-double device_estimate_down(const struct device_estimate *estimate)
+int64_t device_rates_allowance_ns(const struct device_rates *rates, double remote_ns,
+                                  double alone_ns)
 {
-    return estimate->down_ns_per_byte.value;
-}
-
-double device_estimate_lateness_ns(const struct device_estimate *estimate)
-{
-    return ESTIMATE_LATENESS * estimate->late_ns;
-}
-
-double device_estimate_fixed_ns(const struct device_estimate *estimate,
-                                const struct device_send_scheduler_state *link)
-{
-    return round_trip_ns(estimate, link) + estimate->extra_ns.value + estimate->queue_ns.value +
-           device_estimate_lateness_ns(estimate);
-}
-
-int64_t device_estimate_allowance_ns(const struct device_estimate *estimate, double remote_ns,
-                                     double alone_ns)
-{
-    double likely_ns = remote_ns - (ESTIMATE_LATENESS - 1) * estimate->late_ns;
+    /* Lateness counts once here, not as often as in the prediction. */
+    double likely_ns = remote_ns - rates->lateness_ns * (1 - 1 / ESTIMATE_LATENESS);
     double allowance = fmax(ESTIMATE_TIMES * likely_ns, (double)ESTIMATE_LEAST_NS);
-    if (estimate->answers == 0) {
+    if (rates->is_unproven) {
         allowance = fmax(fmax(allowance, alone_ns), (double)ESTIMATE_UNKNOWN_NS);
     }
     return (int64_t)fmin(allowance, (double)ESTIMATE_LONGEST_NS);

@@ -47,7 +47,8 @@ struct device_estimate {
     struct device_mean device_factor;
     /* The shortest way there and back so far, 0 if unknown. */
     int64_t least_up_ns;
-    /* Answers on this connection. */
+    /* A number, and answers on it. */
+    uint64_t connection;
     int answers;
     /* Since deadlines have passed: how late the worst answer was. */
     double late_ns;
@@ -55,7 +56,7 @@ struct device_estimate {
 
 /* What the upload's acknowledgements tell of the link (ll_window.h); 0 where they do not yet.
  * The rate stands in until a query has shown its own. */
-struct device_send_scheduler_state {
+struct device_link_state {
     int64_t rtt_ns;
     double bytes_per_s;
 };
@@ -89,14 +90,10 @@ struct device_miss {
 /* `limit_bytes_per_s`: what the sender is held to, 0 for nothing. */
 void device_estimate_init(struct device_estimate *estimate, double limit_bytes_per_s);
 
-/* A new connection, perhaps to another edge: the link's rates stay as assumptions, what was learnt
- * of the edge is forgotten. */
-void device_estimate_connected(struct device_estimate *estimate);
-
 /* An answer is complete. */
 void device_estimate_answered(struct device_estimate *estimate, const struct device_effort *effort,
                               const struct device_spent *spent,
-                              const struct device_send_scheduler_state *link, int64_t now_ns);
+                              const struct device_link_state *link, int64_t now_ns);
 /* A deadline passed. */
 void device_estimate_missed(struct device_estimate *estimate, const struct device_miss *miss,
                             int64_t now_ns);
@@ -106,21 +103,30 @@ void device_estimate_failed(struct device_estimate *estimate, int64_t late_ns);
 void device_estimate_computed(struct device_estimate *estimate, double known_ns, int64_t took_ns,
                               int64_t now_ns);
 
-/* ns a byte. */
-double device_estimate_up(const struct device_estimate *estimate,
-                          const struct device_send_scheduler_state *link);
-double device_estimate_down(const struct device_estimate *estimate);
-/* Of every remote part. */
-double device_estimate_fixed_ns(const struct device_estimate *estimate,
-                                const struct device_send_scheduler_state *link);
+/* All that is predicted now, at one look. */
+struct device_rates {
+    /* A byte's time. */
+    double up_ns;
+    double down_ns;
+    /* Of every remote part; and what of it stands for late answers. */
+    double fixed_ns;
+    double lateness_ns;
+    /* On layer times. */
+    double device_factor;
+    double edge_factor;
+    /* No answer has come on this connection yet. */
+    bool is_unproven;
+};
 
-/* What of the fixed time stands for late answers. */
-double device_estimate_lateness_ns(const struct device_estimate *estimate);
+/* Another `connection` than at the last look is perhaps another edge: the link's rates stay as
+ * assumptions, what was learnt of the edge is forgotten. */
+void device_estimate_look(struct device_estimate *estimate, uint64_t connection,
+                          const struct device_link_state *link, struct device_rates *out_rates);
 
 /* The time that a remote part gets: three times what is predicted, 200 ms at least; while no answer
  * has come and the prediction is worth little, a second at least, and what the whole query takes on
  * the device alone. */
-int64_t device_estimate_allowance_ns(const struct device_estimate *estimate, double remote_ns,
-                                     double alone_ns);
+int64_t device_rates_allowance_ns(const struct device_rates *rates, double remote_ns,
+                                  double alone_ns);
 
 #endif

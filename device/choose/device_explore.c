@@ -43,8 +43,12 @@ void device_pause_init(struct device_pause *pause)
     *pause = (struct device_pause){.length_ns = EXPLORE_FIRST_PAUSE_NS};
 }
 
-bool device_pause_is_over(const struct device_pause *pause, int64_t now_ns)
+bool device_pause_is_over(struct device_pause *pause, uint64_t connection, int64_t now_ns)
 {
+    if (pause->connection != connection) {
+        device_pause_init(pause);
+        pause->connection = connection;
+    }
     return now_ns >= pause->until_ns;
 }
 
@@ -55,7 +59,7 @@ bool device_pause_is_longest(const struct device_pause *pause)
 
 void device_pause_begin(struct device_pause *pause, int64_t now_ns)
 {
-    pause->until_ns = ll_clock_deadline(now_ns, pause->length_ns);
+    pause->until_ns = now_ns + pause->length_ns;
     pause->length_ns = 2 * pause->length_ns < EXPLORE_LONGEST_PAUSE_NS ? 2 * pause->length_ns
                                                                        : EXPLORE_LONGEST_PAUSE_NS;
 }

@@ -42,17 +42,19 @@ void device_explore_tried(struct device_explore *explore, double best_ns, double
 /* ---- The edge ---- */
 
 struct device_pause {
+    uint64_t connection;
     int64_t until_ns;
     int64_t length_ns;
 };
 
 void device_pause_init(struct device_pause *pause);
-bool device_pause_is_over(const struct device_pause *pause, int64_t now_ns);
+/* Over another `connection` than the last one's, perhaps to another edge, pauses begin anew. */
+bool device_pause_is_over(struct device_pause *pause, uint64_t connection, int64_t now_ns);
 /* Pauses do not become longer any more. */
 bool device_pause_is_longest(const struct device_pause *pause);
 /* A try begins, or there is nothing to try: the next one is not before a pause. */
 void device_pause_begin(struct device_pause *pause, int64_t now_ns);
-/* A try helped: the next pause is short again. */
+/* Queries go to the edge, perhaps because a try helped: the next pause is short again. */
 void device_pause_shorten(struct device_pause *pause);
 
 #endif

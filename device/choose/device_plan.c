@@ -11,14 +11,14 @@
 
 /* Layer times of device and edge, as planning wants them: within its limits. Where they are not,
  * all are scaled, since only their relation counts then. */
-static void fill_times(const struct device_layer_times *profile, double slowdown,
-                       int64_t *device_ns, int64_t *edge_ns)
+static void fill_times(const struct device_layer_times *times, double slowdown, int64_t *device_ns,
+                       int64_t *edge_ns)
 {
-    int layers = device_layer_times_table(profile)->layer_count;
+    int layers = device_layer_times_table(times)->layer_count;
     double sum_ns = 0;
     for (int i = 0; i < layers; i++) {
         int samples = 0;
-        device_ns[i] = device_layer_times_ns(profile, i, &samples);
+        device_ns[i] = device_layer_times_ns(times, i, &samples);
         sum_ns += (double)device_ns[i] * slowdown;
     }
     double scale = slowdown * fmin(1, 0.5 * (double)LL_LIMIT_CHAIN_NS / fmax(sum_ns, 1));
@@ -44,19 +44,19 @@ static void encode(struct ll_chain *chain, const struct device_plan_terms *terms
     }
 }
 
-static ll_status make_chain(const struct device_layer_times *profile,
+static ll_status make_chain(const struct device_layer_times *times,
                             const struct device_plan_terms *terms, struct ll_chain *out_chain,
                             struct ll_error *err)
 {
-    const struct ll_table *table = device_layer_times_table(profile);
+    const struct ll_table *table = device_layer_times_table(times);
     size_t layers = (size_t)table->layer_count;
     int64_t *device_ns = calloc(layers, sizeof(*device_ns));
     int64_t *edge_ns = calloc(layers, sizeof(*edge_ns));
     ll_status status = LL_E_NO_MEMORY;
     if (device_ns && edge_ns) {
-        fill_times(profile, terms->slowdown, device_ns, edge_ns);
-        const struct ll_layer_times times = {.device_ns = device_ns, .edge_ns = edge_ns};
-        status = ll_chain_make(table, &times, out_chain, err);
+        fill_times(times, terms->slowdown, device_ns, edge_ns);
+        const struct ll_layer_times both = {.device_ns = device_ns, .edge_ns = edge_ns};
+        status = ll_chain_make(table, &both, out_chain, err);
     } else {
         (void)ll_fail(err, status, "out of memory");
     }
@@ -161,17 +161,17 @@ static ll_status plan_chain(const struct ll_table *table, const struct ll_chain 
     return LL_OK;
 }
 
-ll_status device_plan_make(const struct device_layer_times *profile,
+ll_status device_plan_make(const struct device_layer_times *times,
                            const struct device_plan_terms *terms, struct ll_plan *out_plan,
                            struct ll_error *err)
 {
     /* What needs no times is made from the layers themselves, whose borders are closer. */
     if (ll_plan_check_name(terms->partitioner, false, NULL) == LL_OK) {
-        return ll_plan_make(device_layer_times_table(profile), terms->partitioner, out_plan, err);
+        return ll_plan_make(device_layer_times_table(times), terms->partitioner, out_plan, err);
     }
     struct ll_chain chain = {0};
-    const struct ll_table *table = device_layer_times_table(profile);
-    ll_status status = make_chain(profile, terms, &chain, err);
+    const struct ll_table *table = device_layer_times_table(times);
+    ll_status status = make_chain(times, terms, &chain, err);
     if (status == LL_OK) {
         status = chain.count <= DEVICE_PLAN_ELEMENTS
                      ? plan_chain(table, &chain, terms, out_plan, err)

@@ -31,10 +31,10 @@ struct device_plan_terms {
     int cut_width;
 };
 
-/* The plan of the profile's table, in the order of its layers.
+/* The plan for the table of `times`, in the order of its layers.
  *
  * Errors: those of ll_plan_from_chain and ll_plan_make. */
-LL_MUST_USE ll_status device_plan_make(const struct device_layer_times *profile,
+LL_MUST_USE ll_status device_plan_make(const struct device_layer_times *times,
                                        const struct device_plan_terms *terms,
                                        struct ll_plan *out_plan, struct ll_error *err);
 

@@ -26,20 +26,20 @@ struct device_next_edge {
 };
 
 /* 1 to DEVICE_NEXT_EDGE_EDGES edges; the first one is current. */
-void device_next_edge_init(struct device_next_edge *route, int edge_count);
+void device_next_edge_init(struct device_next_edge *next, int edge_count);
 
 /* The current edge is reached: pauses begin short again. */
-void device_next_edge_reached(struct device_next_edge *route);
+void device_next_edge_reached(struct device_next_edge *next);
 
 /* The current edge failed or, with `is_refusal`, refused. Makes the next one current and returns
  * when to try it. */
-int64_t device_next_edge_failed(struct device_next_edge *route, bool is_refusal, int64_t now_ns);
+int64_t device_next_edge_failed(struct device_next_edge *next, bool is_refusal, int64_t now_ns);
 
 /* The same where the current edge is busy and is to be asked again after `wait_ns`. */
-int64_t device_next_edge_busy(struct device_next_edge *route, int64_t wait_ns, int64_t now_ns);
+int64_t device_next_edge_busy(struct device_next_edge *next, int64_t wait_ns, int64_t now_ns);
 
 /* The current edge is not to be believed: call it right before device_next_edge_failed. */
-void device_next_edge_distrust(struct device_next_edge *route, int64_t now_ns);
+void device_next_edge_distrust(struct device_next_edge *next, int64_t now_ns);
 
 /* How long to wait for an edge that says `retry_ms`: at least that, within 0.1 and 60 s, and up to
  * half of it more, as `random` says, so that those who were refused together do not come back
@@ -47,6 +47,6 @@ void device_next_edge_distrust(struct device_next_edge *route, int64_t now_ns);
 int64_t device_next_edge_wait_ns(int64_t retry_ms, uint32_t random);
 
 /* Every edge has refused, or is not to be believed. */
-bool device_next_edge_is_refused(const struct device_next_edge *route);
+bool device_next_edge_is_refused(const struct device_next_edge *next);
 
 #endif

@@ -43,7 +43,7 @@ static void end(struct device_offload *offload, ll_status status, const char *re
 
 static int64_t chunk_bytes(const struct device_offload *offload)
 {
-    return ll_window_chunk(device_send_scheduler_window(offload->config.link));
+    return ll_window_chunk(device_send_scheduler_window(offload->config.scheduler));
 }
 
 static bool may_send(const struct device_offload *offload)
@@ -55,8 +55,9 @@ static bool may_send(const struct device_offload *offload)
 static int64_t offload_next(void *owner)
 {
     struct device_offload *offload = owner;
-    return may_send(offload) ? device_board_next_bytes(offload->config.board, chunk_bytes(offload))
-                             : 0;
+    return may_send(offload)
+               ? device_requests_next_bytes(offload->config.requests, chunk_bytes(offload))
+               : 0;
 }
 
 static void offload_send(void *owner)
@@ -64,7 +65,7 @@ static void offload_send(void *owner)
     struct device_offload *offload = owner;
     struct device_outgoing message = {0};
     if (!may_send(offload) ||
-        device_board_next(offload->config.board, chunk_bytes(offload), &message) != LL_OK) {
+        device_requests_next(offload->config.requests, chunk_bytes(offload), &message) != LL_OK) {
         return;
     }
     int64_t now_ns = ll_clock_now_ns();
@@ -72,10 +73,10 @@ static void offload_send(void *owner)
         rpc_stream_send(offload->stream, message.head, message.head_bytes, message.payload);
     if (status == LL_OK) {
         size_t bytes = message.payload ? ll_buf_bytes(message.payload) : message.head_bytes;
-        uint64_t mark = ll_window_send_beside(device_send_scheduler_window(offload->config.link),
-                                              (int64_t)bytes, now_ns);
+        uint64_t mark = ll_window_send_beside(
+            device_send_scheduler_window(offload->config.scheduler), (int64_t)bytes, now_ns);
         if (message.is_last) {
-            device_board_set_mark(offload->config.board, message.id, mark);
+            device_requests_set_mark(offload->config.requests, message.id, mark);
         }
     } else {
         /* The stream is ending, and on_closed follows. */
@@ -101,7 +102,8 @@ static void send_receipt(struct device_offload *offload)
     ll_status status = rpc_stream_send(offload->stream, message, bytes, NULL);
     if (status == LL_OK) {
         offload->owes_receipt = false;
-        device_send_scheduler_spend(offload->config.link, (int64_t)bytes + DEVICE_WIRE_FRAME_BYTES);
+        device_send_scheduler_spend(offload->config.scheduler,
+                                    (int64_t)bytes + DEVICE_WIRE_FRAME_BYTES);
     } else if (status != LL_E_STOPPED) {
         end(offload, status, "a receipt could not be sent");
     }
@@ -125,7 +127,7 @@ static void on_writable(void *owner, struct rpc_stream *stream)
     (void)stream;
     struct device_offload *offload = owner;
     send_receipt(offload);
-    device_send_scheduler_pump(offload->config.link);
+    device_send_scheduler_pump(offload->config.scheduler);
 }
 
 static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
@@ -135,7 +137,7 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
     if (offload->ended != LL_OK) {
         return;
     }
-    device_board_heard(offload->config.board);
+    device_edge_state_heard(offload->config.edge);
     ProtobufCMessage *message = NULL;
     if (wire_unpack(&layerlift__v1__offload_response__descriptor, data, bytes, &message, NULL) !=
         LL_OK) {
@@ -146,10 +148,10 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
         (const Layerlift__V1__OffloadResponse *)message;
     count_received(offload, response);
     uint64_t mark = 0;
-    ll_status status = device_board_take(offload->config.board, response, &mark);
+    ll_status status = device_requests_take(offload->config.requests, response, &mark);
     protobuf_c_message_free_unpacked(message, NULL);
     if (mark > 0) {
-        ll_window_ack_mark(device_send_scheduler_window(offload->config.link), mark,
+        ll_window_ack_mark(device_send_scheduler_window(offload->config.scheduler), mark,
                            ll_clock_now_ns());
     }
     if (status == LL_E_NOT_FOUND) {
@@ -162,7 +164,8 @@ static void on_closed(void *owner, struct rpc_stream *stream, ll_status status, 
     (void)stream;
     struct device_offload *offload = owner;
     offload->is_ending = true;
-    device_send_scheduler_set_source(offload->config.link, DEVICE_SEND_SCHEDULER_QUERIES, NULL);
+    device_send_scheduler_set_source(offload->config.scheduler, DEVICE_SEND_SCHEDULER_QUERIES,
+                                     NULL);
     if (offload->ended != LL_OK) {
         status = offload->ended;
         message = offload->reason;
@@ -190,7 +193,7 @@ ll_status device_offload_create(const struct device_offload_config *config,
         free(offload);
         return status;
     }
-    device_send_scheduler_set_source(config->link, DEVICE_SEND_SCHEDULER_QUERIES,
+    device_send_scheduler_set_source(config->scheduler, DEVICE_SEND_SCHEDULER_QUERIES,
                                      &(struct device_send_scheduler_source){.next = offload_next,
                                                                             .send = offload_send,
                                                                             .owner = offload});

@@ -1,4 +1,4 @@
-/* The Offload stream of one connection: carries what stands on the board to the edge and the
+/* The Offload stream of one connection: carries the requests under way to the edge and the
  * answers back.
  *
  * Threads: the loop's. */
@@ -6,7 +6,8 @@
 #define DEVICE_OFFLOAD_H
 
 #include "core/ll_status.h"
-#include "device/edge_link/device_board.h"
+#include "device/edge_link/device_edge_state.h"
+#include "device/edge_link/device_requests.h"
 #include "device/edge_link/device_send_scheduler.h"
 #include "rpc/rpc_channel.h"
 
@@ -14,8 +15,9 @@ struct device_offload;
 
 struct device_offload_config {
     struct rpc_channel *channel;
-    struct device_board *board;
-    struct device_send_scheduler *link;
+    struct device_edge_state *edge;
+    struct device_requests *requests;
+    struct device_send_scheduler *scheduler;
     /* The stream is over, exactly once; the offload may be destroyed from the next callback on.
      * LL_E_NOT_FOUND: the edge does not have the model any more; LL_E_INVALID: the edge broke the
      * protocol. */

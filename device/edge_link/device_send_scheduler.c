@@ -10,13 +10,13 @@
 #include "core/link/ll_pacer.h"
 #include "core/link/ll_share.h"
 #include "core/ll_clock.h"
-#include "core/ll_log.h"
 
 struct device_send_scheduler {
     struct rpc_timer *timer;
     double limit_bytes_per_s;
+    const struct ll_log_sink *log;
     struct ll_pacer pacer;
-    struct ll_share turns;
+    struct ll_share share;
     struct ll_window window;
     struct device_send_scheduler_source sources[DEVICE_SEND_SCHEDULER_CLASSES];
     bool is_pumping;
@@ -25,7 +25,7 @@ struct device_send_scheduler {
 };
 
 /* A line of debugging in this time. */
-#define LINK_LOG_NS (100 * LL_NS_PER_MS)
+#define SCHEDULER_LOG_NS (100 * LL_NS_PER_MS)
 
 static void on_timer(void *arg)
 {
@@ -33,132 +33,136 @@ static void on_timer(void *arg)
 }
 
 ll_status device_send_scheduler_create(struct rpc_loop *loop, double limit_bytes_per_s,
-                                       struct device_send_scheduler **out_link)
+                                       const struct ll_log_sink *log,
+                                       struct device_send_scheduler **out_scheduler)
 {
-    struct device_send_scheduler *link = calloc(1, sizeof(*link));
-    if (!link) {
+    struct device_send_scheduler *scheduler = calloc(1, sizeof(*scheduler));
+    if (!scheduler) {
         return LL_E_NO_MEMORY;
     }
-    link->limit_bytes_per_s = limit_bytes_per_s;
-    ll_pacer_init(&link->pacer, limit_bytes_per_s, ll_clock_now_ns());
-    device_send_scheduler_reset(link);
-    ll_status status = rpc_timer_create(loop, on_timer, link, &link->timer);
+    scheduler->limit_bytes_per_s = limit_bytes_per_s;
+    scheduler->log = log;
+    ll_pacer_init(&scheduler->pacer, limit_bytes_per_s, ll_clock_now_ns());
+    device_send_scheduler_reset(scheduler);
+    ll_status status = rpc_timer_create(loop, on_timer, scheduler, &scheduler->timer);
     if (status != LL_OK) {
-        free(link);
+        free(scheduler);
         return status;
     }
-    *out_link = link;
+    *out_scheduler = scheduler;
     return LL_OK;
 }
 
-void device_send_scheduler_close(struct device_send_scheduler *link)
+void device_send_scheduler_close(struct device_send_scheduler *scheduler)
 {
-    rpc_timer_destroy(link->timer);
-    link->timer = NULL;
+    rpc_timer_destroy(scheduler->timer);
+    scheduler->timer = NULL;
 }
 
-void device_send_scheduler_destroy(struct device_send_scheduler *link)
+void device_send_scheduler_destroy(struct device_send_scheduler *scheduler)
 {
-    if (link) {
-        rpc_timer_destroy(link->timer);
-        free(link);
+    if (scheduler) {
+        rpc_timer_destroy(scheduler->timer);
+        free(scheduler);
     }
 }
 
-void device_send_scheduler_reset(struct device_send_scheduler *link)
+void device_send_scheduler_reset(struct device_send_scheduler *scheduler)
 {
-    ll_share_init(&link->turns, link->limit_bytes_per_s);
-    ll_window_init(&link->window, link->limit_bytes_per_s);
+    ll_share_init(&scheduler->share, scheduler->limit_bytes_per_s);
+    ll_window_init(&scheduler->window, scheduler->limit_bytes_per_s);
 }
 
-void device_send_scheduler_spend(struct device_send_scheduler *link, int64_t bytes)
+void device_send_scheduler_spend(struct device_send_scheduler *scheduler, int64_t bytes)
 {
-    ll_pacer_spend(&link->pacer, bytes);
+    ll_pacer_spend(&scheduler->pacer, bytes);
 }
 
-struct ll_window *device_send_scheduler_window(struct device_send_scheduler *link)
+struct ll_window *device_send_scheduler_window(struct device_send_scheduler *scheduler)
 {
-    return &link->window;
+    return &scheduler->window;
 }
 
-void device_send_scheduler_set_source(struct device_send_scheduler *link,
-                                      enum device_send_scheduler_class link_class,
+void device_send_scheduler_set_source(struct device_send_scheduler *scheduler,
+                                      enum device_send_scheduler_class source_class,
                                       const struct device_send_scheduler_source *source)
 {
-    link->sources[link_class] = source ? *source : (struct device_send_scheduler_source){0};
+    scheduler->sources[source_class] = source ? *source : (struct device_send_scheduler_source){0};
 }
 
-static int64_t next_of(struct device_send_scheduler *link,
-                       enum device_send_scheduler_class link_class)
+static int64_t next_of(struct device_send_scheduler *scheduler,
+                       enum device_send_scheduler_class source_class)
 {
-    struct device_send_scheduler_source *source = &link->sources[link_class];
+    struct device_send_scheduler_source *source = &scheduler->sources[source_class];
     return source->next ? source->next(source->owner) : 0;
 }
 
 /* Sends one message if one may be sent now. */
-static bool pump_once(struct device_send_scheduler *link)
+static bool pump_once(struct device_send_scheduler *scheduler)
 {
-    int64_t query = next_of(link, DEVICE_SEND_SCHEDULER_QUERIES);
-    int64_t upload = next_of(link, DEVICE_SEND_SCHEDULER_UPLOAD);
+    int64_t query = next_of(scheduler, DEVICE_SEND_SCHEDULER_QUERIES);
+    int64_t upload = next_of(scheduler, DEVICE_SEND_SCHEDULER_UPLOAD);
     int64_t now_ns = ll_clock_now_ns();
     if (query == 0 && upload == 0) {
-        int64_t wake_ns = ll_window_wake_ns(&link->window);
-        if (link->sources[DEVICE_SEND_SCHEDULER_UPLOAD].next && wake_ns != LL_CLOCK_NEVER) {
-            rpc_timer_set(link->timer, wake_ns);
+        int64_t wake_ns = ll_window_wake_ns(&scheduler->window);
+        if (scheduler->sources[DEVICE_SEND_SCHEDULER_UPLOAD].next && wake_ns != LL_CLOCK_NEVER) {
+            rpc_timer_set(scheduler->timer, wake_ns);
         }
         return false;
     }
-    bool is_upload = query == 0 || (upload > 0 && ll_share_upload_first(&link->turns));
+    bool is_upload = query == 0 || (upload > 0 && ll_share_upload_first(&scheduler->share));
     int64_t bytes = is_upload ? upload : query;
-    int64_t ready_ns = ll_pacer_ready_ns(&link->pacer, bytes, now_ns);
+    int64_t ready_ns = ll_pacer_ready_ns(&scheduler->pacer, bytes, now_ns);
     if (ready_ns > now_ns) {
-        rpc_timer_set(link->timer, ready_ns);
+        rpc_timer_set(scheduler->timer, ready_ns);
         return false;
     }
-    ll_pacer_spend(&link->pacer, bytes);
+    ll_pacer_spend(&scheduler->pacer, bytes);
     if (is_upload) {
-        ll_share_upload_sent(&link->turns, bytes);
+        ll_share_upload_sent(&scheduler->share, bytes);
     } else {
-        ll_share_query_sent(&link->turns, bytes, upload > 0);
+        ll_share_query_sent(&scheduler->share, bytes, upload > 0);
     }
     struct device_send_scheduler_source *source =
-        &link->sources[is_upload ? DEVICE_SEND_SCHEDULER_UPLOAD : DEVICE_SEND_SCHEDULER_QUERIES];
+        &scheduler
+             ->sources[is_upload ? DEVICE_SEND_SCHEDULER_UPLOAD : DEVICE_SEND_SCHEDULER_QUERIES];
     source->send(source->owner);
     return true;
 }
 
 /* What the upload waits for, should a link be slower than it could be. */
-static void log_window(struct device_send_scheduler *link, int64_t now_ns)
+static void log_window(struct device_send_scheduler *scheduler, int64_t now_ns)
 {
-    if (!link->sources[DEVICE_SEND_SCHEDULER_UPLOAD].next ||
-        now_ns - link->logged_ns < LINK_LOG_NS) {
+    if (!scheduler->sources[DEVICE_SEND_SCHEDULER_UPLOAD].next ||
+        now_ns - scheduler->logged_ns < SCHEDULER_LOG_NS) {
         return;
     }
     struct ll_window_view view;
-    ll_window_look(&link->window, now_ns, &view);
-    link->logged_ns = now_ns;
-    ll_log(LL_LOG_DEBUG, "link",
-           "%.2f Mbit/s, round trip %.2f ms; %lld bytes under way, %lld of them missing, of at "
-           "most %lld; last heard %.1f ms ago",
-           ll_window_bytes_per_s(&link->window) * 8e-6,
-           ll_clock_ms(ll_window_rtt_ns(&link->window)), (long long)view.under_way_bytes,
-           (long long)view.missing_bytes, (long long)view.bound_bytes, ll_clock_ms(view.silent_ns));
+    ll_window_look(&scheduler->window, now_ns, &view);
+    scheduler->logged_ns = now_ns;
+    ll_log_to(scheduler->log, LL_LOG_DEBUG, "link",
+              "%.2f Mbit/s, round trip %.2f ms; %lld bytes under way, %lld of them missing, of at "
+              "most %lld; last heard %.1f ms ago",
+              ll_window_bytes_per_s(&scheduler->window) * 8e-6,
+              ll_clock_ms(ll_window_rtt_ns(&scheduler->window)), (long long)view.under_way_bytes,
+              (long long)view.missing_bytes, (long long)view.bound_bytes,
+              ll_clock_ms(view.silent_ns));
 }
 
-void device_send_scheduler_pump(struct device_send_scheduler *link)
+void device_send_scheduler_pump(struct device_send_scheduler *scheduler)
 {
-    link->is_asked_again = true;
-    if (link->is_pumping || !link->timer) {
+    scheduler->is_asked_again = true;
+    if (scheduler->is_pumping || !scheduler->timer) {
         return;
     }
-    link->is_pumping = true;
+    scheduler->is_pumping = true;
     int64_t now_ns = ll_clock_now_ns();
-    ll_window_wake(&link->window, now_ns);
-    log_window(link, now_ns);
-    while (link->is_asked_again) {
-        link->is_asked_again = false;
-        while (pump_once(link)) {
+    ll_window_wake(&scheduler->window, now_ns);
+    log_window(scheduler, now_ns);
+    while (scheduler->is_asked_again) {
+        scheduler->is_asked_again = false;
+        while (pump_once(scheduler)) {
         }
     }
-    link->is_pumping = false;
+    scheduler->is_pumping = false;
 }

@@ -1,6 +1,6 @@
 /* The device's dealings with its edges: one connection at a time to one of several addresses,
  * upload and queries over it, and a new one when it breaks. Whatever an edge does, the session goes
- * on; queries find on the board what is there.
+ * on; queries find what is there.
  *
  * Threads: create, start, stop and destroy on one thread (not the loop's); events come on the
  * loop's thread, without locks, and must not block. */
@@ -10,9 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/ll_log.h"
 #include "core/ll_status.h"
 #include "device/device_model.h"
-#include "device/edge_link/device_board.h"
+#include "device/edge_link/device_edge_state.h"
+#include "device/edge_link/device_requests.h"
 #include "device/edge_link/device_uploader.h"
 
 struct device_session;
@@ -97,6 +99,8 @@ struct device_session_config {
     const char *device;
     const struct device_session_events *events;
     void *owner;
+    /* NULL: the process's log. */
+    const struct ll_log_sink *log;
 };
 
 /* `config`'s model, edges and events outlive the session. Errors: LL_E_NO_MEMORY. */
@@ -104,13 +108,16 @@ LL_MUST_USE ll_status device_session_create(const struct device_session_config *
                                             struct device_session **out_session);
 /* Connects, soon. Once. */
 void device_session_start(struct device_session *session);
+/* Ends all waiting of queries, now and later: LL_E_STOPPED. Any thread. */
+void device_session_interrupt(struct device_session *session);
 /* Ends everything; waiting queries end with LL_E_STOPPED. No event comes after it returns. Twice is
  * harmless. */
 void device_session_stop(struct device_session *session);
 /* Stops if need be. NULL is allowed. */
 void device_session_destroy(struct device_session *session);
 
-/* Where queries find the edge; lives as long as the session. */
-struct device_board *device_session_board(struct device_session *session);
+/* What queries know of the edge, and where they ask it; both live as long as the session. */
+struct device_edge_state *device_session_edge(struct device_session *session);
+struct device_requests *device_session_requests(struct device_session *session);
 
 #endif

@@ -16,7 +16,7 @@ struct device_silence {
     struct rpc_channel *channel;
     bool is_uploading;
     bool is_ticking;
-    /* What the board had heard at the last look, and the least of the upload's bytes under way
+    /* What the edge had been heard at the last look, and the least of the upload's bytes under way
      * since: what went on leaving in the silence is no reason to wait for longer. */
     int64_t heard_ns;
     int64_t under_way_bytes;
@@ -87,13 +87,14 @@ static void look(void *arg)
         return;
     }
     int64_t now_ns = ll_clock_now_ns();
-    const struct ll_window *window = device_send_scheduler_window(silence->config.link);
+    const struct ll_window *window = device_send_scheduler_window(silence->config.scheduler);
     struct ll_window_view view;
-    struct device_board_debt owed;
+    struct device_requests_debt owed;
+    int64_t heard_ns = device_edge_state_heard_ns(silence->config.edge);
     ll_window_look(window, now_ns, &view);
-    device_board_debt(silence->config.board, &owed);
-    if (owed.heard_ns > silence->heard_ns) {
-        silence->heard_ns = owed.heard_ns;
+    device_requests_debt(silence->config.requests, &owed);
+    if (heard_ns > silence->heard_ns) {
+        silence->heard_ns = heard_ns;
         silence->under_way_bytes = view.under_way_bytes;
         device_watch_heard(&silence->watch, true);
     } else if (view.under_way_bytes < silence->under_way_bytes) {

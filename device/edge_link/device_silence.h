@@ -8,7 +8,8 @@
 #include <stdbool.h>
 
 #include "core/ll_status.h"
-#include "device/edge_link/device_board.h"
+#include "device/edge_link/device_edge_state.h"
+#include "device/edge_link/device_requests.h"
 #include "device/edge_link/device_send_scheduler.h"
 #include "layerlift/v1/offload.pb-c.h"
 #include "rpc/rpc_channel.h"
@@ -19,8 +20,9 @@ struct device_silence;
 struct device_silence_config {
     struct rpc_loop *loop;
     /* They know what was sent and heard. */
-    struct device_board *board;
-    struct device_send_scheduler *link;
+    struct device_edge_state *edge;
+    struct device_requests *requests;
+    struct device_send_scheduler *scheduler;
     /* What it says of itself. */
     void (*informed)(void *owner, const Layerlift__V1__ServerInfo *info);
     /* The edge is silent, after device_silence_begin. */
@@ -44,7 +46,7 @@ bool device_silence_is_open(const struct device_silence *silence);
 
 /* While the upload goes on, the edge owes its progress. */
 void device_silence_set_uploading(struct device_silence *silence, bool is_uploading);
-/* The board may have a new query. */
+/* There may be a new query. */
 void device_silence_kick(struct device_silence *silence);
 
 #endif

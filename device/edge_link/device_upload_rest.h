@@ -27,29 +27,28 @@ struct device_piece {
 };
 
 /* Everything is to be sent. Plans cover all layers in order, so that the plan's order is that of
- * the layers. The table outlives the cursor. Errors: LL_E_NO_MEMORY. */
-LL_MUST_USE ll_status device_upload_rest_init(struct device_upload_rest *cursor,
+ * the layers. The table outlives the rest. Errors: LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status device_upload_rest_init(struct device_upload_rest *rest,
                                               const struct ll_table *table);
-/* A zeroed cursor is allowed. */
-void device_upload_rest_finish(struct device_upload_rest *cursor);
+/* A zeroed rest is allowed. */
+void device_upload_rest_finish(struct device_upload_rest *rest);
 
 /* The next piece, of at most `limit_bytes`; false when nothing is left. It stays the next one until
  * device_upload_rest_advance. */
-bool device_upload_rest_next(struct device_upload_rest *cursor, int64_t limit_bytes,
+bool device_upload_rest_next(struct device_upload_rest *rest, int64_t limit_bytes,
                              struct device_piece *out_piece);
-void device_upload_rest_advance(struct device_upload_rest *cursor,
-                                const struct device_piece *piece);
+void device_upload_rest_advance(struct device_upload_rest *rest, const struct device_piece *piece);
 
 /* The edge has the layer's blob: nothing more of it is sent.
  * Errors: LL_E_INVALID for a layer that does not exist. */
-LL_MUST_USE ll_status device_upload_rest_skip(struct device_upload_rest *cursor, uint64_t layer);
+LL_MUST_USE ll_status device_upload_rest_skip(struct device_upload_rest *rest, uint64_t layer);
 
 /* The layer's blob is to be sent from `offset` on; 0: again as a whole.
  * Errors: LL_E_INVALID for a layer or an offset that does not exist. */
-LL_MUST_USE ll_status device_upload_rest_seek(struct device_upload_rest *cursor, uint64_t layer,
+LL_MUST_USE ll_status device_upload_rest_seek(struct device_upload_rest *rest, uint64_t layer,
                                               uint64_t offset);
 
 /* Bytes that are left. */
-int64_t device_upload_rest_left(const struct device_upload_rest *cursor);
+int64_t device_upload_rest_left(const struct device_upload_rest *rest);
 
 #endif

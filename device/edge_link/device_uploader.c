@@ -1,5 +1,5 @@
-/* Chunks leave when the link asks for them: while the stream's own queue is short, the edge's
- * credit and the window admit another one, and the cursor has bytes left.
+/* Chunks leave when the scheduler asks for them: while the stream's own queue is short, the edge's
+ * credit and the window admit another one, and the rest has bytes left.
  *
  * A break of the protocol by the edge ends the stream here, with a sentence of ours: on_closed then
  * reports that instead of the cancellation. */
@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "core/ll_clock.h"
-#include "core/ll_log.h"
 #include "device/edge_link/device_upload_rest.h"
 #include "device/edge_link/device_wire.h"
 #include "proto/wire/wire_head.h"
@@ -29,7 +28,7 @@ enum {
 struct device_uploader {
     struct device_uploader_config config;
     struct rpc_stream *stream;
-    struct device_upload_rest cursor;
+    struct device_upload_rest rest;
     bool is_accepted;
     bool is_complete;
     bool is_limit_told;
@@ -63,7 +62,7 @@ static void fault(struct device_uploader *uploader, const char *sentence)
 static int64_t allowed_bytes(struct device_uploader *uploader)
 {
     int64_t left = uploader->config.most_bytes - (int64_t)uploader->sent_bytes;
-    if (left <= 0 && !uploader->is_limit_told && device_upload_rest_left(&uploader->cursor) > 0) {
+    if (left <= 0 && !uploader->is_limit_told && device_upload_rest_left(&uploader->rest) > 0) {
         uploader->is_limit_told = true;
         uploader->config.events->limited(uploader->config.owner);
     }
@@ -76,7 +75,7 @@ static bool next_piece(struct device_uploader *uploader, struct device_piece *ou
         rpc_stream_queued(uploader->stream) >= UPLOAD_QUEUED) {
         return false;
     }
-    struct ll_window *window = device_send_scheduler_window(uploader->config.link);
+    struct ll_window *window = device_send_scheduler_window(uploader->config.scheduler);
     int64_t most = ll_window_chunk(window);
     uint64_t credit = uploader->credit_bytes - uploader->sent_bytes;
     if (credit < (uint64_t)most) {
@@ -84,7 +83,7 @@ static bool next_piece(struct device_uploader *uploader, struct device_piece *ou
     }
     int64_t allowed = allowed_bytes(uploader);
     most = most < allowed ? most : allowed;
-    if (most == 0 || !device_upload_rest_next(&uploader->cursor, most, out_piece)) {
+    if (most == 0 || !device_upload_rest_next(&uploader->rest, most, out_piece)) {
         ll_window_starve(window);
         return false;
     }
@@ -126,9 +125,10 @@ static void upload_send(void *owner)
     int64_t now_ns = ll_clock_now_ns();
     ll_status status = send_piece(uploader, &piece);
     if (status == LL_OK) {
-        device_upload_rest_advance(&uploader->cursor, &piece);
+        device_upload_rest_advance(&uploader->rest, &piece);
         uploader->sent_bytes += (uint64_t)piece.bytes;
-        ll_window_send(device_send_scheduler_window(uploader->config.link), piece.bytes, now_ns);
+        ll_window_send(device_send_scheduler_window(uploader->config.scheduler), piece.bytes,
+                       now_ns);
         return;
     }
     /* The stream is ending, and `closed` follows; or there is no memory: the connection is given up
@@ -143,7 +143,7 @@ static void on_writable(void *owner, struct rpc_stream *stream)
 {
     (void)stream;
     struct device_uploader *uploader = owner;
-    device_send_scheduler_pump(uploader->config.link);
+    device_send_scheduler_pump(uploader->config.scheduler);
 }
 
 /* ---- Events ---- */
@@ -163,7 +163,7 @@ static void take_accepted(struct device_uploader *uploader,
         return;
     }
     for (size_t i = 0; i < accepted->n_available_layers; i++) {
-        if (device_upload_rest_skip(&uploader->cursor, accepted->available_layers[i]) != LL_OK) {
+        if (device_upload_rest_skip(&uploader->rest, accepted->available_layers[i]) != LL_OK) {
             fault(uploader, "the edge has a layer that the model has not");
             return;
         }
@@ -173,7 +173,7 @@ static void take_accepted(struct device_uploader *uploader,
         bool is_raw = partial->encoding == LAYERLIFT__V1__ENCODING__ENCODING_RAW ||
                       partial->encoding == LAYERLIFT__V1__ENCODING__ENCODING_UNSPECIFIED;
         if (is_raw &&
-            device_upload_rest_seek(&uploader->cursor, partial->layer, partial->offset) != LL_OK) {
+            device_upload_rest_seek(&uploader->rest, partial->layer, partial->offset) != LL_OK) {
             fault(uploader, "the edge has more of a blob than the blob has");
             return;
         }
@@ -183,7 +183,7 @@ static void take_accepted(struct device_uploader *uploader,
     uploader->prefix = (int)accepted->prefix;
     struct device_accepted told = {
         .prefix = uploader->prefix,
-        .left_bytes = device_upload_rest_left(&uploader->cursor),
+        .left_bytes = device_upload_rest_left(&uploader->rest),
         .dtype_count = accepted->n_data_types,
         .dtypes = accepted->data_types,
     };
@@ -202,8 +202,8 @@ static void take_credit(struct device_uploader *uploader, const Layerlift__V1__C
     if (credit->received_bytes > uploader->received_bytes) {
         int64_t more = (int64_t)(credit->received_bytes - uploader->received_bytes);
         uploader->received_bytes = credit->received_bytes;
-        ll_window_ack(device_send_scheduler_window(uploader->config.link), credit->received_bytes,
-                      credit->received_at_ns, ll_clock_now_ns());
+        ll_window_ack(device_send_scheduler_window(uploader->config.scheduler),
+                      credit->received_bytes, credit->received_at_ns, ll_clock_now_ns());
         uploader->config.events->progress(uploader->config.owner, more);
     }
 }
@@ -236,9 +236,10 @@ static void take_ready(struct device_uploader *uploader, const Layerlift__V1__Pr
 static void take_rejected(struct device_uploader *uploader,
                           const Layerlift__V1__BlobRejected *rejected)
 {
-    ll_log(LL_LOG_WARN, "device", "the edge rejects layer %u's weights (%.200s): they go again",
-           rejected->layer, rejected->reason);
-    if (device_upload_rest_seek(&uploader->cursor, rejected->layer, 0) != LL_OK) {
+    ll_log_to(uploader->config.log, LL_LOG_WARN, "device",
+              "the edge rejects layer %u's weights (%.200s): they go again", rejected->layer,
+              rejected->reason);
+    if (device_upload_rest_seek(&uploader->rest, rejected->layer, 0) != LL_OK) {
         fault(uploader, "the edge rejected a layer that the model has not");
         return;
     }
@@ -286,7 +287,7 @@ static void take_event(struct device_uploader *uploader, const Layerlift__V1__Up
         take_rejected(uploader, event->blob_rejected);
         break;
     case LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_AVAILABLE:
-        if (device_upload_rest_skip(&uploader->cursor, event->blob_available->layer) != LL_OK) {
+        if (device_upload_rest_skip(&uploader->rest, event->blob_available->layer) != LL_OK) {
             fault(uploader, "the edge has a layer that the model has not");
         }
         break;
@@ -317,7 +318,7 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
     }
     take_event(uploader, (const Layerlift__V1__UploadEvent *)event);
     protobuf_c_message_free_unpacked(event, NULL);
-    device_send_scheduler_pump(uploader->config.link);
+    device_send_scheduler_pump(uploader->config.scheduler);
 }
 
 static void on_closed(void *owner, struct rpc_stream *stream, ll_status status, const char *message)
@@ -325,7 +326,8 @@ static void on_closed(void *owner, struct rpc_stream *stream, ll_status status, 
     struct device_uploader *uploader = owner;
     struct ll_error err = *rpc_stream_error(stream);
     uploader->is_ending = true;
-    device_send_scheduler_set_source(uploader->config.link, DEVICE_SEND_SCHEDULER_UPLOAD, NULL);
+    device_send_scheduler_set_source(uploader->config.scheduler, DEVICE_SEND_SCHEDULER_UPLOAD,
+                                     NULL);
     if (uploader->has_fault) {
         status = ll_fail(&err, LL_E_INVALID, "%s", uploader->fault.text);
     } else if (status == LL_OK && !uploader->is_complete) {
@@ -357,7 +359,7 @@ ll_status device_uploader_create(const struct device_uploader_config *config,
     uploader->was_rejected =
         calloc((size_t)config->model->table->layer_count, sizeof(*uploader->was_rejected));
     ll_status status = uploader->was_rejected
-                           ? device_upload_rest_init(&uploader->cursor, config->model->table)
+                           ? device_upload_rest_init(&uploader->rest, config->model->table)
                            : LL_E_NO_MEMORY;
     if (status == LL_OK) {
         status = device_wire_open(config->model, config->device, &open, &open_bytes);
@@ -376,7 +378,7 @@ ll_status device_uploader_create(const struct device_uploader_config *config,
         fault(uploader, "the model's description could not be sent");
     }
     free(open);
-    device_send_scheduler_set_source(config->link, DEVICE_SEND_SCHEDULER_UPLOAD,
+    device_send_scheduler_set_source(config->scheduler, DEVICE_SEND_SCHEDULER_UPLOAD,
                                      &(struct device_send_scheduler_source){.next = upload_next,
                                                                             .send = upload_send,
                                                                             .owner = uploader});
@@ -388,7 +390,7 @@ void device_uploader_destroy(struct device_uploader *uploader)
 {
     if (uploader) {
         rpc_stream_unref(uploader->stream);
-        device_upload_rest_finish(&uploader->cursor);
+        device_upload_rest_finish(&uploader->rest);
         free(uploader->was_rejected);
         free(uploader);
     }

@@ -1,8 +1,8 @@
 /* One upload: the Upload stream of one connection, from `open` to `complete`.
  *
- * Sends what the edge says it lacks, in the plan's order, within its credit and the link's window.
- * The blobs' bytes go from where they lie. A new connection gets a new uploader, and the edge's
- * `accepted` tells it where the last one stopped.
+ * Sends what the edge says it lacks, in the plan's order, within its credit and the scheduler's
+ * window. The blobs' bytes go from where they lie. A new connection gets a new uploader, and the
+ * edge's `accepted` tells it where the last one stopped.
  *
  * Threads: the loop's. */
 #ifndef DEVICE_UPLOADER_H
@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/ll_log.h"
 #include "core/ll_status.h"
 #include "device/device_model.h"
 #include "device/edge_link/device_send_scheduler.h"
@@ -65,7 +66,7 @@ struct device_uploader_events {
 
 struct device_uploader_config {
     const struct device_model *model;
-    struct device_send_scheduler *link;
+    struct device_send_scheduler *scheduler;
     struct rpc_channel *channel;
     /* Payload that may be sent; INT64_MAX: all. */
     int64_t most_bytes;
@@ -73,6 +74,8 @@ struct device_uploader_config {
     const char *device;
     const struct device_uploader_events *events;
     void *owner;
+    /* NULL: the process's log. */
+    const struct ll_log_sink *log;
 };
 
 /* Opens the stream and sends `open`. Errors: LL_E_NO_MEMORY. */

@@ -10,7 +10,7 @@ struct device_local {
     struct ll_engine_context *context;
     double slowdown;
     /* May be NULL; `layer_ns` has room for all layers then. */
-    struct device_layer_times *profile;
+    struct device_layer_times *times;
     int64_t *layer_ns;
     /* Guards what is below. */
     struct ll_mutex lock;
@@ -26,11 +26,11 @@ ll_status device_local_create(const struct device_local_config *config,
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
     }
     local->slowdown = config->slowdown;
-    local->profile = config->profile;
+    local->times = config->times;
     ll_mutex_init(&local->lock);
     ll_cond_init(&local->interrupted);
     ll_status status = LL_OK;
-    if (local->profile) {
+    if (local->times) {
         size_t layers = (size_t)config->network->table.layer_count;
         local->layer_ns = calloc(layers, sizeof(*local->layer_ns));
         status = local->layer_ns ? LL_OK : ll_fail(err, LL_E_NO_MEMORY, "out of memory");
@@ -45,9 +45,8 @@ ll_status device_local_create(const struct device_local_config *config,
     if (status == LL_OK) {
         status = ll_engine_context_create(local->model, &local->context, err);
     }
-    const int64_t *warm_ns = status == LL_OK ? ll_engine_model_warm_ns(local->model) : NULL;
-    if (local->profile && warm_ns) {
-        device_layer_times_warm(local->profile, warm_ns);
+    if (status == LL_OK && local->times && ll_engine_model_warm_ns(local->model)) {
+        device_layer_times_warm(local->times, ll_engine_model_warm_ns(local->model));
     }
     if (status != LL_OK) {
         device_local_destroy(local);
@@ -202,8 +201,8 @@ ll_status device_local_run(struct device_local *local, int first, int end,
         status = ll_engine_run(local->context, &run, err);
     }
     if (status == LL_OK) {
-        if (local->profile) {
-            device_layer_times_add(local->profile, first, end, local->layer_ns);
+        if (local->times) {
+            device_layer_times_add(local->times, first, end, local->layer_ns);
         }
         for (int i = 0; i < lists.out_names.count; i++) {
             device_tensors_put(tensors, lists.out_names.names[i], lists.out_bufs[i]);

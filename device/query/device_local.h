@@ -21,7 +21,7 @@ struct device_local_config {
      * time), by waiting; 1: as long as they do. */
     double slowdown;
     /* NULL, or where every run's layer times go, without the slowdown. Outlives it. */
-    struct device_layer_times *profile;
+    struct device_layer_times *times;
 };
 
 /* Creates all layers. The engine outlives it.

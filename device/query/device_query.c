@@ -18,7 +18,7 @@
 ll_status device_querier_init(struct device_querier *querier)
 {
     struct device_chooser_config config = {
-        .profile = querier->profile,
+        .times = querier->times,
         .slowdown = querier->slowdown,
         .limit_bytes_per_s = querier->limit_bytes_per_s,
     };
@@ -28,8 +28,13 @@ ll_status device_querier_init(struct device_querier *querier)
         querier->edge_times_ns ? device_chooser_create(&config, &querier->chooser) : LL_E_NO_MEMORY;
     if (status != LL_OK) {
         device_querier_finish(querier);
+        return status;
     }
-    return status;
+    double alone_ns = device_chooser_alone_ns(querier->chooser);
+    double wait_ns = fmax(QUERY_WAIT_NS, alone_ns * QUERY_WAIT_PART);
+    querier->predicted_wait_ns =
+        (int64_t)fmin(fmin(wait_ns, alone_ns * QUERY_WAIT_MOST_PART), QUERY_MOST_NS);
+    return LL_OK;
 }
 
 void device_querier_finish(struct device_querier *querier)
@@ -43,29 +48,15 @@ void device_querier_finish(struct device_querier *querier)
 
 /* One query under way. */
 struct query {
-    struct device_querier *querier;
     struct device_tensors tensors;
+    /* The edge as it was found. */
+    struct device_edge_view edge;
     struct device_decision decision;
     struct device_outcome outcome;
-    /* How long it has waited for a connection: that counts against its deadline. */
-    int64_t waited_ns;
-    /* The edge computes as the device does. */
-    bool is_same_engine;
     struct device_query_result result;
 };
 
 /* ---- Which way ---- */
-
-/* How long queries without a fixed range wait for the first connection. */
-static int64_t wait_edge_ns(const struct device_querier *querier)
-{
-    if (querier->wait_edge_ns != DEVICE_WAIT_PREDICTED) {
-        return querier->wait_edge_ns;
-    }
-    double alone_ns = device_chooser_alone_ns(querier->chooser);
-    double wait_ns = fmax(QUERY_WAIT_NS, alone_ns * QUERY_WAIT_PART);
-    return (int64_t)fmin(fmin(wait_ns, alone_ns * QUERY_WAIT_MOST_PART), QUERY_MOST_NS);
-}
 
 /* Until when the query waits for the first attempt to reach an edge to be decided: with a fixed
  * range without end, up to its deadline. */
@@ -77,78 +68,72 @@ static int64_t wait_until_ns(struct device_querier *querier, int64_t now_ns)
         return ll_clock_deadline(now_ns, wait_ns);
     }
     if (querier->wait_until_ns == 0) {
-        querier->wait_until_ns = ll_clock_deadline(now_ns, wait_edge_ns(querier));
+        bool is_predicted = querier->wait_edge_ns == DEVICE_WAIT_PREDICTED;
+        querier->wait_until_ns = ll_clock_deadline(now_ns, is_predicted ? querier->predicted_wait_ns
+                                                                        : querier->wait_edge_ns);
     }
     return querier->wait_until_ns;
 }
 
 /* The edge as it is now. Says in the result's fallback where there is none that should be. */
-static void look(struct query *query, struct device_prospect *out_prospect)
+static void look(struct device_querier *querier, struct query *query)
 {
-    struct device_querier *querier = query->querier;
     const struct device_wish *wish = &querier->wish;
-    struct device_board_view view = {.state = DEVICE_EDGE_DOWN};
+    struct device_edge_view *edge = &query->edge;
     bool is_fixed = wish->cut_end >= 0;
-    bool wants_edge = querier->board && (!is_fixed || wish->cut_first < wish->cut_end);
-    if (wants_edge) {
-        int64_t now_ns = ll_clock_now_ns();
-        device_board_await_decision(querier->board, wait_until_ns(querier, now_ns));
-        query->waited_ns = ll_clock_now_ns() - now_ns;
+    bool wants_edge = querier->edge && (!is_fixed || wish->cut_first < wish->cut_end);
+    *edge = (struct device_edge_view){.phase = DEVICE_EDGE_DOWN};
+    if (querier->edge) {
+        int64_t until_ns = wants_edge ? wait_until_ns(querier, query->result.issued_ns) : 0;
+        device_edge_state_look(querier->edge, until_ns, querier->edge_times_version,
+                               querier->edge_times_ns, edge);
+        querier->edge_times_version = edge->times_version;
     }
-    if (querier->board) {
-        device_board_look(querier->board, querier->edge_times_version, querier->edge_times_ns,
-                          &view);
-        querier->edge_times_version = view.times_version;
-    }
-    if (wants_edge && is_fixed && view.state == DEVICE_EDGE_CONNECTING) {
+    if (wants_edge && is_fixed && edge->phase == DEVICE_EDGE_CONNECTING) {
         (void)ll_fail(&query->result.fallback, LL_E_DEADLINE, "the edge does not answer");
     }
-    if (wants_edge && view.state == DEVICE_EDGE_DOWN) {
+    if (wants_edge && edge->phase == DEVICE_EDGE_DOWN) {
         (void)ll_fail(&query->result.fallback, LL_E_UNAVAILABLE, "no edge");
     }
-    if (view.connection != querier->connection) {
-        querier->connection = view.connection;
-        device_trust_connect(&querier->trust);
-    }
-    query->is_same_engine = view.is_same_engine;
-    query->result.prefix = view.prefix;
-    *out_prospect = (struct device_prospect){
-        .is_up = view.state == DEVICE_EDGE_UP,
-        .prefix = view.prefix,
-        .takes_u8 = view.takes_u8,
-        .takes_f16 = view.takes_f16,
-        .link = {.rtt_ns = view.rtt_ns, .bytes_per_s = view.bytes_per_s},
-        .connection = view.connection,
-        .times_ns = querier->edge_times_ns,
-        .times_version = view.times_version,
-    };
+    query->result.prefix = edge->prefix;
 }
 
-static ll_status decide(struct query *query, struct ll_buf *input, struct ll_buf **out_bytes)
+static ll_status decide(struct device_querier *querier, struct query *query, struct ll_buf *input,
+                        struct ll_buf **out_bytes)
 {
-    struct device_querier *querier = query->querier;
-    struct device_prospect prospect;
-    look(query, &prospect);
-    *out_bytes = prospect.takes_u8 && !querier->wish.is_input_f32
+    const struct device_edge_view *edge = &query->edge;
+    struct device_query_result *result = &query->result;
+    look(querier, query);
+    *out_bytes = edge->takes_u8 && !querier->wish.is_input_f32
                      ? device_input_bytes(&querier->input_bytes, input)
                      : NULL;
-    prospect.takes_u8 = *out_bytes != NULL;
+    struct device_prospect prospect = {
+        .is_up = edge->phase == DEVICE_EDGE_UP,
+        .prefix = edge->prefix,
+        .takes_u8 = *out_bytes != NULL,
+        .takes_f16 = edge->takes_f16,
+        .link = {.rtt_ns = edge->rtt_ns, .bytes_per_s = edge->bytes_per_s},
+        .connection = edge->connection,
+        .times_ns = querier->edge_times_ns,
+        .times_version = edge->times_version,
+    };
     ll_status status = device_chooser_choose(querier->chooser, &querier->wish, &prospect,
-                                             query->result.issued_ns, &query->decision);
-    query->result.predicted_ns = (int64_t)fmin(query->decision.predicted_ns, QUERY_MOST_NS);
-    query->result.tries = query->decision.tries;
-    query->result.stays = query->decision.there_ns > 0;
-    query->result.there_ns = (int64_t)fmin(query->decision.there_ns, QUERY_MOST_NS);
+                                             result->issued_ns, &query->decision);
+    result->predicted_ns = (int64_t)fmin(query->decision.predicted_ns, QUERY_MOST_NS);
+    result->tries = query->decision.tries;
+    result->stays = query->decision.there_ns > 0;
+    result->there_ns = (int64_t)fmin(query->decision.there_ns, QUERY_MOST_NS);
     return status;
 }
 
 /* ---- The device's parts ---- */
 
-static ll_status run_here(struct query *query, int first, int end, struct ll_error *err)
+static ll_status run_here(struct device_querier *querier, struct query *query, int first, int end,
+                          struct ll_error *err)
 {
     struct device_part part = {.first = first, .end = end};
     ll_status status =
-        device_local_run(query->querier->local, first, end, &query->tensors, &part.took_ns, err);
+        device_local_run(querier->local, first, end, &query->tensors, &part.took_ns, err);
     part.at_ns = ll_clock_now_ns();
     if (status == LL_OK) {
         query->result.device_ns += part.took_ns;
@@ -159,29 +144,23 @@ static ll_status run_here(struct query *query, int first, int end, struct ll_err
 
 /* ---- The edge's part ---- */
 
-/* For the wire, which has 32 bits for it: rounded up, and the most that there is for more. */
-static uint32_t wire_ms(int64_t ns)
-{
-    int64_t ms = (ns - 1) / LL_NS_PER_MS + 1;
-    return ms > (int64_t)UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
-}
-
 /* How long it may take, here and on the edge. */
-static struct device_patience patience_of(const struct query *query, struct device_remote *remote)
+static struct device_patience patience_of(const struct device_wish *wish, const struct query *query,
+                                          int64_t *out_edge_time_ns)
 {
     const struct device_decision *decision = &query->decision;
-    int64_t deadline_ns = query->querier->wish.deadline_ns;
-    struct device_patience patience = {.deadline_ns = LL_CLOCK_NEVER,
+    struct device_patience patience = {.most_ns = LL_CLOCK_NEVER,
                                        .allowance_ns = decision->allowance_ns};
+    *out_edge_time_ns = 0;
     if (decision->tries == DEVICE_TRY_EDGE) {
         return (struct device_patience){.allowance_ns = LL_CLOCK_NEVER};
     }
-    if (deadline_ns > 0) {
-        patience.deadline_ns = ll_clock_deadline(ll_clock_now_ns(), deadline_ns - query->waited_ns);
+    if (wish->deadline_ns > 0) {
+        patience.most_ns = wish->deadline_ns - query->edge.waited_ns;
         patience.allowance_ns = LL_CLOCK_NEVER;
-        remote->deadline_ms = wire_ms(deadline_ns);
+        *out_edge_time_ns = wish->deadline_ns;
     } else if (decision->least_prefix == 0) {
-        remote->deadline_ms = wire_ms(decision->allowance_ns);
+        *out_edge_time_ns = decision->allowance_ns;
     }
     return patience;
 }
@@ -256,31 +235,20 @@ static bool is_finite(const struct device_answer *answer, const struct device_te
     return is_so;
 }
 
-/* What the edge answered is not what the device has found instead. */
-static void reject(struct query *query, bool is_left)
-{
-    query->result.is_wrong = true;
-    query->result.end = query->decision.first;
-    if (is_left) {
-        device_board_accuse(query->querier->board, query->querier->connection,
-                            query->result.fallback.text);
-    }
-}
-
 /* The set holds the edge's answer: where there is doubt, or it is its turn, the same is computed
  * here, and the set holds that. */
-static ll_status verify(struct query *query, const struct device_answer *answer,
-                        struct ll_error *err)
+static ll_status verify(struct device_querier *querier, struct query *query,
+                        const struct device_answer *answer, struct ll_error *err)
 {
     struct device_query_result *result = &query->result;
-    struct device_trust *trust = &query->querier->trust;
-    bool is_due = device_trust_is_due(trust);
+    struct device_trust *trust = &querier->trust;
+    bool is_due = device_trust_is_due(trust, query->edge.connection);
     bool is_odd = !trust->is_odd_normal && !is_finite(answer, &query->tensors);
     if (!is_due && !is_odd) {
         return LL_OK;
     }
     int64_t before_ns = result->device_ns;
-    ll_status status = run_here(query, answer->first, answer->reached, err);
+    ll_status status = run_here(querier, query, answer->first, answer->reached, err);
     if (status != LL_OK) {
         return status;
     }
@@ -289,14 +257,21 @@ static ll_status verify(struct query *query, const struct device_answer *answer,
     bool is_left = is_odd && device_trust_found_odd(trust, is_ours_odd);
     result->is_verified = is_due;
     result->difference = is_due ? answer_difference(answer, &query->tensors) : 0;
+    bool differs = is_due && result->difference > device_trust_tolerance(query->edge.is_same_engine,
+                                                                         result->is_rounded);
     if (is_odd && !is_ours_odd) {
         (void)ll_fail(&result->fallback, LL_E_INVALID, "the edge's values are not finite");
-        reject(query, is_left);
-    } else if (is_due && result->difference >
-                             device_trust_tolerance(query->is_same_engine, result->is_rounded)) {
+    } else if (differs) {
         (void)ll_fail(&result->fallback, LL_E_INVALID,
                       "the edge's values differ by %.2g of the largest", result->difference);
-        reject(query, true);
+        is_left = true;
+    } else {
+        return LL_OK;
+    }
+    result->is_wrong = true;
+    result->end = query->decision.first;
+    if (is_left) {
+        device_edge_state_accuse(querier->edge, query->edge.connection, result->fallback.text);
     }
     return LL_OK;
 }
@@ -305,8 +280,8 @@ static ll_status verify(struct query *query, const struct device_answer *answer,
 
 /* The edge's part is over. `*out_from` is the layer up to which the set has got then: on any
  * failure still the cut, and result.fallback says why. */
-static ll_status end_remote(struct query *query, struct device_remote *remote, int *out_from,
-                            struct ll_error *err)
+static ll_status end_remote(struct device_querier *querier, struct query *query,
+                            struct device_remote *remote, int *out_from, struct ll_error *err)
 {
     ll_status status = LL_OK;
     bool is_beside = query->decision.tries == DEVICE_TRY_EDGE;
@@ -316,7 +291,7 @@ static ll_status end_remote(struct query *query, struct device_remote *remote, i
     if (!is_beside && remote->status == LL_OK) {
         take_answer(query, remote);
         *out_from = remote->answer.reached;
-        status = verify(query, &remote->answer, err);
+        status = verify(querier, query, &remote->answer, err);
     } else if (!is_beside) {
         query->result.fallback = remote->error;
     }
@@ -327,9 +302,9 @@ static ll_status end_remote(struct query *query, struct device_remote *remote, i
 /* Asks the edge for its range and runs the layers from there on here: after the answer, or, where
  * the edge is only tried, meanwhile. Whatever goes wrong with the edge's part, the device computes
  * from the tensors that it holds, and result.fallback says why. */
-static ll_status run_from_cut(struct query *query, struct ll_buf *input_bytes, struct ll_error *err)
+static ll_status run_from_cut(struct device_querier *querier, struct query *query,
+                              struct ll_buf *input_bytes, struct ll_error *err)
 {
-    struct device_querier *querier = query->querier;
     const struct device_decision *decision = &query->decision;
     int layers = querier->model->table->layer_count;
     bool is_beside = decision->tries == DEVICE_TRY_EDGE;
@@ -338,28 +313,27 @@ static ll_status run_from_cut(struct query *query, struct ll_buf *input_bytes, s
         .end = decision->end,
         .least_prefix = decision->least_prefix,
         .tensors = &query->tensors,
-        .input_dtype = decision->input_dtype,
-        .input_bytes = input_bytes,
-        .cut_dtype = decision->cut_dtype,
+        .form = {.input_dtype = decision->input_dtype,
+                 .input_bytes = input_bytes,
+                 .cut_dtype = decision->cut_dtype},
     };
-    struct device_patience patience = patience_of(query, &remote);
-    ll_status posted = device_board_post(querier->board, &remote);
+    struct device_patience patience = patience_of(&querier->wish, query, &remote.edge_time_ns);
+    ll_status posted = device_requests_post(querier->requests, &remote);
     if (posted != LL_OK && !is_beside) {
-        (void)ll_fail(&query->result.fallback, posted, "%s",
-                      posted == LL_E_UNAVAILABLE ? "no edge" : ll_status_text(posted));
+        query->result.fallback = remote.error;
     }
     ll_status status = LL_OK;
     int from = decision->first;
     if (posted != LL_OK || is_beside) {
-        status = run_here(query, from, layers, err);
+        status = run_here(querier, query, from, layers, err);
         from = layers;
     }
     if (posted == LL_OK) {
-        device_board_withdraw(querier->board, &remote, &patience);
-        ll_status ended = end_remote(query, &remote, &from, err);
+        device_requests_withdraw(querier->requests, &remote, &patience);
+        ll_status ended = end_remote(querier, query, &remote, &from, err);
         status = status == LL_OK ? ended : status;
     }
-    return status == LL_OK && from < layers ? run_here(query, from, layers, err) : status;
+    return status == LL_OK && from < layers ? run_here(querier, query, from, layers, err) : status;
 }
 
 /* ---- The whole query ---- */
@@ -371,7 +345,7 @@ static void account(struct query *query, bool is_asked)
     result->latency_ns = ll_clock_now_ns() - result->issued_ns;
     if (!is_asked) {
         /* Nobody else had a part in it. */
-        result->device_ns = result->latency_ns - query->waited_ns;
+        result->device_ns = result->latency_ns - query->edge.waited_ns;
     }
     int64_t remote_ns = result->latency_ns - result->device_ns;
     if (result->edge_ns > remote_ns) {
@@ -380,50 +354,51 @@ static void account(struct query *query, bool is_asked)
     result->network_ns = remote_ns - result->edge_ns;
 }
 
-static ll_status run(struct query *query, struct ll_error *err)
+/* The stretches of layers, one after the other. */
+static ll_status run(struct device_querier *querier, struct query *query,
+                     struct ll_buf *input_bytes, struct ll_error *err)
 {
-    struct device_querier *querier = query->querier;
-    struct device_decision *decision = &query->decision;
-    struct ll_buf *input_bytes = NULL;
-    ll_status status =
-        decide(query, device_tensors_get(&query->tensors, LL_TENSOR_INPUT), &input_bytes);
-    if (status != LL_OK) {
-        return ll_fail(err, status, "out of memory");
-    }
+    struct device_query_result *result = &query->result;
+    const struct device_decision *decision = &query->decision;
+    bool is_beside = decision->tries == DEVICE_TRY_EDGE;
     bool asks = decision->first < decision->end;
     int cut = asks ? decision->first : querier->model->table->layer_count;
-    query->result.first = query->result.end =
-        decision->tries == DEVICE_TRY_EDGE ? 0 : decision->first;
-    status = run_here(query, 0, cut, err);
+    result->first = result->end = is_beside ? 0 : decision->first;
+    ll_status status = run_here(querier, query, 0, cut, err);
     if (status == LL_OK && asks) {
-        status = run_from_cut(query, input_bytes, err);
+        status = run_from_cut(querier, query, input_bytes, err);
     }
-    if (status == LL_OK) {
-        account(query, asks && decision->tries != DEVICE_TRY_EDGE);
-        /* What was only checked tells nothing of which range is faster. */
-        query->outcome.latency_ns = query->result.latency_ns - query->result.verify_ns;
-        device_chooser_learn(querier->chooser, decision, &query->outcome);
+    if (status != LL_OK) {
+        return status;
     }
-    return status;
+    account(query, asks && !is_beside);
+    status = device_tensors_outputs(&query->tensors, &result->outputs, &result->output_floats,
+                                    &result->last_floats);
+    if (status != LL_OK) {
+        return ll_fail(err, status, "%s",
+                       status == LL_E_NO_MEMORY ? "out of memory"
+                                                : "the network's outputs are not there");
+    }
+    /* What was only checked tells nothing of which range is faster. */
+    query->outcome.latency_ns = result->latency_ns - result->verify_ns;
+    device_chooser_learn(querier->chooser, decision, &query->outcome);
+    return LL_OK;
 }
 
 ll_status device_query_run(struct device_querier *querier, struct ll_buf *input,
                            struct device_query_result *out_result, struct ll_error *err)
 {
-    struct query query = {.querier = querier, .result.issued_ns = ll_clock_now_ns()};
-    ll_status status = device_tensors_init(&query.tensors, querier->model->table);
+    struct query query = {.result.issued_ns = ll_clock_now_ns()};
+    struct ll_buf *input_bytes = NULL;
+    ll_status status = decide(querier, &query, input, &input_bytes);
+    if (status == LL_OK) {
+        status = device_tensors_init(&query.tensors, querier->model->table);
+    }
     if (status != LL_OK) {
         return ll_fail(err, status, "out of memory");
     }
     device_tensors_put(&query.tensors, LL_TENSOR_INPUT, input);
-    status = run(&query, err);
-    if (status == LL_OK) {
-        status = device_tensors_outputs(&query.tensors, &query.result.outputs,
-                                        &query.result.output_floats, &query.result.last_floats);
-        if (status != LL_OK) {
-            status = ll_fail(err, status, "the network's outputs: %s", ll_status_text(status));
-        }
-    }
+    status = run(querier, &query, input_bytes, err);
     device_tensors_finish(&query.tensors);
     if (status == LL_OK) {
         *out_result = query.result;

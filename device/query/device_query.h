@@ -12,7 +12,8 @@
 #include "core/ll_status.h"
 #include "device/choose/device_chooser.h"
 #include "device/device_model.h"
-#include "device/edge_link/device_board.h"
+#include "device/edge_link/device_edge_state.h"
+#include "device/edge_link/device_requests.h"
 #include "device/query/device_encode.h"
 #include "device/query/device_local.h"
 #include "device/query/device_trust.h"
@@ -22,9 +23,10 @@ struct device_querier {
     /* Set before device_querier_init; they outlive the querier. */
     const struct device_model *model;
     struct device_local *local;
-    /* NULL: there is no edge. */
-    struct device_board *board;
-    struct device_layer_times *profile;
+    /* Both NULL: there is no edge. */
+    struct device_edge_state *edge;
+    struct device_requests *requests;
+    struct device_layer_times *times;
     /* Those of `local`, and of the session: 0 for no limit. */
     double slowdown;
     double limit_bytes_per_s;
@@ -44,9 +46,8 @@ struct device_querier {
     struct device_input_bytes input_bytes;
     int64_t *edge_times_ns;
     uint64_t edge_times_version;
-    /* Of the edge that was last met. */
-    uint64_t connection;
-    /* Until when `wait_edge_ns` lasts; 0: no query yet. */
+    /* What DEVICE_WAIT_PREDICTED is, and until when `wait_edge_ns` lasts; 0: no query yet. */
+    int64_t predicted_wait_ns;
     int64_t wait_until_ns;
 };
 

@@ -8,13 +8,12 @@
 /* Odd answers of one connection, after which the edge is left. */
 enum { TRUST_ODD_ANSWERS = 2 };
 
-void device_trust_connect(struct device_trust *trust)
+bool device_trust_is_due(struct device_trust *trust, uint64_t connection)
 {
-    trust->odd_answers = 0;
-}
-
-bool device_trust_is_due(struct device_trust *trust)
-{
+    if (trust->connection != connection) {
+        trust->connection = connection;
+        trust->odd_answers = 0;
+    }
     trust->answers++;
     return trust->verify_every > 0 && trust->answers % trust->verify_every == 0;
 }

@@ -24,15 +24,14 @@ struct device_trust {
     int64_t answers;
     /* The network itself gives values that are not finite. */
     bool is_odd_normal;
+    uint64_t connection;
     /* Answers of this connection with such values, which the device does not find. */
     int odd_answers;
 };
 
-/* A new connection, perhaps to another edge. */
-void device_trust_connect(struct device_trust *trust);
-
-/* An answer came. Whether it is to be computed here as well, because it is its turn. */
-bool device_trust_is_due(struct device_trust *trust);
+/* An answer came over this connection, a number; another number than the last one's may be another
+ * edge. Whether it is to be computed here as well, because it is its turn. */
+bool device_trust_is_due(struct device_trust *trust, uint64_t connection);
 
 /* All its floats are finite. */
 bool device_trust_is_finite(const struct ll_buf *tensor);

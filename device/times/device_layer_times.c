@@ -8,7 +8,7 @@
 #define PROFILE_FLOPS 5e9
 #define PROFILE_BYTES 4e9
 
-struct profile_layer {
+struct times_layer {
     int64_t guess_ns;
     /* Before the first sample that counts; -1: none. */
     int64_t cold_ns;
@@ -20,7 +20,7 @@ struct profile_layer {
 
 struct device_layer_times {
     const struct ll_table *table;
-    struct profile_layer *layers;
+    struct times_layer *layers;
     uint64_t version;
 };
 
@@ -37,28 +37,28 @@ static int64_t guess_ns(const struct ll_table *table, int index, int threads)
 }
 
 ll_status device_layer_times_create(const struct ll_table *table, int threads,
-                                    struct device_layer_times **out_profile)
+                                    struct device_layer_times **out_times)
 {
-    struct device_layer_times *profile = calloc(1, sizeof(*profile));
-    struct profile_layer *layers = calloc((size_t)table->layer_count, sizeof(*layers));
-    if (!profile || !layers) {
-        free(profile);
+    struct device_layer_times *times = calloc(1, sizeof(*times));
+    struct times_layer *layers = calloc((size_t)table->layer_count, sizeof(*layers));
+    if (!times || !layers) {
+        free(times);
         free(layers);
         return LL_E_NO_MEMORY;
     }
     for (int i = 0; i < table->layer_count; i++) {
-        layers[i] = (struct profile_layer){.guess_ns = guess_ns(table, i, threads), .cold_ns = -1};
+        layers[i] = (struct times_layer){.guess_ns = guess_ns(table, i, threads), .cold_ns = -1};
     }
-    *profile = (struct device_layer_times){.table = table, .layers = layers, .version = 1};
-    *out_profile = profile;
+    *times = (struct device_layer_times){.table = table, .layers = layers, .version = 1};
+    *out_times = times;
     return LL_OK;
 }
 
-void device_layer_times_destroy(struct device_layer_times *profile)
+void device_layer_times_destroy(struct device_layer_times *times)
 {
-    if (profile) {
-        free(profile->layers);
-        free(profile);
+    if (times) {
+        free(times->layers);
+        free(times);
     }
 }
 
@@ -69,11 +69,11 @@ static bool is_time(int64_t ns)
     return ns >= 0 && ns <= DEVICE_LAYER_TIMES_MOST_NS;
 }
 
-void device_layer_times_add(struct device_layer_times *profile, int first, int end,
+void device_layer_times_add(struct device_layer_times *times, int first, int end,
                             const int64_t *layer_ns)
 {
     for (int i = first; i < end; i++) {
-        struct profile_layer *layer = &profile->layers[i];
+        struct times_layer *layer = &times->layers[i];
         int64_t ns = layer_ns[i - first];
         bool is_cold = !layer->has_run;
         layer->has_run = true;
@@ -82,40 +82,40 @@ void device_layer_times_add(struct device_layer_times *profile, int first, int e
         }
         if (!is_cold) {
             layer->samples_ns[layer->sample_count++] = ns;
-            profile->version++;
+            times->version++;
         } else if (layer->cold_ns < 0) {
             layer->cold_ns = ns;
-            profile->version++;
+            times->version++;
         }
     }
 }
 
-void device_layer_times_warm(struct device_layer_times *profile, const int64_t *layer_ns)
+void device_layer_times_warm(struct device_layer_times *times, const int64_t *layer_ns)
 {
-    for (int i = 0; i < profile->table->layer_count; i++) {
-        struct profile_layer *layer = &profile->layers[i];
+    for (int i = 0; i < times->table->layer_count; i++) {
+        struct times_layer *layer = &times->layers[i];
         layer->has_run = true;
         if (is_time(layer_ns[i]) && layer->cold_ns < 0) {
             layer->cold_ns = layer_ns[i];
-            profile->version++;
+            times->version++;
         }
     }
 }
 
-ll_status device_layer_times_set(struct device_layer_times *profile, int layer, int64_t ns,
+ll_status device_layer_times_set(struct device_layer_times *times, int layer, int64_t ns,
                                  int64_t samples)
 {
-    if (layer < 0 || layer >= profile->table->layer_count || !is_time(ns) || samples < 0 ||
+    if (layer < 0 || layer >= times->table->layer_count || !is_time(ns) || samples < 0 ||
         samples > DEVICE_LAYER_TIMES_SAMPLES) {
         return LL_E_INVALID;
     }
-    struct profile_layer *known = &profile->layers[layer];
+    struct times_layer *known = &times->layers[layer];
     known->cold_ns = ns;
     known->sample_count = (int)samples;
     for (int i = 0; i < known->sample_count; i++) {
         known->samples_ns[i] = ns;
     }
-    profile->version++;
+    times->version++;
     return LL_OK;
 }
 
@@ -128,9 +128,9 @@ static int compare_ns(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-int64_t device_layer_times_ns(const struct device_layer_times *profile, int layer, int *out_samples)
+int64_t device_layer_times_ns(const struct device_layer_times *times, int layer, int *out_samples)
 {
-    const struct profile_layer *known = &profile->layers[layer];
+    const struct times_layer *known = &times->layers[layer];
     *out_samples = known->sample_count;
     if (known->sample_count == 0) {
         return known->cold_ns >= 0 ? known->cold_ns : known->guess_ns;
@@ -142,32 +142,32 @@ int64_t device_layer_times_ns(const struct device_layer_times *profile, int laye
     return sorted_ns[(known->sample_count - 1) / 2];
 }
 
-bool device_layer_times_is_measured(const struct device_layer_times *profile)
+bool device_layer_times_is_measured(const struct device_layer_times *times)
 {
-    for (int i = 0; i < profile->table->layer_count; i++) {
-        if (profile->layers[i].sample_count == 0 && profile->layers[i].cold_ns < 0) {
+    for (int i = 0; i < times->table->layer_count; i++) {
+        if (times->layers[i].sample_count == 0 && times->layers[i].cold_ns < 0) {
             return false;
         }
     }
     return true;
 }
 
-int device_layer_times_least_samples(const struct device_layer_times *profile)
+int device_layer_times_least_samples(const struct device_layer_times *times)
 {
     int least = DEVICE_LAYER_TIMES_SAMPLES;
-    for (int i = 0; i < profile->table->layer_count; i++) {
-        int count = profile->layers[i].sample_count;
+    for (int i = 0; i < times->table->layer_count; i++) {
+        int count = times->layers[i].sample_count;
         least = count < least ? count : least;
     }
     return least;
 }
 
-uint64_t device_layer_times_version(const struct device_layer_times *profile)
+uint64_t device_layer_times_version(const struct device_layer_times *times)
 {
-    return profile->version;
+    return times->version;
 }
 
-const struct ll_table *device_layer_times_table(const struct device_layer_times *profile)
+const struct ll_table *device_layer_times_table(const struct device_layer_times *times)
 {
-    return profile->table;
+    return times->table;
 }

@@ -26,35 +26,34 @@ enum { DEVICE_LAYER_TIMES_SAMPLES = 5 };
 
 struct device_layer_times;
 
-/* A profile of guesses, for an engine with `threads` compute threads. The table outlives it.
+/* Guesses, for an engine with `threads` compute threads. The table outlives it.
  * Errors: LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status device_layer_times_create(const struct ll_table *table, int threads,
-                                                struct device_layer_times **out_profile);
+                                                struct device_layer_times **out_times);
 /* NULL is allowed. */
-void device_layer_times_destroy(struct device_layer_times *profile);
+void device_layer_times_destroy(struct device_layer_times *times);
 
 /* A run of layers [first, end) took `layer_ns`, end - first times. */
-void device_layer_times_add(struct device_layer_times *profile, int first, int end,
+void device_layer_times_add(struct device_layer_times *times, int first, int end,
                             const int64_t *layer_ns);
 /* All layers' times when the engine warmed them up. */
-void device_layer_times_warm(struct device_layer_times *profile, const int64_t *layer_ns);
+void device_layer_times_warm(struct device_layer_times *times, const int64_t *layer_ns);
 
 /* Layer `layer`'s time is known from somewhere else to be `ns`, the median of `samples` runs (0: of
  * a cold one). Errors: LL_E_INVALID for what cannot be. */
-LL_MUST_USE ll_status device_layer_times_set(struct device_layer_times *profile, int layer,
+LL_MUST_USE ll_status device_layer_times_set(struct device_layer_times *times, int layer,
                                              int64_t ns, int64_t samples);
 
 /* A layer's time, measured or guessed, and of how many runs that is the median. */
-int64_t device_layer_times_ns(const struct device_layer_times *profile, int layer,
-                              int *out_samples);
+int64_t device_layer_times_ns(const struct device_layer_times *times, int layer, int *out_samples);
 
 /* Every layer has run or was warmed up. */
-bool device_layer_times_is_measured(const struct device_layer_times *profile);
+bool device_layer_times_is_measured(const struct device_layer_times *times);
 /* The number of runs that the layer with the fewest has. */
-int device_layer_times_least_samples(const struct device_layer_times *profile);
+int device_layer_times_least_samples(const struct device_layer_times *times);
 /* Changes whenever times do. */
-uint64_t device_layer_times_version(const struct device_layer_times *profile);
+uint64_t device_layer_times_version(const struct device_layer_times *times);
 
-const struct ll_table *device_layer_times_table(const struct device_layer_times *profile);
+const struct ll_table *device_layer_times_table(const struct device_layer_times *times);
 
 #endif

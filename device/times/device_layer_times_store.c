@@ -11,7 +11,6 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_digest.h"
-#include "core/ll_log.h"
 #include "device/times/device_layer_times_text.h"
 
 enum {
@@ -29,6 +28,7 @@ struct device_layer_times_store {
     char head[STORE_HEAD_BYTES];
     /* An empty one does not exist. */
     char paths[STORE_PLACES][PATH_MAX];
+    const struct ll_log_sink *log;
 };
 
 /* ---- The key ---- */
@@ -138,10 +138,16 @@ void device_layer_times_store_destroy(struct device_layer_times_store *store)
     free(store);
 }
 
+void device_layer_times_store_set_log(struct device_layer_times_store *store,
+                                      const struct ll_log_sink *log)
+{
+    store->log = log;
+}
+
 /* ---- Reading and writing ---- */
 
 static bool load_from(const struct device_layer_times_store *store, const char *path,
-                      struct device_layer_times *profile)
+                      struct device_layer_times *times)
 {
     struct ll_buf *file = NULL;
     struct ll_error err;
@@ -152,20 +158,21 @@ static bool load_from(const struct device_layer_times_store *store, const char *
     size_t bytes = ll_buf_bytes(file);
     size_t head = strlen(store->head);
     bool is_good = bytes >= head && memcmp(text, store->head, head) == 0 &&
-                   device_layer_times_read(profile, text + head, bytes - head);
+                   device_layer_times_read(times, text + head, bytes - head);
     if (!is_good) {
-        ll_log(LL_LOG_DEBUG, "profile", "%s is no profile of this model and machine", path);
+        ll_log_to(store->log, LL_LOG_DEBUG, "profile", "%s is no profile of this model and machine",
+                  path);
     }
     ll_buf_unref(file);
     return is_good;
 }
 
 bool device_layer_times_store_load(struct device_layer_times_store *store,
-                                   struct device_layer_times *profile)
+                                   struct device_layer_times *times)
 {
     for (int i = 0; i < STORE_PLACES; i++) {
-        if (load_from(store, store->paths[i], profile)) {
-            ll_log(LL_LOG_DEBUG, "profile", "layer times from %s", store->paths[i]);
+        if (load_from(store, store->paths[i], times)) {
+            ll_log_to(store->log, LL_LOG_DEBUG, "profile", "layer times from %s", store->paths[i]);
             return true;
         }
     }
@@ -173,7 +180,7 @@ bool device_layer_times_store_load(struct device_layer_times_store *store,
 }
 
 static bool save_to(const struct device_layer_times_store *store, const char *path,
-                    const struct device_layer_times *profile)
+                    const struct device_layer_times *times)
 {
     char scratch[PATH_MAX + sizeof(".XXXXXX")];
     if (path[0] == '\0') {
@@ -183,7 +190,7 @@ static bool save_to(const struct device_layer_times_store *store, const char *pa
     int fd = mkostemp(scratch, O_CLOEXEC);
     FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
     bool is_written = file && fchmod(fd, 0644) == 0 && fputs(store->head, file) >= 0 &&
-                      device_layer_times_write(profile, file) && fflush(file) == 0;
+                      device_layer_times_write(times, file) && fflush(file) == 0;
     int error = errno;
     if (file) {
         is_written = fclose(file) == 0 && is_written;
@@ -194,7 +201,8 @@ static bool save_to(const struct device_layer_times_store *store, const char *pa
         return true;
     }
     error = is_written ? errno : error;
-    ll_log(LL_LOG_DEBUG, "profile", "%s cannot be written: %s", path, strerrordesc_np(error));
+    ll_log_to(store->log, LL_LOG_DEBUG, "profile", "%s cannot be written: %s", path,
+              strerrordesc_np(error));
     if (fd >= 0) {
         (void)unlink(scratch);
     }
@@ -202,11 +210,11 @@ static bool save_to(const struct device_layer_times_store *store, const char *pa
 }
 
 bool device_layer_times_store_save(struct device_layer_times_store *store,
-                                   const struct device_layer_times *profile)
+                                   const struct device_layer_times *times)
 {
-    if (save_to(store, store->paths[STORE_BESIDE], profile)) {
+    if (save_to(store, store->paths[STORE_BESIDE], times)) {
         return true;
     }
     make_folders(store->paths[STORE_CACHE]);
-    return save_to(store, store->paths[STORE_CACHE], profile);
+    return save_to(store, store->paths[STORE_CACHE], times);
 }

@@ -1,4 +1,4 @@
-/* Where a profile is kept between runs: a small text file beside the weights, or in the user's
+/* Where layer times are kept between runs: a small text file beside the weights, or in the user's
  * cache folder where that one cannot be written.
  *
  *   WEIGHTS.KEY.profile                                   beside the weights
@@ -15,7 +15,7 @@
  *   threads 2
  *   machine ...
  *
- * and then has the profile (device_layer_times_text.h).
+ * and then has the times (device_layer_times_text.h).
  * A file that is not exactly this is as good as none. Nothing here is an error to anybody: what
  * cannot be read is measured, what cannot be written is measured again.
  *
@@ -25,6 +25,7 @@
 
 #include <stdbool.h>
 
+#include "core/ll_log.h"
 #include "core/ll_status.h"
 #include "device/times/device_layer_times.h"
 
@@ -38,7 +39,7 @@ struct device_layer_times_key {
     int threads;
 };
 
-/* `weights`: the file that the profile lies beside; `cache`: the other folder, ~/.cache/layerlift,
+/* `weights`: the file that they lie beside; `cache`: the other folder, ~/.cache/layerlift,
  * NULL where there is none. Errors: LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status device_layer_times_store_create(const struct device_layer_times_key *key,
                                                       const char *weights, const char *cache,
@@ -46,12 +47,16 @@ LL_MUST_USE ll_status device_layer_times_store_create(const struct device_layer_
 /* NULL is allowed. */
 void device_layer_times_store_destroy(struct device_layer_times_store *store);
 
-/* Fills the profile from the file; false, and the profile is as before, where there is none. */
+/* Where it says what it finds, from now on; NULL, as at first: the process's log. */
+void device_layer_times_store_set_log(struct device_layer_times_store *store,
+                                      const struct ll_log_sink *log);
+
+/* Fills in the times from the file; false, and they are as before, where there is none. */
 bool device_layer_times_store_load(struct device_layer_times_store *store,
-                                   struct device_layer_times *profile);
+                                   struct device_layer_times *times);
 
 /* Writes the file, by rename; false where neither place takes it. */
 bool device_layer_times_store_save(struct device_layer_times_store *store,
-                                   const struct device_layer_times *profile);
+                                   const struct device_layer_times *times);
 
 #endif

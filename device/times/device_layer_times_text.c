@@ -62,9 +62,9 @@ static bool read_times(struct text_reader *reader, int layers, struct text_time 
     return next_line(reader, line) && strcmp(line, "end") == 0 && reader->at == reader->end;
 }
 
-bool device_layer_times_read(struct device_layer_times *profile, const char *text, size_t bytes)
+bool device_layer_times_read(struct device_layer_times *layer_times, const char *text, size_t bytes)
 {
-    int layers = device_layer_times_table(profile)->layer_count;
+    int layers = device_layer_times_table(layer_times)->layer_count;
     struct text_reader reader = {.at = text, .end = text + bytes};
     struct text_time *times = calloc((size_t)layers, sizeof(*times));
     bool is_good = times && read_times(&reader, layers, times);
@@ -75,19 +75,19 @@ bool device_layer_times_read(struct device_layer_times *profile, const char *tex
     }
     is_good = is_good && longest_ns > 0;
     for (int i = 0; is_good && i < layers; i++) {
-        is_good = device_layer_times_set(profile, i, times[i].ns, times[i].samples) == LL_OK;
+        is_good = device_layer_times_set(layer_times, i, times[i].ns, times[i].samples) == LL_OK;
     }
     free(times);
     return is_good;
 }
 
-bool device_layer_times_write(const struct device_layer_times *profile, FILE *file)
+bool device_layer_times_write(const struct device_layer_times *layer_times, FILE *file)
 {
-    int layers = device_layer_times_table(profile)->layer_count;
+    int layers = device_layer_times_table(layer_times)->layer_count;
     bool is_written = fprintf(file, "layers %d\n", layers) > 0;
     for (int i = 0; is_written && i < layers; i++) {
         int samples = 0;
-        int64_t ns = device_layer_times_ns(profile, i, &samples);
+        int64_t ns = device_layer_times_ns(layer_times, i, &samples);
         is_written = fprintf(file, "%" PRId64 " %d\n", ns, samples) > 0;
     }
     return is_written && fputs("end\n", file) >= 0;

@@ -1,4 +1,4 @@
-/* A profile as text:
+/* Layer times as text:
  *
  *   layers 78
  *   NS RUNS              for each layer: its time, and of how many runs that is the median
@@ -16,11 +16,12 @@
 
 #include "device/times/device_layer_times.h"
 
-/* Fills the profile; false, and it is as before, where the text is not exactly one for its layers,
- * or without memory. */
-bool device_layer_times_read(struct device_layer_times *profile, const char *text, size_t bytes);
+/* Fills in the times; false, and they are as before, where the text is not exactly one for its
+ * layers, or without memory. */
+bool device_layer_times_read(struct device_layer_times *layer_times, const char *text,
+                             size_t bytes);
 
 /* False where the file does not take it. */
-bool device_layer_times_write(const struct device_layer_times *profile, FILE *file);
+bool device_layer_times_write(const struct device_layer_times *layer_times, FILE *file);
 
 #endif

@@ -266,8 +266,8 @@ static void test_a_cut_connection_goes_on_where_it_stopped(void)
     CU_ASSERT_TRUE(device.last_was_up);
     /* What was acknowledged before a cut was not sent again: each time, no more than what was
      * under way. */
-    int64_t weights =
-        device.uploaded.sent_bytes - device_board_sent_bytes(device_session_board(device.session));
+    int64_t weights = device.uploaded.sent_bytes -
+                      device_requests_sent_bytes(device_session_requests(device.session));
     CU_ASSERT_TRUE(weights <= MODEL_BYTES + 3 * 100000);
     expect(&device, 100, 0, LAYERS, "");
     device_fixture_finish(&device);

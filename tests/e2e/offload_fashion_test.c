@@ -136,7 +136,7 @@ static void begin(const char *engine_name)
                                       .network = file.network,
                                       .blobs = file.blobs,
                                       .slowdown = 1,
-                                      .profile = profile};
+                                      .times = profile};
     CU_ASSERT_EQUAL_FATAL(device_local_create(&run, &local, &err), LL_OK);
     struct device_session_config config = {
         .model = &model, .edges = addresses, .edge_count = 1, .device = "test", .events = &events};
@@ -144,8 +144,9 @@ static void begin(const char *engine_name)
     querier = (struct device_querier){
         .model = &model,
         .local = local,
-        .board = device_session_board(session),
-        .profile = profile,
+        .edge = device_session_edge(session),
+        .requests = device_session_requests(session),
+        .times = profile,
         .slowdown = 1,
         .wish = {.cut_end = -1, .choose = DEVICE_CHOOSE_FURTHEST, .deadline_ns = 60 * LL_NS_PER_S}};
     CU_ASSERT_EQUAL_FATAL(device_querier_init(&querier), LL_OK);

@@ -155,12 +155,54 @@ static void test_lines_of_several_threads_do_not_mix(void)
     }
 }
 
+struct told {
+    int lines;
+    ll_log_level level;
+    char module[16];
+    char text[2000];
+};
+
+static void tell(void *owner, ll_log_level level, const char *module, const char *text)
+{
+    struct told *told = owner;
+    told->lines++;
+    told->level = level;
+    snprintf(told->module, sizeof(told->module), "%s", module);
+    snprintf(told->text, sizeof(told->text), "%s", text);
+}
+
+static void test_a_sink_gets_every_line_and_stderr_none(void)
+{
+    struct told told = {0};
+    struct ll_log_sink sink = {.write = tell, .owner = &told};
+    static char words[3000];
+    memset(words, 'w', sizeof(words) - 1);
+    begin();
+    /* Whatever the process's level is. */
+    ll_log_to(&sink, LL_LOG_DEBUG, "link", "%d bytes\nof %s", 3, "x\x1b[2K");
+    CU_ASSERT_EQUAL(told.level, LL_LOG_DEBUG);
+    CU_ASSERT_STRING_EQUAL(told.module, "link");
+    CU_ASSERT_STRING_EQUAL(told.text, "3 bytes?of x?[2K");
+    ll_log_to(&sink, LL_LOG_WARN, "link", "%s", words);
+    CU_ASSERT_TRUE(strlen(told.text) > 900 && strlen(told.text) < 1100);
+    for (int i = 0; i < 1000; i++) {
+        ll_log_to(&sink, LL_LOG_INFO, "link", "again");
+    }
+    CU_ASSERT_EQUAL(told.lines, 1002);
+    ll_log_to(NULL, LL_LOG_WARN, "link", "nobody's");
+    end();
+    CU_ASSERT_EQUAL(told.lines, 1002);
+    CU_ASSERT_EQUAL(count_lines(), 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(captured, " warn  link: nobody's\n"));
+}
+
 const char *const ll_test_suite = "ll_log";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_a_line_has_time_level_module_and_sentence),
     LL_TEST(test_text_of_a_peer_forges_no_lines),
     LL_TEST(test_a_long_line_is_cut_and_still_ends),
     LL_TEST(test_levels),
+    LL_TEST(test_a_sink_gets_every_line_and_stderr_none),
     LL_TEST(test_lines_of_several_threads_do_not_mix),
     {NULL, NULL},
 };

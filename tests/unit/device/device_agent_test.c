@@ -86,18 +86,17 @@ static void begin(bool has_edge, bool is_terminal)
                                              .terms = {.slowdown = 1}};
     CU_ASSERT_EQUAL_FATAL(device_report_create(&reporting, &report), LL_OK);
     config = (struct device_agent_config){
-        .model = &model,
-        .engine = fake.engine,
-        .network = fake.network,
-        .input = input,
-        .edges = addresses,
-        .edge_count = has_edge ? 1 : 0,
-        .terms = {.slowdown = 1},
+        .client = {.model = &model,
+                   .engine = fake.engine,
+                   .network = fake.network,
+                   .input = input,
+                   .edges = addresses,
+                   .edge_count = has_edge ? 1 : 0,
+                   .slowdown = 1,
+                   /* The fake engine is faster than any edge. */
+                   .wish = {.cut_end = -1, .choose = DEVICE_CHOOSE_FURTHEST}},
         .until = DEVICE_UNTIL_UPLOADED,
         .count = 3,
-        .cut_end = -1,
-        /* The fake engine is faster than any edge. */
-        .choose = DEVICE_CHOOSE_FURTHEST,
         .look = look,
         .owner = &fake,
         .report = report,
@@ -245,7 +244,7 @@ static void test_each_query_has_its_picture(void)
 static void test_queries_that_stay_are_explained(void)
 {
     begin(true, false);
-    config.choose = DEVICE_CHOOSE_FASTEST;
+    config.client.wish.choose = DEVICE_CHOOSE_FASTEST;
     CU_ASSERT_EQUAL(run(), LL_OK);
     const char *first = strstr(text, "queries stay on the device: predicted ");
     CU_ASSERT_PTR_NOT_NULL_FATAL(first);
@@ -320,8 +319,8 @@ static void test_a_stop_ends_the_run_in_order(void)
     begin(true, false);
     config.until = DEVICE_UNTIL_COUNT;
     config.count = 1000000;
-    config.cut_first = 0;
-    config.cut_end = LAYERS;
+    config.client.wish.cut_first = 0;
+    config.client.wish.cut_end = LAYERS;
     script.answer = FAKE_ANSWER_NONE;
     fake_edge_set_script(edge, &script);
     struct device_agent *agent = NULL;

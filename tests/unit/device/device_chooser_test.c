@@ -56,7 +56,7 @@ static void begin_limited(double limit_bytes_per_s)
                         LL_OK);
     }
     struct device_chooser_config config = {
-        .profile = profile, .slowdown = 1, .limit_bytes_per_s = limit_bytes_per_s};
+        .times = profile, .slowdown = 1, .limit_bytes_per_s = limit_bytes_per_s};
     CU_ASSERT_EQUAL_FATAL(device_chooser_create(&config, &chooser), LL_OK);
     memset(edge_times_ns, 0, sizeof(edge_times_ns));
     prospect = (struct device_prospect){.is_up = true,
@@ -425,7 +425,7 @@ static void test_a_slowdown_is_part_of_the_devices_times(void)
 {
     begin();
     device_chooser_destroy(chooser);
-    struct device_chooser_config config = {.profile = profile, .slowdown = 7};
+    struct device_chooser_config config = {.times = profile, .slowdown = 7};
     CU_ASSERT_EQUAL_FATAL(device_chooser_create(&config, &chooser), LL_OK);
     struct device_decision decision;
     prospect.prefix = 0;

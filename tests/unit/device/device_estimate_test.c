@@ -17,16 +17,24 @@ static const struct device_spent spent = {.up_ns = 1010 * LL_NS_PER_MS,
                                           .down_ns = 500 * LL_NS_PER_MS,
                                           .queued_ns = 4 * LL_NS_PER_MS,
                                           .computed_ns = 100 * LL_NS_PER_MS};
-static const struct device_send_scheduler_state no_link = {0};
-static const struct device_send_scheduler_state ten_ms = {.rtt_ns = 10 * LL_NS_PER_MS};
+static const struct device_link_state no_link = {0};
+static const struct device_link_state ten_ms = {.rtt_ns = 10 * LL_NS_PER_MS};
 
 static struct device_estimate estimate;
 static int64_t now_ns;
+static uint64_t connection;
 
 static void begin(double limit_bytes_per_s)
 {
     now_ns = 1000 * LL_NS_PER_S;
     device_estimate_init(&estimate, limit_bytes_per_s);
+}
+
+static struct device_rates rates_on(const struct device_link_state *link)
+{
+    struct device_rates rates;
+    device_estimate_look(&estimate, connection, link, &rates);
+    return rates;
 }
 
 static void answered(const struct device_spent *how)
@@ -36,42 +44,42 @@ static void answered(const struct device_spent *how)
 
 static double predicted_ms(void)
 {
-    double ns = device_estimate_fixed_ns(&estimate, &ten_ms) +
-                device_estimate_up(&estimate, &ten_ms) * (double)effort.up_bytes +
-                device_estimate_down(&estimate) * (double)effort.down_bytes +
+    double ns = rates_on(&ten_ms).fixed_ns + rates_on(&ten_ms).up_ns * (double)effort.up_bytes +
+                rates_on(&no_link).down_ns * (double)effort.down_bytes +
                 estimate.edge_factor.value * effort.edge_ns;
     return ns * 1e-6;
 }
 
 static double allowance_ms(double remote_ms)
 {
-    return ll_clock_ms(device_estimate_allowance_ns(&estimate, remote_ms * 1e6, 4e9));
+    struct device_rates rates = rates_on(&no_link);
+    return ll_clock_ms(device_rates_allowance_ns(&rates, remote_ms * 1e6, 4e9));
 }
 
 static void test_a_link_is_assumed_until_something_is_known(void)
 {
     begin(0);
-    CU_ASSERT_DOUBLE_EQUAL(device_estimate_up(&estimate, &no_link), 100, 1e-6);
-    CU_ASSERT_DOUBLE_EQUAL(device_estimate_down(&estimate), 100, 1e-6);
-    CU_ASSERT_DOUBLE_EQUAL(device_estimate_fixed_ns(&estimate, &no_link), 0, 1e-6);
-    CU_ASSERT_DOUBLE_EQUAL(device_estimate_fixed_ns(&estimate, &ten_ms), 10e6, 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(rates_on(&no_link).up_ns, 100, 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(rates_on(&no_link).down_ns, 100, 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(rates_on(&no_link).fixed_ns, 0, 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(rates_on(&ten_ms).fixed_ns, 10e6, 1e-6);
     /* The upload's rate, then a query's. */
-    struct device_send_scheduler_state link = {.bytes_per_s = 50e6};
-    CU_ASSERT_DOUBLE_EQUAL(device_estimate_up(&estimate, &link), 20, 1e-6);
+    struct device_link_state link = {.bytes_per_s = 50e6};
+    CU_ASSERT_DOUBLE_EQUAL(rates_on(&link).up_ns, 20, 1e-6);
     answered(&spent);
-    CU_ASSERT_DOUBLE_EQUAL(device_estimate_up(&estimate, &link), 500, 30);
+    CU_ASSERT_DOUBLE_EQUAL(rates_on(&link).up_ns, 500, 30);
 }
 
 static void test_a_limit_is_never_passed(void)
 {
     begin(1e6);
-    struct device_send_scheduler_state link = {.bytes_per_s = 50e6};
-    CU_ASSERT_DOUBLE_EQUAL(device_estimate_up(&estimate, &no_link), 1000, 1e-6);
-    CU_ASSERT_DOUBLE_EQUAL(device_estimate_up(&estimate, &link), 1000, 1e-6);
+    struct device_link_state link = {.bytes_per_s = 50e6};
+    CU_ASSERT_DOUBLE_EQUAL(rates_on(&no_link).up_ns, 1000, 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(rates_on(&link).up_ns, 1000, 1e-6);
     for (int i = 0; i < 10; i++) {
         answered(&spent);
     }
-    CU_ASSERT_DOUBLE_EQUAL(device_estimate_up(&estimate, &link), 1000, 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(rates_on(&link).up_ns, 1000, 1e-6);
 }
 
 static void test_the_first_answer_counts_alone(void)
@@ -127,19 +135,19 @@ static void test_short_transfers_teach_the_fixed_time(void)
         device_estimate_answered(&estimate, &small, &took, &ten_ms, now_ns);
         now_ns += LL_NS_PER_S;
     }
-    CU_ASSERT_DOUBLE_EQUAL(device_estimate_fixed_ns(&estimate, &ten_ms), 25e6, 1e6);
-    CU_ASSERT_TRUE(device_estimate_up(&estimate, &ten_ms) < 300);
+    CU_ASSERT_DOUBLE_EQUAL(rates_on(&ten_ms).fixed_ns, 25e6, 1e6);
+    CU_ASSERT_TRUE(rates_on(&ten_ms).up_ns < 300);
 }
 
 static void test_queries_shorten_a_round_trip_that_was_only_bounded(void)
 {
     begin(0);
     /* All that is known is that the edge took 200 ms to accept the model. */
-    struct device_send_scheduler_state accepted = {.rtt_ns = 200 * LL_NS_PER_MS};
+    struct device_link_state accepted = {.rtt_ns = 200 * LL_NS_PER_MS};
     struct device_effort small = {.up_bytes = 1000};
     struct device_spent took = {.up_ns = 2 * LL_NS_PER_MS};
     device_estimate_answered(&estimate, &small, &took, &accepted, now_ns);
-    CU_ASSERT_DOUBLE_EQUAL(device_estimate_fixed_ns(&estimate, &accepted), 2e6, 0.5e6);
+    CU_ASSERT_DOUBLE_EQUAL(rates_on(&accepted).fixed_ns, 2e6, 0.5e6);
 }
 
 static void test_a_part_on_the_device_corrects_its_times(void)
@@ -156,7 +164,8 @@ static void test_allowances(void)
 {
     begin(0);
     CU_ASSERT_EQUAL(allowance_ms(1), 4000);
-    CU_ASSERT_EQUAL(ll_clock_ms(device_estimate_allowance_ns(&estimate, 1e6, 1e6)), 1000);
+    struct device_rates unproven = rates_on(&no_link);
+    CU_ASSERT_EQUAL(ll_clock_ms(device_rates_allowance_ns(&unproven, 1e6, 1e6)), 1000);
     answered(&spent);
     CU_ASSERT_EQUAL(allowance_ms(1), 200);
     CU_ASSERT_DOUBLE_EQUAL(allowance_ms(1000), 3000, 1);
@@ -190,17 +199,17 @@ static void test_a_miss_while_sending_tells_the_rate(void)
     struct device_miss miss = {.waited_ns = LL_NS_PER_S, .late_ns = LL_NS_PER_S, .sent_bytes = 100};
     /* Hardly anything was sent: it may be a stall. */
     device_estimate_missed(&estimate, &miss, now_ns);
-    CU_ASSERT_DOUBLE_EQUAL(device_estimate_up(&estimate, &no_link), 1000, 1);
-    CU_ASSERT_EQUAL(device_estimate_fixed_ns(&estimate, &no_link), 0);
+    CU_ASSERT_DOUBLE_EQUAL(rates_on(&no_link).up_ns, 1000, 1);
+    CU_ASSERT_EQUAL(rates_on(&no_link).fixed_ns, 0);
     /* It is a bound, and no sample where the rate is known to be lower. */
     miss.sent_bytes = 1000000;
     device_estimate_missed(&estimate, &miss, now_ns);
-    CU_ASSERT_DOUBLE_EQUAL(device_estimate_up(&estimate, &no_link), 1000, 1);
+    CU_ASSERT_DOUBLE_EQUAL(rates_on(&no_link).up_ns, 1000, 1);
     /* Much was sent, slowly. */
     begin(0);
     miss = (struct device_miss){.waited_ns = 100 * LL_NS_PER_S, .sent_bytes = 100000};
     device_estimate_missed(&estimate, &miss, now_ns);
-    CU_ASSERT_DOUBLE_EQUAL(device_estimate_up(&estimate, &no_link), 1e6, 1e6 * 0.001);
+    CU_ASSERT_DOUBLE_EQUAL(rates_on(&no_link).up_ns, 1e6, 1e6 * 0.001);
 }
 
 static void test_a_new_connection_forgets_the_edge_but_not_the_link(void)
@@ -209,12 +218,12 @@ static void test_a_new_connection_forgets_the_edge_but_not_the_link(void)
     for (int i = 0; i < 20; i++) {
         answered(&spent);
     }
-    double up = device_estimate_up(&estimate, &no_link);
+    double up = rates_on(&no_link).up_ns;
     device_estimate_missed(&estimate, &(struct device_miss){.late_ns = 5, .is_sent = true}, now_ns);
-    device_estimate_connected(&estimate);
-    CU_ASSERT_EQUAL(device_estimate_up(&estimate, &no_link), up);
-    CU_ASSERT_EQUAL(estimate.edge_factor.value, 1);
-    CU_ASSERT_EQUAL(device_estimate_fixed_ns(&estimate, &ten_ms), 10e6);
+    connection++;
+    CU_ASSERT_EQUAL(rates_on(&no_link).up_ns, up);
+    CU_ASSERT_EQUAL(rates_on(&no_link).edge_factor, 1);
+    CU_ASSERT_EQUAL(rates_on(&ten_ms).fixed_ns, 10e6);
     CU_ASSERT_EQUAL(allowance_ms(1), 4000);
 }
 
@@ -239,9 +248,9 @@ static void test_nonsense_stays_within_bounds(void)
         device_estimate_answered(&estimate, &odd, &how, &no_link, now_ns);
         device_estimate_computed(&estimate, odd.edge_ns, how.up_ns, now_ns);
         now_ns += round % 4 == 0 ? -LL_NS_PER_S : LL_NS_PER_S;
-        CU_ASSERT_TRUE(is_sane(device_estimate_up(&estimate, &ten_ms)));
-        CU_ASSERT_TRUE(is_sane(device_estimate_down(&estimate)));
-        CU_ASSERT_TRUE(is_sane(device_estimate_fixed_ns(&estimate, &ten_ms)));
+        CU_ASSERT_TRUE(is_sane(rates_on(&ten_ms).up_ns));
+        CU_ASSERT_TRUE(is_sane(rates_on(&no_link).down_ns));
+        CU_ASSERT_TRUE(is_sane(rates_on(&ten_ms).fixed_ns));
         CU_ASSERT_TRUE(is_sane(estimate.edge_factor.value));
         CU_ASSERT_TRUE(is_sane(estimate.device_factor.value));
     }

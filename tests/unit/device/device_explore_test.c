@@ -88,18 +88,23 @@ static void test_pauses_grow_until_a_try_helps(void)
     struct device_pause pause;
     int64_t now_ns = 1000 * LL_NS_PER_S;
     device_pause_init(&pause);
-    CU_ASSERT_TRUE(device_pause_is_over(&pause, now_ns));
+    CU_ASSERT_TRUE(device_pause_is_over(&pause, 1, now_ns));
     const int seconds[] = {1, 2, 4, 8, 16, 32, 60, 60};
     for (int i = 0; i < 8; i++) {
         device_pause_begin(&pause, now_ns);
         now_ns += seconds[i] * LL_NS_PER_S - 1;
-        CU_ASSERT_FALSE(device_pause_is_over(&pause, now_ns));
+        CU_ASSERT_FALSE(device_pause_is_over(&pause, 1, now_ns));
         now_ns++;
-        CU_ASSERT_TRUE(device_pause_is_over(&pause, now_ns));
+        CU_ASSERT_TRUE(device_pause_is_over(&pause, 1, now_ns));
     }
+    CU_ASSERT_TRUE(device_pause_is_longest(&pause));
     device_pause_shorten(&pause);
     device_pause_begin(&pause, now_ns);
-    CU_ASSERT_TRUE(device_pause_is_over(&pause, now_ns + LL_NS_PER_S));
+    CU_ASSERT_FALSE(device_pause_is_over(&pause, 1, now_ns));
+    CU_ASSERT_TRUE(device_pause_is_over(&pause, 1, now_ns + LL_NS_PER_S));
+    /* Another edge need not wait for what the last one did. */
+    device_pause_begin(&pause, now_ns);
+    CU_ASSERT_TRUE(device_pause_is_over(&pause, 2, now_ns));
 }
 
 const struct ll_test ll_tests[] = {

@@ -125,13 +125,13 @@ void device_fixture_init_bounded(struct device_fixture *fixture, struct fake_mod
         .plan = &fixture->plan,
     };
     memcpy(fixture->model.id, fake->id_text, sizeof(fixture->model.id));
-    CU_ASSERT_EQUAL_FATAL(device_layer_times_create(fixture->model.table, 1, &fixture->profile),
+    CU_ASSERT_EQUAL_FATAL(device_layer_times_create(fixture->model.table, 1, &fixture->times),
                           LL_OK);
     struct device_local_config local = {.engine = fixture->engine,
                                         .network = fake->network,
                                         .blobs = fake->blobs,
                                         .slowdown = 1,
-                                        .profile = fixture->profile};
+                                        .times = fixture->times};
     struct ll_error err;
     CU_ASSERT_EQUAL_FATAL(device_local_create(&local, &fixture->local, &err), LL_OK);
     struct device_session_config session = {
@@ -151,8 +151,9 @@ void device_fixture_init_bounded(struct device_fixture *fixture, struct fake_mod
     fixture->querier = (struct device_querier){
         .model = &fixture->model,
         .local = fixture->local,
-        .board = fixture->session ? device_session_board(fixture->session) : NULL,
-        .profile = fixture->profile,
+        .edge = fixture->session ? device_session_edge(fixture->session) : NULL,
+        .requests = fixture->session ? device_session_requests(fixture->session) : NULL,
+        .times = fixture->times,
         .slowdown = 1,
         /* The fake engine is faster than any edge. */
         .wish = {.cut_end = -1, .choose = DEVICE_CHOOSE_FURTHEST},
@@ -170,12 +171,21 @@ void device_fixture_finish(struct device_fixture *fixture)
     device_session_destroy(fixture->session);
     device_querier_finish(&fixture->querier);
     device_local_destroy(fixture->local);
-    device_layer_times_destroy(fixture->profile);
+    device_layer_times_destroy(fixture->times);
     ll_plan_finish(&fixture->plan);
     CU_ASSERT_EQUAL(fake_engine_alive(fixture->engine), 0);
     ll_engine_destroy(fixture->engine);
     ll_cond_finish(&fixture->changed);
     ll_mutex_finish(&fixture->lock);
+}
+
+void device_fixture_finish_with(struct device_fixture *fixture, struct fake_edge *edge)
+{
+    struct fake_edge_counts counts;
+    device_fixture_finish(fixture);
+    fake_edge_get_counts(edge, &counts);
+    CU_ASSERT_EQUAL(counts.faults, 0);
+    fake_edge_destroy(edge);
 }
 
 /* ---- Waiting ---- */

@@ -14,13 +14,14 @@
 #include "device/query/device_query.h"
 #include "device/times/device_layer_times.h"
 #include "tests/support/fake_model.h"
+#include "tests/unit/device/device_fake_edge.h"
 
 struct device_fixture {
     struct fake_model *fake;
     struct ll_engine *engine;
     struct ll_plan plan;
     struct device_model model;
-    struct device_layer_times *profile;
+    struct device_layer_times *times;
     struct device_local *local;
     struct device_session *session;
     struct device_querier querier;
@@ -52,6 +53,8 @@ void device_fixture_init_bounded(struct device_fixture *fixture, struct fake_mod
                                  int64_t most_upload_bytes);
 void device_fixture_start(struct device_fixture *fixture);
 void device_fixture_finish(struct device_fixture *fixture);
+/* Its edge, too, which has seen nothing that is against the protocol. */
+void device_fixture_finish_with(struct device_fixture *fixture, struct fake_edge *edge);
 
 /* Each fails the test after 30 s. */
 void device_fixture_await_ups(struct device_fixture *fixture, int count);

@@ -5,7 +5,7 @@
 
 #include "device/choose/device_chooser.h"
 #include "device/choose/device_plan.h"
-#include "device/edge_link/device_board.h"
+#include "device/edge_link/device_requests.h"
 #include "device/times/device_layer_times_store.h"
 #include "tests/support/fake_model.h"
 #include "tests/support/ll_fail_alloc.h"
@@ -20,7 +20,7 @@ static const char cfg[] = "fake\ninput 100\nlayer 50 40\nlayer 20 40\nlayer 10 2
 static struct fake_model model;
 static struct device_layer_times *profile;
 static struct device_model of_device;
-static struct device_board *board;
+static struct device_requests *requests;
 static struct device_tensors tensors;
 
 static void ignore_kick(void *owner)
@@ -34,8 +34,8 @@ static void begin(void)
     const struct ll_table *table = &model.network->table;
     CU_ASSERT_EQUAL_FATAL(device_layer_times_create(table, 1, &profile), LL_OK);
     of_device = (struct device_model){.table = table, .manifest = &model.manifest};
-    CU_ASSERT_EQUAL_FATAL(device_board_create(&of_device, ignore_kick, NULL, &board), LL_OK);
-    device_board_set_state(board, DEVICE_EDGE_UP, table->layer_count);
+    CU_ASSERT_EQUAL_FATAL(device_requests_create(&of_device, ignore_kick, NULL, &requests), LL_OK);
+    device_requests_open(requests, table->layer_count);
     CU_ASSERT_EQUAL_FATAL(device_tensors_init(&tensors, table), LL_OK);
     for (int name = LL_TENSOR_INPUT; name < table->layer_count; name++) {
         size_t bytes = (size_t)ll_table_tensor_floats(table, name) * sizeof(float);
@@ -50,7 +50,7 @@ static void begin(void)
 static void end(void)
 {
     device_tensors_finish(&tensors);
-    device_board_destroy(board);
+    device_requests_destroy(requests);
     device_layer_times_destroy(profile);
     fake_model_finish(&model);
 }
@@ -76,7 +76,7 @@ static ll_status create_store(void)
 static ll_status choose(void)
 {
     struct device_chooser *chooser = NULL;
-    const struct device_chooser_config config = {.profile = profile, .slowdown = 1};
+    const struct device_chooser_config config = {.times = profile, .slowdown = 1};
     ll_status status = device_chooser_create(&config, &chooser);
     if (status == LL_OK) {
         struct device_prospect prospect = {.is_up = true, .prefix = 3};
@@ -101,12 +101,14 @@ static ll_status make_plan(void)
 
 static ll_status post_query(void)
 {
-    struct device_remote remote = {
-        .first = 2, .end = 3, .tensors = &tensors, .input_dtype = LL_F16, .cut_dtype = LL_F16};
-    ll_status status = device_board_post(board, &remote);
+    struct device_remote remote = {.first = 2,
+                                   .end = 3,
+                                   .tensors = &tensors,
+                                   .form = {.input_dtype = LL_F16, .cut_dtype = LL_F16}};
+    ll_status status = device_requests_post(requests, &remote);
     if (status == LL_OK) {
         struct device_patience none = {0};
-        device_board_withdraw(board, &remote, &none);
+        device_requests_withdraw(requests, &remote, &none);
         device_remote_finish(&remote);
     }
     return status;

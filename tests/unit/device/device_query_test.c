@@ -49,11 +49,7 @@ static void start(void)
 
 static void end(void)
 {
-    device_fixture_finish(&device);
-    struct fake_edge_counts counts;
-    fake_edge_get_counts(edge, &counts);
-    CU_ASSERT_EQUAL(counts.faults, 0);
-    fake_edge_destroy(edge);
+    device_fixture_finish_with(&device, edge);
     fake_model_finish(&model);
 }
 
@@ -161,7 +157,7 @@ static void test_the_wait_for_a_connection_is_bounded(void)
     begin();
     device.querier.wait_edge_ns = DEVICE_WAIT_PREDICTED;
     for (int i = 0; i < LAYERS; i++) {
-        CU_ASSERT_EQUAL(device_layer_times_set(device.profile, i, 400, 5), LL_OK);
+        CU_ASSERT_EQUAL(device_layer_times_set(device.times, i, 400, 5), LL_OK);
     }
     int64_t before_ns = ll_clock_now_ns();
     expect(1, 0, 0, "");
@@ -419,11 +415,11 @@ static void test_an_edge_that_vanishes_while_a_query_waits(void)
     fake_model_finish(&model);
 }
 
-/* Stops the device's board once the query is at the edge. */
-static void stop_board(void *arg)
+/* Interrupts the device once the query is at the edge. */
+static void interrupt(void *arg)
 {
     fake_edge_await_queries(arg, 1);
-    device_board_stop(device_session_board(device.session));
+    device_session_interrupt(device.session);
 }
 
 static void test_a_stop_ends_a_query_that_waits(void)
@@ -435,7 +431,7 @@ static void test_a_stop_ends_a_query_that_waits(void)
     device.querier.wish.cut_first = 0;
     device.querier.wish.cut_end = 6;
     struct ll_thread thread = {0};
-    CU_ASSERT_EQUAL_FATAL(ll_thread_start(&thread, "stop", stop_board, edge), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(ll_thread_start(&thread, "stop", interrupt, edge), LL_OK);
     expect_fallback("stopped");
     ll_thread_join(&thread);
     end();
@@ -456,12 +452,12 @@ static void test_a_failing_engine_loses_the_query_and_says_why(void)
     end();
 }
 
-/* The profile says that each layer takes a second on the device. */
+/* The layer times say that each layer takes a second on the device. */
 static void begin_slow(void)
 {
     begin();
     for (int i = 0; i < LAYERS; i++) {
-        CU_ASSERT_EQUAL(device_layer_times_set(device.profile, i, LL_NS_PER_S, 5), LL_OK);
+        CU_ASSERT_EQUAL(device_layer_times_set(device.times, i, LL_NS_PER_S, 5), LL_OK);
     }
     device.querier.wish.choose = DEVICE_CHOOSE_FASTEST;
 }
@@ -491,7 +487,7 @@ static void test_a_fast_device_needs_no_edge(void)
     device_fixture_await_uploaded(&device);
     device.querier.wish.choose = DEVICE_CHOOSE_FASTEST;
     for (int i = 0; i < LAYERS; i++) {
-        CU_ASSERT_EQUAL(device_layer_times_set(device.profile, i, 1, 5), LL_OK);
+        CU_ASSERT_EQUAL(device_layer_times_set(device.times, i, 1, 5), LL_OK);
     }
     struct device_query_result result;
     device_fixture_query(&device, 5, &result);

@@ -3,7 +3,7 @@
  * The input is a sequence of steps: a byte that says what happens, and for what the edge says its
  * length (two bytes, little-endian) and bytes. Oracle: an answer that is believed is complete,
  * within what was asked, and its tensors have the network's sizes; nothing else is. */
-#include "device/edge_link/device_board.h"
+#include "device/edge_link/device_requests.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,7 +30,7 @@ enum { STEP_SAYS, STEP_SEND, STEP_ASK, STEP_WITHDRAW, STEP_LOSE, STEPS };
 
 struct game {
     struct device_model model;
-    struct device_board *board;
+    struct device_requests *requests;
     struct device_tensors tensors;
     /* The network's input as bytes. */
     struct ll_buf *input_bytes;
@@ -56,7 +56,7 @@ static void says(struct game *game, const uint8_t *data, size_t bytes)
         layerlift__v1__offload_response__unpack(NULL, bytes, data);
     if (response) {
         uint64_t mark = 0;
-        ll_status status = device_board_take(game->board, response, &mark);
+        ll_status status = device_requests_take(game->requests, response, &mark);
         must(status == LL_OK || status == LL_E_NOT_FOUND);
         layerlift__v1__offload_response__free_unpacked(response, NULL);
     }
@@ -65,10 +65,10 @@ static void says(struct game *game, const uint8_t *data, size_t bytes)
 static void send_one(struct game *game)
 {
     struct device_outgoing message = {0};
-    if (device_board_next(game->board, 20, &message) == LL_OK) {
+    if (device_requests_next(game->requests, 20, &message) == LL_OK) {
         must(message.head_bytes > 0);
         if (message.is_last) {
-            device_board_set_mark(game->board, message.id, 7);
+            device_requests_set_mark(game->requests, message.id, 7);
         }
         device_outgoing_finish(&message);
     }
@@ -76,11 +76,11 @@ static void send_one(struct game *game)
 
 static void withdraw(struct game *game)
 {
-    struct device_patience patience = {.deadline_ns = 1, .allowance_ns = LL_CLOCK_NEVER};
+    struct device_patience patience = {.allowance_ns = LL_CLOCK_NEVER};
     if (!game->is_posted) {
         return;
     }
-    device_board_withdraw(game->board, &game->remote, &patience);
+    device_requests_withdraw(game->requests, &game->remote, &patience);
     const struct device_answer *answer = &game->remote.answer;
     if (game->remote.status == LL_OK) {
         must(device_answer_is_complete(answer));
@@ -116,18 +116,17 @@ static void ask(struct game *game, uint8_t how)
         .end = cuts[end],
         .least_prefix = how & 16 ? cuts[end] : 0,
         .tensors = &game->tensors,
-        .input_dtype = how & 64 ? LL_U8 : cut_dtype,
-        .input_bytes = game->input_bytes,
-        .cut_dtype = cut_dtype,
+        .form = {.input_dtype = how & 64 ? LL_U8 : cut_dtype,
+                 .input_bytes = game->input_bytes,
+                 .cut_dtype = cut_dtype},
     };
-    game->is_posted = device_board_post(game->board, &game->remote) == LL_OK;
+    game->is_posted = device_requests_post(game->requests, &game->remote) == LL_OK;
 }
 
 static void lose(struct game *game)
 {
-    device_board_set_state(game->board, DEVICE_EDGE_DOWN, 0);
-    device_board_fail_all(game->board, LL_E_UNAVAILABLE, "edge lost: played");
-    device_board_set_state(game->board, DEVICE_EDGE_UP, 1);
+    device_requests_close(game->requests, LL_E_UNAVAILABLE, "edge lost: played");
+    device_requests_open(game->requests, 1);
 }
 
 static size_t play_step(struct game *game, const uint8_t *data, size_t bytes)
@@ -182,14 +181,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     struct ll_engine *engine = fake_engine_create();
     must(engine && ll_engine_parse(engine, cfg, sizeof(cfg) - 1, &network, &err) == LL_OK);
     struct game game = {.model = {.table = &network->table, .id = "sha256:0"}};
-    must(device_board_create(&game.model, ignore_kick, NULL, &game.board) == LL_OK);
+    must(device_requests_create(&game.model, ignore_kick, NULL, &game.requests) == LL_OK);
     fill(&game);
-    device_board_set_state(game.board, DEVICE_EDGE_UP, 4);
+    device_requests_open(game.requests, 4);
     for (size_t at = 0; at < bytes;) {
         at += play_step(&game, data + at, bytes - at);
     }
     withdraw(&game);
-    device_board_destroy(game.board);
+    device_requests_destroy(game.requests);
     device_tensors_finish(&game.tensors);
     ll_buf_unref(game.input_bytes);
     ll_network_unref(network);

@@ -1,4 +1,4 @@
-#include "device/edge_link/device_board.h"
+#include "device/edge_link/device_requests.h"
 
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #include "tests/support/fake_model.h"
 #include "tests/support/ll_test.h"
 
-const char *const ll_test_suite = "device_board";
+const char *const ll_test_suite = "device_requests";
 
 static const char cfg[] = "fake\n"
                           "input 100\n"
@@ -19,7 +19,7 @@ static const char cfg[] = "fake\n"
 
 static struct fake_model fake;
 static struct device_model model;
-static struct device_board *board;
+static struct device_requests *requests;
 static struct device_tensors tensors;
 static int kicks;
 
@@ -35,42 +35,42 @@ static void begin(void)
     model = (struct device_model){.table = &fake.network->table};
     memcpy(model.id, fake.id_text, sizeof(model.id));
     kicks = 0;
-    CU_ASSERT_EQUAL_FATAL(device_board_create(&model, count_kick, NULL, &board), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(device_requests_create(&model, count_kick, NULL, &requests), LL_OK);
     CU_ASSERT_EQUAL_FATAL(device_tensors_init(&tensors, model.table), LL_OK);
     struct ll_buf *input = NULL;
     CU_ASSERT_EQUAL_FATAL(ll_buf_create(100 * sizeof(float), &input), LL_OK);
     memset(ll_buf_writable(input), 3, 100 * sizeof(float));
     device_tensors_put(&tensors, LL_TENSOR_INPUT, input);
     ll_buf_unref(input);
-    device_board_set_state(board, DEVICE_EDGE_UP, 2);
+    device_requests_open(requests, 2);
 }
 
 static void end(void)
 {
     device_tensors_finish(&tensors);
-    device_board_destroy(board);
+    device_requests_destroy(requests);
     fake_model_finish(&fake);
 }
 
 static void post(struct device_remote *remote)
 {
     *remote = (struct device_remote){.end = 2, .tensors = &tensors};
-    CU_ASSERT_EQUAL_FATAL(device_board_post(board, remote), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(device_requests_post(requests, remote), LL_OK);
 }
 
 /* Takes the query back without waiting. */
 static void withdraw(struct device_remote *remote)
 {
-    struct device_patience patience = {.deadline_ns = 1, .allowance_ns = LL_CLOCK_NEVER};
-    device_board_withdraw(board, remote, &patience);
+    struct device_patience patience = {.allowance_ns = LL_CLOCK_NEVER};
+    device_requests_withdraw(requests, remote, &patience);
 }
 
 /* Takes the next message as the edge would read it; NULL where there is none. */
 static Layerlift__V1__OffloadRequest *next(int64_t chunk_bytes, bool *out_is_last)
 {
     struct device_outgoing message;
-    CU_ASSERT_EQUAL(device_board_next_bytes(board, chunk_bytes) > 0, true);
-    CU_ASSERT_EQUAL_FATAL(device_board_next(board, chunk_bytes, &message), LL_OK);
+    CU_ASSERT_EQUAL(device_requests_next_bytes(requests, chunk_bytes) > 0, true);
+    CU_ASSERT_EQUAL_FATAL(device_requests_next(requests, chunk_bytes, &message), LL_OK);
     size_t payload = message.payload ? ll_buf_bytes(message.payload) : 0;
     uint8_t bytes[1024];
     CU_ASSERT_FATAL(message.head_bytes + payload <= sizeof(bytes));
@@ -88,8 +88,8 @@ static Layerlift__V1__OffloadRequest *next(int64_t chunk_bytes, bool *out_is_las
     return request;
 }
 
-/* Sends everything of the next query. */
-static uint64_t send_query(void)
+/* Sends the next query's head alone; returns its id. */
+static uint64_t send_head(void)
 {
     bool is_last = false;
     Layerlift__V1__OffloadRequest *request = next(150, &is_last);
@@ -98,9 +98,17 @@ static uint64_t send_query(void)
     CU_ASSERT_EQUAL_FATAL(request->query->n_tensors, 1);
     CU_ASSERT_EQUAL(request->query->tensors[0]->name, -1);
     layerlift__v1__offload_request__free_unpacked(request, NULL);
+    return id;
+}
+
+/* Sends everything of the next query. */
+static uint64_t send_query(void)
+{
+    bool is_last = false;
+    uint64_t id = send_head();
     const size_t sizes[] = {150, 150, 100};
     for (int i = 0; i < 3; i++) {
-        request = next(150, &is_last);
+        Layerlift__V1__OffloadRequest *request = next(150, &is_last);
         CU_ASSERT_EQUAL_FATAL(request->kind_case, LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_CHUNK);
         CU_ASSERT_EQUAL(request->chunk->id, id);
         CU_ASSERT_EQUAL(request->chunk->offset, (uint64_t)i * 150);
@@ -127,7 +135,7 @@ static ll_status give_head(uint64_t id, uint32_t reached, uint32_t floats, uint6
     Layerlift__V1__OffloadResponse response = LAYERLIFT__V1__OFFLOAD_RESPONSE__INIT;
     response.kind_case = LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_ANSWER;
     response.answer = &answer;
-    return device_board_take(board, &response, out_mark);
+    return device_requests_take(requests, &response, out_mark);
 }
 
 static void give_tensor(uint64_t id, int name, size_t bytes, uint8_t value)
@@ -143,7 +151,7 @@ static void give_tensor(uint64_t id, int name, size_t bytes, uint8_t value)
     response.kind_case = LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_CHUNK;
     response.chunk = &chunk;
     uint64_t mark = 0;
-    CU_ASSERT_EQUAL(device_board_take(board, &response, &mark), LL_OK);
+    CU_ASSERT_EQUAL(device_requests_take(requests, &response, &mark), LL_OK);
     CU_ASSERT_EQUAL(mark, 0);
 }
 
@@ -154,9 +162,9 @@ static void test_a_query_goes_out_in_chunks_and_its_answer_comes_back(void)
     post(&remote);
     CU_ASSERT_EQUAL(kicks, 1);
     uint64_t id = send_query();
-    device_board_set_mark(board, id, 4711);
-    CU_ASSERT_EQUAL(device_board_next_bytes(board, 150), 0);
-    CU_ASSERT_EQUAL(device_board_sent_bytes(board), 400);
+    device_requests_set_mark(requests, id, 4711);
+    CU_ASSERT_EQUAL(device_requests_next_bytes(requests, 150), 0);
+    CU_ASSERT_EQUAL(device_requests_sent_bytes(requests), 400);
     uint64_t mark = 0;
     CU_ASSERT_EQUAL(give_head(id, 2, 30, &mark), LL_OK);
     CU_ASSERT_EQUAL(mark, 4711);
@@ -164,7 +172,7 @@ static void test_a_query_goes_out_in_chunks_and_its_answer_comes_back(void)
     withdraw(&remote);
     CU_ASSERT_EQUAL(remote.status, LL_OK);
     CU_ASSERT_TRUE(device_answer_is_complete(&remote.answer));
-    CU_ASSERT_EQUAL(device_board_next_bytes(board, 150), 0);
+    CU_ASSERT_EQUAL(device_requests_next_bytes(requests, 150), 0);
     device_remote_finish(&remote);
     end();
 }
@@ -199,10 +207,7 @@ static void test_an_answer_before_its_inputs_is_refused(void)
     begin();
     struct device_remote remote;
     post(&remote);
-    bool is_last = false;
-    Layerlift__V1__OffloadRequest *request = next(150, &is_last);
-    uint64_t id = request->query->id;
-    layerlift__v1__offload_request__free_unpacked(request, NULL);
+    uint64_t id = send_head();
     uint64_t mark = 0;
     CU_ASSERT_EQUAL(give_head(id, 2, 30, &mark), LL_OK);
     withdraw(&remote);
@@ -217,13 +222,10 @@ static void test_an_edge_that_runs_nothing_may_say_so_at_once(void)
     begin();
     struct device_remote remote;
     post(&remote);
-    bool is_last = false;
-    Layerlift__V1__OffloadRequest *request = next(150, &is_last);
-    uint64_t id = request->query->id;
-    layerlift__v1__offload_request__free_unpacked(request, NULL);
+    uint64_t id = send_head();
     uint64_t mark = 0;
     CU_ASSERT_EQUAL(give_head(id, 0, 0, &mark), LL_OK);
-    CU_ASSERT_EQUAL(device_board_next_bytes(board, 150), 0);
+    CU_ASSERT_EQUAL(device_requests_next_bytes(requests, 150), 0);
     withdraw(&remote);
     CU_ASSERT_EQUAL(remote.status, LL_OK);
     CU_ASSERT_EQUAL(remote.answer.reached, 0);
@@ -252,7 +254,7 @@ static void test_a_late_answer_is_dropped_and_the_query_cancelled(void)
     CU_ASSERT_EQUAL_FATAL(request->kind_case, LAYERLIFT__V1__OFFLOAD_REQUEST__KIND_CANCEL);
     CU_ASSERT_EQUAL(request->cancel->id, id);
     layerlift__v1__offload_request__free_unpacked(request, NULL);
-    CU_ASSERT_EQUAL(device_board_next_bytes(board, 150), 0);
+    CU_ASSERT_EQUAL(device_requests_next_bytes(requests, 150), 0);
     end();
 }
 
@@ -263,7 +265,7 @@ static void test_a_query_that_never_left_needs_no_cancel(void)
     post(&remote);
     withdraw(&remote);
     CU_ASSERT_EQUAL(remote.status, LL_E_DEADLINE);
-    CU_ASSERT_EQUAL(device_board_next_bytes(board, 150), 0);
+    CU_ASSERT_EQUAL(device_requests_next_bytes(requests, 150), 0);
     device_remote_finish(&remote);
     end();
 }
@@ -276,48 +278,33 @@ static void test_a_lost_edge_ends_all_queries(void)
     post(&one);
     post(&two);
     send_query();
-    device_board_set_state(board, DEVICE_EDGE_DOWN, 0);
-    device_board_fail_all(board, LL_E_UNAVAILABLE, "edge lost: it was the cleaner");
-    CU_ASSERT_EQUAL(device_board_next_bytes(board, 150), 0);
+    device_requests_close(requests, LL_E_UNAVAILABLE, "edge lost: it was the cleaner");
+    CU_ASSERT_EQUAL(device_requests_next_bytes(requests, 150), 0);
     withdraw(&one);
     withdraw(&two);
     CU_ASSERT_EQUAL(one.status, LL_E_UNAVAILABLE);
     CU_ASSERT_STRING_EQUAL(two.error.text, "edge lost: it was the cleaner");
     struct device_remote three = {.end = 2, .tensors = &tensors};
-    CU_ASSERT_EQUAL(device_board_post(board, &three), LL_E_UNAVAILABLE);
+    CU_ASSERT_EQUAL(device_requests_post(requests, &three), LL_E_UNAVAILABLE);
     /* Nobody is there to be told. */
-    CU_ASSERT_EQUAL(device_board_next_bytes(board, 150), 0);
+    CU_ASSERT_EQUAL(device_requests_next_bytes(requests, 150), 0);
     device_remote_finish(&one);
     device_remote_finish(&two);
     end();
 }
 
-static void test_a_stopped_board_takes_no_queries(void)
+static void test_a_stopped_table_takes_no_queries(void)
 {
     begin();
     struct device_remote one;
     post(&one);
-    device_board_stop(board);
-    struct device_patience patience = {.deadline_ns = LL_CLOCK_NEVER,
-                                       .allowance_ns = LL_CLOCK_NEVER};
-    device_board_withdraw(board, &one, &patience);
+    device_requests_stop(requests);
+    struct device_patience patience = {.most_ns = LL_CLOCK_NEVER, .allowance_ns = LL_CLOCK_NEVER};
+    device_requests_withdraw(requests, &one, &patience);
     CU_ASSERT_EQUAL(one.status, LL_E_STOPPED);
     device_remote_finish(&one);
     struct device_remote two = {.end = 2, .tensors = &tensors};
-    CU_ASSERT_EQUAL(device_board_post(board, &two), LL_E_STOPPED);
-    device_board_set_state(board, DEVICE_EDGE_CONNECTING, 0);
-    device_board_await_decision(board, LL_CLOCK_NEVER);
-    end();
-}
-
-static void test_wait_for_a_connection_ends_at_its_deadline(void)
-{
-    begin();
-    device_board_set_state(board, DEVICE_EDGE_CONNECTING, 0);
-    device_board_await_decision(board, ll_clock_now_ns());
-    struct device_board_view view;
-    device_board_look(board, 0, NULL, &view);
-    CU_ASSERT_EQUAL(view.state, DEVICE_EDGE_CONNECTING);
+    CU_ASSERT_EQUAL(device_requests_post(requests, &two), LL_E_STOPPED);
     end();
 }
 
@@ -334,7 +321,7 @@ static void test_a_status_of_not_found_is_passed_on(void)
     response.kind_case = LAYERLIFT__V1__OFFLOAD_RESPONSE__KIND_ANSWER;
     response.answer = &answer;
     uint64_t mark = 0;
-    CU_ASSERT_EQUAL(device_board_take(board, &response, &mark), LL_E_NOT_FOUND);
+    CU_ASSERT_EQUAL(device_requests_take(requests, &response, &mark), LL_E_NOT_FOUND);
     withdraw(&remote);
     CU_ASSERT_STRING_EQUAL(remote.error.text, "edge: not found");
     device_remote_finish(&remote);
@@ -342,7 +329,7 @@ static void test_a_status_of_not_found_is_passed_on(void)
     post(&remote);
     answer.id = send_query();
     answer.status = UINT32_MAX;
-    CU_ASSERT_EQUAL(device_board_take(board, &response, &mark), LL_OK);
+    CU_ASSERT_EQUAL(device_requests_take(requests, &response, &mark), LL_OK);
     withdraw(&remote);
     CU_ASSERT_STRING_EQUAL(remote.error.text, "edge: internal error");
     device_remote_finish(&remote);
@@ -358,7 +345,7 @@ static void test_a_status_of_not_found_is_passed_on(void)
     for (int i = 0; i < 2; i++) {
         post(&remote);
         answer.id = send_query();
-        CU_ASSERT_EQUAL(device_board_take(board, &response, &mark), LL_OK);
+        CU_ASSERT_EQUAL(device_requests_take(requests, &response, &mark), LL_OK);
         withdraw(&remote);
         CU_ASSERT_EQUAL(remote.status, LL_E_EXHAUSTED);
         CU_ASSERT_STRING_EQUAL(remote.error.text,
@@ -370,81 +357,7 @@ static void test_a_status_of_not_found_is_passed_on(void)
         details.info.reason = "LIMIT_OTHERS";
     }
     Layerlift__V1__OffloadResponse empty = LAYERLIFT__V1__OFFLOAD_RESPONSE__INIT;
-    CU_ASSERT_EQUAL(device_board_take(board, &empty, &mark), LL_OK);
-    end();
-}
-
-static void expect_times(int64_t first, int64_t second)
-{
-    int64_t times[64] = {0};
-    struct device_board_view view;
-    device_board_look(board, UINT64_MAX, times, &view);
-    CU_ASSERT_EQUAL(times[0], first);
-    CU_ASSERT_EQUAL(times[1], second);
-    /* Who knows them is told nothing. */
-    times[0] = -1;
-    device_board_look(board, view.times_version, times, &view);
-    CU_ASSERT_EQUAL(times[0], -1);
-}
-
-static void test_layer_times_are_kept_as_long_as_the_edge(void)
-{
-    begin();
-    struct device_board_view before;
-    struct device_board_view after;
-    device_board_look(board, 0, NULL, &before);
-    expect_times(0, 0);
-    Layerlift__V1__LayerTime times[] = {
-        {.base = PROTOBUF_C_MESSAGE_INIT(&layerlift__v1__layer_time__descriptor),
-         .layer = 1,
-         .ns = 70},
-        {.base = PROTOBUF_C_MESSAGE_INIT(&layerlift__v1__layer_time__descriptor),
-         .layer = UINT32_MAX,
-         .ns = 80},
-        {.base = PROTOBUF_C_MESSAGE_INIT(&layerlift__v1__layer_time__descriptor),
-         .layer = 0,
-         .ns = UINT64_MAX},
-    };
-    Layerlift__V1__LayerTime *list[] = {&times[0], &times[1], &times[2]};
-    device_board_set_times(board, 3, list);
-    expect_times(INT64_MAX, 70);
-    device_board_look(board, 0, NULL, &after);
-    CU_ASSERT_NOT_EQUAL(before.times_version, after.times_version);
-    CU_ASSERT_EQUAL(before.connection, after.connection);
-    device_board_set_state(board, DEVICE_EDGE_DOWN, 0);
-    expect_times(0, 0);
-    device_board_set_state(board, DEVICE_EDGE_UP, 0);
-    device_board_look(board, 0, NULL, &after);
-    CU_ASSERT_NOT_EQUAL(before.connection, after.connection);
-    end();
-}
-
-static void test_the_view_follows_the_edge(void)
-{
-    begin();
-    struct device_board_view view;
-    device_board_look(board, 0, NULL, &view);
-    CU_ASSERT_EQUAL(view.state, DEVICE_EDGE_UP);
-    CU_ASSERT_EQUAL(view.prefix, 2);
-    device_board_set_state(board, DEVICE_EDGE_UP, 0);
-    device_board_set_prefix(board, 1);
-    device_board_set_link(board, 5000, 7e6);
-    device_board_look(board, 0, NULL, &view);
-    CU_ASSERT_EQUAL(view.prefix, 1);
-    CU_ASSERT_EQUAL(view.rtt_ns, 5000);
-    CU_ASSERT_EQUAL(view.bytes_per_s, 7e6);
-    CU_ASSERT_FALSE(view.takes_u8 || view.takes_f16);
-    Layerlift__V1__DataType dtypes[] = {LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16,
-                                        (Layerlift__V1__DataType)1000};
-    device_board_set_dtypes(board, 2, dtypes);
-    device_board_look(board, 0, NULL, &view);
-    CU_ASSERT_TRUE(view.takes_f16 && !view.takes_u8);
-    device_board_set_state(board, DEVICE_EDGE_DOWN, 0);
-    device_board_set_prefix(board, 2);
-    device_board_look(board, 0, NULL, &view);
-    CU_ASSERT_EQUAL(view.state, DEVICE_EDGE_DOWN);
-    CU_ASSERT_FALSE(view.takes_f16);
-    CU_ASSERT_EQUAL(view.prefix, 0);
+    CU_ASSERT_EQUAL(device_requests_take(requests, &empty, &mark), LL_OK);
     end();
 }
 
@@ -452,24 +365,61 @@ static void test_what_the_edge_owes(void)
 {
     begin();
     struct device_remote remote;
-    struct device_board_debt debt;
-    device_board_debt(board, &debt);
+    struct device_requests_debt debt;
+    device_requests_debt(requests, &debt);
     CU_ASSERT_EQUAL(debt.queries, 0);
     post(&remote);
-    device_board_debt(board, &debt);
+    device_requests_debt(requests, &debt);
     CU_ASSERT_EQUAL(debt.queries, 1);
     CU_ASSERT_EQUAL(debt.sent_bytes, 0);
     (void)send_query();
-    device_board_debt(board, &debt);
+    device_requests_debt(requests, &debt);
     CU_ASSERT_EQUAL(debt.sent_bytes, 400);
-    int64_t heard_ns = debt.heard_ns;
-    device_board_heard(board);
-    device_board_fail_all(board, LL_E_UNAVAILABLE, "gone");
-    device_board_debt(board, &debt);
-    CU_ASSERT_TRUE(debt.heard_ns >= heard_ns);
+    device_requests_close(requests, LL_E_UNAVAILABLE, "gone");
+    device_requests_debt(requests, &debt);
     CU_ASSERT_EQUAL(debt.queries, 0);
     CU_ASSERT_EQUAL(debt.sent_bytes, 0);
     withdraw(&remote);
+    device_remote_finish(&remote);
+    end();
+}
+
+static void test_a_table_is_closed_at_first_and_opens_again(void)
+{
+    struct device_remote remote = {.end = 2, .tensors = &tensors};
+    begin();
+    device_requests_close(requests, LL_E_UNAVAILABLE, "gone");
+    CU_ASSERT_EQUAL(device_requests_post(requests, &remote), LL_E_UNAVAILABLE);
+    device_requests_open(requests, 0);
+    post(&remote);
+    withdraw(&remote);
+    device_remote_finish(&remote);
+    struct device_requests *fresh = NULL;
+    CU_ASSERT_EQUAL_FATAL(device_requests_create(&model, count_kick, NULL, &fresh), LL_OK);
+    CU_ASSERT_EQUAL(device_requests_post(fresh, &remote), LL_E_UNAVAILABLE);
+    device_requests_destroy(fresh);
+    end();
+}
+
+/* What is allowed counts from when the edge has the layers, not before. */
+static void test_an_allowance_begins_with_the_prefix(void)
+{
+    begin();
+    struct device_patience patience = {.most_ns = LL_NS_PER_MS};
+    device_requests_close(requests, LL_E_UNAVAILABLE, "gone");
+    device_requests_open(requests, 0);
+    struct device_remote remote = {.end = 2, .least_prefix = 2, .tensors = &tensors};
+    CU_ASSERT_EQUAL_FATAL(device_requests_post(requests, &remote), LL_OK);
+    /* An allowance of nothing would end it at once: only the deadline does. */
+    device_requests_withdraw(requests, &remote, &patience);
+    CU_ASSERT_EQUAL(remote.status, LL_E_DEADLINE);
+    CU_ASSERT_TRUE(ll_clock_now_ns() - remote.posted_ns >= LL_NS_PER_MS);
+    device_remote_finish(&remote);
+    device_requests_set_prefix(requests, 2);
+    CU_ASSERT_EQUAL_FATAL(device_requests_post(requests, &remote), LL_OK);
+    patience.most_ns = LL_CLOCK_NEVER;
+    device_requests_withdraw(requests, &remote, &patience);
+    CU_ASSERT_EQUAL(remote.status, LL_E_DEADLINE);
     device_remote_finish(&remote);
     end();
 }
@@ -482,11 +432,10 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_late_answer_is_dropped_and_the_query_cancelled),
     LL_TEST(test_a_query_that_never_left_needs_no_cancel),
     LL_TEST(test_a_lost_edge_ends_all_queries),
-    LL_TEST(test_a_stopped_board_takes_no_queries),
-    LL_TEST(test_wait_for_a_connection_ends_at_its_deadline),
+    LL_TEST(test_a_stopped_table_takes_no_queries),
     LL_TEST(test_a_status_of_not_found_is_passed_on),
-    LL_TEST(test_layer_times_are_kept_as_long_as_the_edge),
-    LL_TEST(test_the_view_follows_the_edge),
     LL_TEST(test_what_the_edge_owes),
+    LL_TEST(test_a_table_is_closed_at_first_and_opens_again),
+    LL_TEST(test_an_allowance_begins_with_the_prefix),
     {NULL, NULL},
 };
