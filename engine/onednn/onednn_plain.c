@@ -77,6 +77,7 @@ static void gather_sources(struct onednn_context *context, int index, const floa
     }
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the layer writes to `output`. */
 void onednn_run_plain(struct onednn_context *context, int index, float *output, float *scratch)
 {
     const struct onednn_model *model = (struct onednn_model *)context->base.model;

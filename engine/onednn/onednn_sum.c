@@ -164,11 +164,28 @@ static void round_to(const float *from, int64_t count, uint16_t *to)
     }
 }
 
-/* One block; `in` may be `out`, where the sum takes its input's place. */
-static void sum_block(const struct onednn_model *model, int index, int lanes, int block,
-                      const float *in, const float *source, float *out)
+/* Channels a block: 1 where the tensors are plain. */
+static int block_of(const struct onednn_model *model, int index)
 {
-    const struct ll_layer_params *layer = &model->base.network->layers[index];
+    return onednn_layout_of(model, index)->form == ONEDNN_BLOCKED ? model->engine->block : 1;
+}
+
+/* How many lanes of the block of channels from `c` on the source has. */
+static int lanes_of(const struct onednn_model *model, int index, int c)
+{
+    const struct ll_layer_params *layer = &model->network->layers[index];
+    int block = block_of(model, index);
+    int channels = layer->c < layer->out_c ? layer->c : layer->out_c;
+    return channels - c < block ? channels - c : block;
+}
+
+/* The block of channels from `c` on; `in` may be `out`, where the sum takes its input's place. */
+static void sum_block(const struct onednn_model *model, int index, int c, const float *in,
+                      const float *source, float *out)
+{
+    const struct ll_layer_params *layer = &model->network->layers[index];
+    int block = block_of(model, index);
+    int lanes = lanes_of(model, index, c);
     int64_t values = (int64_t)layer->out_w * layer->out_h * block;
     struct sum_pass pass = {in, NULL, out, values, layer->alpha, layer->beta};
     if (lanes == block && layer->w == layer->out_w && layer->h == layer->out_h) {
@@ -190,24 +207,22 @@ void onednn_run_sum(struct onednn_context *context, int index, float *out, float
     const struct onednn_layout *layout = onednn_layout_of(model, index);
     const float *input = context->tensors[layer->input + 1];
     const float *source = context->tensors[onednn_sum_source(model, index) + 1];
-    int block = layout->form == ONEDNN_BLOCKED ? model->engine->block : 1;
-    int channels = layer->c < layer->out_c ? layer->c : layer->out_c;
+    int block = block_of(model, index);
     int64_t out_values = (int64_t)layer->out_w * layer->out_h * block;
     int64_t source_values = (int64_t)layer->w * layer->h * block;
     float *wide_source = scratch + onednn_round_up(out_values);
     for (int c = 0; c < layout->padded_c; c += block) {
-        int lanes = channels - c < block ? channels - c : block;
         int64_t out_at = c / block * out_values;
         int64_t source_at = c / block * source_values;
         if (!is_bf16(model, index)) {
-            sum_block(model, index, lanes, block, input + out_at, source + source_at, out + out_at);
+            sum_block(model, index, c, input + out_at, source + source_at, out + out_at);
             continue;
         }
         widen((const uint16_t *)input + out_at, out_values, scratch);
-        if (lanes > 0) {
+        if (lanes_of(model, index, c) > 0) {
             widen((const uint16_t *)source + source_at, source_values, wide_source);
         }
-        sum_block(model, index, lanes, block, scratch, wide_source, scratch);
+        sum_block(model, index, c, scratch, wide_source, scratch);
         round_to(scratch, out_values, (uint16_t *)out + out_at);
     }
 }

@@ -1,6 +1,7 @@
 /* Plain layers as Darknet's functions compute them: what an engine falls back to. */
 #include "engine/ll_plain_layers.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "darknet_backend/network/dkb_network.h"
@@ -47,6 +48,16 @@ static void run(const struct ll_plain_layers *layers, const struct ll_network *n
     dkb_plain_ops.run(layers, index, &tensors);
 }
 
+static bool are_equal(const float *a, const float *b, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (a[i] != b[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void test_layers_run_one_by_one(void)
 {
     struct ll_network *network = parse();
@@ -69,11 +80,11 @@ static void test_layers_run_one_by_one(void)
     const float *thrice[] = {relu, relu, relu};
     run(layers, network, 1, (struct ll_plain_tensors){.sources = thrice, .output = list});
     const float expected_list[] = {0, 3, 0, 3, 0, 3};
-    CU_ASSERT_EQUAL(memcmp(list, expected_list, sizeof(list)), 0);
+    CU_ASSERT(are_equal(list, expected_list, 6));
     run(layers, network, 2,
         (struct ll_plain_tensors){.input = list, .sources = thrice, .output = sum});
     const float expected_sum[] = {0, 6, 0, 3, 0, 3};
-    CU_ASSERT_EQUAL(memcmp(sum, expected_sum, sizeof(sum)), 0);
+    CU_ASSERT(are_equal(sum, expected_sum, 6));
     run(layers, network, 3, (struct ll_plain_tensors){.input = sum, .output = answer});
     CU_ASSERT_EQUAL(answer[0], 0.5F);
     CU_ASSERT_EQUAL(answer[1], 6 + 30 + 300 + 0.5F);
