@@ -36,7 +36,7 @@ struct edge_offload_peer {
 /* The service. */
 struct edge_offloads {
     struct edge_offloads_config config;
-    /* Ends a query that has to make room or has been idle for too long: edge_offload_refuse. */
+    /* Ends a query that has to make room: edge_offload_refuse. */
     void (*give_way)(struct edge_query *query, ll_status status, const struct ll_error *err);
     atomic_bool is_drain_posted;
     struct rpc_task drain;
