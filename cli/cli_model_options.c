@@ -71,6 +71,7 @@ static const struct ll_option_row rows[] = {
         .take = take_fit,
         FIELD(input.fit),
         .shown = "letterbox",
+        .choices = "letterbox|stretch|crop",
         .help = "How a picture fits the network: letterbox (the whole, between grey bars), stretch "
                 "(the whole, in the network's shape, as YOLO v1 and popular forks of Darknet) or "
                 "crop (shorter side to size / 0.875, then the middle)",
@@ -88,6 +89,7 @@ static const struct ll_option_row rows[] = {
         .arg = "E",
         .preset_text = "onednn",
         FIELD(engine.name),
+        .choices = "onednn|darknet",
         .help = "What computes: onednn, or darknet, the reference",
     },
     {
@@ -106,6 +108,7 @@ static const struct ll_option_row rows[] = {
         .take = take_compute,
         FIELD(engine.compute),
         .shown = "f32",
+        .choices = "f32|bf16",
         .help = "What onednn computes in: f32, or bf16 where the processor has it",
     },
     {
@@ -174,6 +177,7 @@ static const struct ll_option_row rows[] = {
         .arg = "L",
         .take = ll_option_take_log_level,
         .shown = "info",
+        .choices = "error|warn|info|debug",
         .help = "What is logged on stderr: error, warn, info or debug",
     },
 };

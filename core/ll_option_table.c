@@ -324,12 +324,12 @@ void ll_option_range(const struct ll_option_row *row, char out_text[static LL_OP
         break;
     case LL_OPTION_NUMBER:
     case LL_OPTION_TIME:
-        snprintf(out_text, LL_OPTION_WORDS_BYTES, "%g to %g", row->least, row->most);
-        break;
-    case LL_OPTION_CHOICE:
-        list_choices(row, out_text, LL_OPTION_WORDS_BYTES);
+        snprintf(out_text, LL_OPTION_WORDS_BYTES, "%.12g to %.12g", row->least, row->most);
         break;
     default:
+        if (row->choices) {
+            list_choices(row, out_text, LL_OPTION_WORDS_BYTES);
+        }
         break;
     }
 }
@@ -363,7 +363,7 @@ void ll_option_default(const struct ll_option_row *row, char out_text[static LL_
         break;
     case LL_OPTION_NUMBER:
     case LL_OPTION_TIME:
-        snprintf(out_text, LL_OPTION_WORDS_BYTES, "%g", row->preset_number);
+        snprintf(out_text, LL_OPTION_WORDS_BYTES, "%.12g", row->preset_number);
         break;
     case LL_OPTION_CHOICE:
         for (int64_t i = 0; i <= row->preset; i++) {
@@ -383,7 +383,7 @@ static void help_tail(const struct ll_option_row *row, char *out_text, size_t te
     char preset[LL_OPTION_WORDS_BYTES];
     ll_option_range(row, range);
     ll_option_default(row, preset);
-    if (row->kind == LL_OPTION_CHOICE) {
+    if (row->choices) {
         /* The sentence says what each of them means. */
         range[0] = '\0';
     }

@@ -64,7 +64,7 @@ struct ll_option_row {
     double preset_number;
     const char *preset_text;
     const char *shown;
-    /* "a|b|c". */
+    /* "a|b|c"; NULL: not to be listed. */
     const char *choices;
     ll_option_take take;
     /* LL_OPTION_FIELD. */
@@ -130,7 +130,7 @@ error_t ll_option_parse(const struct ll_option_table *table, int key, const char
 int64_t ll_option_value(const struct ll_option_row *row, const void *base);
 
 enum { LL_OPTION_WORDS_BYTES = 256 };
-/* "1 to 256", "from 0", "1M to 100G"; "" where there is no range. Without the unit. */
+/* "1 to 256", "from 0", "1M to 100G", "f32, bf16"; "" where there is no range. Without the unit. */
 void ll_option_range(const struct ll_option_row *row, char out_text[static LL_OPTION_WORDS_BYTES]);
 /* "1", "8G", "letterbox"; "" where there is none. Without the unit. */
 void ll_option_default(const struct ll_option_row *row,

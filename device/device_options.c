@@ -186,6 +186,7 @@ static const struct ll_option_row rows[] = {
         .take = take_cut_encoding,
         .shown = "f32",
         FIELD(cut_dtype),
+        .choices = "f32|f16",
         .help = "How other tensors are sent and come back: f32, or f16, with half the bytes and "
                 "rounded to 11 bits",
     },
@@ -258,9 +259,11 @@ static const struct ll_option_row rows[] = {
         .group = GROUP_QUERY,
         .kind = LL_OPTION_FLAG,
         .preset = true,
-        .shown = "beside the weights, or in ~/.cache/layerlift/profiles",
+        .shown = "",
         FIELD(keeps_profile),
-        .help = "Do not read or keep this device's layer times",
+        .help = "Do not read or keep this device's layer times, which else are beside the weights, "
+                "or in ~/.cache/layerlift/profiles",
+        .manual = "Do not read or keep this device's layer times ([below](#layer-times))",
     },
     {
         .name = "slowdown",

@@ -131,7 +131,7 @@ static const struct ll_option_row rows[] = {
         .limit = "peer_query_bytes",
         .kind = LL_OPTION_SIZE,
         VALUE(peer_query_bytes),
-        .shown = "half of it, at least `query_bytes`",
+        .shown = "half of `server_query_bytes`, at least `query_bytes`",
         .help = "the same for one address",
     },
     {

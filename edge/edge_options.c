@@ -57,6 +57,7 @@ static const struct ll_option_row rows[] = {
         .arg = "E",
         .preset_text = "onednn",
         FIELD(engine),
+        .choices = "onednn|darknet",
         .help = "What computes: onednn, or darknet, the reference",
         .manual = "What computes: `onednn`, or `darknet`, the reference ([below](#engines))",
     },
@@ -76,6 +77,7 @@ static const struct ll_option_row rows[] = {
         .arg = "TYPE",
         .preset_text = "f32",
         FIELD(compute),
+        .choices = "f32|bf16",
         .help = "What onednn computes in: f32, or bf16 where the processor has it: faster, in "
                 "half the memory, with about three digits",
     },
@@ -85,13 +87,13 @@ static const struct ll_option_row rows[] = {
         .min = 1,
         .max = THREADS_MAX,
         .preset = 0,
-        .shown = "and at most: the processors that affinity mask and control group leave, divided "
-                 "by compute threads",
+        .shown = "as many as processors, divided by compute threads",
         FIELD(server.executors),
-        .help = "Queries that run at once",
+        .help = "Queries that run at once, at most the default; the processors are those that "
+                "affinity mask and control group leave",
         .manual = "Queries that run at once; never more than the default, so that queries do not "
-                  "take processors from each other. What counts of control groups are `cpu.max` "
-                  "and `cpu.cfs_quota_us`",
+                  "take processors from each other. What counts are the processors that affinity "
+                  "mask and control group (`cpu.max`, `cpu.cfs_quota_us`) leave",
     },
     {
         .name = "creation",
@@ -132,6 +134,7 @@ static const struct ll_option_row rows[] = {
         .arg = "L",
         .take = ll_option_take_log_level,
         .shown = "info",
+        .choices = "error|warn|info|debug",
         .help = "What is logged on stderr: error, warn, info or debug",
     },
 };

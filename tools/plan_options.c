@@ -56,6 +56,7 @@ static const struct ll_option_row rows[] = {
         .arg = "E",
         .preset_text = "onednn",
         LL_OPTION_FIELD(struct plan_options, model.engine.name),
+        .choices = "onednn|darknet",
         .help = "With --cfg: what computes, onednn, or darknet, the reference",
     },
     {
@@ -74,6 +75,7 @@ static const struct ll_option_row rows[] = {
         .shown = "f32",
         .take = take_compute,
         LL_OPTION_FIELD(struct plan_options, model.engine.compute),
+        .choices = "f32|bf16",
         .help = "With --cfg: what onednn computes in, f32, or bf16 where the processor has it",
     },
     {
