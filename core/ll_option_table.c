@@ -3,7 +3,6 @@
 #include "core/ll_option_table.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 
 #include "core/ll_clock.h"
 #include "core/ll_log.h"
+#include "core/ll_option_words.h"
 #include "core/ll_options.h"
 
 static int key_of(const struct ll_option_table *table, int index)
@@ -42,25 +42,6 @@ const struct ll_option_row *ll_option_find(const struct ll_option_table *table, 
 {
     bool is_old = false;
     return find(table, key, &is_old);
-}
-
-const char *ll_option_arg(const struct ll_option_row *row)
-{
-    if (row->kind == LL_OPTION_FLAG || row->arg) {
-        return row->arg;
-    }
-    switch (row->kind) {
-    case LL_OPTION_INT:
-        return "N";
-    case LL_OPTION_SIZE:
-        return "SIZE";
-    case LL_OPTION_NUMBER:
-        return "X";
-    case LL_OPTION_TIME:
-        return strcmp(row->unit, "s") == 0 ? "S" : "MS";
-    default:
-        return "TEXT";
-    }
 }
 
 struct argp_option *ll_option_list(const struct ll_option_table *table,
@@ -159,45 +140,20 @@ void ll_option_set_defaults(const struct ll_option_table *table, void *base)
     }
 }
 
-/* The next one of "a|b|c", and how long it is; NULL behind the last one. */
-static const char *next_choice(const char **choices, size_t *out_bytes)
-{
-    const char *choice = *choices;
-    if (*choice == '\0') {
-        return NULL;
-    }
-    *out_bytes = strcspn(choice, "|");
-    *choices = choice + *out_bytes + (choice[*out_bytes] == '|');
-    return choice;
-}
-
-/* "a, b, c". */
-static void list_choices(const struct ll_option_row *row, char *out_text, size_t bytes)
-{
-    size_t used = 0;
-    const char *rest = row->choices;
-    size_t choice_bytes = 0;
-    out_text[0] = '\0';
-    for (const char *choice = NULL; (choice = next_choice(&rest, &choice_bytes)) && used < bytes;) {
-        used += (size_t)snprintf(out_text + used, bytes - used, "%s%.*s", used > 0 ? ", " : "",
-                                 (int)choice_bytes, choice);
-    }
-}
-
 static ll_status set_choice(const struct ll_option_row *row, const char *text, void *base,
                             struct ll_error *err)
 {
     const char *rest = row->choices;
     size_t bytes = 0;
     const char *choice = NULL;
-    for (int i = 0; (choice = next_choice(&rest, &bytes)); i++) {
+    for (int i = 0; (choice = ll_option_next_choice(&rest, &bytes)); i++) {
         if (strlen(text) == bytes && memcmp(text, choice, bytes) == 0) {
             store_int(row, base, i);
             return LL_OK;
         }
     }
     char all[LL_OPTION_WORDS_BYTES];
-    list_choices(row, all, sizeof(all));
+    ll_option_choices(row, all);
     return ll_fail(err, LL_E_INVALID, "'%.100s' is not one of %s", text, all);
 }
 
@@ -288,130 +244,13 @@ int64_t ll_option_value(const struct ll_option_row *row, const void *base)
     return value;
 }
 
-/* As --memory and its like take it, with the largest unit that leaves a whole number. */
-static void size_text(int64_t bytes, char *out_text, size_t text_bytes)
-{
-    static const struct {
-        const char *name;
-        int64_t bytes;
-    } units[] = {{"Gi", 1 << 30}, {"G", 1000000000}, {"Mi", 1 << 20},
-                 {"M", 1000000},  {"Ki", 1 << 10},   {"K", 1000}};
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (bytes > 0 && bytes % units[i].bytes == 0) {
-            snprintf(out_text, text_bytes, "%" PRId64 "%s", bytes / units[i].bytes, units[i].name);
-            return;
-        }
-    }
-    snprintf(out_text, text_bytes, "%" PRId64, bytes);
-}
-
-void ll_option_range(const struct ll_option_row *row, char out_text[static LL_OPTION_WORDS_BYTES])
-{
-    char least[32];
-    char most[32];
-    out_text[0] = '\0';
-    switch (row->kind) {
-    case LL_OPTION_INT:
-        /* What nobody reaches is no news. */
-        snprintf(out_text, LL_OPTION_WORDS_BYTES,
-                 row->max >= INT32_MAX ? "from %" PRId64 : "%" PRId64 " to %" PRId64, row->min,
-                 row->max);
-        break;
-    case LL_OPTION_SIZE:
-        size_text(row->min, least, sizeof(least));
-        size_text(row->max, most, sizeof(most));
-        snprintf(out_text, LL_OPTION_WORDS_BYTES, "%s to %s", least, most);
-        break;
-    case LL_OPTION_NUMBER:
-    case LL_OPTION_TIME:
-        snprintf(out_text, LL_OPTION_WORDS_BYTES, "%.12g to %.12g", row->least, row->most);
-        break;
-    default:
-        if (row->choices) {
-            list_choices(row, out_text, LL_OPTION_WORDS_BYTES);
-        }
-        break;
-    }
-}
-
-void ll_option_default(const struct ll_option_row *row, char out_text[static LL_OPTION_WORDS_BYTES])
-{
-    const char *rest = row->choices;
-    const char *choice = NULL;
-    size_t bytes = 0;
-    out_text[0] = '\0';
-    if (row->shown) {
-        snprintf(out_text, LL_OPTION_WORDS_BYTES, "%s", row->shown);
-        return;
-    }
-    switch (row->kind) {
-    case LL_OPTION_TEXT:
-        snprintf(out_text, LL_OPTION_WORDS_BYTES, "%s", row->preset_text ? row->preset_text : "");
-        break;
-    case LL_OPTION_INT:
-        snprintf(out_text, LL_OPTION_WORDS_BYTES, "%" PRId64, row->preset);
-        break;
-    case LL_OPTION_SIZE:
-        size_text(row->preset, out_text, LL_OPTION_WORDS_BYTES);
-        break;
-    case LL_OPTION_FIXED:
-        if (row->unit && strcmp(row->unit, "bytes") == 0) {
-            size_text(row->preset, out_text, LL_OPTION_WORDS_BYTES);
-        } else {
-            snprintf(out_text, LL_OPTION_WORDS_BYTES, "%" PRId64, row->preset);
-        }
-        break;
-    case LL_OPTION_NUMBER:
-    case LL_OPTION_TIME:
-        snprintf(out_text, LL_OPTION_WORDS_BYTES, "%.12g", row->preset_number);
-        break;
-    case LL_OPTION_CHOICE:
-        for (int64_t i = 0; i <= row->preset; i++) {
-            choice = next_choice(&rest, &bytes);
-        }
-        snprintf(out_text, LL_OPTION_WORDS_BYTES, "%.*s", (int)bytes, choice);
-        break;
-    default:
-        break;
-    }
-}
-
-/* " (UNIT, RANGE, default DEFAULT)", of what there is. */
-static void help_tail(const struct ll_option_row *row, char *out_text, size_t text_bytes)
-{
-    char range[LL_OPTION_WORDS_BYTES];
-    char preset[LL_OPTION_WORDS_BYTES];
-    ll_option_range(row, range);
-    ll_option_default(row, preset);
-    if (row->choices) {
-        /* The sentence says what each of them means. */
-        range[0] = '\0';
-    }
-    const char *unit = row->kind == LL_OPTION_SIZE ? "bytes" : row->unit;
-    const struct {
-        const char *before;
-        const char *text;
-    } parts[] = {{"", unit ? unit : ""}, {"", range}, {"default ", preset}};
-    size_t used = 0;
-    out_text[0] = '\0';
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        if (parts[i].text[0] != '\0' && used < text_bytes) {
-            used += (size_t)snprintf(out_text + used, text_bytes - used, "%s%s%s",
-                                     used > 0 ? ", " : " (", parts[i].before, parts[i].text);
-        }
-    }
-    if (used > 0 && used < text_bytes) {
-        snprintf(out_text + used, text_bytes - used, ")");
-    }
-}
-
 char *ll_option_help(const struct ll_option_table *table, int key, const char *text)
 {
-    char tail[3 * LL_OPTION_WORDS_BYTES];
+    char tail[LL_OPTION_TAIL_BYTES];
     char *help = NULL;
     const struct ll_option_row *row = ll_option_find(table, key);
     if (row) {
-        help_tail(row, tail, sizeof(tail));
+        ll_option_tail(row, tail);
     }
     /* argp takes what it gave as no change; for want of memory the sentence has to do. */
     return row && asprintf(&help, "%s%s", row->help, tail) >= 0 ? help : (char *)text;

@@ -129,15 +129,6 @@ error_t ll_option_parse(const struct ll_option_table *table, int key, const char
 /* The value of a limit, a whole number or a size, in `base`; of a fixed one, the preset. */
 int64_t ll_option_value(const struct ll_option_row *row, const void *base);
 
-enum { LL_OPTION_WORDS_BYTES = 256 };
-/* "1 to 256", "from 0", "1M to 100G", "f32, bf16"; "" where there is no range. Without the unit. */
-void ll_option_range(const struct ll_option_row *row, char out_text[static LL_OPTION_WORDS_BYTES]);
-/* "1", "8G", "letterbox"; "" where there is none. Without the unit. */
-void ll_option_default(const struct ll_option_row *row,
-                       char out_text[static LL_OPTION_WORDS_BYTES]);
-/* What the option's value is called: "N", "SIZE"; NULL for a flag. */
-const char *ll_option_arg(const struct ll_option_row *row);
-
 /* `take` of --log-level, whose field is none: acts at once (ll_log_set_level). */
 LL_MUST_USE ll_status ll_option_take_log_level(const char *text, void *field, struct ll_error *err);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cli_model_options.h"
+#include "core/ll_option_words.h"
 #include "device/device_options.h"
 #include "edge/edge_limits.h"
 #include "edge/edge_options.h"

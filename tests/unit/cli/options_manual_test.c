@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/ll_buf.h"
+#include "core/ll_option_words.h"
 #include "device/device_options.h"
 #include "edge/edge_limits.h"
 #include "edge/edge_options.h"

@@ -6,6 +6,7 @@
 
 #include "core/ll_clock.h"
 #include "core/ll_log.h"
+#include "core/ll_option_words.h"
 #include "tests/support/ll_test.h"
 
 const char *const ll_test_suite = "ll_option_table";
