@@ -37,7 +37,7 @@ const char *ll_option_next_choice(const char **choices, size_t *out_bytes)
 void ll_option_choices(const struct ll_option_row *row, char out_text[static LL_OPTION_WORDS_BYTES])
 {
     size_t used = 0;
-    const char *rest = row->choices;
+    const char *rest = row->choices ? row->choices : "";
     size_t choice_bytes = 0;
     out_text[0] = '\0';
     for (const char *choice = NULL;
@@ -95,7 +95,7 @@ void ll_option_range(const struct ll_option_row *row, char out_text[static LL_OP
 
 void ll_option_default(const struct ll_option_row *row, char out_text[static LL_OPTION_WORDS_BYTES])
 {
-    const char *rest = row->choices;
+    const char *rest = row->choices ? row->choices : "";
     const char *choice = NULL;
     size_t bytes = 0;
     out_text[0] = '\0';

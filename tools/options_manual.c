@@ -1,6 +1,5 @@
 #include "tools/options_manual.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #include "cli/cli_model_options.h"
@@ -20,16 +19,27 @@ const struct options_manual_table options_manual_tables[OPTIONS_MANUAL_TABLES] =
     {.name = "plan", .parts = {&plan_option_table}},
 };
 
-/* A cell's text: a bar would end it, and a sentence begins small there. */
+/* A cell's text: a bar would end it. */
 static void write_text(const char *text, FILE *out)
 {
-    bool is_word = text[0] != '\0' && (islower((unsigned char)text[1]) || text[1] == ' ');
     for (const char *c = text; *c; c++) {
-        if (*c == '|') {
-            fputc('\\', out);
-        }
-        fputc(c == text && is_word ? tolower((unsigned char)*c) : *c, out);
+        fprintf(out, *c == '|' ? "\\%c" : "%c", *c);
     }
+}
+
+static bool is_small(char c)
+{
+    return c >= 'a' && c <= 'z';
+}
+
+/* The same for a sentence, which begins small there unless with a name. */
+static void write_sentence(const char *text, FILE *out)
+{
+    bool is_word = text[0] >= 'A' && text[0] <= 'Z' && (is_small(text[1]) || text[1] == ' ');
+    if (is_word) {
+        fputc(text[0] - 'A' + 'a', out);
+    }
+    write_text(text + is_word, out);
 }
 
 static const char *unit_of(const struct ll_option_row *row)
@@ -59,7 +69,7 @@ static void write_option(const struct ll_option_row *row, FILE *out)
     write_default(row, out);
     fprintf(out, " | ");
     /* A limit's own words stand in the table of limits. */
-    write_text(row->manual && !row->limit ? row->manual : row->help, out);
+    write_sentence(row->manual && !row->limit ? row->manual : row->help, out);
     if (row->old_name) {
         fprintf(out, "; also `--%s N`, in %s", row->old_name,
                 row->old_unit == 1024 ? "KiB" : "10^6 bytes");
@@ -76,7 +86,7 @@ static void write_limit(const struct ll_option_row *row, FILE *out)
     } else {
         fprintf(out, " | | ");
     }
-    write_text(row->manual ? row->manual : row->help, out);
+    write_sentence(row->manual ? row->manual : row->help, out);
     fprintf(out, " |\n");
 }
 

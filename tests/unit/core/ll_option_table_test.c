@@ -209,11 +209,12 @@ static void test_set_refuses(void)
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct values values = defaults();
-        struct values before = values;
+        char before[sizeof(values)];
+        memcpy(before, &values, sizeof(values));
         struct ll_error err = {.text = ""};
         CU_ASSERT_EQUAL(set(&values, wrong[i].name, wrong[i].text, &err), LL_E_INVALID);
         CU_ASSERT_PTR_EQUAL(strstr(err.text, wrong[i].sentence), err.text);
-        CU_ASSERT_EQUAL(memcmp(&values, &before, sizeof(values)), 0);
+        CU_ASSERT_EQUAL(memcmp((const char *)&values, before, sizeof(values)), 0);
     }
 }
 
