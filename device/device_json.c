@@ -68,7 +68,7 @@ static ll_status put_line(struct device_writer *writer, const char *text)
     if (!line) {
         return LL_E_NO_MEMORY;
     }
-    memcpy(line, text, bytes);
+    memcpy(line, text, bytes + 1);
     line[bytes] = '\n';
     ll_status status = device_writer_put(writer, line, bytes + 1);
     free(line);

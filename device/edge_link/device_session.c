@@ -493,10 +493,8 @@ static void on_follow_closed(void *owner, ll_status status, const char *message)
     session->is_follow_open = false;
     if (session->is_losing) {
         settle(session);
-    } else if (!session->is_up) {
+    } else if (!session->is_up || status == LL_E_UNSUPPORTED) {
         /* The edge does not know the model, or does not tell. */
-        lose_with(session, session->busy_status, &session->busy_reason, true);
-    } else if (status == LL_E_UNSUPPORTED) {
         lose_with(session, session->busy_status, &session->busy_reason, true);
     } else if (status != LL_E_CANCELLED) {
         lose(session, status, message);
