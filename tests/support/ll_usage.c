@@ -99,3 +99,15 @@ void ll_usage_check_flat(const struct ll_usage *warm, const struct ll_usage *end
             warm->threads, warm->files, (double)end->resident_bytes * 1e-6, end->descriptors,
             end->threads, end->files);
 }
+
+int ll_usage_rounds(int rounds)
+{
+    const char *text = getenv("LL_SOAK_FACTOR");
+    if (!text) {
+        return rounds;
+    }
+    char *end;
+    long factor = strtol(text, &end, 10);
+    CU_ASSERT_FATAL(end != text && !*end && factor >= 1 && factor <= 1000);
+    return rounds * (int)factor;
+}

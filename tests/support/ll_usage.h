@@ -28,4 +28,8 @@ void ll_usage_measure(pid_t id, const char *folder, struct ll_usage *out_usage);
 void ll_usage_check_flat(const struct ll_usage *warm, const struct ll_usage *end,
                          int64_t memory_bytes);
 
+/* How many rounds a soak test runs: `rounds`, times LL_SOAK_FACTOR of the environment where it is
+ * set (1 to 1000; tools/nightly.sh does). */
+int ll_usage_rounds(int rounds);
+
 #endif
