@@ -30,7 +30,8 @@ struct fixture {
 static void set_up(struct fixture *fixture, bool is_inline, int64_t turn_bytes)
 {
     *fixture = (struct fixture){.engine = fake_engine_create()};
-    const struct edge_store_config store = {.budget_bytes = 1000};
+    const struct edge_store_config store = {.temporary_parent = ll_test_tmp(),
+                                            .budget_bytes = 1000};
     CU_ASSERT_EQUAL_FATAL(edge_store_create(&store, &fixture->store, NULL), LL_OK);
     const struct edge_catalog_config models = {
         .engine = fixture->engine, .store = fixture->store, .most_models = 4};

@@ -86,7 +86,8 @@ static void create(struct fixture *fixture, int end)
 static void set_up_model(struct fixture *fixture, const char *cfg, int threads)
 {
     *fixture = (struct fixture){.engine = fake_engine_create()};
-    const struct edge_store_config store = {.budget_bytes = 1000};
+    const struct edge_store_config store = {.temporary_parent = ll_test_tmp(),
+                                            .budget_bytes = 1000};
     CU_ASSERT_EQUAL_FATAL(edge_store_create(&store, &fixture->store, NULL), LL_OK);
     fake_model_init(&fixture->fake, cfg, 1);
     struct ll_manifest manifest;

@@ -26,6 +26,7 @@ static void test_server_starts_or_says_why(void)
     edge_server_config_default(&config);
     config.listen = "127.0.0.1:0";
     config.engine = engine;
+    config.temporary_parent = ll_test_tmp();
     bool has_failed = true;
     int failures = 0;
     for (int n = 0; has_failed && n < MOST_ALLOCATIONS; n++) {
@@ -52,7 +53,8 @@ static void test_model_opens_or_leaves_nothing(void)
     struct ll_engine *engine = fake_engine_create();
     fake_model_init(&fake, cfg, 1);
     fake_model_plan(&fake, &plan);
-    const struct edge_store_config store_config = {.budget_bytes = 1000};
+    const struct edge_store_config store_config = {.temporary_parent = ll_test_tmp(),
+                                                   .budget_bytes = 1000};
     CU_ASSERT_EQUAL_FATAL(edge_store_create(&store_config, &store, NULL), LL_OK);
     const struct edge_catalog_config config = {.engine = engine, .store = store, .most_models = 2};
     CU_ASSERT_EQUAL_FATAL(edge_catalog_create(&config, &models), LL_OK);
@@ -87,7 +89,8 @@ static void test_blob_is_written_or_its_frontier_stays(void)
     struct edge_store *store = NULL;
     struct edge_blob *blob = NULL;
     struct ll_digest digest;
-    const struct edge_store_config config = {.budget_bytes = 1000};
+    const struct edge_store_config config = {.temporary_parent = ll_test_tmp(),
+                                             .budget_bytes = 1000};
     CU_ASSERT_EQUAL_FATAL(edge_store_create(&config, &store, NULL), LL_OK);
     CU_ASSERT_EQUAL_FATAL(ll_digest_of(content, sizeof(content), &digest), LL_OK);
     CU_ASSERT_EQUAL_FATAL(edge_store_get(store, &digest, sizeof(content), &blob), LL_OK);
@@ -169,7 +172,8 @@ static void test_query_is_answered_or_fails_alone(void)
     struct edge_store *store = NULL;
     struct edge_executor *executor = NULL;
     struct ll_engine *engine = fake_engine_create();
-    const struct edge_store_config config = {.budget_bytes = 1000};
+    const struct edge_store_config config = {.temporary_parent = ll_test_tmp(),
+                                             .budget_bytes = 1000};
     CU_ASSERT_EQUAL_FATAL(edge_store_create(&config, &store, NULL), LL_OK);
     fake_model_init(&fake, cfg, 1);
     fake_model_inputs(&fake, 1, 0, LAYERS, &input);

@@ -35,7 +35,8 @@ static void set_up_resting(struct fixture *fixture, int64_t budget_bytes, int mo
                            int64_t rest_ns)
 {
     *fixture = (struct fixture){.engine = fake_engine_create()};
-    const struct edge_store_config store = {.budget_bytes = budget_bytes};
+    const struct edge_store_config store = {.temporary_parent = ll_test_tmp(),
+                                            .budget_bytes = budget_bytes};
     CU_ASSERT_EQUAL_FATAL(edge_store_create(&store, &fixture->store, NULL), LL_OK);
     const struct edge_catalog_config config = {.engine = fixture->engine,
                                                .store = fixture->store,
