@@ -14,7 +14,7 @@
 
 const char *const ll_test_suite = "soak_crashes";
 
-enum { CRASHES = 50, INPUT_BYTES = 4 * 3 * 16 * 16, MEMORY_BYTES = 3000000 };
+enum { CRASHES = 50, MOST_LOOKS = 2000, INPUT_BYTES = 4 * 3 * 16 * 16, MEMORY_BYTES = 3000000 };
 
 struct process {
     pid_t id;
@@ -138,8 +138,12 @@ static void test_killed_servers_leave_nothing(void)
         tcp_relay_set_port(relay, start_server(&server));
         CU_ASSERT_PTR_NOT_NULL_FATAL(await(&agent, "is back"));
     }
-    CU_ASSERT_PTR_NOT_NULL_FATAL(await(&agent, "edge [0, 5)"));
-    ll_usage_measure(agent.id, folder, &end);
+    bool is_flat = false;
+    for (int look = 0; look < MOST_LOOKS && !is_flat; look++) {
+        CU_ASSERT_PTR_NOT_NULL_FATAL(await(&agent, "edge [0, 5)"));
+        ll_usage_measure(agent.id, folder, &end);
+        is_flat = ll_usage_is_flat(&warm, &end, MEMORY_BYTES);
+    }
     ll_usage_check_flat(&warm, &end, MEMORY_BYTES);
     CU_ASSERT_EQUAL(kill(agent.id, SIGTERM), 0);
     CU_ASSERT_PTR_NOT_NULL(await(&agent, " queries, 0 lost, "));

@@ -84,13 +84,17 @@ void ll_usage_measure(pid_t id, const char *folder, struct ll_usage *out_usage)
     };
 }
 
+bool ll_usage_is_flat(const struct ll_usage *warm, const struct ll_usage *end, int64_t memory_bytes)
+{
+    return end->descriptors <= warm->descriptors + USAGE_SLACK &&
+           end->threads <= warm->threads + USAGE_SLACK && end->files <= warm->files &&
+           (!USAGE_COUNTS_MEMORY || end->resident_bytes <= warm->resident_bytes + memory_bytes);
+}
+
 void ll_usage_check_flat(const struct ll_usage *warm, const struct ll_usage *end,
                          int64_t memory_bytes)
 {
-    bool is_flat =
-        end->descriptors <= warm->descriptors + USAGE_SLACK &&
-        end->threads <= warm->threads + USAGE_SLACK && end->files <= warm->files &&
-        (!USAGE_COUNTS_MEMORY || end->resident_bytes <= warm->resident_bytes + memory_bytes);
+    bool is_flat = ll_usage_is_flat(warm, end, memory_bytes);
     CU_ASSERT(is_flat);
     fprintf(stderr,
             "%s: warm %.1f MB, %d descriptors, %d threads, %d files;"
