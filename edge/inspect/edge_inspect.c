@@ -219,7 +219,7 @@ static ll_status init_page(struct page *page, struct edge_catalog *catalog)
     if (status != LL_OK) {
         return status;
     }
-    qsort(page->list, (size_t)page->count, sizeof(*page->list), compare_ids);
+    qsort(page->list, (size_t)page->count, sizeof(struct edge_model *), compare_ids);
     size_t room = (size_t)page->count + 1;
     page->summaries = calloc(room, sizeof(*page->summaries));
     page->response.models = calloc(room, sizeof(Layerlift__V1__Model *));
@@ -249,7 +249,8 @@ static void fill_page(struct page *page, const char *after, size_t most)
         fill_summary(summary, page->list[i]);
         page->layers += summary->message.layer_count;
         bytes += layerlift__v1__model__get_packed_size(&summary->message) + PAGE_ENTRY_BYTES;
-        if (response->n_models == most || bytes > LL_LIMIT_MESSAGE_BYTES) {
+        if (response->n_models > 0 &&
+            (response->n_models == most || bytes > LL_LIMIT_MESSAGE_BYTES)) {
             response->next_page_token = response->models[response->n_models - 1]->model_id;
             return;
         }

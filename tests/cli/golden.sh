@@ -35,6 +35,8 @@ fi
 golden=$(realpath "$1")
 shift
 
+# No other program's files, and nobody who cleans up.
+export TMPDIR=${TEST_TMPDIR:-${TMPDIR:-/tmp}}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 mkdir "$folder/bin" "$folder/work"

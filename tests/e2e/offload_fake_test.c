@@ -44,6 +44,7 @@ static void edge_begin_with(struct edge *edge, struct edge_server_config *config
     edge->engine = fake_engine_create();
     CU_ASSERT_PTR_NOT_NULL_FATAL(edge->engine);
     config->engine = edge->engine;
+    config->temporary_parent = ll_test_tmp();
     CU_ASSERT_EQUAL_FATAL(edge_server_create(config, &edge->server, &err), LL_OK);
     snprintf(edge->address, sizeof(edge->address), "127.0.0.1:%d", edge_server_port(edge->server));
 }

@@ -129,6 +129,7 @@ static void begin(const char *engine_name)
     edge_server_config_default(&edge);
     edge.listen = "127.0.0.1:0";
     edge.engine = edge_engine;
+    edge.temporary_parent = ll_test_tmp();
     CU_ASSERT_EQUAL_FATAL(edge_server_create(&edge, &server, &err), LL_OK);
     snprintf(address, sizeof(address), "127.0.0.1:%d", edge_server_port(server));
     CU_ASSERT_EQUAL_FATAL(device_layer_times_create(model.table, 1, &profile), LL_OK);

@@ -7,6 +7,8 @@ set -euo pipefail
 server=$(realpath "$1") agent=$(realpath "$2") infer=$(realpath "$3") make_weights=$(realpath "$4")
 check=$(realpath "$5") cfg=$(realpath "$6") weights=$(realpath "$7") images=$(realpath "$8") photo=$(realpath "$9")
 
+# No other program's files, and nobody who cleans up.
+export TMPDIR=${TEST_TMPDIR:-${TMPDIR:-/tmp}}
 work=$(mktemp -d)
 cd "$work"
 unset BUILD_WORKING_DIRECTORY

@@ -13,7 +13,7 @@ static const char cfg[] = "fake\n"
                           "layer 4000 200000\n"
                           "layer 200 0 output\n"
                           "layer 50 250000 reads 1\n";
-enum { LAYERS = 3, MODEL_BYTES = 450000, MODELS = 200, WARM = MODELS / 3 };
+enum { LAYERS = 3, MODEL_BYTES = 450000, MODELS = 200 };
 
 /* A query of somebody else's may still be ending: deleting is refused until it has. */
 static void delete_model(struct edge_fixture *fixture, struct fake_model *model)
@@ -55,18 +55,20 @@ static void test_models_that_go_leave_nothing(void)
     struct ll_usage warm;
     struct ll_usage end;
     const char *folder = ll_test_folder();
+    int models = ll_usage_rounds(MODELS);
+    int warm_up = models / 3;
     edge_fixture_init(&fixture);
     fixture.config.temporary_parent = folder;
     edge_fixture_start(&fixture);
-    for (unsigned seed = 0; seed < MODELS; seed++) {
-        if (seed == WARM) {
+    for (int seed = 0; seed < models; seed++) {
+        if (seed == warm_up) {
             ll_usage_measure(getpid(), folder, &warm);
         }
-        use_model(&fixture, seed);
+        use_model(&fixture, (unsigned)seed);
     }
     ll_usage_measure(getpid(), folder, &end);
     /* A part in forty of what has come and gone since. */
-    ll_usage_check_flat(&warm, &end, (MODELS - WARM) * MODEL_BYTES / 40);
+    ll_usage_check_flat(&warm, &end, (int64_t)(models - warm_up) * MODEL_BYTES / 40);
     edge_fixture_tear_down(&fixture);
     ll_usage_measure(getpid(), folder, &end);
     CU_ASSERT_EQUAL(end.files, 0);
@@ -80,22 +82,24 @@ static void test_models_that_are_evicted_leave_nothing(void)
     struct ll_usage warm;
     struct ll_usage end;
     const char *folder = ll_test_folder();
+    int models = ll_usage_rounds(MODELS);
+    int warm_up = models / 3;
     edge_fixture_init(&fixture);
     fixture.config.temporary_parent = folder;
     fixture.config.models = ROOM;
     fixture.config.model_rest_ms = 0;
     edge_fixture_start(&fixture);
-    for (unsigned seed = 0; seed < MODELS; seed++) {
+    for (int seed = 0; seed < models; seed++) {
         struct fake_model model;
-        if (seed == WARM) {
+        if (seed == warm_up) {
             ll_usage_measure(getpid(), folder, &warm);
         }
-        fake_model_init(&model, cfg, seed);
+        fake_model_init(&model, cfg, (unsigned)seed);
         CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &model), LL_OK);
         fake_model_finish(&model);
     }
     ll_usage_measure(getpid(), folder, &end);
-    ll_usage_check_flat(&warm, &end, (MODELS - WARM) * MODEL_BYTES / 40);
+    ll_usage_check_flat(&warm, &end, (int64_t)(models - warm_up) * MODEL_BYTES / 40);
     edge_fixture_tear_down(&fixture);
 }
 

@@ -21,7 +21,8 @@ void catalog_fixture_set_up(struct catalog_fixture *fixture, int64_t budget_byte
                             int64_t rest_ns)
 {
     *fixture = (struct catalog_fixture){.engine = fake_engine_create()};
-    const struct edge_store_config store = {.budget_bytes = budget_bytes};
+    const struct edge_store_config store = {.temporary_parent = ll_test_tmp(),
+                                            .budget_bytes = budget_bytes};
     CU_ASSERT_EQUAL_FATAL(edge_store_create(&store, &fixture->store, NULL), LL_OK);
     const struct edge_catalog_config config = {.engine = fixture->engine,
                                                .store = fixture->store,

@@ -24,6 +24,7 @@ void edge_fixture_init(struct edge_fixture *fixture)
     edge_server_config_default(&fixture->config);
     fixture->config.listen = "127.0.0.1:0";
     fixture->config.engine = fixture->engine;
+    fixture->config.temporary_parent = ll_test_tmp();
     fixture->config.executors = 2;
 }
 

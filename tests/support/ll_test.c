@@ -25,11 +25,16 @@ const char *ll_test_file(const char *path)
     return text;
 }
 
+const char *ll_test_tmp(void)
+{
+    const char *folder = getenv("TEST_TMPDIR");
+    return folder ? folder : "/tmp";
+}
+
 const char *ll_test_folder(void)
 {
     static char folder[8192];
-    const char *parent = getenv("TEST_TMPDIR");
-    snprintf(folder, sizeof(folder), "%s/ll-XXXXXX", parent ? parent : "/tmp");
+    snprintf(folder, sizeof(folder), "%s/ll-XXXXXX", ll_test_tmp());
     return mkdtemp(folder);
 }
 
@@ -95,6 +100,8 @@ static int write_counts(unsigned tests, unsigned failures)
 int main(void)
 {
     find_runfiles();
+    /* Of programs that a test starts. */
+    setenv("TMPDIR", ll_test_tmp(), 1);
     if (CU_initialize_registry() != CUE_SUCCESS) {
         return 2;
     }

@@ -37,11 +37,16 @@ extern const struct ll_test ll_tests[];
  * such as a processor's instructions. */
 void ll_test_skip(const char *reason);
 
-/* The path of a file that the test has as `data`, given as workspace path ("tests/cli/small.cfg") or
- * as "external/darknet/cfg/x.cfg". Static buffer, overwritten by the fourth call after. */
+/* The path of a file that the test has as `data`, given as workspace path ("tests/cli/small.cfg")
+ * or as "external/darknet/cfg/x.cfg". Static buffer, overwritten by the fourth call after. */
 const char *ll_test_file(const char *path);
 
-/* A new folder for this test's files, below $TEST_TMPDIR; the name is unique within the process. */
+/* The folder that this test program has for itself: $TEST_TMPDIR, or /tmp where nobody has set it.
+ * What a server under test makes belongs there too: other versions' servers may clean up /tmp. */
+const char *ll_test_tmp(void);
+
+/* A new folder for this test's files, below ll_test_tmp(); the name is unique within the process.
+ */
 const char *ll_test_folder(void);
 
 /* Writes a file of these bytes, over what was there. */

@@ -84,13 +84,17 @@ void ll_usage_measure(pid_t id, const char *folder, struct ll_usage *out_usage)
     };
 }
 
+bool ll_usage_is_flat(const struct ll_usage *warm, const struct ll_usage *end, int64_t memory_bytes)
+{
+    return end->descriptors <= warm->descriptors + USAGE_SLACK &&
+           end->threads <= warm->threads + USAGE_SLACK && end->files <= warm->files &&
+           (!USAGE_COUNTS_MEMORY || end->resident_bytes <= warm->resident_bytes + memory_bytes);
+}
+
 void ll_usage_check_flat(const struct ll_usage *warm, const struct ll_usage *end,
                          int64_t memory_bytes)
 {
-    bool is_flat =
-        end->descriptors <= warm->descriptors + USAGE_SLACK &&
-        end->threads <= warm->threads + USAGE_SLACK && end->files <= warm->files &&
-        (!USAGE_COUNTS_MEMORY || end->resident_bytes <= warm->resident_bytes + memory_bytes);
+    bool is_flat = ll_usage_is_flat(warm, end, memory_bytes);
     CU_ASSERT(is_flat);
     fprintf(stderr,
             "%s: warm %.1f MB, %d descriptors, %d threads, %d files;"
@@ -98,4 +102,16 @@ void ll_usage_check_flat(const struct ll_usage *warm, const struct ll_usage *end
             is_flat ? "flat" : "GROWN", (double)warm->resident_bytes * 1e-6, warm->descriptors,
             warm->threads, warm->files, (double)end->resident_bytes * 1e-6, end->descriptors,
             end->threads, end->files);
+}
+
+int ll_usage_rounds(int rounds)
+{
+    const char *text = getenv("LL_SOAK_FACTOR");
+    if (!text) {
+        return rounds;
+    }
+    char *end;
+    long factor = strtol(text, &end, 10);
+    CU_ASSERT_FATAL(end != text && !*end && factor >= 1 && factor <= 1000);
+    return rounds * (int)factor;
 }

@@ -28,7 +28,8 @@ OPTIONS = [
     "--checks=-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling"
     ",-clang-analyzer-optin.performance.Padding",
     # .clang-tidy's filter, from the root on: generated code lies in a folder grpc/ as well.
-    f"--header-filter=^({os.getcwd()}/)?(\\./)?(core|rpc|edge|device|darknet_backend)/.*\\.h$",
+    f"--header-filter=^({os.getcwd()}/)?(\\./)?(cli|core|darknet_backend|device|edge|engine|net|proto/wire|rpc"
+    "|tests/support|tools|vision)/.*\\.h$",
 ]
 # Programs read options and environment before they start threads, and argp is made for nothing else;
 # tests have one thread that asks for such things.

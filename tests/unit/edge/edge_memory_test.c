@@ -25,6 +25,7 @@ static void test_server_starts_or_says_why(void)
     edge_server_config_default(&config);
     config.listen = "127.0.0.1:0";
     config.engine = engine;
+    config.temporary_parent = ll_test_tmp();
     bool has_failed = true;
     int failures = 0;
     for (int n = 0; has_failed && n < MOST_ALLOCATIONS; n++) {
@@ -78,7 +79,8 @@ static void test_blob_is_written_or_its_frontier_stays(void)
     struct edge_store *store = NULL;
     struct edge_blob *blob = NULL;
     struct ll_digest digest;
-    const struct edge_store_config config = {.budget_bytes = 1000};
+    const struct edge_store_config config = {.temporary_parent = ll_test_tmp(),
+                                             .budget_bytes = 1000};
     CU_ASSERT_EQUAL_FATAL(edge_store_create(&config, &store, NULL), LL_OK);
     CU_ASSERT_EQUAL_FATAL(ll_digest_of(content, sizeof(content), &digest), LL_OK);
     CU_ASSERT_EQUAL_FATAL(edge_store_get(store, &digest, sizeof(content), &blob), LL_OK);

@@ -52,7 +52,7 @@ static void test_peer_seen_longest_ago_is_forgotten(void)
     edge_rates_init(&rates, BYTES_PER_S, MOST_BYTES);
     for (int i = 0; i <= EDGE_RATES_PEERS; i++) {
         struct edge_peer peer = peer_of(i);
-        edge_rates_pay(&rates, &peer, 2 * MOST_BYTES, start_ns + i);
+        edge_rates_pay(&rates, &peer, INT64_C(2) * MOST_BYTES, start_ns + i);
     }
     struct edge_peer last = peer_of(EDGE_RATES_PEERS);
     struct edge_peer second = peer_of(1);

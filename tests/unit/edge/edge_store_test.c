@@ -313,11 +313,13 @@ static void check_limit(const struct edge_store_config *config, size_t bytes, co
 static void test_mappings_and_memory_are_bounded(void)
 {
     enum { SMALL = 100, LARGE = EDGE_STORE_MAPPED_BYTES };
-    struct edge_store_config config = {.budget_bytes = 1 << 20, .most_mappings = 1};
+    struct edge_store_config config = {
+        .temporary_parent = ll_test_tmp(), .budget_bytes = 1 << 20, .most_mappings = 1};
     check_limit(&config, LARGE, "store_mappings");
     struct ll_memory *memory = NULL;
     CU_ASSERT_EQUAL_FATAL(ll_memory_create(1000, &memory), LL_OK);
-    config = (struct edge_store_config){.budget_bytes = 1 << 20, .memory = memory};
+    config = (struct edge_store_config){
+        .temporary_parent = ll_test_tmp(), .budget_bytes = 1 << 20, .memory = memory};
     check_limit(&config, SMALL, "memory_bytes");
     CU_ASSERT_EQUAL(ll_memory_used(memory), 0);
     ll_memory_destroy(memory);
@@ -328,8 +330,10 @@ static void test_rejected_blob_gives_its_place_back(void)
     static const size_t sizes[] = {100, EDGE_STORE_MAPPED_BYTES};
     struct ll_memory *memory = NULL;
     CU_ASSERT_EQUAL_FATAL(ll_memory_create(1000, &memory), LL_OK);
-    const struct edge_store_config config = {
-        .budget_bytes = 1 << 20, .most_mappings = 1, .memory = memory};
+    const struct edge_store_config config = {.temporary_parent = ll_test_tmp(),
+                                             .budget_bytes = 1 << 20,
+                                             .most_mappings = 1,
+                                             .memory = memory};
     for (int i = 0; i < 2; i++) {
         struct edge_store *store = NULL;
         char *data[2] = {NULL};

@@ -302,7 +302,7 @@ static void test_device_of_which_many_digests_do_not_fit_is_sent_away(void)
 {
     enum { BLOBS = 16 };
     static const char head[] = "fake\ninput 2\n";
-    char text[BLOBS * 16 + sizeof(head)];
+    char text[(size_t)BLOBS * 16 + sizeof(head)];
     char wrong[1] = {0};
     struct edge_fixture fixture;
     struct fake_model model;
