@@ -371,6 +371,7 @@ static void run_newcomer(struct rpc_task *task)
     struct newcomer *newcomer = RPC_CONTAINER(task, struct newcomer, task);
     grpc_server_add_channel_from_fd(newcomer->server->grpc, newcomer->fd,
                                     newcomer->server->credentials);
+    rpc_front_taken(newcomer->server->front);
     free(newcomer);
 }
 
@@ -383,6 +384,8 @@ static void add_connection(void *arg, int fd)
         /* The front hears of that end. */
         shutdown(fd, SHUT_RDWR);
         close(fd);
+        struct rpc_server *server = arg;
+        rpc_front_taken(server->front);
         return;
     }
     newcomer->task.run = run_newcomer;
