@@ -373,6 +373,7 @@ static void run_newcomer(struct rpc_task *task)
     struct newcomer *newcomer = LL_CONTAINER_OF(task, struct newcomer, task);
     grpc_server_add_channel_from_fd(newcomer->server->grpc, newcomer->fd,
                                     newcomer->server->credentials);
+    rpc_front_taken(newcomer->server->front);
     free(newcomer);
 }
 
@@ -385,6 +386,8 @@ static void add_connection(void *arg, int fd)
         /* The front hears of that end. */
         shutdown(fd, SHUT_RDWR);
         close(fd);
+        struct rpc_server *server = arg;
+        rpc_front_taken(server->front);
         return;
     }
     newcomer->task.run = run_newcomer;

@@ -100,7 +100,7 @@ int rpc_connections_of(const struct rpc_connections *list, const struct rpc_host
 {
     int count = 0;
     for (const struct rpc_connection *at = list->first; at; at = at->next) {
-        count += rpc_host_equals(&at->host, host);
+        count += !at->is_leaving && rpc_host_equals(&at->host, host);
     }
     return count;
 }
@@ -111,7 +111,7 @@ struct rpc_connection *rpc_connections_victim(const struct rpc_connections *list
 {
     struct rpc_connection *idlest = NULL;
     for (struct rpc_connection *at = list->first; at; at = at->next) {
-        if (host && !rpc_host_equals(&at->host, host)) {
+        if (at->is_leaving || (host && !rpc_host_equals(&at->host, host))) {
             continue;
         }
         if (!at->has_answered) {

@@ -31,13 +31,18 @@ struct rpc_connection {
     int calls;
     bool has_answered;
     bool is_flooding;
+    /* It talks HTTP/2 and waits for its turn to go to gRPC. */
+    bool is_held;
+    /* Its peer is gone, and gRPC, which has it, has not closed it yet. */
+    bool is_leaving;
     /* How many calls it may still begin; each one that the server ends gives one back, each second
      * gives some. */
     int64_t allowance;
     int64_t most_allowance;
     int64_t refilled_ns;
-    /* What gRPC had read of it at the last look. */
+    /* What gRPC had read of it at the last look, and whether that was a lot more than before. */
     int64_t read_bytes;
+    bool reads_much;
     /* Its list, while fd is open, and its calls hold it. */
     int refs;
     struct rpc_connection *next;
@@ -59,11 +64,12 @@ void rpc_peer_write(const struct sockaddr *address, char *out_peer, size_t bytes
 
 void rpc_connections_append(struct rpc_connections *list, struct rpc_connection *connection);
 void rpc_connections_remove(struct rpc_connections *list, struct rpc_connection *connection);
+/* Those of `host`, without those that are leaving. */
 int rpc_connections_of(const struct rpc_connections *list, const struct rpc_host *host);
 
 /* The connection that has to make room, of `host` alone unless it is NULL: the oldest that has
  * never been answered; else the one without calls for longest, if it has been for `idle_ns`; else
- * NULL. */
+ * NULL. None that is leaving: it would only be forgotten. */
 struct rpc_connection *rpc_connections_victim(const struct rpc_connections *list,
                                               const struct rpc_host *host, int64_t now_ns,
                                               int64_t idle_ns);

@@ -34,12 +34,14 @@
  * Every connection has an allowance of calls. Beginning one takes from it, an end by the server
  * gives back, time gives back slowly: who calls honestly never uses it up, who opens streams and
  * resets them, or never lets them be counted by HTTP/2's own limit, does within a second or two and
- * is cut off. An address that did gets less for a while (rpc_front_calls.c). Whoever keeps gRPC
- * reading with frames that are no calls is cut off, too (rpc_front_watch.c). */
+ * is cut off. An address that did gets less for a while, and its new connections go to gRPC one at
+ * a time, so that coming back at once gains nothing (rpc_front_calls.c). Whoever keeps gRPC reading
+ * with frames that are no calls is cut off, too (rpc_front_watch.c). */
 
 enum {
+    /* More than are accepted: what became of connections is seen before too many others come. */
     EVENTS = 64,
-    ACCEPTS_AT_ONCE = 64,
+    ACCEPTS_AT_ONCE = 8,
     /* HTTP/2 begins with this, and a SETTINGS frame. */
     PREFACE_BYTES = 24,
     /* Without descriptors the next attempt to accept comes after this. */
@@ -50,6 +52,11 @@ enum {
     USER_TIMEOUT_MS = 10000,
     /* Other things than connections need descriptors, too. */
     RESERVED_DESCRIPTORS = 32,
+    /* Connections that were handed over and gRPC has not taken yet, and those whose end it has not
+     * seen yet: others wait here meanwhile, where one whose peer is gone again costs nothing more.
+     */
+    ON_THEIR_WAY = 16,
+    LEAVING = 64,
     /* gRPC's descriptors have numbers from half of this on. */
     NUMBERS = 16384,
 };
@@ -73,11 +80,20 @@ int rpc_front_most_connections(int wished)
     return wished < most ? wished : most;
 }
 
+static void set_held_locked(struct rpc_front *front, struct rpc_connection *connection,
+                            bool is_held) LL_REQUIRES(front->mutex)
+{
+    front->held += is_held - connection->is_held;
+    connection->is_held = is_held;
+}
+
 /* Ends the connection, whatever state it is in. It is freed at the end of the round: events of this
  * round may still name it. The front's thread. */
 static void retire_locked(struct rpc_front *front, struct rpc_connection *connection)
     LL_REQUIRES(front->mutex)
 {
+    set_held_locked(front, connection, false);
+    front->leaving -= connection->is_leaving;
     if (connection->grpc_fd >= 0) {
         shutdown(connection->fd, SHUT_RDWR);
         front->by_number[connection->grpc_fd] = NULL;
@@ -264,7 +280,7 @@ static int duplicate(struct rpc_front *front, int fd)
 /* The connection talks HTTP/2: gives it to gRPC. False where it cannot. */
 static bool hand_over(struct rpc_front *front, struct rpc_connection *connection)
 {
-    struct epoll_event event = {.events = 0, .data.ptr = connection};
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = connection};
     int number = duplicate(front, connection->fd);
     ll_mutex_lock(&front->mutex);
     bool is_ready = number >= 0 && !front->is_stopping && reserve_number_locked(front, number) &&
@@ -276,6 +292,8 @@ static bool hand_over(struct rpc_front *front, struct rpc_connection *connection
         }
         front->by_number[number] = connection;
         connection->grpc_fd = number;
+    } else {
+        front->on_their_way--;
     }
     ll_mutex_unlock(&front->mutex);
     if (is_ready) {
@@ -285,6 +303,34 @@ static bool hand_over(struct rpc_front *front, struct rpc_connection *connection
         close(number);
     }
     return is_ready;
+}
+
+/* Whether gRPC keeps up with what it is given. */
+static bool has_way_locked(const struct rpc_front *front) LL_REQUIRES(front->mutex)
+{
+    return front->on_their_way < ON_THEIR_WAY && front->leaving < LEAVING;
+}
+
+/* Whether the connection may go to gRPC now; it counts as on its way then. Else it is held. */
+static bool pass_locked(struct rpc_front *front, struct rpc_connection *connection, int64_t now_ns)
+    LL_REQUIRES(front->mutex)
+{
+    int64_t next_ns = LL_CLOCK_NEVER;
+    bool passes =
+        has_way_locked(front) && rpc_front_pass_locked(front, &connection->host, now_ns, &next_ns);
+    set_held_locked(front, connection, !passes);
+    front->on_their_way += passes;
+    front->release_ns = next_ns < front->release_ns ? next_ns : front->release_ns;
+    return passes;
+}
+
+/* Hands over, or holds the connection until it is time; false where it cannot go on. */
+static bool pass_on(struct rpc_front *front, struct rpc_connection *connection)
+{
+    ll_mutex_lock(&front->mutex);
+    bool passes = pass_locked(front, connection, ll_clock_now_ns());
+    ll_mutex_unlock(&front->mutex);
+    return !passes || hand_over(front, connection);
 }
 
 /* The first bytes: waits for more (true), hands over (true), or gives up (false). */
@@ -299,7 +345,7 @@ static bool greet(struct rpc_front *front, struct rpc_connection *connection)
     if (got == 0 || memcmp(bytes, preface, (size_t)got) != 0) {
         return false;
     }
-    return got < PREFACE_BYTES || hand_over(front, connection);
+    return got < PREFACE_BYTES || pass_on(front, connection);
 }
 
 static void serve_connection(struct rpc_front *front, struct rpc_connection *connection,
@@ -309,8 +355,15 @@ static void serve_connection(struct rpc_front *front, struct rpc_connection *con
         return;
     }
     bool goes_on = !(events & (EPOLLERR | EPOLLHUP));
-    if (goes_on && connection->grpc_fd < 0) {
-        goes_on = greet(front, connection);
+    if (goes_on && connection->grpc_fd >= 0) {
+        ll_mutex_lock(&front->mutex);
+        front->leaving += !connection->is_leaving;
+        connection->is_leaving = true;
+        ll_mutex_unlock(&front->mutex);
+    } else {
+        /* Whoever has left keeps nobody waiting behind him, and gRPC from nothing. */
+        goes_on =
+            goes_on && !(events & EPOLLRDHUP) && (connection->is_held || greet(front, connection));
     }
     if (!goes_on) {
         ll_mutex_lock(&front->mutex);
@@ -327,7 +380,7 @@ static void end_silent_locked(struct rpc_front *front, int64_t now_ns) LL_REQUIR
     for (struct rpc_connection *at = front->connections.first; at; at = next) {
         next = at->next;
         int64_t deadline_ns = ll_clock_deadline(at->accepted_ns, front->config.greeting_ns);
-        if (at->grpc_fd >= 0) {
+        if (at->grpc_fd >= 0 || (at->is_held && !front->is_stopping)) {
             continue;
         }
         if (deadline_ns <= now_ns || front->is_stopping) {
@@ -337,6 +390,36 @@ static void end_silent_locked(struct rpc_front *front, int64_t now_ns) LL_REQUIR
             front->check_ns = deadline_ns;
         }
     }
+}
+
+/* The oldest held connection that may go on, or NULL; release_ns is when to ask again, unless it is
+ * once others have arrived. */
+static struct rpc_connection *find_released_locked(struct rpc_front *front, int64_t now_ns)
+    LL_REQUIRES(front->mutex)
+{
+    front->release_ns = LL_CLOCK_NEVER;
+    for (struct rpc_connection *at = front->held > 0 ? front->connections.first : NULL;
+         at && has_way_locked(front); at = at->next) {
+        if (at->is_held && pass_locked(front, at, now_ns)) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
+static void release_held(struct rpc_front *front, int64_t now_ns)
+{
+    struct rpc_connection *connection = NULL;
+    do {
+        ll_mutex_lock(&front->mutex);
+        connection = find_released_locked(front, now_ns);
+        ll_mutex_unlock(&front->mutex);
+        if (connection && !hand_over(front, connection)) {
+            ll_mutex_lock(&front->mutex);
+            retire_locked(front, connection);
+            ll_mutex_unlock(&front->mutex);
+        }
+    } while (connection);
 }
 
 /* What is due by time, or by rpc_front_stop. Returns whether the thread goes on. */
@@ -361,6 +444,7 @@ static bool keep_house(struct rpc_front *front)
     }
     bool goes_on = !front->is_ending;
     ll_mutex_unlock(&front->mutex);
+    release_held(front, now_ns);
     rpc_front_watch(front, now_ns);
     return goes_on;
 }
@@ -369,6 +453,7 @@ static int wait_ms(const struct rpc_front *front)
 {
     int64_t next_ns = front->resume_ns < front->check_ns ? front->resume_ns : front->check_ns;
     next_ns = front->watch_ns < next_ns ? front->watch_ns : next_ns;
+    next_ns = front->release_ns < next_ns ? front->release_ns : next_ns;
     if (next_ns == LL_CLOCK_NEVER) {
         return -1;
     }
@@ -406,6 +491,17 @@ static void wake_front(struct rpc_front *front)
     (void)put;
 }
 
+void rpc_front_taken(struct rpc_front *front)
+{
+    ll_mutex_lock(&front->mutex);
+    bool was_full = front->on_their_way == ON_THEIR_WAY;
+    front->on_their_way--;
+    ll_mutex_unlock(&front->mutex);
+    if (was_full) {
+        wake_front(front);
+    }
+}
+
 ll_status rpc_front_create(const struct rpc_front_config *config, struct rpc_front **out_front,
                            struct ll_error *err)
 {
@@ -418,6 +514,7 @@ ll_status rpc_front_create(const struct rpc_front_config *config, struct rpc_fro
     front->resume_ns = LL_CLOCK_NEVER;
     front->check_ns = LL_CLOCK_NEVER;
     front->watch_ns = LL_CLOCK_NEVER;
+    front->release_ns = LL_CLOCK_NEVER;
     atomic_init(&front->turns_seen, 0);
     ll_mutex_init(&front->mutex);
     ll_cond_init(&front->changed);

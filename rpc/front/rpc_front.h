@@ -27,7 +27,8 @@ struct rpc_front_config {
     int resets;
     /* How long a new connection may take to say that it talks HTTP/2. */
     int64_t greeting_ns;
-    /* Takes the descriptor of a connection that has. The front's thread. */
+    /* Takes the descriptor of a connection that has, and calls rpc_front_taken once gRPC has it.
+     * The front's thread. */
     void (*hand_over)(void *arg, int fd);
     /* Has the threads that go into gRPC, one after the other, take a turn, and rpc_front_turn
      * called by the last. Never again before that has come. The front's thread. */
@@ -67,6 +68,9 @@ LL_MUST_USE ll_status rpc_front_begin_call(struct rpc_front *front, const char *
 void rpc_front_answered(struct rpc_front *front, struct rpc_connection *connection);
 /* `was_reset`: the peer ended the call, not the server. Any thread. */
 void rpc_front_end_call(struct rpc_front *front, struct rpc_connection *connection, bool was_reset);
+
+/* The answer to each hand_over. Any thread. */
+void rpc_front_taken(struct rpc_front *front);
 
 /* The answer to ask_turn. Any thread. */
 void rpc_front_turn(struct rpc_front *front);

@@ -12,6 +12,9 @@ enum {
     /* What an address that flooded may cancel in a row, and for how long. */
     FLOODER_RESETS = 100,
     FLOODER_MS = 10000,
+    /* Between two of its new connections: each costs what gRPC reads of it before it is cut off
+     * again, some hundred streams. */
+    FLOODER_PACE_MS = 50,
 };
 
 void rpc_front_unref_locked(struct rpc_front *front, struct rpc_connection *connection)
@@ -22,17 +25,53 @@ void rpc_front_unref_locked(struct rpc_front *front, struct rpc_connection *conn
     }
 }
 
+struct flooder *rpc_front_flooder_locked(struct rpc_front *front, const struct rpc_host *host,
+                                         int64_t now_ns)
+{
+    for (int i = 0; i < RPC_FRONT_FLOODERS; i++) {
+        struct flooder *flooder = &front->flooders[i];
+        if (flooder->until_ns > now_ns && rpc_host_equals(&flooder->host, host)) {
+            return flooder;
+        }
+    }
+    return NULL;
+}
+
+bool rpc_front_pass_locked(struct rpc_front *front, const struct rpc_host *host, int64_t now_ns,
+                           int64_t *out_next_ns)
+{
+    struct flooder *flooder = rpc_front_flooder_locked(front, host, now_ns);
+    if (!flooder) {
+        return true;
+    }
+    if (flooder->next_ns > now_ns) {
+        *out_next_ns = flooder->next_ns;
+        return false;
+    }
+    flooder->next_ns = now_ns + FLOODER_PACE_MS * LL_NS_PER_MS;
+    return true;
+}
+
 int64_t rpc_front_resets_locked(struct rpc_front *front, const struct rpc_host *host,
                                 int64_t now_ns)
 {
-    for (int i = 0; i < RPC_FRONT_FLOODERS; i++) {
-        if (front->flooders[i].until_ns > now_ns &&
-            rpc_host_equals(&front->flooders[i].host, host) &&
-            front->config.resets > FLOODER_RESETS) {
-            return FLOODER_RESETS;
-        }
+    bool has_flooded = rpc_front_flooder_locked(front, host, now_ns);
+    return has_flooded && front->config.resets > FLOODER_RESETS ? FLOODER_RESETS
+                                                                : front->config.resets;
+}
+
+/* Remembers the host; the one that was remembered for longest is forgotten for it. */
+static void remember_flooder_locked(struct rpc_front *front, const struct rpc_host *host)
+    LL_REQUIRES(front->mutex)
+{
+    int64_t now_ns = ll_clock_now_ns();
+    struct flooder *flooder = rpc_front_flooder_locked(front, host, now_ns);
+    if (!flooder) {
+        flooder = &front->flooders[front->next_flooder];
+        front->next_flooder = (front->next_flooder + 1) % RPC_FRONT_FLOODERS;
+        *flooder = (struct flooder){.host = *host, .next_ns = now_ns};
     }
-    return front->config.resets;
+    flooder->until_ns = now_ns + FLOODER_MS * LL_NS_PER_MS;
 }
 
 static struct rpc_connection *find_locked(struct rpc_front *front, const char *grpc_peer)
@@ -54,9 +93,7 @@ void rpc_front_cut_off_locked(struct rpc_front *front, struct rpc_connection *co
 {
     enum { BLOCK = 65536, BLOCKS = 1024 };
     connection->is_flooding = true;
-    front->flooders[front->next_flooder] = (struct flooder){
-        .host = connection->host, .until_ns = ll_clock_now_ns() + FLOODER_MS * LL_NS_PER_MS};
-    front->next_flooder = (front->next_flooder + 1) % RPC_FRONT_FLOODERS;
+    remember_flooder_locked(front, &connection->host);
     ll_log_limited(&front->flood_log, LL_LOG_WARN, "rpc", "%s %s: its connection is closed",
                    connection->peer, why);
     /* The last close, ours or gRPC's, then resets the connection at once. */

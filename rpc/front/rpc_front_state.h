@@ -14,9 +14,12 @@
 
 enum { RPC_FRONT_FLOODERS = 64 };
 
+/* An address that was cut off, until until_ns; the next of its connections goes to gRPC at next_ns,
+ * not before. */
 struct flooder {
     struct rpc_host host;
     int64_t until_ns;
+    int64_t next_ns;
 };
 
 struct rpc_front {
@@ -27,10 +30,11 @@ struct rpc_front {
     struct ll_thread thread;
 
     /* The front's thread: what has gone during this round; when to accept again, when to look for
-     * silent connections; the next number for gRPC. */
+     * silent connections, when to let a held one go on; the next number for gRPC. */
     struct rpc_connection *gone;
     int64_t resume_ns;
     int64_t check_ns;
+    int64_t release_ns;
     int next_number;
     /* rpc_front_watch.c: when to look again; turns of the loop that were asked for; how often in a
      * row it gave none while a peer was read from. */
@@ -50,6 +54,11 @@ struct rpc_front {
     struct rpc_connection **by_number LL_GUARDED_BY(mutex);
     int numbers LL_GUARDED_BY(mutex);
     int calls LL_GUARDED_BY(mutex);
+    /* Connections that wait, that are on their way to gRPC, and that gRPC has not closed yet
+     * although their peers are gone. */
+    int held LL_GUARDED_BY(mutex);
+    int on_their_way LL_GUARDED_BY(mutex);
+    int leaving LL_GUARDED_BY(mutex);
     struct flooder flooders[RPC_FRONT_FLOODERS] LL_GUARDED_BY(mutex);
     int next_flooder LL_GUARDED_BY(mutex);
     struct ll_log_limit flood_log LL_GUARDED_BY(mutex);
@@ -61,6 +70,15 @@ struct rpc_front {
 
 void rpc_front_unref_locked(struct rpc_front *front, struct rpc_connection *connection)
     LL_REQUIRES(front->mutex);
+
+/* What is known against `host`; NULL if nothing. */
+struct flooder *rpc_front_flooder_locked(struct rpc_front *front, const struct rpc_host *host,
+                                         int64_t now_ns) LL_REQUIRES(front->mutex);
+
+/* Whether a connection of `host` may go to gRPC now, and has: those of a flooder do so one at a
+ * time. Else *out_next_ns is when to ask again. */
+bool rpc_front_pass_locked(struct rpc_front *front, const struct rpc_host *host, int64_t now_ns,
+                           int64_t *out_next_ns) LL_REQUIRES(front->mutex);
 
 /* How many streams a connection of `host` may cancel in a row. */
 int64_t rpc_front_resets_locked(struct rpc_front *front, const struct rpc_host *host,

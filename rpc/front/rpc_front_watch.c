@@ -16,9 +16,11 @@
  * Frames that no window holds back (PRIORITY, WINDOW_UPDATE, unknown ones) can come like that for
  * ever, and nobody else is served. So: while some connection's bytes are being read fast, both are
  * asked for a turn now and then, which they give within microseconds. Where they have given none
- * for STALLS looks, although at each of them a lot had been read from the same socket, the one that
- * most was read from goes. A loop that is busy with work of our own does not read; a process that
- * was stopped did not look either. Another loop of the process is not watched. */
+ * for STALLS looks, although at each of them a lot had been read from some socket, those that a lot
+ * was read from go: all of them, or each would have its time. Nobody else's bytes are read that
+ * fast meanwhile, since windows open only as the loop takes what came. A loop that is busy with
+ * work of our own does not read; a process that was stopped did not look either. Another loop of
+ * the process is not watched. */
 
 enum {
     WATCH_MS = 250,
@@ -40,24 +42,29 @@ static int64_t measure(int fd)
     return (int64_t)info.tcpi_bytes_received - unread;
 }
 
-/* The connection that most was read from since the last look, if that was a lot. */
-static struct rpc_connection *find_busiest_locked(struct rpc_front *front) LL_REQUIRES(front->mutex)
+/* Looks how much was read of each connection since the last look; whether of some it was a lot. */
+static bool measure_all_locked(struct rpc_front *front) LL_REQUIRES(front->mutex)
 {
-    struct rpc_connection *busiest = NULL;
-    int64_t most = READ_BYTES - 1;
+    bool reads_much = false;
     for (struct rpc_connection *at = front->connections.first; at; at = at->next) {
         if (at->grpc_fd < 0) {
             continue;
         }
         int64_t read_bytes = measure(at->fd);
-        int64_t more = read_bytes - at->read_bytes;
+        at->reads_much = read_bytes - at->read_bytes >= READ_BYTES && !at->is_flooding;
         at->read_bytes = read_bytes;
-        if (more > most && !at->is_flooding) {
-            most = more;
-            busiest = at;
+        reads_much = reads_much || at->reads_much;
+    }
+    return reads_much;
+}
+
+static void cut_off_readers_locked(struct rpc_front *front) LL_REQUIRES(front->mutex)
+{
+    for (struct rpc_connection *at = front->connections.first; at; at = at->next) {
+        if (at->reads_much) {
+            rpc_front_cut_off_locked(front, at, "keeps the server from serving anybody else");
         }
     }
-    return busiest;
 }
 
 void rpc_front_begin_watch(struct rpc_front *front)
@@ -73,14 +80,14 @@ void rpc_front_watch(struct rpc_front *front, int64_t now_ns)
         return;
     }
     ll_mutex_lock(&front->mutex);
-    struct rpc_connection *busiest = find_busiest_locked(front);
+    bool reads_much = measure_all_locked(front);
     bool has_turned = atomic_load(&front->turns_seen) == front->turns_asked;
-    bool asks = busiest && has_turned;
-    front->stalls = busiest && !has_turned ? front->stalls + 1 : 0;
+    bool asks = reads_much && has_turned;
+    front->stalls = reads_much && !has_turned ? front->stalls + 1 : 0;
     bool cuts_off = front->stalls >= STALLS;
     if (cuts_off) {
         front->stalls = 0;
-        rpc_front_cut_off_locked(front, busiest, "keeps the server from serving anybody else");
+        cut_off_readers_locked(front);
     }
     bool is_empty = front->connections.count == 0;
     ll_mutex_unlock(&front->mutex);

@@ -85,6 +85,10 @@ static void test_who_makes_room(void)
     /* The oldest that was never answered, of the host alone where one is named. */
     CU_ASSERT_PTR_EQUAL(rpc_connections_victim(&list, NULL, 100, 10), &older);
     CU_ASSERT_PTR_EQUAL(rpc_connections_victim(&list, &here, 100, 10), &newer);
+    /* Whose peer is gone takes nobody's place, and has none to give. */
+    newer.is_leaving = true;
+    CU_ASSERT_EQUAL(rpc_connections_of(&list, &here), 2);
+    CU_ASSERT_PTR_EQUAL(rpc_connections_victim(&list, &here, 100, 10), &idle);
     rpc_connections_remove(&list, &older);
     rpc_connections_remove(&list, &newer);
     /* Then who has had no call for longest, and for long enough. */

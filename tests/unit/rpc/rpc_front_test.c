@@ -362,6 +362,31 @@ static void test_flood_of_resets_is_cut_off(void)
     rpc_pair_finish(&pair);
 }
 
+/* Its new connections wait for each other, and none of them in vain. */
+static void test_a_flooder_may_come_back(void)
+{
+    enum { FRIENDS = 5 };
+    struct rpc_server_config config = {.listen = "127.0.0.1:0"};
+    struct rpc_pair pair;
+    start_pair(&pair, &config);
+    echo_once(&pair);
+    int connection = open_plain(&pair);
+    flood(&pair, connection, "/t.T/Echo", 20000);
+    wait_closed(connection);
+    close(connection);
+    /* One that waits and goes again is not waited for. */
+    connection = open_plain(&pair);
+    CU_ASSERT(send(connection, PREFACE, 24, MSG_NOSIGNAL) == 24);
+    close(connection);
+    for (int i = 0; i < FRIENDS; i++) {
+        rpc_channel_destroy(pair.channel);
+        CU_ASSERT_EQUAL_FATAL(
+            rpc_channel_create(pair.client_loop, pair.target, &pair.channel, NULL), LL_OK);
+        echo_once(&pair);
+    }
+    rpc_pair_finish(&pair);
+}
+
 static void test_some_resets_do_no_harm(void)
 {
     struct rpc_server_config config = {.listen = "127.0.0.1:0"};
@@ -437,6 +462,50 @@ static void test_endless_frames_keep_nobody_out(void)
     rpc_pair_finish(&pair);
 }
 
+struct churn {
+    struct ll_thread thread;
+    int port;
+    atomic_int visits;
+    atomic_bool is_over;
+};
+
+/* Connects, begins to talk HTTP/2 and leaves, again and again, until it is told to stop. */
+static void come_and_go(void *arg)
+{
+    static const char greeting[] = PREFACE "\0\0\0\4\0\0\0\0";
+    struct churn *churn = arg;
+    while (!atomic_load(&churn->is_over)) {
+        int connection = rpc_relay_connect(churn->port);
+        if (connection >= 0) {
+            send(connection, greeting, sizeof(greeting), MSG_NOSIGNAL);
+            close(connection);
+            atomic_fetch_add(&churn->visits, 1);
+        }
+    }
+}
+
+static void test_who_comes_and_goes_keeps_nobody_out(void)
+{
+    enum { ROUNDS = 20, VISITS = 100 };
+    struct rpc_server_config config = {.listen = "127.0.0.1:0", .connections_per_peer = 32};
+    struct rpc_pair pair;
+    start_pair(&pair, &config);
+    struct churn churn = {.port = rpc_server_port(pair.server)};
+    CU_ASSERT_EQUAL_FATAL(ll_thread_start(&churn.thread, "churn", come_and_go, &churn), LL_OK);
+    for (int i = 0; i < ROUNDS; i++) {
+        while (atomic_load(&churn.visits) < i * VISITS) {
+        }
+        /* Of the same address, and new each time. */
+        rpc_channel_destroy(pair.channel);
+        CU_ASSERT_EQUAL_FATAL(
+            rpc_channel_create(pair.client_loop, pair.target, &pair.channel, NULL), LL_OK);
+        echo_once(&pair);
+    }
+    atomic_store(&churn.is_over, true);
+    ll_thread_join(&churn.thread);
+    rpc_pair_finish(&pair);
+}
+
 static int count_descriptors(void)
 {
     DIR *folder = opendir("/proc/self/fd");
@@ -491,6 +560,8 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_flood_of_resets_is_cut_off),
     LL_TEST(test_some_resets_do_no_harm),
     LL_TEST(test_endless_frames_keep_nobody_out),
+    LL_TEST(test_who_comes_and_goes_keeps_nobody_out),
+    LL_TEST(test_a_flooder_may_come_back),
     LL_TEST(test_stop_leaves_no_descriptor),
     {NULL, NULL},
 };
