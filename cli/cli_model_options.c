@@ -3,159 +3,187 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "core/ll_log.h"
-#include "core/ll_options.h"
 #include "core/ll_startup.h"
 #include "vision/vision_boxes.h"
 
-/* Keys above those that a program's own options use as letters; a program starts its own at 1. */
-enum {
-    OPT_CFG = 0x1000,
-    OPT_WEIGHTS,
-    OPT_IMAGE,
-    OPT_INPUT_F32,
-    OPT_FIT,
-    OPT_OUTPUT_F32,
-    OPT_ENGINE,
-    OPT_THREADS,
-    OPT_COMPUTE,
-    OPT_NAMES,
-    OPT_TOP,
-    OPT_THRESH,
-    OPT_NMS,
-    OPT_DRAW,
-    OPT_JSON,
-    OPT_LOG_LEVEL,
-};
-
 enum { THREADS_MAX = 256, TOP_MAX = 1000 };
 
-static const struct argp_option option_list[] = {
-    {"cfg", OPT_CFG, "C", 0, "The network, as a Darknet cfg file", 0},
-    {"weights", OPT_WEIGHTS, "W", 0, "Its .weights file", 0},
-    {"image", OPT_IMAGE, "I", 0,
-     "Input: a JPEG, PNG or BMP picture, a folder of them, a pipe, or - for standard input; may be "
-     "given several times, and further names may follow it",
-     0},
-    {"input-f32", OPT_INPUT_F32, "F", 0, "Input: raw little-endian f32, channels x height x width",
-     0},
-    {"fit", OPT_FIT, "HOW", 0,
-     "How a picture fits the network: letterbox (the whole, between grey bars), stretch (the "
-     "whole, "
-     "in the network's shape, as YOLO v1 and popular forks of Darknet) or crop (shorter side to "
-     "size / 0.875, then the middle); default letterbox",
-     0},
-    {"output-f32", OPT_OUTPUT_F32, "F", 0,
-     "Write the network's outputs in layer order, raw little-endian f32", 0},
-    {"engine", OPT_ENGINE, "E", 0, "What computes: onednn (default) or darknet, the reference", 0},
-    {"threads", OPT_THREADS, "N", 0, "Compute threads, from 1 to 256 (default 1)", 0},
-    {"compute", OPT_COMPUTE, "TYPE", 0,
-     "What onednn computes in: f32 (default), or bf16 where the processor has it", 0},
-    {"names", OPT_NAMES, "N", 0, "Names of the classes, one a line", 0},
-    {"top", OPT_TOP, "K", 0, "How many of the best classes to print, from 0 to 1000 (default 5)",
-     0},
-    {"thresh", OPT_THRESH, "P", 0,
-     "For networks that find boxes: tell of those that are more probable than P, from 0 to 1 "
-     "(default 0.5)",
-     0},
-    {"nms", OPT_NMS, "P", 0,
-     "Of two boxes of a class whose intersection is more than P of their union, drop the less "
-     "probable one; from 0 to 1 (default 0.45)",
-     0},
-    {"draw", OPT_DRAW, "F", 0, "Write the picture with the boxes drawn on it to F, as PNG", 0},
-    {"json", OPT_JSON, "F", 0, "Write results as JSON lines to F; - is stdout", 0},
-    {"log-level", OPT_LOG_LEVEL, "L", 0, "error, warn, info or debug (default info)", 0},
-    {0},
+static ll_status take_fit(const char *text, void *field, struct ll_error *err)
+{
+    return vision_fit_parse(text, field, err);
+}
+
+static ll_status take_compute(const char *text, void *field, struct ll_error *err)
+{
+    return ll_compute_parse(text, field, err);
+}
+
+/* The field is the whole struct. */
+static ll_status take_image(const char *text, void *field, struct ll_error *err)
+{
+    struct cli_model_options *options = field;
+    if (options->image_count == CLI_OPTIONS_IMAGES) {
+        return ll_fail(err, LL_E_INVALID, "more than %d names; a folder's pictures need only one",
+                       CLI_OPTIONS_IMAGES);
+    }
+    options->images[options->image_count++] = text;
+    options->input.image = options->images[0];
+    return LL_OK;
+}
+
+#define FIELD(member) LL_OPTION_FIELD(struct cli_model_options, member)
+
+static const struct ll_option_row rows[] = {
+    {
+        .name = "cfg",
+        .kind = LL_OPTION_TEXT,
+        .arg = "C",
+        FIELD(cfg),
+        .help = "The network, as a Darknet cfg file",
+    },
+    {
+        .name = "weights",
+        .kind = LL_OPTION_TEXT,
+        .arg = "W",
+        FIELD(weights),
+        .help = "Its .weights file",
+    },
+    {
+        .name = "image",
+        .kind = LL_OPTION_OWN,
+        .arg = "I",
+        .take = take_image,
+        .help = "Input: a JPEG, PNG or BMP picture, a folder of them, a pipe, or - for standard "
+                "input; may be given several times, and further names may follow it",
+        .manual = "Input: a picture or several ([below](#pictures))",
+    },
+    {
+        .name = "input-f32",
+        .kind = LL_OPTION_TEXT,
+        .arg = "F",
+        FIELD(input.input_f32),
+        .help = "Input: raw little-endian f32, channels x height x width",
+    },
+    {
+        .name = "fit",
+        .kind = LL_OPTION_OWN,
+        .arg = "HOW",
+        .take = take_fit,
+        FIELD(input.fit),
+        .shown = "letterbox",
+        .choices = "letterbox|stretch|crop",
+        .help = "How a picture fits the network: letterbox (the whole, between grey bars), stretch "
+                "(the whole, in the network's shape, as YOLO v1 and popular forks of Darknet) or "
+                "crop (shorter side to size / 0.875, then the middle)",
+    },
+    {
+        .name = "output-f32",
+        .kind = LL_OPTION_TEXT,
+        .arg = "F",
+        FIELD(output_f32),
+        .help = "Write the network's outputs in layer order, raw little-endian f32",
+    },
+    {
+        .name = "engine",
+        .kind = LL_OPTION_TEXT,
+        .arg = "E",
+        .preset_text = "onednn",
+        FIELD(engine.name),
+        .choices = "onednn|darknet",
+        .help = "What computes: onednn, or darknet, the reference",
+    },
+    {
+        .name = "threads",
+        .kind = LL_OPTION_INT,
+        .min = 1,
+        .max = THREADS_MAX,
+        .preset = 1,
+        FIELD(engine.threads),
+        .help = "Compute threads",
+    },
+    {
+        .name = "compute",
+        .kind = LL_OPTION_OWN,
+        .arg = "TYPE",
+        .take = take_compute,
+        FIELD(engine.compute),
+        .shown = "f32",
+        .choices = "f32|bf16",
+        .help = "What onednn computes in: f32, or bf16 where the processor has it",
+    },
+    {
+        .name = "names",
+        .kind = LL_OPTION_TEXT,
+        .arg = "N",
+        FIELD(names),
+        .help = "Names of the classes, one a line",
+        .manual = "Names of the classes, one a line in UTF-8; with fewer names than classes, "
+                  "numbers are printed and a warning",
+    },
+    {
+        .name = "top",
+        .kind = LL_OPTION_INT,
+        .arg = "K",
+        .min = 0,
+        .max = TOP_MAX,
+        .preset = 5,
+        FIELD(top),
+        .help = "How many of the best classes to print",
+    },
+    {
+        .name = "thresh",
+        .kind = LL_OPTION_NUMBER,
+        .arg = "P",
+        .least = 0,
+        .most = 1,
+        .preset_number = VISION_BOXES_THRESH,
+        FIELD(thresh),
+        .help = "For networks that find boxes: tell of those that are more probable than P",
+        .manual = "For networks that find boxes ([below](#boxes)): tell of those that are more "
+                  "probable than P",
+    },
+    {
+        .name = "nms",
+        .kind = LL_OPTION_NUMBER,
+        .arg = "P",
+        .least = 0,
+        .most = 1,
+        .preset_number = VISION_BOXES_NMS,
+        FIELD(nms),
+        .help = "Of two boxes of a class whose intersection is more than P of their union, drop "
+                "the less probable one",
+    },
+    {
+        .name = "draw",
+        .kind = LL_OPTION_TEXT,
+        .arg = "F",
+        FIELD(draw),
+        .help = "Write the picture with the boxes drawn on it to F, as PNG",
+        .manual = "Write the picture with the last query's boxes drawn on it to F, as PNG; needs "
+                  "`--image` and a network that finds boxes",
+    },
+    {
+        .name = "json",
+        .kind = LL_OPTION_TEXT,
+        .arg = "F",
+        FIELD(json),
+        .help = "Write results as JSON lines to F; - is stdout",
+        .manual = "Write results as JSON lines to F; `-` is stdout, and text for people goes to "
+                  "stderr then",
+    },
+    {
+        .name = "log-level",
+        .kind = LL_OPTION_OWN,
+        .arg = "L",
+        .take = ll_option_take_log_level,
+        .shown = "info",
+        .choices = "error|warn|info|debug",
+        .help = "What is logged on stderr: error, warn, info or debug",
+    },
 };
 
-static int parse_number(struct argp_state *state, const char *option, const char *text, int min,
-                        int max)
-{
-    struct ll_error err;
-    int64_t value = min;
-    if (ll_parse_int(text, min, max, &value, &err) != LL_OK) {
-        argp_error(state, "--%s: %s", option, err.text);
-    }
-    return (int)value;
-}
-
-static float parse_part(struct argp_state *state, const char *option, const char *text)
-{
-    struct ll_error err;
-    double value = 0;
-    if (ll_parse_double(text, 0, 1, &value, &err) != LL_OK) {
-        argp_error(state, "--%s: %s", option, err.text);
-    }
-    return (float)value;
-}
-
-static void parse_fit(struct argp_state *state, const char *text, vision_fit *out_fit)
-{
-    struct ll_error err;
-    if (vision_fit_parse(text, out_fit, &err) != LL_OK) {
-        argp_error(state, "--fit: %s", err.text);
-    }
-}
-
-static void parse_compute(struct argp_state *state, const char *text, ll_compute *out_compute)
-{
-    struct ll_error err;
-    if (ll_compute_parse(text, out_compute, &err) != LL_OK) {
-        argp_error(state, "--compute: %s", err.text);
-    }
-}
-
-static void parse_log_level(struct argp_state *state, const char *text)
-{
-    ll_log_level level = LL_LOG_INFO;
-    if (ll_log_parse_level(text, &level) != LL_OK) {
-        argp_error(state, "--log-level: '%.100s' is not one of error, warn, info, debug", text);
-    }
-    ll_log_set_level(level);
-}
-
-static void add_image(struct argp_state *state, struct cli_model_options *options, const char *name)
-{
-    if (options->image_count == CLI_OPTIONS_IMAGES) {
-        argp_error(state, "--image: more than %d names; a folder's pictures need only one",
-                   CLI_OPTIONS_IMAGES);
-    }
-    options->images[options->image_count++] = name;
-    options->input.image = options->images[0];
-}
-
-/* The values that stand for themselves; false for another key. */
-static bool take_text(int key, const char *arg, struct cli_model_options *options)
-{
-    switch (key) {
-    case OPT_CFG:
-        options->cfg = arg;
-        return true;
-    case OPT_WEIGHTS:
-        options->weights = arg;
-        return true;
-    case OPT_INPUT_F32:
-        options->input.input_f32 = arg;
-        return true;
-    case OPT_OUTPUT_F32:
-        options->output_f32 = arg;
-        return true;
-    case OPT_ENGINE:
-        options->engine.name = arg;
-        return true;
-    case OPT_NAMES:
-        options->names = arg;
-        return true;
-    case OPT_DRAW:
-        options->draw = arg;
-        return true;
-    case OPT_JSON:
-        options->json = arg;
-        return true;
-    default:
-        return false;
-    }
-}
+/* Keys above those of a program's own options. */
+const struct ll_option_table cli_option_table = LL_OPTION_TABLE(rows, 0x10000);
 
 /* Compute threads and the ones that keep them, before a library ends the program for want of one.
  */
@@ -205,58 +233,43 @@ static void check(struct argp_state *state, const struct cli_model_options *opti
     check_engine(state, options);
 }
 
+static char *help(int key, const char *text, void *input)
+{
+    (void)input;
+    return ll_option_help(&cli_option_table, key, text);
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct cli_model_options *options = state->input;
-    if (take_text(key, arg, options)) {
-        return 0;
-    }
+    struct ll_error err = {.text = ""};
     switch (key) {
     case ARGP_KEY_INIT:
-        *options = (struct cli_model_options){
-            .engine = {.name = "onednn", .threads = 1},
-            .top = 5,
-            .thresh = VISION_BOXES_THRESH,
-            .nms = VISION_BOXES_NMS,
-        };
-        return 0;
-    case OPT_IMAGE:
-        add_image(state, options, arg);
+        *options = (struct cli_model_options){.cfg = NULL};
+        ll_option_set_defaults(&cli_option_table, options);
         return 0;
     case ARGP_KEY_ARG:
         /* `--image *.jpg`, as the shell hands it over. */
         if (options->image_count == 0) {
             return ARGP_ERR_UNKNOWN;
         }
-        add_image(state, options, arg);
-        return 0;
-    case OPT_FIT:
-        parse_fit(state, arg, &options->input.fit);
-        return 0;
-    case OPT_THREADS:
-        options->engine.threads = parse_number(state, "threads", arg, 1, THREADS_MAX);
-        return 0;
-    case OPT_COMPUTE:
-        parse_compute(state, arg, &options->engine.compute);
-        return 0;
-    case OPT_TOP:
-        options->top = parse_number(state, "top", arg, 0, TOP_MAX);
-        return 0;
-    case OPT_THRESH:
-        options->thresh = parse_part(state, "thresh", arg);
-        return 0;
-    case OPT_NMS:
-        options->nms = parse_part(state, "nms", arg);
-        return 0;
-    case OPT_LOG_LEVEL:
-        parse_log_level(state, arg);
+        if (take_image(arg, options, &err) != LL_OK) {
+            argp_error(state, "--image: %s", err.text);
+        }
         return 0;
     case ARGP_KEY_END:
         check(state, options);
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return ll_option_parse(&cli_option_table, key, arg, state, options);
     }
 }
 
-const struct argp cli_options_argp = {option_list, parse_option, NULL, NULL, NULL, NULL, NULL};
+const struct argp *cli_options_argp(void)
+{
+    static struct argp_option entries[LL_OPTION_ENTRIES(sizeof(rows) / sizeof(rows[0]))];
+    static const struct argp argp = {
+        .options = entries, .parser = parse_option, .help_filter = help};
+    ll_option_list(&cli_option_table, entries);
+    return &argp;
+}

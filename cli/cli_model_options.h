@@ -2,7 +2,8 @@
  * --engine --threads --names --top --json --image --input-f32 --output-f32 --fit --thresh --nms
  * --draw --log-level.
  *
- * A program has `cli_options_argp` among its argp children and hands it the struct at ARGP_KEY_INIT
+ * A program has `cli_options_argp()` among its argp children and hands it the struct at
+ * ARGP_KEY_INIT
  * (`state->child_inputs[n] = &options.model`). A bad value ends the program as argp_error does:
  * set argp_err_exit_status to 2.
  *
@@ -12,6 +13,7 @@
 
 #include <argp.h>
 
+#include "core/ll_option_table.h"
 #include "darknet_backend/dkb_engine.h"
 #include "vision/vision_input.h"
 
@@ -41,8 +43,11 @@ struct cli_model_options {
     const char *draw;
 };
 
+/* Their rows; fields are of struct cli_model_options. */
+extern const struct ll_option_table cli_option_table;
+
 /* Its input is a struct cli_model_options, which it fills with the defaults first. --log-level acts
- * at once (ll_log_set_level). */
-extern const struct argp cli_options_argp;
+ * at once (ll_log_set_level). Static storage. */
+const struct argp *cli_options_argp(void);
 
 #endif

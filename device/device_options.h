@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "cli/cli_model_options.h"
+#include "core/ll_option_table.h"
 #include "device/device_agent.h"
 #include "net/ll_dtype.h"
 
@@ -50,6 +51,9 @@ struct device_options {
     const char *partitioner;
     struct device_terms terms;
 };
+
+/* The agent's own options; fields are of struct device_options. */
+extern const struct ll_option_table device_option_table;
 
 /* Ends the program with status 2 and a sentence on stderr where the command line is wrong. */
 void device_options_parse(int argc, char **argv, struct device_options *out_options);

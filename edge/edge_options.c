@@ -1,288 +1,187 @@
 #include "edge/edge_options.h"
 
 #include <argp.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/ll_log.h"
-#include "core/ll_options.h"
+#include "core/ll_option_table.h"
 #include "core/ll_version.h"
+#include "edge/edge_limits.h"
 #include "rpc/rpc_address.h"
 
-enum {
-    OPT_LISTEN = 1,
-    OPT_PORT_FILE,
-    OPT_ENGINE,
-    OPT_THREADS,
-    OPT_COMPUTE,
-    OPT_EXECUTORS,
-    OPT_CREATION,
-    OPT_CREATION_THREADS,
-    OPT_STORE,
-    OPT_STORE_MB,
-    OPT_MEMORY,
-    OPT_MODELS,
-    OPT_UPLOADS,
-    OPT_UPLOAD_IDLE_MS,
-    OPT_MODEL_REST_MS,
-    OPT_WINDOW_KB,
-    OPT_QUERIES,
-    OPT_QUERY_IDLE_MS,
-    OPT_WATCHES,
-    OPT_QUERY_MB,
-    OPT_ALL_QUERIES_MB,
-    OPT_CONNECTIONS,
-    OPT_CONNECTIONS_PER_PEER,
-    OPT_CALLS,
-    OPT_LOG_LEVEL,
+enum { THREADS_MAX = 256 };
+
+static ll_status take_listen(const char *text, void *field, struct ll_error *err)
+{
+    ll_status status = rpc_address_check(text, 0, err);
+    if (status == LL_OK) {
+        *(const char **)field = text;
+    }
+    return status;
+}
+
+static ll_status take_store(const char *text, void *field, struct ll_error *err)
+{
+    (void)err;
+    *(const char **)field = strcmp(text, "memory") == 0 ? NULL : text;
+    return LL_OK;
+}
+
+#define FIELD(member) LL_OPTION_FIELD(struct edge_options, member)
+
+static const struct ll_option_row rows[] = {
+    {
+        .name = "listen",
+        .kind = LL_OPTION_OWN,
+        .arg = "HOST:PORT",
+        .take = take_listen,
+        FIELD(server.listen),
+        .shown = "0.0.0.0:50051",
+        .help = "Where to serve; port 0 picks one",
+        .manual = "Where to serve: a name, an IPv4 address, or an IPv6 address in brackets "
+                  "(`[::]`, `[fe80::1%eth0]`); port 0 picks one",
+    },
+    {
+        .name = "port-file",
+        .kind = LL_OPTION_TEXT,
+        .arg = "F",
+        FIELD(port_file),
+        .help = "Write the port, alone, to F once serving",
+        .manual = "Write the port, alone, to F once serving (by rename: who waits for the file "
+                  "finds the whole of it), and remove the file at the end",
+    },
+    {
+        .name = "engine",
+        .kind = LL_OPTION_TEXT,
+        .arg = "E",
+        .preset_text = "onednn",
+        FIELD(engine),
+        .choices = "onednn|darknet",
+        .help = "What computes: onednn, or darknet, the reference",
+        .manual = "What computes: `onednn`, or `darknet`, the reference ([below](#engines))",
+    },
+    {
+        .name = "threads",
+        .kind = LL_OPTION_INT,
+        .min = 1,
+        .max = THREADS_MAX,
+        .preset = 1,
+        FIELD(threads),
+        .help = "Compute threads of one query",
+        .manual = "Compute threads of one query; the darknet engine always uses one",
+    },
+    {
+        .name = "compute",
+        .kind = LL_OPTION_TEXT,
+        .arg = "TYPE",
+        .preset_text = "f32",
+        FIELD(compute),
+        .choices = "f32|bf16",
+        .help = "What onednn computes in: f32, or bf16 where the processor has it: faster, in "
+                "half the memory, with about three digits",
+    },
+    {
+        .name = "executors",
+        .kind = LL_OPTION_INT,
+        .min = 1,
+        .max = THREADS_MAX,
+        .preset = 0,
+        .shown = "as many as processors, divided by compute threads",
+        FIELD(server.executors),
+        .help = "Queries that run at once, at most the default; the processors are those that "
+                "affinity mask and control group leave",
+        .manual = "Queries that run at once; never more than the default, so that queries do not "
+                  "take processors from each other. What counts are the processors that affinity "
+                  "mask and control group (`cpu.max`, `cpu.cfs_quota_us`) leave",
+    },
+    {
+        .name = "creation",
+        .kind = LL_OPTION_CHOICE,
+        .arg = "HOW",
+        .choices = "threaded|inline",
+        FIELD(server.is_inline),
+        .help = "Where layers are created: threaded (on a thread of its own, while the upload goes "
+                "on) or inline (by the receiver, partition by partition: the earlier system)",
+    },
+    {
+        .name = "creation-threads",
+        .kind = LL_OPTION_INT,
+        .min = 1,
+        .max = THREADS_MAX,
+        .preset = 1,
+        FIELD(creation_threads),
+        .help = "Compute threads of a creation; the darknet engine always uses one",
+    },
+    {
+        .name = "store",
+        .kind = LL_OPTION_OWN,
+        .arg = "DIR",
+        .take = take_store,
+        FIELD(server.store_folder),
+        .shown = "memory",
+        .help = "Folder for uploaded weights, or \"memory\" for a temporary one below $TMPDIR or "
+                "/tmp; weights are not kept beyond the server's end",
+        .manual =
+            "Folder for uploaded weights, or `memory` for a temporary one below `$TMPDIR` or "
+            "`/tmp`. A folder that another server uses ends this one with 1. **Weights are "
+            "not kept beyond the server's end**, whichever folder it is; what a killed server "
+            "left is removed by the next one",
+    },
+    {
+        .name = "log-level",
+        .kind = LL_OPTION_OWN,
+        .arg = "L",
+        .take = ll_option_take_log_level,
+        .shown = "info",
+        .choices = "error|warn|info|debug",
+        .help = "What is logged on stderr: error, warn, info or debug",
+    },
 };
 
-enum {
-    MB = 1000 * 1000,
-    THREADS_MAX = 256,
-    MEGABYTES_MAX = 100 * MB,
-    /* An upload's credit holds at least a chunk of any size. */
-    WINDOW_KB_MIN = 256,
-    WINDOW_KB_MAX = 1024 * 1024,
-    COUNT_MAX = 100000,
-    /* A day. */
-    MS_MAX = 24 * 3600 * 1000,
-};
-
-/* Room for a small model and its query; more than any machine has. */
-#define MEMORY_MIN ((int64_t)MB)
-#define MEMORY_MAX ((int64_t)MEGABYTES_MAX * MB)
-
-static const struct argp_option option_list[] = {
-    {"listen", OPT_LISTEN, "HOST:PORT", 0,
-     "Where to serve; port 0 picks one (default 0.0.0.0:50051)", 0},
-    {"port-file", OPT_PORT_FILE, "F", 0, "Write the port, alone, to F once serving", 0},
-    {"engine", OPT_ENGINE, "E", 0, "What computes: onednn (default) or darknet, the reference", 0},
-    {"threads", OPT_THREADS, "N", 0, "Compute threads of one query, from 1 to 256 (default 1)", 0},
-    {"compute", OPT_COMPUTE, "TYPE", 0,
-     "What onednn computes in: f32 (default), or bf16 where the processor has it: faster, in half "
-     "the memory, with about three digits",
-     0},
-    {"executors", OPT_EXECUTORS, "N", 0,
-     "Queries that run at once, from 1 to 256 (default, and at most: the processors that affinity "
-     "mask and control group leave, divided by compute threads)",
-     0},
-    {"creation", OPT_CREATION, "HOW", 0,
-     "Where layers are created: threaded (on a thread of its own, while the upload goes on) or "
-     "inline (by the receiver, partition by partition: the earlier system); default threaded",
-     0},
-    {"creation-threads", OPT_CREATION_THREADS, "N", 0,
-     "Compute threads of a creation, from 1 to 256 (default 1; the darknet engine always uses one)",
-     0},
-    {"store", OPT_STORE, "DIR", 0,
-     "Folder for uploaded weights, or \"memory\" for a temporary one below $TMPDIR or /tmp "
-     "(default); "
-     "weights are not kept beyond the server's end",
-     0},
-    {"store-mb", OPT_STORE_MB, "N", 0,
-     "What all weights may take, in 10^6 bytes; models unused for longest make room (default 8000)",
-     0},
-    {"memory", OPT_MEMORY, "SIZE", 0,
-     "What created layers and running queries may take, in bytes or with K, M, G, Ki, Mi, Gi; "
-     "models "
-     "unused for longest make room (default 80 % of the memory that the process may have, less the "
-     "buffers of uploads and queries)",
-     0},
-    {"max-models", OPT_MODELS, "N", 0, "Models at a time (default 64)", 0},
-    {"max-uploads", OPT_UPLOADS, "N", 0,
-     "Uploads at a time of models that are not here yet (default 64)", 0},
-    {"upload-idle-ms", OPT_UPLOAD_IDLE_MS, "N", 0,
-     "How long an upload may send nothing (default 30000)", 0},
-    {"model-rest-ms", OPT_MODEL_REST_MS, "N", 0,
-     "How long after its last use a model is not evicted for one that has no weights yet (default "
-     "60000)",
-     0},
-    {"upload-window-kb", OPT_WINDOW_KB, "N", 0,
-     "How far an upload may be ahead of what is written, in KiB, from 256 (default 8192)", 0},
-    {"max-queries", OPT_QUERIES, "N", 0, "Queries in flight on one stream (default 32)", 0},
-    {"query-mb", OPT_QUERY_MB, "N", 0,
-     "What the tensors of one stream's queries may take, in 10^6 bytes (default 256)", 0},
-    {"all-queries-mb", OPT_ALL_QUERIES_MB, "N", 0,
-     "What the tensors of all queries may take, in 10^6 bytes (default 1024)", 0},
-    {"query-idle-ms", OPT_QUERY_IDLE_MS, "N", 0,
-     "How long none of a query's bytes may come (default 10000)", 0},
-    {"max-watches", OPT_WATCHES, "N", 0, "Streams of WatchModel at a time (default 256)", 0},
-    {"max-connections", OPT_CONNECTIONS, "N", 0,
-     "Connections at a time (default 1024, and at most what descriptors allow)", 0},
-    {"max-connections-per-peer", OPT_CONNECTIONS_PER_PEER, "N", 0,
-     "Connections at a time from one address, or one /64 of IPv6 (default 256)", 0},
-    {"max-calls", OPT_CALLS, "N", 0, "Calls at a time, of all connections (default 16384)", 0},
-    {"log-level", OPT_LOG_LEVEL, "L", 0, "error, warn, info or debug (default info)", 0},
-    {0},
-};
+const struct ll_option_table edge_option_table = LL_OPTION_TABLE(rows, 0x2000);
 
 static const char doc[] =
     "The edge server: takes Darknet models that devices upload layer by layer, and runs their "
     "queries as far as the layers are there."
-    "\vIt needs no option. Logs go to stderr. SIGTERM and SIGINT end it within 5 seconds: health "
+    "\vIt needs no option. A SIZE is a number of bytes, alone or with K, M, G (powers of 1000) or "
+    "Ki, Mi, Gi (of 1024) behind it. Logs go to stderr. SIGTERM and SIGINT end it within 5 "
+    "seconds: health "
     "says NOT_SERVING, queries under way are answered; a second signal ends it at once.\n\n"
     "Exit status: 0 success, 1 failure, 2 wrong options.";
 
-/* The option's value as a number, or the end of the program. */
-static int64_t number(struct argp_state *state, const char *option, const char *text, int64_t min,
-                      int64_t max)
+static char *help(int key, const char *text, void *input)
 {
-    struct ll_error err;
-    int64_t value = min;
-    if (ll_parse_int(text, min, max, &value, &err) != LL_OK) {
-        argp_error(state, "--%s: %s", option, err.text);
-    }
-    return value;
-}
-
-/* The same for a size. */
-static int64_t parse_size(struct argp_state *state, const char *option, const char *text,
-                          int64_t min, int64_t max)
-{
-    struct ll_error err = {.text = ""};
-    int64_t bytes = min;
-    if (ll_parse_size(text, min, max, &bytes, &err) != LL_OK) {
-        argp_error(state, "--%s: %s", option, err.text);
-    }
-    return bytes;
-}
-
-static void parse_listen(struct argp_state *state, const char *text)
-{
-    struct ll_error err;
-    if (rpc_address_check(text, 0, &err) != LL_OK) {
-        argp_error(state, "--listen: %s", err.text);
-    }
-}
-
-static void parse_log_level(struct argp_state *state, const char *text)
-{
-    ll_log_level level = LL_LOG_INFO;
-    if (ll_log_parse_level(text, &level) != LL_OK) {
-        argp_error(state, "--log-level: '%.100s' is not one of error, warn, info, debug", text);
-    }
-    ll_log_set_level(level);
-}
-
-static void parse_creation(struct argp_state *state, const char *text, bool *out_is_inline)
-{
-    if (strcmp(text, "threaded") != 0 && strcmp(text, "inline") != 0) {
-        argp_error(state, "--creation: '%.100s' is not one of threaded, inline", text);
-    }
-    *out_is_inline = strcmp(text, "inline") == 0;
-}
-
-/* Limits; false for another key. */
-static bool parse_limit(int key, const char *arg, struct argp_state *state)
-{
-    struct edge_options *options = state->input;
-    struct edge_server_config *server = &options->server;
-    switch (key) {
-    case OPT_STORE_MB:
-        server->store_bytes = number(state, "store-mb", arg, 1, MEGABYTES_MAX) * MB;
-        return true;
-    case OPT_MEMORY:
-        server->memory_bytes = parse_size(state, "memory", arg, MEMORY_MIN, MEMORY_MAX);
-        return true;
-    case OPT_MODELS:
-        server->models = (int)number(state, "max-models", arg, 1, COUNT_MAX);
-        return true;
-    case OPT_UPLOADS:
-        server->upload_sessions = (int)number(state, "max-uploads", arg, 1, COUNT_MAX);
-        return true;
-    case OPT_UPLOAD_IDLE_MS:
-        server->upload_idle_ms = number(state, "upload-idle-ms", arg, 1, MS_MAX);
-        return true;
-    case OPT_MODEL_REST_MS:
-        server->model_rest_ms = number(state, "model-rest-ms", arg, 0, MS_MAX);
-        return true;
-    case OPT_QUERY_IDLE_MS:
-        server->query_idle_ms = number(state, "query-idle-ms", arg, 1, MS_MAX);
-        return true;
-    case OPT_WATCHES:
-        server->watches = (int)number(state, "max-watches", arg, 1, COUNT_MAX);
-        return true;
-    case OPT_WINDOW_KB:
-        server->upload_window_bytes =
-            number(state, "upload-window-kb", arg, WINDOW_KB_MIN, WINDOW_KB_MAX) * 1024;
-        return true;
-    case OPT_QUERIES:
-        server->queries = (int)number(state, "max-queries", arg, 1, COUNT_MAX);
-        return true;
-    case OPT_QUERY_MB:
-        server->query_bytes = number(state, "query-mb", arg, 1, MEGABYTES_MAX) * MB;
-        return true;
-    case OPT_ALL_QUERIES_MB:
-        server->server_query_bytes = number(state, "all-queries-mb", arg, 1, MEGABYTES_MAX) * MB;
-        return true;
-    case OPT_CONNECTIONS:
-        server->connections = (int)number(state, "max-connections", arg, 1, COUNT_MAX);
-        return true;
-    case OPT_CONNECTIONS_PER_PEER:
-        server->connections_per_peer =
-            (int)number(state, "max-connections-per-peer", arg, 1, COUNT_MAX);
-        return true;
-    case OPT_CALLS:
-        server->calls = (int)number(state, "max-calls", arg, 1, COUNT_MAX);
-        return true;
-    default:
-        return false;
-    }
+    (void)input;
+    char *words = ll_option_help(&edge_option_table, key, text);
+    return words == text ? ll_option_help(&edge_limit_table, key, text) : words;
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct edge_options *options = state->input;
-    if (parse_limit(key, arg, state)) {
-        return 0;
-    }
-    switch (key) {
-    case OPT_LISTEN:
-        parse_listen(state, arg);
-        options->server.listen = arg;
-        return 0;
-    case OPT_PORT_FILE:
-        options->port_file = arg;
-        return 0;
-    case OPT_ENGINE:
-        options->engine = arg;
-        return 0;
-    case OPT_THREADS:
-        options->threads = (int)number(state, "threads", arg, 1, THREADS_MAX);
-        return 0;
-    case OPT_COMPUTE:
-        options->compute = arg;
-        return 0;
-    case OPT_EXECUTORS:
-        options->server.executors = (int)number(state, "executors", arg, 1, THREADS_MAX);
-        return 0;
-    case OPT_CREATION:
-        parse_creation(state, arg, &options->server.is_inline);
-        return 0;
-    case OPT_CREATION_THREADS:
-        options->creation_threads = (int)number(state, "creation-threads", arg, 1, THREADS_MAX);
-        return 0;
-    case OPT_STORE:
-        options->server.store_folder = strcmp(arg, "memory") == 0 ? NULL : arg;
-        return 0;
-    case OPT_LOG_LEVEL:
-        parse_log_level(state, arg);
-        return 0;
-    case ARGP_KEY_ARG:
+    if (key == ARGP_KEY_ARG) {
         argp_error(state, "'%.100s': there are no arguments, only options", arg);
         return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
     }
+    if (ll_option_find(&edge_limit_table, key)) {
+        return ll_option_parse(&edge_limit_table, key, arg, state, &options->server);
+    }
+    return ll_option_parse(&edge_option_table, key, arg, state, options);
 }
 
 void edge_options_parse(int argc, char **argv, struct edge_options *out_options)
 {
-    static const struct argp argp = {option_list, parse_option, NULL, doc, NULL, NULL, NULL};
-    struct edge_options options = {
-        .engine = "onednn", .compute = "f32", .threads = 1, .creation_threads = 1};
+    enum { LIMITS_MOST = 64 };
+    struct argp_option
+        entries[LL_OPTION_ENTRIES(sizeof(rows) / sizeof(rows[0])) + LL_OPTION_ENTRIES(LIMITS_MOST)];
+    assert(edge_limit_table.count <= LIMITS_MOST);
+    ll_option_list(&edge_limit_table, ll_option_list(&edge_option_table, entries));
+    const struct argp argp = {
+        .options = entries, .parser = parse_option, .doc = doc, .help_filter = help};
+    struct edge_options options = {.port_file = NULL};
     edge_server_config_default(&options.server);
-    options.server.executors = 0;
+    ll_option_set_defaults(&edge_option_table, &options);
     const char *parent = getenv("TMPDIR");
     options.server.temporary_parent = parent && *parent ? parent : NULL;
     argp_program_version = "server (layerlift) " LL_VERSION;

@@ -4,6 +4,7 @@
 #ifndef EDGE_OPTIONS_H
 #define EDGE_OPTIONS_H
 
+#include "core/ll_option_table.h"
 #include "edge/edge_server.h"
 
 struct edge_options {
@@ -16,6 +17,9 @@ struct edge_options {
     int threads;
     int creation_threads;
 };
+
+/* The options that are no limits (edge_limits.h); fields are of struct edge_options. */
+extern const struct ll_option_table edge_option_table;
 
 /* Ends the program with status 2 and the sentence on stderr where an option is wrong, with 0 after
  * --help and --version. --log-level acts at once. */

@@ -3,12 +3,12 @@
 #include <stdlib.h>
 
 #include "core/ll_clock.h"
-#include "core/ll_limits.h"
 #include "core/ll_log.h"
 #include "core/ll_machine.h"
 #include "core/ll_memory.h"
 #include "edge/edge_creator.h"
 #include "edge/edge_executor.h"
+#include "edge/edge_limits.h"
 #include "edge/inspect/edge_inspect.h"
 #include "edge/inspect/edge_watch.h"
 #include "edge/model/edge_catalog.h"
@@ -50,33 +50,9 @@ struct edge_server {
 
 void edge_server_config_default(struct edge_server_config *config)
 {
-    *config = (struct edge_server_config){
-        .listen = "0.0.0.0:50051",
-        .executors = 1,
-        .store_bytes = (int64_t)8000 * MB,
-        .models = 64,
-        .model_rest_ms = 60000,
-        .upload_sessions = 64,
-        .upload_idle_ms = 30000,
-        .upload_patience_ms = 3000,
-        /* 10 Gbit/s at 6 ms round trip, 80 Mbit/s at 800 ms. */
-        .upload_window_bytes = 8 << 20,
-        .queries = 32,
-        .query_bytes = (int64_t)256 * MB,
-        .server_query_bytes = (int64_t)1024 * MB,
-        .server_queries = 4096,
-        .query_idle_ms = 10000,
-        .query_patience_ms = 1000,
-        .query_wait_ms = 600000,
-        .answer_idle_ms = 30000,
-        .watches = 256,
-        .peer_inspect_bytes = (int64_t)4 * MB,
-        .connections = 1024,
-        .connections_per_peer = 256,
-        .connection_streams = 100,
-        .connection_resets = 1000,
-        .calls = 16384,
-    };
+    struct edge_limit_values values = {.config = {.listen = "0.0.0.0:50051", .executors = 1}};
+    ll_option_set_defaults(&edge_limit_table, &values);
+    *config = values.config;
 }
 
 /* The budget as configured, or of the memory that the process may have: most of what the buffers of
@@ -152,61 +128,43 @@ static ll_status create_parts(struct edge_server *server, const struct edge_serv
     return status;
 }
 
+/* The limits as they are, in edge_limit_table's order; returns how many. */
+static int list_limits(const struct edge_server *server, const struct edge_server_config *config,
+                       struct edge_limit *out_limits)
+{
+    struct edge_limit_values values = {
+        .config = *config,
+        .store_mappings = edge_store_most_mappings(server->store),
+        .upload_streams = (int64_t)EDGE_UPLOAD_STREAMS * config->upload_sessions,
+        .peer_query_bytes = peer_query_bytes(config),
+    };
+    values.config.memory_bytes = ll_memory_limit(server->memory);
+    values.config.connections = rpc_server_most_connections(config->connections);
+    for (int i = 0; i < edge_limit_table.count; i++) {
+        const struct ll_option_row *row = &edge_limit_table.rows[i];
+        out_limits[i] = (struct edge_limit){row->limit, ll_option_value(row, &values)};
+    }
+    return edge_limit_table.count;
+}
+
 static ll_status create_inspect(struct edge_server *server, const struct edge_server_config *config)
 {
-    const struct edge_limit limits[] = {
-        {"models", config->models},
-        {"model_rest_ms", config->model_rest_ms},
-        {"store_bytes", config->store_bytes},
-        {"store_mappings", edge_store_most_mappings(server->store)},
-        {"memory_bytes", ll_memory_limit(server->memory)},
-        {"upload_sessions", config->upload_sessions},
-        {"upload_streams", (int64_t)EDGE_UPLOAD_STREAMS * config->upload_sessions},
-        {"upload_idle_ms", config->upload_idle_ms},
-        {"upload_patience_ms", config->upload_patience_ms},
-        {"upload_window_bytes", config->upload_window_bytes},
-        {"queries", config->queries},
-        {"query_bytes", config->query_bytes},
-        {"server_query_bytes", config->server_query_bytes},
-        {"peer_query_bytes", peer_query_bytes(config)},
-        {"server_queries", config->server_queries},
-        {"query_idle_ms", config->query_idle_ms},
-        {"query_patience_ms", config->query_patience_ms},
-        {"query_wait_ms", config->query_wait_ms},
-        {"answer_idle_ms", config->answer_idle_ms},
-        {"watches", config->watches},
-        {"peer_inspect_bytes", config->peer_inspect_bytes},
-        {"connections", rpc_server_most_connections(config->connections)},
-        {"connections_per_peer", config->connections_per_peer},
-        {"connection_streams", config->connection_streams},
-        {"connection_resets", config->connection_resets},
-        {"calls", config->calls},
-        {"message_bytes", LL_LIMIT_MESSAGE_BYTES},
-        {"chunk_bytes", LL_LIMIT_CHUNK_BYTES},
-        {"queued_chunks", EDGE_UPLOAD_QUEUED_CHUNKS},
-        {"cfg_bytes", LL_LIMIT_CFG_BYTES},
-        {"layers", LL_LIMIT_LAYERS},
-        {"blob_bytes", LL_LIMIT_BLOB_BYTES},
-        {"model_bytes", LL_LIMIT_MODEL_BYTES},
-        {"tensor_bytes", LL_LIMIT_TENSOR_BYTES},
-        {"cfg_line_bytes", LL_LIMIT_CFG_LINE_BYTES},
-        {"section_options", LL_LIMIT_SECTION_OPTIONS},
-        {"dimension", LL_LIMIT_DIM},
-        {"scratch_bytes", LL_LIMIT_SCRATCH_BYTES},
-        {"context_bytes", LL_LIMIT_CONTEXT_BYTES},
-        {"model_flops", LL_LIMIT_MODEL_FLOPS},
-        {"group_flops", LL_LIMIT_GROUP_FLOPS},
-    };
+    struct edge_limit *limits = calloc((size_t)edge_limit_table.count, sizeof(*limits));
+    if (!limits) {
+        return LL_E_NO_MEMORY;
+    }
     const struct edge_inspect_config inspect = {
         .models = server->models,
         .engine = config->engine,
         .creation = config->is_inline ? "inline" : "threaded",
         .executors = config->executors,
         .limits = limits,
-        .limit_count = sizeof(limits) / sizeof(limits[0]),
+        .limit_count = list_limits(server, config, limits),
         .peer_bytes_per_s = config->peer_inspect_bytes,
     };
-    return edge_inspect_create(&inspect, &server->inspect);
+    ll_status status = edge_inspect_create(&inspect, &server->inspect);
+    free(limits);
+    return status;
 }
 
 static ll_status create_services(struct edge_server *server,

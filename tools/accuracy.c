@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/ll_option_table.h"
 #include "core/ll_output.h"
 #include "core/ll_sync.h"
 #include "core/ll_text.h"
@@ -28,83 +29,95 @@ struct options {
     struct ll_engine_config engine;
 };
 
-enum {
-    OPT_CFG = 1,
-    OPT_WEIGHTS,
-    OPT_IMAGES,
-    OPT_LABELS,
-    OPT_ENGINE,
-    OPT_THREADS,
-    OPT_COMPUTE,
-    OPT_AT_LEAST
-};
-
-static const struct argp_option option_list[] = {
-    {"cfg", OPT_CFG, "C", 0, "Darknet cfg", 0},
-    {"weights", OPT_WEIGHTS, "W", 0, "Its weights", 0},
-    {"images", OPT_IMAGES, "F", 0, "Images, idx or idx.gz; the input is pixel / 255", 0},
-    {"labels", OPT_LABELS, "F", 0, "Their labels, idx or idx.gz", 0},
-    {"engine", OPT_ENGINE, "NAME", 0, "Engine (default onednn)", 0},
-    {"threads", OPT_THREADS, "N", 0, "Compute threads (default 1)", 0},
-    {"compute", OPT_COMPUTE, "TYPE", 0, "f32 (default) or bf16", 0},
-    {"at-least", OPT_AT_LEAST, "PERCENT", 0, "Fail below this many right answers (default 0)", 0},
-    {0},
-};
-
-static double parse_number(const char *name, const char *text, double least, double most,
-                           struct argp_state *state)
+static ll_status take_compute(const char *text, void *field, struct ll_error *err)
 {
-    char *end = NULL;
-    errno = 0;
-    double value = strtod(text, &end);
-    if (errno || end == text || *end || !(value >= least && value <= most)) {
-        // NOLINTNEXTLINE(concurrency-mt-unsafe): the only thread
-        argp_error(state, "--%s: '%s' is not a number from %g to %g", name, text, least, most);
-    }
-    return value;
+    return ll_compute_parse(text, field, err);
+}
+
+static const struct ll_option_row rows[] = {
+    {
+        .name = "cfg",
+        .kind = LL_OPTION_TEXT,
+        .arg = "C",
+        LL_OPTION_FIELD(struct options, cfg),
+        .help = "Darknet cfg",
+    },
+    {
+        .name = "weights",
+        .kind = LL_OPTION_TEXT,
+        .arg = "W",
+        LL_OPTION_FIELD(struct options, weights),
+        .help = "Its weights",
+    },
+    {
+        .name = "images",
+        .kind = LL_OPTION_TEXT,
+        .arg = "F",
+        LL_OPTION_FIELD(struct options, images),
+        .help = "Images, idx or idx.gz; the input is pixel / 255",
+    },
+    {
+        .name = "labels",
+        .kind = LL_OPTION_TEXT,
+        .arg = "F",
+        LL_OPTION_FIELD(struct options, labels),
+        .help = "Their labels, idx or idx.gz",
+    },
+    {
+        .name = "engine",
+        .kind = LL_OPTION_TEXT,
+        .arg = "NAME",
+        .preset_text = "onednn",
+        LL_OPTION_FIELD(struct options, engine.name),
+        .help = "Engine",
+    },
+    {
+        .name = "threads",
+        .kind = LL_OPTION_INT,
+        .min = 1,
+        .max = 256,
+        .preset = 1,
+        LL_OPTION_FIELD(struct options, engine.threads),
+        .help = "Compute threads",
+    },
+    {
+        .name = "compute",
+        .kind = LL_OPTION_OWN,
+        .arg = "TYPE",
+        .shown = "f32",
+        .take = take_compute,
+        LL_OPTION_FIELD(struct options, engine.compute),
+        .help = "f32 or bf16",
+    },
+    {
+        .name = "at-least",
+        .kind = LL_OPTION_NUMBER,
+        .arg = "PERCENT",
+        .unit = "%",
+        .least = 0,
+        .most = 100,
+        LL_OPTION_FIELD(struct options, at_least),
+        .help = "Fail below this many right answers",
+    },
+};
+
+static const struct ll_option_table option_table = LL_OPTION_TABLE(rows, 0x100);
+
+static char *help(int key, const char *text, void *input)
+{
+    (void)input;
+    return ll_option_help(&option_table, key, text);
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct options *options = state->input;
-    struct ll_error err;
-    switch (key) {
-    case OPT_CFG:
-        options->cfg = arg;
-        return 0;
-    case OPT_WEIGHTS:
-        options->weights = arg;
-        return 0;
-    case OPT_IMAGES:
-        options->images = arg;
-        return 0;
-    case OPT_LABELS:
-        options->labels = arg;
-        return 0;
-    case OPT_ENGINE:
-        options->engine.name = arg;
-        return 0;
-    case OPT_THREADS:
-        options->engine.threads = (int)parse_number("threads", arg, 1, 256, state);
-        return 0;
-    case OPT_COMPUTE:
-        if (ll_compute_parse(arg, &options->engine.compute, &err) != LL_OK) {
-            // NOLINTNEXTLINE(concurrency-mt-unsafe): the only thread
-            argp_error(state, "--compute: %s", err.text);
-        }
-        return 0;
-    case OPT_AT_LEAST:
-        options->at_least = parse_number("at-least", arg, 0, 100, state);
-        return 0;
-    case ARGP_KEY_END:
-        if (!options->cfg || !options->weights || !options->images || !options->labels) {
-            // NOLINTNEXTLINE(concurrency-mt-unsafe): the only thread
-            argp_error(state, "--cfg, --weights, --images and --labels are needed");
-        }
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    if (key == ARGP_KEY_END &&
+        (!options->cfg || !options->weights || !options->images || !options->labels)) {
+        // NOLINTNEXTLINE(concurrency-mt-unsafe): the only thread
+        argp_error(state, "--cfg, --weights, --images and --labels are needed");
     }
+    return ll_option_parse(&option_table, key, arg, state, options);
 }
 
 /* Everything that one measurement holds; finish takes it half-built. */
@@ -266,9 +279,13 @@ int main(int argc, char **argv)
 {
     ll_output_keep_streams();
     atexit(check_stdout);
-    struct options options = {.engine = {.name = "onednn", .threads = 1}};
+    struct options options = {.cfg = NULL};
+    ll_option_set_defaults(&option_table, &options);
+    struct argp_option entries[LL_OPTION_ENTRIES(sizeof(rows) / sizeof(rows[0]))];
+    ll_option_list(&option_table, entries);
     const struct argp argp = {
-        .options = option_list,
+        .options = entries,
+        .help_filter = help,
         .parser = parse_option,
         .doc = "Counts a classifier's right answers on idx files (MNIST and its kin).",
     };

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/ll_option_table.h"
 #include "core/ll_options.h"
 #include "core/ll_output.h"
 #include "core/ll_sync.h"
@@ -21,16 +22,51 @@ struct options {
     struct conformance_config check;
 };
 
-enum { OPT_CFG_DIR = 1, OPT_ONLY, OPT_ENGINE, OPT_THREADS, OPT_SEED };
-
-static const struct argp_option option_list[] = {
-    {"cfg-dir", OPT_CFG_DIR, "D", 0, "Folder with the cfgs (default: those that Darknet ships)", 0},
-    {"only", OPT_ONLY, "NAME", 0, "Only this cfg, with or without .cfg", 0},
-    {"engine", OPT_ENGINE, "E", 0, "Engine to check: darknet (default) or onednn", 0},
-    {"threads", OPT_THREADS, "N", 0, "Compute threads of the engine (default 1)", 0},
-    {"seed", OPT_SEED, "N", 0, "Seed of weights, inputs and splits (default 1)", 0},
-    {0},
+static const struct ll_option_row rows[] = {
+    {
+        .name = "cfg-dir",
+        .kind = LL_OPTION_TEXT,
+        .arg = "D",
+        .shown = "those that Darknet ships",
+        LL_OPTION_FIELD(struct options, cfg_dir),
+        .help = "Folder with the cfgs",
+    },
+    {
+        .name = "only",
+        .kind = LL_OPTION_TEXT,
+        .arg = "NAME",
+        LL_OPTION_FIELD(struct options, only),
+        .help = "Only this cfg, with or without .cfg",
+    },
+    {
+        .name = "engine",
+        .kind = LL_OPTION_TEXT,
+        .arg = "E",
+        .preset_text = "darknet",
+        LL_OPTION_FIELD(struct options, check.engine.name),
+        .help = "Engine to check: darknet or onednn",
+    },
+    {
+        .name = "threads",
+        .kind = LL_OPTION_INT,
+        .min = 1,
+        .max = 256,
+        .preset = 1,
+        LL_OPTION_FIELD(struct options, check.engine.threads),
+        .help = "Compute threads of the engine",
+    },
+    {
+        .name = "seed",
+        .kind = LL_OPTION_INT,
+        .min = 0,
+        .max = INT64_MAX,
+        .preset = 1,
+        LL_OPTION_FIELD(struct options, check.seed),
+        .help = "Seed of weights, inputs and splits",
+    },
 };
+
+static const struct ll_option_table option_table = LL_OPTION_TABLE(rows, 0x100);
 
 static const char doc[] =
     "Checks that an engine computes what stock Darknet computes, with seeded weights."
@@ -46,48 +82,29 @@ static const char doc[] =
     "with the reason, which is no failure.\n\n"
     "Exit status: 0 all passed, 1 something failed, 2 wrong options.";
 
-static int64_t parse_number(struct argp_state *state, const char *option, const char *text,
-                            int64_t min, int64_t max)
+static char *help(int key, const char *text, void *input)
 {
-    struct ll_error err;
-    int64_t value = min;
-    if (ll_parse_int(text, min, max, &value, &err) != LL_OK) {
-        argp_error(state, "--%s: %s", option, err.text);
+    (void)input;
+    return ll_option_help(&option_table, key, text);
+}
+
+static void check_engine(struct argp_state *state, const struct options *options)
+{
+    struct ll_engine *engine = NULL;
+    struct ll_error err = {.text = ""};
+    if (dkb_engine_create(&options->check.engine, &engine, &err) != LL_OK) {
+        argp_error(state, "--engine: %s", err.text);
     }
-    return value;
+    ll_engine_destroy(engine);
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct options *options = state->input;
-    switch (key) {
-    case OPT_CFG_DIR:
-        options->cfg_dir = arg;
-        return 0;
-    case OPT_ONLY:
-        options->only = arg;
-        return 0;
-    case OPT_ENGINE:
-        options->check.engine.name = arg;
-        return 0;
-    case OPT_THREADS:
-        options->check.engine.threads = (int)parse_number(state, "threads", arg, 1, 256);
-        return 0;
-    case OPT_SEED:
-        options->check.seed = (uint64_t)parse_number(state, "seed", arg, 0, INT64_MAX);
-        return 0;
-    case ARGP_KEY_END: {
-        struct ll_engine *engine = NULL;
-        struct ll_error err;
-        if (dkb_engine_create(&options->check.engine, &engine, &err) != LL_OK) {
-            argp_error(state, "--engine: %s", err.text);
-        }
-        ll_engine_destroy(engine);
-        return 0;
+    if (key == ARGP_KEY_END) {
+        check_engine(state, options);
     }
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
+    return ll_option_parse(&option_table, key, arg, state, options);
 }
 
 /* Darknet's own cfgs among this program's runfiles; false if they are not there. */
@@ -194,12 +211,11 @@ int main(int argc, char **argv)
 {
     ll_output_keep_streams();
     atexit(check_stdout);
-    static const struct argp argp = {option_list, parse_option, NULL, doc, NULL, NULL, NULL};
-    struct options options = {
-        .check = {.engine = {.name = "darknet", .threads = 1},
-                  .seed = 1,
-                  .pairs_flops = CONFORMANCE_PAIRS_FLOPS},
-    };
+    struct argp_option entries[LL_OPTION_ENTRIES(sizeof(rows) / sizeof(rows[0]))];
+    ll_option_list(&option_table, entries);
+    const struct argp argp = {entries, parse_option, NULL, doc, NULL, help, NULL};
+    struct options options = {.check = {.pairs_flops = CONFORMANCE_PAIRS_FLOPS}};
+    ll_option_set_defaults(&option_table, &options);
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     char shipped[4096];

@@ -11,6 +11,7 @@
 #include "cli/cli_model_options.h"
 #include "cli/cli_program.h"
 #include "core/ll_clock.h"
+#include "core/ll_option_table.h"
 #include "core/ll_options.h"
 #include "core/ll_output.h"
 #include "core/ll_sync.h"
@@ -29,12 +30,18 @@ struct options {
     int repeat;
 };
 
-enum { OPT_REPEAT = 1, REPEAT_MAX = 1000000 };
+static const struct ll_option_row rows[] = {{
+    .name = "repeat",
+    .kind = LL_OPTION_INT,
+    .arg = "K",
+    .min = 1,
+    .max = 1000000,
+    .preset = 1,
+    LL_OPTION_FIELD(struct options, repeat),
+    .help = "Run K times on each input",
+}};
 
-static const struct argp_option option_list[] = {
-    {"repeat", OPT_REPEAT, "K", 0, "Run K times on each input (default 1)", 0},
-    {0},
-};
+static const struct ll_option_table option_table = LL_OPTION_TABLE(rows, 0x100);
 
 static const char doc[] =
     "Runs a Darknet model on its inputs and prints the best of its output values with their "
@@ -53,25 +60,21 @@ static const char doc[] =
     "has the outputs of all pictures one behind the other then.\n\n"
     "Exit status: 0 success, 1 failure, 2 wrong options.";
 
+static char *help(int key, const char *text, void *input)
+{
+    (void)input;
+    return ll_option_help(&option_table, key, text);
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct options *options = state->input;
-    struct ll_error err;
-    int64_t value = 1;
-    switch (key) {
-    case ARGP_KEY_INIT:
+    if (key == ARGP_KEY_INIT) {
         state->child_inputs[0] = &options->model;
-        options->repeat = 1;
+        ll_option_set_defaults(&option_table, options);
         return 0;
-    case OPT_REPEAT:
-        if (ll_parse_int(arg, 1, REPEAT_MAX, &value, &err) != LL_OK) {
-            argp_error(state, "--repeat: %s", err.text);
-        }
-        options->repeat = (int)value;
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
     }
+    return ll_option_parse(&option_table, key, arg, state, options);
 }
 
 /* Everything that one run of the program holds; finish takes it half-built. */
@@ -336,9 +339,11 @@ static ll_status infer(struct inference *inference, struct ll_error *err)
 int main(int argc, char **argv)
 {
     cli_program_begin("infer");
-    static const struct argp_child children[] = {{&cli_options_argp, 0, NULL, 0}, {0}};
-    static const struct argp argp = {option_list, parse_option, NULL, doc, children, NULL, NULL};
-    struct options options = {.repeat = 1};
+    struct argp_option entries[LL_OPTION_ENTRIES(sizeof(rows) / sizeof(rows[0]))];
+    ll_option_list(&option_table, entries);
+    const struct argp_child children[] = {{cli_options_argp(), 0, NULL, 0}, {0}};
+    const struct argp argp = {entries, parse_option, NULL, doc, children, help, NULL};
+    struct options options = {.repeat = 0};
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     ll_options_enter_caller_folder();

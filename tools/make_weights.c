@@ -9,6 +9,7 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_limits.h"
+#include "core/ll_option_table.h"
 #include "core/ll_options.h"
 #include "core/ll_output.h"
 #include "core/ll_sync.h"
@@ -30,18 +31,41 @@ struct options {
     bool check;
 };
 
-enum { OPT_CFG = 1, OPT_OUT, OPT_SEED, OPT_CHECK };
-
-static const struct argp_option option_list[] = {
-    {"cfg", OPT_CFG, "C", 0, "The network, as a Darknet cfg file", 0},
-    {"out", OPT_OUT, "W", 0, "The .weights file to write", 0},
-    {"seed", OPT_SEED, "N", 0, "Another number, other weights (default 1)", 0},
-    {"check", OPT_CHECK, NULL, 0,
-     "Run the network on a seeded input and print each layer's mean and standard deviation; fail "
-     "where a layer gives NaN, infinity, or a root mean square outside 0.001 to 1000",
-     0},
-    {0},
+static const struct ll_option_row rows[] = {
+    {
+        .name = "cfg",
+        .kind = LL_OPTION_TEXT,
+        .arg = "C",
+        LL_OPTION_FIELD(struct options, cfg),
+        .help = "The network, as a Darknet cfg file",
+    },
+    {
+        .name = "out",
+        .kind = LL_OPTION_TEXT,
+        .arg = "W",
+        LL_OPTION_FIELD(struct options, out),
+        .help = "The .weights file to write",
+    },
+    {
+        .name = "seed",
+        .kind = LL_OPTION_INT,
+        .min = 0,
+        .max = INT64_MAX,
+        .preset = 1,
+        LL_OPTION_FIELD(struct options, seed),
+        .help = "Another number, other weights",
+    },
+    {
+        .name = "check",
+        .kind = LL_OPTION_FLAG,
+        LL_OPTION_FIELD(struct options, check),
+        .help =
+            "Run the network on a seeded input and print each layer's mean and standard deviation; "
+            "fail where a layer gives NaN, infinity, or a root mean square outside 0.001 to 1000",
+    },
 };
+
+static const struct ll_option_table option_table = LL_OPTION_TABLE(rows, 0x100);
 
 static const char doc[] =
     "Makes weights of trained-like scale from a seed: no trained model, but activations neither "
@@ -49,35 +73,19 @@ static const char doc[] =
     "\vThe same cfg and seed give the same file on every machine.\n\n"
     "Exit status: 0 success, 1 failure, 2 wrong options.";
 
+static char *help(int key, const char *text, void *input)
+{
+    (void)input;
+    return ll_option_help(&option_table, key, text);
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct options *options = state->input;
-    struct ll_error err;
-    int64_t seed = 0;
-    switch (key) {
-    case OPT_CFG:
-        options->cfg = arg;
-        return 0;
-    case OPT_OUT:
-        options->out = arg;
-        return 0;
-    case OPT_SEED:
-        if (ll_parse_int(arg, 0, INT64_MAX, &seed, &err) != LL_OK) {
-            argp_error(state, "--seed: %s", err.text);
-        }
-        options->seed = (uint64_t)seed;
-        return 0;
-    case OPT_CHECK:
-        options->check = true;
-        return 0;
-    case ARGP_KEY_END:
-        if (!options->cfg || (!options->out && !options->check)) {
-            argp_error(state, "--cfg and --out (or --check) are needed");
-        }
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    if (key == ARGP_KEY_END && (!options->cfg || (!options->out && !options->check))) {
+        argp_error(state, "--cfg and --out (or --check) are needed");
     }
+    return ll_option_parse(&option_table, key, arg, state, options);
 }
 
 /* What --check holds; finish takes it half-built. */
@@ -222,8 +230,11 @@ int main(int argc, char **argv)
 {
     ll_output_keep_streams();
     atexit(check_stdout);
-    static const struct argp argp = {option_list, parse_option, NULL, doc, NULL, NULL, NULL};
-    struct options options = {.seed = 1};
+    struct argp_option entries[LL_OPTION_ENTRIES(sizeof(rows) / sizeof(rows[0]))];
+    ll_option_list(&option_table, entries);
+    const struct argp argp = {entries, parse_option, NULL, doc, NULL, help, NULL};
+    struct options options = {.cfg = NULL};
+    ll_option_set_defaults(&option_table, &options);
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     ll_options_enter_caller_folder();

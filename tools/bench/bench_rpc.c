@@ -15,6 +15,7 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_clock.h"
+#include "core/ll_option_table.h"
 #include "core/ll_output.h"
 #include "core/ll_sync.h"
 #include "rpc/rpc_channel.h"
@@ -28,8 +29,8 @@
 enum { WINDOW = 2, CALLS = 3000, CALL_BYTES = 1000 };
 
 struct options {
-    long megabytes;
-    long chunk_kib;
+    int64_t megabytes;
+    int64_t chunk_kib;
 };
 
 /* What a Source call asks for. */
@@ -371,22 +372,42 @@ static ll_status measure(int port, const struct options *options, struct ll_erro
     return status;
 }
 
+static const struct ll_option_row rows[] = {
+    {
+        .name = "megabytes",
+        .letter = 'm',
+        .kind = LL_OPTION_INT,
+        .unit = "10^6 bytes",
+        .min = 1,
+        .max = 1000000,
+        .preset = 4000,
+        LL_OPTION_FIELD(struct options, megabytes),
+        .help = "Send so much each way",
+    },
+    {
+        .name = "chunk-kib",
+        .letter = 'c',
+        .kind = LL_OPTION_INT,
+        .unit = "KiB",
+        .min = 1,
+        .max = 4096,
+        .preset = 256,
+        LL_OPTION_FIELD(struct options, chunk_kib),
+        .help = "Size of a message",
+    },
+};
+
+static const struct ll_option_table option_table = LL_OPTION_TABLE(rows, 0x100);
+
+static char *help(int key, const char *text, void *input)
+{
+    (void)input;
+    return ll_option_help(&option_table, key, text);
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
-    struct options *options = state->input;
-    char *end = NULL;
-    long value = arg ? strtol(arg, &end, 10) : 0;
-    switch (key) {
-    case 'm':
-    case 'c':
-        if (!arg || end == arg || *end || value < 1 || value > (key == 'c' ? 4096 : 1000000)) {
-            argp_error(state, "\"%s\" is out of range", arg ? arg : "");
-        }
-        *(key == 'm' ? &options->megabytes : &options->chunk_kib) = value;
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
+    return ll_option_parse(&option_table, key, arg, state, state->input);
 }
 
 static int report(const char *who, ll_status status, const struct ll_error *err)
@@ -409,16 +430,15 @@ int main(int argc, char **argv)
 {
     ll_output_keep_streams();
     atexit(check_stdout);
-    static const struct argp_option known[] = {
-        {"megabytes", 'm', "N", 0, "10^6 bytes to send each way (4000)", 0},
-        {"chunk-kib", 'c', "N", 0, "KiB a message (256)", 0},
-        {0},
-    };
-    static const struct argp argp = {
-        known, parse_option, NULL, "Measures rpc/ between two processes on the loopback.",
-        NULL,  NULL,         NULL};
+    struct argp_option entries[LL_OPTION_ENTRIES(sizeof(rows) / sizeof(rows[0]))];
+    ll_option_list(&option_table, entries);
+    const struct argp argp = {.options = entries,
+                              .parser = parse_option,
+                              .doc = "Measures rpc/ between two processes on the loopback.",
+                              .help_filter = help};
     argp_err_exit_status = 2;
-    struct options options = {.megabytes = 4000, .chunk_kib = 256};
+    struct options options = {.megabytes = 0};
+    ll_option_set_defaults(&option_table, &options);
     argp_parse(&argp, argc, argv, 0, NULL, &options);
 
     struct ll_error err = {.text = ""};

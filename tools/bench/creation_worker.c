@@ -10,6 +10,7 @@
 #include "core/ll_buf.h"
 #include "core/ll_clock.h"
 #include "core/ll_limits.h"
+#include "core/ll_option_table.h"
 #include "core/ll_options.h"
 #include "core/ll_output.h"
 #include "core/ll_sync.h"
@@ -39,34 +40,90 @@ struct options {
     bool copied;
 };
 
-enum {
-    OPT_KIND = 1,
-    OPT_CFG,
-    OPT_WEIGHTS,
-    OPT_STORE,
-    OPT_SPLIT,
-    OPT_PARTITIONS,
-    OPT_BORDERS,
-    OPT_THREADS,
-    OPT_COMPUTE,
-    OPT_COPIED,
+static ll_status take_compute(const char *text, void *field, struct ll_error *err)
+{
+    return ll_compute_parse(text, field, err);
+}
+
+static const struct ll_option_row rows[] = {
+    {
+        .name = "kind",
+        .kind = LL_OPTION_TEXT,
+        .arg = "K",
+        LL_OPTION_FIELD(struct options, kind),
+        .help = "An engine (onednn, darknet), or stock (Darknet's load_network)",
+    },
+    {
+        .name = "cfg",
+        .kind = LL_OPTION_TEXT,
+        .arg = "C",
+        LL_OPTION_FIELD(struct options, cfg),
+        .help = "The network, as a Darknet cfg file",
+    },
+    {
+        .name = "weights",
+        .kind = LL_OPTION_TEXT,
+        .arg = "W",
+        LL_OPTION_FIELD(struct options, weights),
+        .help = "Its .weights file (--split and stock)",
+    },
+    {
+        .name = "store",
+        .kind = LL_OPTION_TEXT,
+        .arg = "FOLDER",
+        LL_OPTION_FIELD(struct options, store),
+        .help = "Folder with a file for each layer's weights (engines)",
+    },
+    {
+        .name = "split",
+        .kind = LL_OPTION_FLAG,
+        LL_OPTION_FIELD(struct options, split),
+        .help = "Only write --weights to --store, for later runs",
+    },
+    {
+        .name = "copied",
+        .kind = LL_OPTION_FLAG,
+        LL_OPTION_FIELD(struct options, copied),
+        .help =
+            "Weights in private memory from the start, not in mapped files: for measuring memory",
+    },
+    {
+        .name = "partitions",
+        .kind = LL_OPTION_INT,
+        .min = 1,
+        .max = LL_LIMIT_LAYERS,
+        .preset = 1,
+        LL_OPTION_FIELD(struct options, partitions),
+        .help = "So many parts of about equal size",
+    },
+    {
+        .name = "borders",
+        .kind = LL_OPTION_TEXT,
+        .arg = "N,...",
+        LL_OPTION_FIELD(struct options, borders),
+        .help = "Instead of --partitions: the layers with which parts begin, after the first",
+    },
+    {
+        .name = "threads",
+        .kind = LL_OPTION_INT,
+        .min = 1,
+        .max = 256,
+        .preset = 1,
+        LL_OPTION_FIELD(struct options, threads),
+        .help = "Threads of creation",
+    },
+    {
+        .name = "compute",
+        .kind = LL_OPTION_OWN,
+        .arg = "TYPE",
+        .shown = "f32",
+        .take = take_compute,
+        LL_OPTION_FIELD(struct options, compute),
+        .help = "What onednn computes in: f32 or bf16",
+    },
 };
 
-static const struct argp_option option_list[] = {
-    {"kind", OPT_KIND, "K", 0, "An engine (onednn, darknet), or stock (Darknet's load_network)", 0},
-    {"cfg", OPT_CFG, "C", 0, "The network, as a Darknet cfg file", 0},
-    {"weights", OPT_WEIGHTS, "W", 0, "Its .weights file (--split and stock)", 0},
-    {"store", OPT_STORE, "FOLDER", 0, "Folder with a file for each layer's weights (engines)", 0},
-    {"split", OPT_SPLIT, NULL, 0, "Only write --weights to --store, for later runs", 0},
-    {"copied", OPT_COPIED, NULL, 0,
-     "Weights in private memory from the start, not in mapped files: for measuring memory", 0},
-    {"partitions", OPT_PARTITIONS, "N", 0, "So many parts of about equal size (default 1)", 0},
-    {"borders", OPT_BORDERS, "N,...", 0,
-     "Instead of --partitions: the layers with which parts begin, after the first", 0},
-    {"threads", OPT_THREADS, "N", 0, "Threads of creation (default 1)", 0},
-    {"compute", OPT_COMPUTE, "TYPE", 0, "f32 (default) or bf16, of onednn", 0},
-    {0},
-};
+static const struct ll_option_table option_table = LL_OPTION_TABLE(rows, 0x100);
 
 static const char doc[] =
     "Creates a model in a fresh process, for tools/bench/bench_creation.py."
@@ -80,22 +137,10 @@ static const char doc[] =
     "(which has done it when the first weights arrive).\n\n"
     "Exit status: 0 success, 1 failure, 2 wrong options.";
 
-static int parse_number(struct argp_state *state, const char *option, const char *text)
+static char *help(int key, const char *text, void *input)
 {
-    struct ll_error err;
-    int64_t value = 1;
-    if (ll_parse_int(text, 1, 4096, &value, &err) != LL_OK) {
-        argp_error(state, "--%s: %s", option, err.text);
-    }
-    return (int)value;
-}
-
-static void parse_compute(struct argp_state *state, const char *text, ll_compute *out_compute)
-{
-    struct ll_error err;
-    if (ll_compute_parse(text, out_compute, &err) != LL_OK) {
-        argp_error(state, "--compute: %s", err.text);
-    }
+    (void)input;
+    return ll_option_help(&option_table, key, text);
 }
 
 static void check(struct argp_state *state, const struct options *options)
@@ -115,43 +160,10 @@ static void check(struct argp_state *state, const struct options *options)
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct options *options = state->input;
-    switch (key) {
-    case OPT_KIND:
-        options->kind = arg;
-        return 0;
-    case OPT_CFG:
-        options->cfg = arg;
-        return 0;
-    case OPT_WEIGHTS:
-        options->weights = arg;
-        return 0;
-    case OPT_STORE:
-        options->store = arg;
-        return 0;
-    case OPT_SPLIT:
-        options->split = true;
-        return 0;
-    case OPT_COPIED:
-        options->copied = true;
-        return 0;
-    case OPT_PARTITIONS:
-        options->partitions = parse_number(state, "partitions", arg);
-        return 0;
-    case OPT_BORDERS:
-        options->borders = arg;
-        return 0;
-    case OPT_THREADS:
-        options->threads = parse_number(state, "threads", arg);
-        return 0;
-    case OPT_COMPUTE:
-        parse_compute(state, arg, &options->compute);
-        return 0;
-    case ARGP_KEY_END:
+    if (key == ARGP_KEY_END) {
         check(state, options);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
     }
+    return ll_option_parse(&option_table, key, arg, state, options);
 }
 
 struct creation {
@@ -376,8 +388,11 @@ int main(int argc, char **argv)
 {
     ll_output_keep_streams();
     atexit(check_stdout);
-    static const struct argp argp = {option_list, parse_option, NULL, doc, NULL, NULL, NULL};
-    struct options options = {.partitions = 1, .threads = 1};
+    struct argp_option entries[LL_OPTION_ENTRIES(sizeof(rows) / sizeof(rows[0]))];
+    ll_option_list(&option_table, entries);
+    const struct argp argp = {entries, parse_option, NULL, doc, NULL, help, NULL};
+    struct options options = {.cfg = NULL};
+    ll_option_set_defaults(&option_table, &options);
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     ll_options_enter_caller_folder();

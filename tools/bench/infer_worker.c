@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_option_table.h"
 #include "core/ll_options.h"
 #include "core/ll_output.h"
 #include "core/ll_sync.h"
@@ -21,31 +22,79 @@ struct options {
     const char *output;
 };
 
-enum {
-    OPT_KIND = 1,
-    OPT_CFG,
-    OPT_WEIGHTS,
-    OPT_THREADS,
-    OPT_COMPUTE,
-    OPT_END,
-    OPT_INPUT,
-    OPT_OUTPUT
+static ll_status take_compute(const char *text, void *field, struct ll_error *err)
+{
+    return ll_compute_parse(text, field, err);
+}
+
+static const struct ll_option_row rows[] = {
+    {
+        .name = "kind",
+        .kind = LL_OPTION_TEXT,
+        .arg = "K",
+        LL_OPTION_FIELD(struct options, subject.kind),
+        .help = "What runs: an engine (onednn, darknet), stock (Darknet's network_predict), bare "
+                "or bare-winograd (oneDNN's convolutions alone)",
+    },
+    {
+        .name = "cfg",
+        .kind = LL_OPTION_TEXT,
+        .arg = "C",
+        LL_OPTION_FIELD(struct options, subject.cfg),
+        .help = "The network, as a Darknet cfg file",
+    },
+    {
+        .name = "weights",
+        .kind = LL_OPTION_TEXT,
+        .arg = "W",
+        LL_OPTION_FIELD(struct options, subject.weights),
+        .help = "Its .weights file (not for bare convolutions)",
+    },
+    {
+        .name = "threads",
+        .kind = LL_OPTION_INT,
+        .min = 1,
+        .max = 256,
+        .preset = 1,
+        LL_OPTION_FIELD(struct options, subject.threads),
+        .help = "Compute threads",
+    },
+    {
+        .name = "compute",
+        .kind = LL_OPTION_OWN,
+        .arg = "TYPE",
+        .shown = "f32",
+        .take = take_compute,
+        LL_OPTION_FIELD(struct options, subject.compute),
+        .help = "What onednn and bare compute in: f32 or bf16",
+    },
+    {
+        .name = "end",
+        .kind = LL_OPTION_INT,
+        .min = 1,
+        .max = 1 << 20,
+        .shown = "all",
+        LL_OPTION_FIELD(struct options, subject.end),
+        .help = "Engines: run the first N layers only",
+    },
+    {
+        .name = "input-f32",
+        .kind = LL_OPTION_TEXT,
+        .arg = "F",
+        .shown = "seeded values",
+        LL_OPTION_FIELD(struct options, subject.input),
+        .help = "Input: raw little-endian f32",
+    },
+    {
+        .name = "output-f32",
+        .kind = LL_OPTION_TEXT,
+        .arg = "F",
+        LL_OPTION_FIELD(struct options, output),
+        .help = "Write what the first run gives, raw little-endian f32",
+    },
 };
 
-static const struct argp_option option_list[] = {
-    {"kind", OPT_KIND, "K", 0,
-     "What runs: an engine (onednn, darknet), stock (Darknet's network_predict), bare or "
-     "bare-winograd (oneDNN's convolutions alone)",
-     0},
-    {"cfg", OPT_CFG, "C", 0, "The network, as a Darknet cfg file", 0},
-    {"weights", OPT_WEIGHTS, "W", 0, "Its .weights file (not for bare convolutions)", 0},
-    {"threads", OPT_THREADS, "N", 0, "Compute threads (default 1)", 0},
-    {"compute", OPT_COMPUTE, "TYPE", 0, "f32 (default) or bf16, of onednn and bare", 0},
-    {"end", OPT_END, "N", 0, "Engines: run the first N layers only", 0},
-    {"input-f32", OPT_INPUT, "F", 0, "Input: raw little-endian f32 (default: seeded values)", 0},
-    {"output-f32", OPT_OUTPUT, "F", 0, "Write what the first run gives, raw little-endian f32", 0},
-    {0},
-};
+static const struct ll_option_table option_table = LL_OPTION_TABLE(rows, 0x100);
 
 static const char doc[] =
     "Loads a network once and runs it on demand, for tools/bench/bench_infer.py."
@@ -54,61 +103,19 @@ static const char doc[] =
     "of layers, separated by spaces. Ends with stdin.\n\n"
     "Exit status: 0 success, 1 failure, 2 wrong options.";
 
-static int parse_number(struct argp_state *state, const char *option, const char *text, int min,
-                        int max)
+static char *help(int key, const char *text, void *input)
 {
-    struct ll_error err;
-    int64_t value = min;
-    if (ll_parse_int(text, min, max, &value, &err) != LL_OK) {
-        argp_error(state, "--%s: %s", option, err.text);
-    }
-    return (int)value;
-}
-
-static void parse_compute(struct argp_state *state, const char *text, ll_compute *out_compute)
-{
-    struct ll_error err;
-    if (ll_compute_parse(text, out_compute, &err) != LL_OK) {
-        argp_error(state, "--compute: %s", err.text);
-    }
+    (void)input;
+    return ll_option_help(&option_table, key, text);
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct options *options = state->input;
-    switch (key) {
-    case OPT_KIND:
-        options->subject.kind = arg;
-        return 0;
-    case OPT_CFG:
-        options->subject.cfg = arg;
-        return 0;
-    case OPT_WEIGHTS:
-        options->subject.weights = arg;
-        return 0;
-    case OPT_THREADS:
-        options->subject.threads = parse_number(state, "threads", arg, 1, 256);
-        return 0;
-    case OPT_COMPUTE:
-        parse_compute(state, arg, &options->subject.compute);
-        return 0;
-    case OPT_END:
-        options->subject.end = parse_number(state, "end", arg, 1, 1 << 20);
-        return 0;
-    case OPT_INPUT:
-        options->subject.input = arg;
-        return 0;
-    case OPT_OUTPUT:
-        options->output = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if (!options->subject.kind || !options->subject.cfg) {
-            argp_error(state, "--kind and --cfg are needed");
-        }
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    if (key == ARGP_KEY_END && (!options->subject.kind || !options->subject.cfg)) {
+        argp_error(state, "--kind and --cfg are needed");
     }
+    return ll_option_parse(&option_table, key, arg, state, options);
 }
 
 static ll_status write_output(const struct bench_subject *subject, const char *path,
@@ -177,8 +184,11 @@ int main(int argc, char **argv)
 {
     ll_output_keep_streams();
     atexit(check_stdout);
-    static const struct argp argp = {option_list, parse_option, NULL, doc, NULL, NULL, NULL};
-    struct options options = {.subject = {.threads = 1}};
+    struct argp_option entries[LL_OPTION_ENTRIES(sizeof(rows) / sizeof(rows[0]))];
+    ll_option_list(&option_table, entries);
+    const struct argp argp = {entries, parse_option, NULL, doc, NULL, help, NULL};
+    struct options options = {.output = NULL};
+    ll_option_set_defaults(&option_table, &options);
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     ll_options_enter_caller_folder();

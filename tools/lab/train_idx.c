@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/ll_option_table.h"
 #include "core/ll_output.h"
 #include "core/ll_status.h"
 #include "tools/lab/lab_idx.h"
@@ -29,59 +30,88 @@ struct options {
     uint64_t seed;
 };
 
-enum { OPT_CFG = 1, OPT_OUT, OPT_SEED, OPT_IDX };
-
-static const struct argp_option option_list[] = {
-    {"cfg", OPT_CFG, "FILE", 0, "Network and training parameters", 0},
-    {"out", OPT_OUT, "FILE", 0, "Where the weights go", 0},
-    {"seed", OPT_SEED, "N", 0, "Order of the images (default 1)", 0},
-    {"images", OPT_IDX + 0, "FILE", 0, "Training images, idx or idx.gz", 0},
-    {"labels", OPT_IDX + 1, "FILE", 0, "Training labels", 0},
-    {"test-images", OPT_IDX + 2, "FILE", 0, "Test images", 0},
-    {"test-labels", OPT_IDX + 3, "FILE", 0, "Test labels", 0},
-    {0},
+static const struct ll_option_row rows[] = {
+    {
+        .name = "cfg",
+        .kind = LL_OPTION_TEXT,
+        .arg = "FILE",
+        LL_OPTION_FIELD(struct options, cfg),
+        .help = "Network and training parameters",
+    },
+    {
+        .name = "out",
+        .kind = LL_OPTION_TEXT,
+        .arg = "FILE",
+        LL_OPTION_FIELD(struct options, out),
+        .help = "Where the weights go",
+    },
+    {
+        .name = "seed",
+        .kind = LL_OPTION_INT,
+        .min = 0,
+        .max = INT64_MAX,
+        .preset = 1,
+        LL_OPTION_FIELD(struct options, seed),
+        .help = "Order of the images",
+    },
+    {
+        .name = "images",
+        .kind = LL_OPTION_TEXT,
+        .arg = "FILE",
+        LL_OPTION_FIELD(struct options, idx[0]),
+        .help = "Training images, idx or idx.gz",
+    },
+    {
+        .name = "labels",
+        .kind = LL_OPTION_TEXT,
+        .arg = "FILE",
+        LL_OPTION_FIELD(struct options, idx[1]),
+        .help = "Training labels",
+    },
+    {
+        .name = "test-images",
+        .kind = LL_OPTION_TEXT,
+        .arg = "FILE",
+        LL_OPTION_FIELD(struct options, idx[2]),
+        .help = "Test images",
+    },
+    {
+        .name = "test-labels",
+        .kind = LL_OPTION_TEXT,
+        .arg = "FILE",
+        LL_OPTION_FIELD(struct options, idx[3]),
+        .help = "Test labels",
+    },
 };
+
+static const struct ll_option_table option_table = LL_OPTION_TABLE(rows, 0x100);
+
+static char *help(int key, const char *text, void *input)
+{
+    (void)input;
+    return ll_option_help(&option_table, key, text);
+}
+
+static void check(struct argp_state *state, const struct options *options)
+{
+    if (!options->cfg || !options->out) {
+        // NOLINTNEXTLINE(concurrency-mt-unsafe): the only thread
+        argp_error(state, "--cfg and --out are needed");
+    }
+    for (int i = 0; i < 4; i++) {
+        if (!options->idx[i]) {
+            // NOLINTNEXTLINE(concurrency-mt-unsafe): the only thread
+            argp_error(state, "--images, --labels, --test-images and --test-labels are needed");
+        }
+    }
+}
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
-    struct options *options = state->input;
-    char *end = NULL;
-    switch (key) {
-    case OPT_CFG:
-        options->cfg = arg;
-        return 0;
-    case OPT_OUT:
-        options->out = arg;
-        return 0;
-    case OPT_SEED:
-        errno = 0;
-        options->seed = strtoull(arg, &end, 10);
-        if (errno || end == arg || *end || *arg == '-') {
-            // NOLINTNEXTLINE(concurrency-mt-unsafe): the only thread
-            argp_error(state, "--seed: '%s' is not a number", arg);
-        }
-        return 0;
-    case OPT_IDX:
-    case OPT_IDX + 1:
-    case OPT_IDX + 2:
-    case OPT_IDX + 3:
-        options->idx[key - OPT_IDX] = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if (!options->cfg || !options->out) {
-            // NOLINTNEXTLINE(concurrency-mt-unsafe): the only thread
-            argp_error(state, "--cfg and --out are needed");
-        }
-        for (int i = 0; i < 4; i++) {
-            if (!options->idx[i]) {
-                // NOLINTNEXTLINE(concurrency-mt-unsafe): the only thread
-                argp_error(state, "--images, --labels, --test-images and --test-labels are needed");
-            }
-        }
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    if (key == ARGP_KEY_END) {
+        check(state, state->input);
     }
+    return ll_option_parse(&option_table, key, arg, state, state->input);
 }
 
 /* xorshift64*: Vigna, "An experimental exploration of Marsaglia's xorshift generators", 2016. */
@@ -202,9 +232,13 @@ int main(int argc, char **argv)
 {
     ll_output_keep_streams();
     atexit(check_stdout);
-    struct options options = {.seed = 1};
+    struct options options = {.cfg = NULL};
+    ll_option_set_defaults(&option_table, &options);
+    struct argp_option entries[LL_OPTION_ENTRIES(sizeof(rows) / sizeof(rows[0]))];
+    ll_option_list(&option_table, entries);
     const struct argp argp = {
-        .options = option_list,
+        .options = entries,
+        .help_filter = help,
         .parser = parse_option,
         .doc = "Trains a Darknet classifier on idx files (MNIST and its kin).",
     };

@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/ll_option_table.h"
 #include "core/ll_version.h"
+#include "edge/edge_limits.h"
 #include "tests/support/edge_fixture.h"
 #include "tests/support/ll_test.h"
 
@@ -339,6 +341,75 @@ static void test_watch_needs_one_request(void)
     tear_down(&fixture, &model);
 }
 
+/* Programs know limits by these keys: more may come, none goes. */
+static const char *const limit_keys[] = {
+    "models",
+    "model_rest_ms",
+    "store_bytes",
+    "store_mappings",
+    "memory_bytes",
+    "upload_sessions",
+    "upload_streams",
+    "upload_idle_ms",
+    "upload_patience_ms",
+    "upload_window_bytes",
+    "queries",
+    "query_bytes",
+    "server_query_bytes",
+    "peer_query_bytes",
+    "server_queries",
+    "query_idle_ms",
+    "query_patience_ms",
+    "query_wait_ms",
+    "answer_idle_ms",
+    "watches",
+    "peer_inspect_bytes",
+    "connections",
+    "connections_per_peer",
+    "connection_streams",
+    "connection_resets",
+    "calls",
+    "message_bytes",
+    "chunk_bytes",
+    "queued_chunks",
+    "cfg_bytes",
+    "layers",
+    "blob_bytes",
+    "model_bytes",
+    "tensor_bytes",
+    "cfg_line_bytes",
+    "section_options",
+    "dimension",
+    "scratch_bytes",
+    "context_bytes",
+    "model_flops",
+    "group_flops",
+};
+
+/* Every limit of the table, as the server was configured. */
+static void check_limits(const Layerlift__V1__ServerInfo *info,
+                         const struct edge_server_config *config)
+{
+    CU_ASSERT_EQUAL_FATAL(info->n_limits, (size_t)edge_limit_table.count);
+    for (size_t i = 0; i < info->n_limits; i++) {
+        const struct ll_option_row *row = &edge_limit_table.rows[i];
+        CU_ASSERT_STRING_EQUAL(info->limits[i]->key, row->limit);
+        CU_ASSERT(info->limits[i]->value > 0);
+        /* What is `shown` follows from others or from the machine, and so do descriptors. */
+        if (row->kind == LL_OPTION_FIXED ||
+            (!row->shown && strcmp(row->limit, "connections") != 0)) {
+            CU_ASSERT_EQUAL(info->limits[i]->value, (uint64_t)ll_option_value(row, config));
+        }
+    }
+    for (size_t i = 0; i < sizeof(limit_keys) / sizeof(limit_keys[0]); i++) {
+        size_t found = 0;
+        while (found < info->n_limits && strcmp(info->limits[found]->key, limit_keys[i]) != 0) {
+            found++;
+        }
+        CU_ASSERT(found < info->n_limits);
+    }
+}
+
 static void test_server_info_tells_engine_and_limits(void)
 {
     struct edge_fixture fixture;
@@ -356,12 +427,7 @@ static void test_server_info_tells_engine_and_limits(void)
     CU_ASSERT_STRING_EQUAL(info->creation, "threaded");
     CU_ASSERT_EQUAL(info->executors, 2);
     CU_ASSERT_FALSE(info->draining);
-    bool has_limit = false;
-    for (size_t i = 0; i < info->n_limits; i++) {
-        has_limit = has_limit || (strcmp(info->limits[i]->key, "chunk_bytes") == 0 &&
-                                  info->limits[i]->value == 262144);
-    }
-    CU_ASSERT(has_limit);
+    check_limits(info, &fixture.config);
     CU_ASSERT_EQUAL_FATAL(info->n_data_types, 3);
     CU_ASSERT_EQUAL(info->data_types[0], LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32);
     CU_ASSERT_EQUAL_FATAL(info->n_encodings, 1);
