@@ -164,8 +164,8 @@ static ll_status create_session(struct device_agent *agent)
 static ll_status create_profile(struct device_agent *agent, struct ll_error *err)
 {
     const struct device_agent_config *config = &agent->config;
-    if (device_layer_times_create(config->model->table, config->engine->threads, &agent->profile) !=
-        LL_OK) {
+    if (device_layer_times_create(config->model->table, ll_engine_threads(config->engine),
+                                  &agent->profile) != LL_OK) {
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
     }
     if (config->profile_store &&

@@ -126,9 +126,9 @@ static ll_status create_profile_store(struct agent_program *program, struct ll_e
     }
     struct device_layer_times_key key = {
         .model_id = program->model.id,
-        .engine = program->engine->name,
-        .instruction_set = program->engine->instruction_set,
-        .threads = program->engine->threads,
+        .engine = ll_engine_name(program->engine),
+        .instruction_set = ll_engine_instruction_set(program->engine),
+        .threads = ll_engine_threads(program->engine),
     };
     char cache[PATH_MAX];
     bool has_cache = find_cache(cache, sizeof(cache));

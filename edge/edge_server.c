@@ -74,7 +74,7 @@ static ll_status create_memory(struct edge_server *server, const struct edge_ser
     ll_status status = ll_memory_create(memory_bytes(config), &server->memory);
     if (status == LL_OK) {
         server->engine = config->engine;
-        server->engine->memory = server->memory;
+        ll_engine_set_memory(server->engine, server->memory);
     }
     return status;
 }
@@ -322,7 +322,7 @@ void edge_server_destroy(struct edge_server *server)
     edge_catalog_destroy(server->models);
     edge_store_destroy(server->store);
     if (server->engine) {
-        server->engine->memory = NULL;
+        ll_engine_set_memory(server->engine, NULL);
     }
     ll_memory_destroy(server->memory);
     free(server);

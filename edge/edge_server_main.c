@@ -113,13 +113,13 @@ static void remove_port_file(const struct program *program)
 static int choose_executors(const struct ll_engine *engine, int wished)
 {
     int processors = ll_machine_processors(&ll_machine_paths);
-    int most = processors / engine->threads;
+    int most = processors / ll_engine_threads(engine);
     most = most > 1 ? most : 1;
     if (wished > most) {
         ll_log(LL_LOG_WARN, "server",
                "--executors %d of %d compute threads each: there are %d processors, so %d run%s "
                "at once",
-               wished, engine->threads, processors, most, most == 1 ? "s" : "");
+               wished, ll_engine_threads(engine), processors, most, most == 1 ? "s" : "");
     }
     return wished == 0 || wished > most ? most : wished;
 }
@@ -130,9 +130,10 @@ static ll_status start(struct program *program, struct ll_error *err)
     struct edge_server_config *config = &options->server;
     config->engine = program->engine;
     config->executors = choose_executors(program->engine, config->executors);
-    ll_status status = ll_startup_threads(
-        OWN_THREADS + config->executors * program->engine->threads + options->creation_threads,
-        err);
+    ll_status status =
+        ll_startup_threads(OWN_THREADS + config->executors * ll_engine_threads(program->engine) +
+                               options->creation_threads,
+                           err);
     if (status != LL_OK) {
         return status;
     }
@@ -152,8 +153,9 @@ static ll_status start(struct program *program, struct ll_error *err)
     warn_of_few_descriptors(config);
     ll_log(LL_LOG_INFO, "server",
            "serving on %s, port %d: engine %s (%s, %d threads), %d executors, %s creation",
-           config->listen, port, program->engine->name, program->engine->instruction_set,
-           program->engine->threads, config->executors, config->is_inline ? "inline" : "threaded");
+           config->listen, port, ll_engine_name(program->engine),
+           ll_engine_instruction_set(program->engine), ll_engine_threads(program->engine),
+           config->executors, config->is_inline ? "inline" : "threaded");
     return LL_OK;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/ll_limits.h"
+#include "engine/ll_engine_backend.h"
 
 enum { ARENA_UNIT_FLOATS = 16, MEMORY_ALIGNMENT = 64 };
 

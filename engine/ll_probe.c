@@ -1,5 +1,7 @@
 #include "engine/ll_probe.h"
 
+#include "engine/ll_engine_backend.h"
+
 void ll_probe_set(struct ll_engine_context *context, const struct ll_probe *probe)
 {
     const struct ll_engine_ops *ops = context->model->engine->ops;

@@ -262,7 +262,7 @@ static ll_status measure(struct accuracy *accuracy, double *out_percent, struct 
     }
     *out_percent = 100.0 * right / count;
     printf("%u of %u right, %.2f %% (engine %s)\n", right, count, *out_percent,
-           accuracy->engine->name);
+           ll_engine_name(accuracy->engine));
     return LL_OK;
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks how the sources are written: the project's own rules (tools/lint/rules.py: forbidden functions, who
-# may include whom), clang-format, buildifier, shellcheck, clang-tidy and clang's thread safety analysis.
+# may include whom; tools/lint/docs.py: links and names that lead nowhere), clang-format, buildifier, shellcheck,
+# clang-tidy and clang's thread safety analysis.
 # Installs what is missing.
 #
 # usage: tools/lint.sh [FILE...]      (default: every file that git knows)
@@ -76,6 +77,9 @@ find_buildifier() {
 select_files '\.[ch]$'
 check rules tools/lint/rules.py
 check clang-format clang-format --dry-run -Werror
+
+select_files '\.(md|[ch])$'
+check docs tools/lint/docs.py
 
 select_files '(^|/)(BUILD|WORKSPACE)(\.bazel)?$|\.bzl$'
 if buildifier=$(find_buildifier); then

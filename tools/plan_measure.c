@@ -161,9 +161,9 @@ ll_status plan_measure(const struct plan_measure_config *config, struct ll_chain
     }
     if (status == LL_OK) {
         *out_machine = (struct plan_machine){
-            .engine = measure.engine->name,
-            .instruction_set = measure.engine->instruction_set,
-            .threads = measure.engine->threads,
+            .engine = ll_engine_name(measure.engine),
+            .instruction_set = ll_engine_instruction_set(measure.engine),
+            .threads = ll_engine_threads(measure.engine),
         };
     }
     measure_finish(&measure);

@@ -27,10 +27,53 @@ int64_t dkb_add(int64_t a, int64_t b)
     return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
 }
 
+int dkb_find_unequal(const struct ll_network *network, const struct ll_layer_params *route)
+{
+    const struct ll_layer_params *first = &network->layers[route->input_layers[0]];
+    for (int i = 1; i < route->n; i++) {
+        const struct ll_layer_params *source = &network->layers[route->input_layers[i]];
+        if (source->out_w != first->out_w || source->out_h != first->out_h) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+/* Where a route before the layer joins tensors of unequal widths or heights: refuses that route,
+ * for this layer, which needs both. */
+static void refuse_unequal_route(struct dkb_builder *builder)
+{
+    const struct ll_network *network = builder->network;
+    int index = builder->index - 1;
+    while (index > 0 && network->layers[index].kind == LL_KIND_DROPOUT) {
+        index--;
+    }
+    if (index < 0 || network->layers[index].kind != LL_KIND_ROUTE) {
+        return;
+    }
+    const struct ll_layer_params *route = &network->layers[index];
+    int other = dkb_find_unequal(network, route);
+    if (other == 0) {
+        return;
+    }
+    const struct ll_layer_params *a = &network->layers[route->input_layers[0]];
+    const struct ll_layer_params *b = &network->layers[route->input_layers[other]];
+    struct dkb_reader reader = *builder->reader;
+    /* Sections stand one behind the other, as layers do. */
+    reader.section -= builder->index - index;
+    dkb_refuse(&reader, "layers", LL_E_INVALID,
+               "joins %d x %d of layer %d and %d x %d of layer %d, so that %s in line %d gets no "
+               "width and height",
+               a->out_w, a->out_h, route->input_layers[0], b->out_w, b->out_h,
+               route->input_layers[other], builder->reader->section->name,
+               builder->reader->section->line);
+    builder->reader->status = reader.status;
+}
+
 bool dkb_take_image(struct dkb_builder *builder)
 {
     if (builder->w == 0) {
-        dkb_refuse_unequal_route(builder);
+        refuse_unequal_route(builder);
         dkb_refuse(builder->reader, NULL, LL_E_INVALID,
                    "needs width x height x channels, but what comes before has no shape");
         return false;

@@ -36,9 +36,9 @@ int64_t dkb_add(int64_t a, int64_t b);
 /* Whether a tensor with a shape comes in; sets the layer's w, h and c to it. */
 bool dkb_take_image(struct dkb_builder *builder);
 
-/* Where a route before the layer joins tensors of unequal widths or heights: refuses that route,
- * for this layer, which needs both. */
-void dkb_refuse_unequal_route(struct dkb_builder *builder);
+/* The first of a route's sources whose width or height differs from that of the source before it; 0
+ * where all have one shape. */
+int dkb_find_unequal(const struct ll_network *network, const struct ll_layer_params *route);
 
 /* Output shapes; each dimension is checked by itself. */
 void dkb_give_image(struct dkb_builder *builder, int64_t w, int64_t h, int64_t c);

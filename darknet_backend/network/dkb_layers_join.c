@@ -37,26 +37,12 @@ static bool resolve_sources(struct dkb_builder *builder, int64_t *out_floats)
     return true;
 }
 
-/* The first source whose width or height differs from that of the source before it; 0 where all
- * have one shape. */
-static int find_unequal(const struct ll_network *network, const struct ll_layer_params *route)
-{
-    const struct ll_layer_params *first = &network->layers[route->input_layers[0]];
-    for (int i = 1; i < route->n; i++) {
-        const struct ll_layer_params *source = &network->layers[route->input_layers[i]];
-        if (source->out_w != first->out_w || source->out_h != first->out_h) {
-            return i;
-        }
-    }
-    return 0;
-}
-
 /* The route has a shape if all its sources have the same width and height. */
 static void give_routed(struct dkb_builder *builder, int64_t floats)
 {
     const struct ll_layer_params *layer = builder->layer;
     const struct ll_layer_params *first = &builder->network->layers[layer->input_layers[0]];
-    if (first->out_w == 0 || find_unequal(builder->network, layer) > 0) {
+    if (first->out_w == 0 || dkb_find_unequal(builder->network, layer) > 0) {
         dkb_give_flat(builder, floats);
         return;
     }
@@ -65,35 +51,6 @@ static void give_routed(struct dkb_builder *builder, int64_t floats)
         channels += builder->network->layers[layer->input_layers[i]].out_c;
     }
     dkb_give_image(builder, first->out_w, first->out_h, channels);
-}
-
-void dkb_refuse_unequal_route(struct dkb_builder *builder)
-{
-    const struct ll_network *network = builder->network;
-    int index = builder->index - 1;
-    while (index > 0 && network->layers[index].kind == LL_KIND_DROPOUT) {
-        index--;
-    }
-    if (index < 0 || network->layers[index].kind != LL_KIND_ROUTE) {
-        return;
-    }
-    const struct ll_layer_params *route = &network->layers[index];
-    int other = find_unequal(network, route);
-    if (other == 0) {
-        return;
-    }
-    const struct ll_layer_params *a = &network->layers[route->input_layers[0]];
-    const struct ll_layer_params *b = &network->layers[route->input_layers[other]];
-    struct dkb_reader reader = *builder->reader;
-    /* Sections stand one behind the other, as layers do. */
-    reader.section -= builder->index - index;
-    dkb_refuse(&reader, "layers", LL_E_INVALID,
-               "joins %d x %d of layer %d and %d x %d of layer %d, so that %s in line %d gets no "
-               "width and height",
-               a->out_w, a->out_h, route->input_layers[0], b->out_w, b->out_h,
-               route->input_layers[other], builder->reader->section->name,
-               builder->reader->section->line);
-    builder->reader->status = reader.status;
 }
 
 void dkb_build_route(struct dkb_builder *builder)

@@ -9,8 +9,8 @@
 #define DKB_MODEL_FILE_H
 
 #include "core/ll_buf.h"
-#include "engine/ll_engine.h"
 #include "net/ll_manifest.h"
+#include "net/ll_network.h"
 
 struct dkb_model_file {
     struct ll_network *network;

@@ -11,7 +11,7 @@
 #define DKB_WEIGHTS_H
 
 #include "core/ll_buf.h"
-#include "engine/ll_engine.h"
+#include "net/ll_network.h"
 
 /* Cuts a file's bytes into one blob for each layer of `network`; NULL for a layer without weights.
  * A blob is a slice of `file` wherever the file's bytes are the blob's bytes, aligned as `file`'s

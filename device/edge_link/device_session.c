@@ -574,10 +574,10 @@ static void on_informed(void *owner, const Layerlift__V1__ServerInfo *info)
 {
     struct device_session *session = owner;
     const struct ll_engine *engine = session->config.engine;
-    device_board_set_same_engine(session->board,
-                                 engine && strcmp(info->engine, engine->name) == 0 &&
-                                     strcmp(info->instruction_set, engine->instruction_set) == 0 &&
-                                     info->threads == (uint32_t)engine->threads);
+    device_board_set_same_engine(
+        session->board, engine && strcmp(info->engine, ll_engine_name(engine)) == 0 &&
+                            strcmp(info->instruction_set, ll_engine_instruction_set(engine)) == 0 &&
+                            info->threads == (uint32_t)ll_engine_threads(engine));
 }
 
 static void on_question_closed(void *owner)

@@ -45,8 +45,9 @@ ll_status device_local_create(const struct device_local_config *config,
     if (status == LL_OK) {
         status = ll_engine_context_create(local->model, &local->context, err);
     }
-    if (status == LL_OK && local->profile && local->model->warm_ns) {
-        device_layer_times_warm(local->profile, local->model->warm_ns);
+    const int64_t *warm_ns = status == LL_OK ? ll_engine_model_warm_ns(local->model) : NULL;
+    if (local->profile && warm_ns) {
+        device_layer_times_warm(local->profile, warm_ns);
     }
     if (status != LL_OK) {
         device_local_destroy(local);
@@ -165,8 +166,9 @@ static void wait_slowed(struct device_local *local, const struct local_start *st
     if (local->slowdown <= 1) {
         return;
     }
-    int64_t own_ns = local->model->engine->threads == 1 ? ll_clock_thread_cpu_ns() - start->cpu_ns
-                                                        : ll_clock_now_ns() - start->at_ns;
+    int64_t own_ns = ll_engine_threads(ll_engine_model_engine(local->model)) == 1
+                         ? ll_clock_thread_cpu_ns() - start->cpu_ns
+                         : ll_clock_now_ns() - start->at_ns;
     double whole_ns = (double)own_ns * local->slowdown;
     int64_t wait_ns = whole_ns < (double)INT64_MAX ? (int64_t)whole_ns : INT64_MAX;
     int64_t until_ns = ll_clock_deadline(start->at_ns, wait_ns);

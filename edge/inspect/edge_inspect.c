@@ -376,9 +376,9 @@ static void get_server_info(void *arg, struct rpc_stream *stream, const uint8_t 
         info.limits[info.n_limits++] = &entries[i];
     }
     info.version = LL_VERSION;
-    info.engine = (char *)inspect->engine->name;
-    info.instruction_set = (char *)inspect->engine->instruction_set;
-    info.threads = (uint32_t)inspect->engine->threads;
+    info.engine = (char *)ll_engine_name(inspect->engine);
+    info.instruction_set = (char *)ll_engine_instruction_set(inspect->engine);
+    info.threads = (uint32_t)ll_engine_threads(inspect->engine);
     info.creation = (char *)inspect->creation;
     info.executors = (uint32_t)inspect->executors;
     info.uptime_ms = (uint64_t)((ll_clock_now_ns() - inspect->started_ns) / LL_NS_PER_MS);

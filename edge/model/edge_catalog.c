@@ -102,8 +102,8 @@ LL_NO_ANALYSIS ll_status edge_catalog_create(const struct edge_catalog_config *c
     models->list = list;
     models->visited = visited;
     ll_mutex_init(&models->lock);
-    if (config->engine->memory) {
-        ll_memory_set_reclaim(config->engine->memory, make_room, models);
+    if (ll_engine_memory(config->engine)) {
+        ll_memory_set_reclaim(ll_engine_memory(config->engine), make_room, models);
     }
     *out_models = models;
     return LL_OK;
@@ -114,8 +114,8 @@ LL_NO_ANALYSIS void edge_catalog_destroy(struct edge_catalog *models)
     if (!models) {
         return;
     }
-    if (models->engine->memory) {
-        ll_memory_set_reclaim(models->engine->memory, NULL, NULL);
+    if (ll_engine_memory(models->engine)) {
+        ll_memory_set_reclaim(ll_engine_memory(models->engine), NULL, NULL);
     }
     for (int i = 0; i < models->count; i++) {
         edge_model_unref(models->list[i]);

@@ -136,8 +136,8 @@ LL_NO_ANALYSIS ll_status edge_model_create(struct ll_engine *engine, struct edge
         destroy(model);
         return status;
     }
-    model->engine_model->stop = &model->stops_creation;
-    model->engine_model->warm_flops = LL_LIMIT_WARM_FLOPS;
+    ll_engine_model_set_stop(model->engine_model, &model->stops_creation);
+    ll_engine_model_set_warm_flops(model->engine_model, LL_LIMIT_WARM_FLOPS);
     ll_digest_format(&model->id, model->id_text);
     memcpy(model->short_id, model->id_text + strlen("sha256:"), SHORT_ID_DIGITS);
     atomic_store(&model->last_use_ns, ll_clock_now_ns());
@@ -449,7 +449,7 @@ ll_status edge_model_take_context(struct edge_model *model, struct ll_engine_con
     ll_mutex_lock(&model->lock);
     if (model->idle_count > 0) {
         context = model->idle[--model->idle_count];
-        atomic_fetch_sub(&model->idle_bytes, context->bytes);
+        atomic_fetch_sub(&model->idle_bytes, ll_engine_context_bytes(context));
     }
     ll_mutex_unlock(&model->lock);
     if (!context) {
@@ -461,8 +461,9 @@ ll_status edge_model_take_context(struct edge_model *model, struct ll_engine_con
 
 void edge_model_put_context(struct edge_model *model, struct ll_engine_context *context)
 {
-    const struct ll_memory *memory = model->engine_model->engine->memory;
-    bool is_kept = !memory || context->bytes <= ll_memory_limit(memory) / IDLE_PARTS;
+    const struct ll_memory *memory = ll_engine_memory(ll_engine_model_engine(model->engine_model));
+    bool is_kept =
+        !memory || ll_engine_context_bytes(context) <= ll_memory_limit(memory) / IDLE_PARTS;
     ll_mutex_lock(&model->lock);
     if (is_kept && model->idle_count == model->idle_room) {
         int room = model->idle_room > 0 ? 2 * model->idle_room : 4;
@@ -476,7 +477,7 @@ void edge_model_put_context(struct edge_model *model, struct ll_engine_context *
     }
     if (is_kept) {
         model->idle[model->idle_count++] = context;
-        atomic_fetch_add(&model->idle_bytes, context->bytes);
+        atomic_fetch_add(&model->idle_bytes, ll_engine_context_bytes(context));
     }
     ll_mutex_unlock(&model->lock);
     if (!is_kept) {
@@ -532,7 +533,7 @@ void edge_model_mean_ns(struct edge_model *model, int64_t *out_ns)
 
 void edge_model_expected_ns(struct edge_model *model, int first, int end, int64_t *out_ns)
 {
-    const int64_t *warm_ns = model->engine_model->warm_ns;
+    const int64_t *warm_ns = ll_engine_model_warm_ns(model->engine_model);
     ll_mutex_lock(&model->lock);
     for (int i = first; i < end; i++) {
         int64_t mean_ns = mean_of(&model->times[i]);

@@ -1,4 +1,13 @@
-/* The `onednn` engine from the inside.
+/* The `onednn` engine from the inside: its data. What is done with it stands in a header a module:
+ *
+ *   onednn_model.h   creation of models; uses what stands below
+ *   onednn_warm.h    first runs of new layers
+ *   onednn_run.h     runs
+ *   onednn_place.h   contexts, and where a run's tensors lie
+ *   onednn_create.h  a step for each layer or group of them
+ *   onednn_sum.h, onednn_plain.h  steps that are no primitives: creation, scratch, run
+ *   onednn_step.h, onednn_pack.h  what creators share
+ *   onednn_layout.h  how tensors lie in memory
  *
  * Tensors. Each tensor has one layout for its whole life, which follows from the cfg, the
  * processor's instruction set and the type that the engine computes in alone: "blocked" (nChw16c or
@@ -12,7 +21,7 @@
  * query writes lies in its context. A step may want its inputs in another layout than they have, or
  * write one that its output has not: the run converts through the context's scratch memory.
  *
- * Internal to darknet_backend/onednn_*.c. */
+ * Internal to engine/onednn. */
 #ifndef ONEDNN_H
 #define ONEDNN_H
 
@@ -21,11 +30,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "darknet_backend/network/dkb_network.h"
-#include "darknet_backend/reference/dkb_darknet.h"
 #include "engine/ll_arena.h"
-#include "engine/ll_engine.h"
-#include "engine/ll_engine_config.h"
+#include "engine/ll_engine_backend.h"
+#include "engine/ll_plain_layers.h"
 #include "engine/ll_probe.h"
 #include "engine/onednn/onednn_memory.h"
 
@@ -57,8 +64,8 @@ enum onednn_kind {
     ONEDNN_CONCAT,
     /* A shortcut between different shapes. */
     ONEDNN_SUM,
-    /* Darknet's forward function. */
-    ONEDNN_DARKNET,
+    /* A plain layer. */
+    ONEDNN_PLAIN_LAYER,
 };
 
 enum { ONEDNN_SOURCES = 2, ONEDNN_CONSTANTS = 4 };
@@ -101,6 +108,8 @@ struct onednn_engine {
     /* Of weights and blocked tensors: f32 or bf16. */
     dnnl_data_type_t type;
     int creation_threads;
+    /* What runs the layers that oneDNN lacks. */
+    const struct ll_plain_ops *plain;
 };
 
 struct onednn_model {
@@ -115,9 +124,8 @@ struct onednn_model {
     int64_t *warm_ns;
     /* Packed weights. */
     struct onednn_memory memory;
-    /* Patterns of the layers that Darknet's functions run; nothing in it is ever created. */
-    struct ll_engine *darknet_engine;
-    struct dkb_darknet_model *darknet;
+    /* Those that oneDNN lacks are filled. */
+    struct ll_plain_layers *plain;
 };
 
 /* A step's arguments that change from run to run; the objects are made once a context. */
@@ -141,7 +149,8 @@ struct onednn_context {
     int64_t memory_floats;
     float *scratch;
     int64_t scratch_floats;
-    struct layer *sources;
+    /* What the plain layer that runs reads besides its input. */
+    const float **sources;
     struct ll_probe probe;
 };
 
@@ -180,77 +189,5 @@ static inline enum onednn_form onednn_plain_source(const struct onednn_engine *e
 {
     return engine->type == dnnl_bf16 ? ONEDNN_PLAIN_BF16 : ONEDNN_PLAIN;
 }
-
-/* The layout of tensor `name`. */
-const struct onednn_layout *onednn_layout_of(const struct onednn_model *model, int name);
-
-/* Weights of layer `index`, NULL without. */
-const float *onednn_weights(const struct onednn_creation *creation, int index);
-
-/* onednn_layout.c: fills model->layouts. */
-void onednn_decide_layouts(struct onednn_model *model);
-/* The description for oneDNN, 1 x channels x height x width, of a tensor of that shape in the
- * wished form. */
-dnnl_memory_desc_t onednn_describe(const struct onednn_engine *engine,
-                                   const struct onednn_layout *layout, enum onednn_form form);
-/* What a tensor of that shape takes in the wished form, in floats of memory. */
-int64_t onednn_floats(const struct onednn_engine *engine, const struct onednn_layout *layout,
-                      enum onednn_form form);
-/* Copies a tensor of that shape between two different forms. From f32 to bf16 values are rounded to
- * the nearest, the other way nothing changes; padding becomes 0. */
-void onednn_convert(const struct onednn_engine *engine, const struct onednn_layout *layout,
-                    enum onednn_form from_form, const float *from, enum onednn_form to_form,
-                    float *to);
-
-/* onednn_conv.c: creates the step of a convolution and of the layers behind it that fuse with
- * it, up to `last`, the end of its group; `out_end` is the layer behind those that it has taken.
- * LL_E_UNSUPPORTED where only Darknet can. */
-LL_MUST_USE ll_status onednn_create_convolution(struct onednn_creation *creation, int index,
-                                                int last, int *out_end);
-/* onednn_connected.c */
-LL_MUST_USE ll_status onednn_create_connected(struct onednn_creation *creation, int index);
-/* onednn_layers.c, the same for all types but convolutions; one layer each. */
-LL_MUST_USE ll_status onednn_create_layer(struct onednn_creation *creation, int index);
-
-/* onednn_darknet.c: the step that runs Darknet's function; scratch that it needs, in floats;
- * running it on plain tensors. */
-void onednn_create_darknet(struct onednn_creation *creation, int index);
-int64_t onednn_darknet_scratch(const struct onednn_model *model, int index);
-void onednn_run_darknet(struct onednn_context *context, int index, float *output, float *scratch);
-
-/* onednn_sum.c: a shortcut of any shapes, as its own step where both tensors have the layout of
- * the sum; the tensor that it adds; scratch that it needs, in floats; its run, perhaps in place. */
-LL_MUST_USE ll_status onednn_create_sum(struct onednn_creation *creation, int index);
-int onednn_sum_source(const struct onednn_model *model, int index);
-int64_t onednn_sum_scratch(const struct onednn_model *model, int index);
-void onednn_run_sum(struct onednn_context *context, int index, float *out, float *scratch);
-
-/* onednn_place.c: finds a place for every tensor of the range, in memory that is there then.
- * Errors: LL_E_NO_MEMORY. */
-LL_MUST_USE ll_status onednn_place(struct onednn_context *context, const struct ll_run *run,
-                                   struct ll_error *err);
-ll_status onednn_context_create(struct ll_engine_model *base_model,
-                                struct ll_engine_context **out_context, struct ll_error *err);
-void onednn_context_destroy(struct ll_engine_context *base_context);
-void onednn_probe_set(struct ll_engine_context *context, const struct ll_probe *probe);
-int64_t onednn_context_bytes(const struct ll_engine_context *context);
-
-/* onednn_run.c */
-ll_status onednn_run(struct ll_engine_context *base_context, const struct ll_run *run,
-                     struct ll_error *err);
-/* Runs the group [first, last], created but perhaps not yet part of the prefix, on zeros, and tells
- * how long it took. */
-LL_MUST_USE ll_status onednn_run_on_zeros(struct ll_engine_context *base_context, int first,
-                                          int last, int64_t *out_ns, struct ll_error *err);
-
-/* onednn_warm.c: runs the new layers [first, end) once and fills model->warm_ns. */
-LL_MUST_USE ll_status onednn_warm_up(struct onednn_model *model, int first, int end,
-                                     struct ll_error *err);
-
-void onednn_step_finish(struct onednn_step *step);
-
-/* onednn_model.c. Errors: LL_E_NO_MEMORY, LL_E_UNSUPPORTED. */
-LL_MUST_USE ll_status onednn_engine_create(const struct ll_engine_config *config,
-                                           struct ll_engine **out_engine, struct ll_error *err);
 
 #endif

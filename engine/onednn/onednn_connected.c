@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "engine/onednn/onednn_bf16.h"
+#include "engine/onednn/onednn_create.h"
+#include "engine/onednn/onednn_layout.h"
 #include "engine/onednn/onednn_step.h"
 
 static const struct ll_layer_params *layer_of(const struct onednn_creation *creation, int index)

@@ -19,6 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/onednn/onednn_create.h"
+#include "engine/onednn/onednn_layout.h"
+#include "engine/onednn/onednn_pack.h"
 #include "engine/onednn/onednn_step.h"
 
 enum sum_kind { SUM_NONE, SUM_IN_PLACE, SUM_BINARY };

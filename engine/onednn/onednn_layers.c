@@ -1,9 +1,12 @@
 /* The steps of all layers but convolutions and connected ones. What a creator refuses with
- * LL_E_UNSUPPORTED runs Darknet's forward function. */
+ * LL_E_UNSUPPORTED runs as a plain layer. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/onednn/onednn_create.h"
+#include "engine/onednn/onednn_layout.h"
 #include "engine/onednn/onednn_step.h"
+#include "engine/onednn/onednn_sum.h"
 
 static const struct ll_layer_params *layer_of(const struct onednn_creation *creation, int index)
 {

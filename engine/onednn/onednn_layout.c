@@ -1,7 +1,8 @@
 /* How tensors lie in memory: which are blocked, and the way between the layouts. */
+#include "engine/onednn/onednn_layout.h"
+
 #include <string.h>
 
-#include "engine/onednn/onednn.h"
 #include "engine/onednn/onednn_bf16.h"
 
 /* Up to so many channels oneDNN's convolutions read plain ones, and blocks would be mostly empty.

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "core/ll_status.h"
-#include "engine/ll_engine.h"
+#include "engine/ll_engine_backend.h"
 
 struct onednn_chunk;
 

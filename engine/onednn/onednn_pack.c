@@ -3,11 +3,14 @@
  * In a blocked layout the place of a value is a sum of what each of its dimensions adds, so four
  * small tables describe any of them. Filters are taken a few rows at a time, in short pieces that
  * stay in the cache, since the layouts put the filters' values next to each other. */
+#include "engine/onednn/onednn_pack.h"
+
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/onednn/onednn_bf16.h"
-#include "engine/onednn/onednn_step.h"
 
 enum { ROWS = 16, PIECE = 64 };
 

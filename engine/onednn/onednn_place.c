@@ -1,9 +1,12 @@
 /* A query's memory: contexts, and where the tensors of a run lie in them. */
+#include "engine/onednn/onednn_place.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/ll_limits.h"
-#include "engine/onednn/onednn.h"
+#include "engine/onednn/onednn_layout.h"
+#include "engine/onednn/onednn_plain.h"
+#include "engine/onednn/onednn_sum.h"
 
 /* What oneDNN allocates for a layer's arguments, about. */
 enum { ARGUMENT_BYTES = 4096 };
@@ -24,13 +27,13 @@ static const struct ll_table *table_of(const struct onednn_context *context)
 }
 
 /* What a context takes besides tensors and scratch memory. */
-static int64_t fixed_bytes(size_t layers, int sources)
+static int64_t fixed_bytes(size_t layers, size_t sources)
 {
     const struct onednn_context *context = NULL;
     size_t per_layer = sizeof(*context->arguments) + ARGUMENT_BYTES + sizeof(*context->tensors) +
                        sizeof(*context->places) + sizeof(*context->held) +
                        sizeof(*context->arena.blocks);
-    return (int64_t)((layers + 1) * per_layer + (size_t)sources * sizeof(*context->sources));
+    return (int64_t)((layers + 1) * per_layer + sources * sizeof(*context->sources));
 }
 
 ll_status onednn_context_create(struct ll_engine_model *base_model,
@@ -43,7 +46,7 @@ ll_status onednn_context_create(struct ll_engine_model *base_model,
     }
     context->base.model = base_model;
     const struct onednn_model *model = model_of(context);
-    int sources = dkb_darknet_most_sources(model->network);
+    size_t sources = (size_t)ll_plain_most_sources(model->network) + 1;
     ll_status status = ll_engine_context_take(&context->base, fixed_bytes(layers, sources), err);
     if (status != LL_OK) {
         free(context);
@@ -53,7 +56,7 @@ ll_status onednn_context_create(struct ll_engine_model *base_model,
     context->tensors = calloc(layers + 1, sizeof(*context->tensors));
     context->places = calloc(layers + 1, sizeof(*context->places));
     context->held = calloc(layers + 1, sizeof(*context->held));
-    context->sources = calloc((size_t)sources, sizeof(*context->sources));
+    context->sources = calloc(sources, sizeof(*context->sources));
     status = ll_arena_init(&context->arena, (int)layers + 1);
     dnnl_status_t stream =
         dnnl_stream_create(&context->stream, model->engine->dnnl, dnnl_stream_default_flags);
@@ -193,8 +196,8 @@ static int64_t step_scratch(const struct onednn_model *model, int index)
     if (out->form != step->out_form) {
         floats += onednn_round_up(onednn_floats(model->engine, out, step->out_form));
     }
-    if (step->kind == ONEDNN_DARKNET) {
-        floats += onednn_darknet_scratch(model, index);
+    if (step->kind == ONEDNN_PLAIN_LAYER) {
+        floats += onednn_plain_scratch(model, index);
     } else if (step->kind == ONEDNN_SUM) {
         floats += onednn_sum_scratch(model, index);
     }

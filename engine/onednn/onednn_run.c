@@ -1,20 +1,24 @@
-/* A query's memory and its runs.
+/* Runs.
  *
- * A run takes four steps, the first three of which only look or allocate, so that a refused run has
- * written nothing:
+ * A run takes three steps, the first two of which (onednn_place.c) only look or allocate, so that
+ * one that is refused has written nothing:
  *
- *   1. check    every input is there, every output is one
- *   2. plan     every tensor of the range gets a place in the arena, from its maker (or, for what
+ *   1. plan     every tensor of the range gets a place in the arena, from its maker (or, for what
  *               comes in, from the beginning) to the end of the group of its last reader
- *   3. reserve  the arena's memory and the largest scratch memory of the range
- *   4. compute  group by group */
+ *   2. reserve  the arena's memory and the largest scratch memory of the range
+ *   3. compute  group by group */
+#include "engine/onednn/onednn_run.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/ll_clock.h"
-#include "engine/onednn/onednn.h"
+#include "engine/onednn/onednn_layout.h"
 #include "engine/onednn/onednn_omp.h"
+#include "engine/onednn/onednn_place.h"
+#include "engine/onednn/onednn_plain.h"
+#include "engine/onednn/onednn_sum.h"
 
 static struct onednn_context *context_of(struct ll_engine_context *base)
 {
@@ -29,86 +33,6 @@ static const struct onednn_model *model_of(const struct onednn_context *context)
 static const struct ll_table *table_of(const struct onednn_context *context)
 {
     return &context->base.model->network->table;
-}
-
-static const struct ll_tensor_in *find_input(const struct ll_run *run, int name)
-{
-    for (int i = 0; i < run->input_count; i++) {
-        if (run->inputs[i].name == name) {
-            return &run->inputs[i];
-        }
-    }
-    return NULL;
-}
-
-static ll_status check_input(const struct ll_table *table, const struct ll_run *run, int name,
-                             struct ll_error *err)
-{
-    const struct ll_tensor_in *input = find_input(run, name);
-    int64_t floats = ll_table_tensor_floats(table, name);
-    if (!input || !input->data) {
-        return ll_fail(err, LL_E_INVALID, "tensor %d is missing: layers %d to %d read it", name,
-                       run->first, run->end);
-    }
-    if (input->floats != floats) {
-        return ll_fail(err, LL_E_INVALID, "tensor %d has %lld floats instead of %lld", name,
-                       (long long)input->floats, (long long)floats);
-    }
-    return LL_OK;
-}
-
-static ll_status check_output(const struct ll_table *table, const struct ll_run *run, int index,
-                              struct ll_error *err)
-{
-    const struct ll_tensor_out *output = &run->outputs[index];
-    int name = output->name;
-    if (name < run->first || name >= run->end || table->layers[name].makes != name ||
-        table->layers[name].last_reader < run->end) {
-        return ll_fail(err, LL_E_INVALID, "tensor %d is no output of layers %d to %d", name,
-                       run->first, run->end);
-    }
-    int64_t floats = table->layers[name].out_floats;
-    if (output->floats != floats || !output->data) {
-        return ll_fail(err, LL_E_INVALID, "output tensor %d has room for %lld floats, not %lld",
-                       name, output->data ? (long long)output->floats : 0LL, (long long)floats);
-    }
-    for (int i = 0; i < index; i++) {
-        if (run->outputs[i].name == name) {
-            return ll_fail(err, LL_E_INVALID, "output tensor %d is asked for twice", name);
-        }
-    }
-    return LL_OK;
-}
-
-static ll_status check(const struct onednn_context *context, const struct ll_run *run, int prefix,
-                       struct ll_error *err)
-{
-    const struct ll_table *table = table_of(context);
-    if (run->first < 0 || run->first >= run->end || run->end > prefix) {
-        return ll_fail(err, LL_E_INVALID, "layers %d to %d cannot run: %d are created", run->first,
-                       run->end, prefix);
-    }
-    if (!ll_table_is_legal_cut(table, run->first) || !ll_table_is_legal_cut(table, run->end)) {
-        return ll_fail(err, LL_E_INVALID, "layers %d to %d cannot run: not legal cuts", run->first,
-                       run->end);
-    }
-    for (int i = run->first; i < run->end; i++) {
-        const struct ll_layer *row = &table->layers[i];
-        for (int r = 0; r < row->read_count; r++) {
-            ll_status status =
-                row->reads[r] < run->first ? check_input(table, run, row->reads[r], err) : LL_OK;
-            if (status != LL_OK) {
-                return status;
-            }
-        }
-    }
-    for (int i = 0; i < run->output_count; i++) {
-        ll_status status = check_output(table, run, i, err);
-        if (status != LL_OK) {
-            return status;
-        }
-    }
-    return LL_OK;
 }
 
 static enum onednn_form form_of(const struct onednn_model *model, int name)
@@ -136,7 +60,7 @@ static void load_inputs(struct onednn_context *context, const struct ll_run *run
         int name = run->inputs[i].name;
         /* Inputs that nobody reads are ignored, whatever they are called. */
         if (name < LL_TENSOR_INPUT || name >= run->first || !context->tensors[name + 1] ||
-            find_input(run, name) != &run->inputs[i]) {
+            ll_run_find_input(run, name) != &run->inputs[i]) {
             continue;
         }
         copy(model, name, ONEDNN_PLAIN, run->inputs[i].data, form_of(model, name),
@@ -309,8 +233,8 @@ static ll_status run_step(struct onednn_context *context, int index, struct ll_e
     case ONEDNN_SUM:
         onednn_run_sum(context, index, out, scratch);
         break;
-    case ONEDNN_DARKNET:
-        onednn_run_darknet(context, index, out, scratch);
+    case ONEDNN_PLAIN_LAYER:
+        onednn_run_plain(context, index, out, scratch);
         break;
     case ONEDNN_NOTHING:
         break;
@@ -363,11 +287,7 @@ ll_status onednn_run(struct ll_engine_context *base_context, const struct ll_run
 {
     struct onednn_context *context = context_of(base_context);
     onednn_use_threads(context->base.model->engine->threads);
-    int prefix = atomic_load_explicit(&context->base.model->prefix, memory_order_acquire);
-    ll_status status = check(context, run, prefix, err);
-    if (status == LL_OK) {
-        status = onednn_place(context, run, err);
-    }
+    ll_status status = onednn_place(context, run, err);
     if (status != LL_OK) {
         return status;
     }
@@ -381,9 +301,6 @@ ll_status onednn_run(struct ll_engine_context *base_context, const struct ll_run
         status = run_group(context, run, first, last, err);
         if (run->layer_ns) {
             int64_t now_ns = ll_clock_now_ns();
-            for (int i = first; i < last; i++) {
-                run->layer_ns[i - run->first] = 0;
-            }
             run->layer_ns[last - run->first] = now_ns - before_ns;
             before_ns = now_ns;
         }

@@ -3,6 +3,14 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/onednn/onednn_layout.h"
+
+const float *onednn_weights(const struct onednn_creation *creation, int index)
+{
+    const struct ll_layer *row = &creation->model->base.network->table.layers[index];
+    return row->blob_bytes > 0 ? ll_buf_data(creation->blobs[index - creation->first]) : NULL;
+}
+
 static ll_status status_of(dnnl_status_t status)
 {
     switch (status) {

@@ -1,11 +1,14 @@
-/* What the creators of steps share: choosing a primitive, its constants, activations as oneDNN has
- * them. Internal to darknet_backend/onednn_*.c.
+/* What the creators of steps share: a layer's weights, choosing a primitive, its constants,
+ * activations as oneDNN has them.
  *
  * Threads: the extending thread. */
 #ifndef ONEDNN_STEP_H
 #define ONEDNN_STEP_H
 
 #include "engine/onednn/onednn.h"
+
+/* Weights of layer `index`, NULL without. */
+const float *onednn_weights(const struct onednn_creation *creation, int index);
 
 /* Attributes of a primitive: fused operations, or none (NULL). Scales multiply the two sources of a
  * binary primitive; 1 and 1 are none. */
@@ -76,19 +79,7 @@ LL_MUST_USE ll_status onednn_fuse_activation(dnnl_post_ops_t post_ops, ll_activa
 void onednn_fold(const struct ll_layer_params *layer, const float *blob, int channels,
                  double *factor, double *shift);
 
-/* Rows of weights as the blob has them: for each of `groups`, `rows` filters over `columns` input
- * channels of `kernel` (height = width) values squared. `factors` has one value a filter. So many
- * groups (`merge`) become one, with zeros between their channels. */
-struct onednn_filters {
-    const float *weights;
-    const double *factors;
-    int groups, rows, columns, kernel;
-    int merge;
-};
-
-/* Writes them in the layout of `md` (oihw or goihw, f32 or bf16); what lies between stays as it is.
- */
-LL_MUST_USE ll_status onednn_pack(const struct onednn_filters *filters,
-                                  const dnnl_memory_desc_t *md, void *out);
+/* Releases what the step holds; nothing happens there then. */
+void onednn_step_finish(struct onednn_step *step);
 
 #endif

@@ -4,11 +4,12 @@
  *
  * In blocks of lanes (plain tensors have blocks of one), one block at a time, which stays in the
  * cache. bf16 is widened to scratch memory and rounded back once. */
-#include <activations.h>
+#include "engine/onednn/onednn_sum.h"
+
 #include <string.h>
 
-#include "engine/onednn/onednn.h"
 #include "engine/onednn/onednn_bf16.h"
+#include "engine/onednn/onednn_layout.h"
 
 int onednn_sum_source(const struct onednn_model *model, int index)
 {
@@ -93,7 +94,8 @@ __attribute__((target("avx2"))) static void pass_avx2(const struct sum_pass *pas
 }
 #endif
 
-static void run_pass(const struct sum_pass *pass, ll_activation activation)
+static void run_pass(const struct onednn_model *model, const struct sum_pass *pass,
+                     ll_activation activation)
 {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2")) {
@@ -106,7 +108,7 @@ static void run_pass(const struct sum_pass *pass, ll_activation activation)
 #endif
     if (activation != LL_ACTIVATION_LINEAR && activation != LL_ACTIVATION_RELU &&
         activation != LL_ACTIVATION_LEAKY) {
-        activate_array(pass->out, (int)pass->count, dkb_darknet_activation(activation));
+        model->engine->plain->activate(pass->out, pass->count, activation);
     }
 }
 
@@ -163,9 +165,10 @@ static void round_to(const float *from, int64_t count, uint16_t *to)
 }
 
 /* One block; `in` may be `out`, where the sum takes its input's place. */
-static void sum_block(const struct ll_layer_params *layer, int block, int lanes, const float *in,
-                      const float *source, float *out)
+static void sum_block(const struct onednn_model *model, int index, int lanes, int block,
+                      const float *in, const float *source, float *out)
 {
+    const struct ll_layer_params *layer = &model->base.network->layers[index];
     int64_t values = (int64_t)layer->out_w * layer->out_h * block;
     struct sum_pass pass = {in, NULL, out, values, layer->alpha, layer->beta};
     if (lanes == block && layer->w == layer->out_w && layer->h == layer->out_h) {
@@ -177,7 +180,7 @@ static void sum_block(const struct ll_layer_params *layer, int block, int lanes,
         add_block(layer, block, lanes, source, out);
         pass.in = out;
     }
-    run_pass(&pass, layer->activation);
+    run_pass(model, &pass, layer->activation);
 }
 
 void onednn_run_sum(struct onednn_context *context, int index, float *out, float *scratch)
@@ -197,14 +200,14 @@ void onednn_run_sum(struct onednn_context *context, int index, float *out, float
         int64_t out_at = c / block * out_values;
         int64_t source_at = c / block * source_values;
         if (!is_bf16(model, index)) {
-            sum_block(layer, block, lanes, input + out_at, source + source_at, out + out_at);
+            sum_block(model, index, lanes, block, input + out_at, source + source_at, out + out_at);
             continue;
         }
         widen((const uint16_t *)input + out_at, out_values, scratch);
         if (lanes > 0) {
             widen((const uint16_t *)source + source_at, source_values, wide_source);
         }
-        sum_block(layer, block, lanes, scratch, wide_source, scratch);
+        sum_block(model, index, lanes, block, scratch, wide_source, scratch);
         round_to(scratch, out_values, (uint16_t *)out + out_at);
     }
 }

@@ -11,9 +11,10 @@
  * an extension warms up a bounded number of operations (base.warm_flops), and as much memory as the
  * budget has; the rest is warmed up by the first query, and its time is expected from its
  * operations. */
-#include <string.h>
+#include "engine/onednn/onednn_warm.h"
 
-#include "engine/onednn/onednn.h"
+#include "engine/onednn/onednn_place.h"
+#include "engine/onednn/onednn_run.h"
 
 static bool are_alike(const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *b)
 {

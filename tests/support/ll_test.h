@@ -37,7 +37,7 @@ extern const struct ll_test ll_tests[];
  * such as a processor's instructions. */
 void ll_test_skip(const char *reason);
 
-/* The path of a file that the test has as `data`, given as workspace path ("tests/data/x.cfg") or
+/* The path of a file that the test has as `data`, given as workspace path ("tests/cli/small.cfg") or
  * as "external/darknet/cfg/x.cfg". Static buffer, overwritten by the fourth call after. */
 const char *ll_test_file(const char *path);
 

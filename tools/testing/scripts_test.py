@@ -151,6 +151,45 @@ class Rules(ScriptTest):
         self.assertIn("#if 0", self.lint("core/a.c", "#if 0\nint x;\n#endif\n"))
 
 
+class Docs(ScriptTest):
+    """tools/lint/docs.py"""
+
+    def setUp(self):
+        super().setUp()
+        self.write("core/ll_a.h", "/* See ll_a.h. */\nint ll_do(void);\n")
+        self.write("docs/b.md", "# One `word`, two\n\n## Same\n\n## Same\n\n```\n# none\n```\n")
+
+    def lint(self, text, path="docs/a.md"):
+        self.write(path, text)
+        status, out, _ = self.run_script("lint/docs.py", path)
+        self.assertEqual(status, 1 if out else 0)
+        return out
+
+    def test_links_lead_to_files_and_headings(self):
+        self.assertEqual(self.lint("# Top\n[b](b.md) [b](b.md#one-word-two) [b](b.md#same-1) [t](#top) [h](../core/ll_a.h)\n"
+                                   "[x](https://example.org/none.md) `[x](none.md)`\n"), "")
+        for link in ("none.md", "b.md#none", "b.md#same-2", "#none", "../core", "../core/ll_b.h", "../core/ll_a.h#l1"):
+            out = self.lint(f"# Top\n\n[b]({link})\n")
+            self.assertEqual(out.startswith("docs/a.md:3: a link to"), link != "../core", link)
+
+    def test_named_files_exist(self):
+        self.assertEqual(self.lint("`core/ll_a.h`, core/, `core/ll_*.h` and ll_a.h; other/ll_b.c, bazel-bin/core/ll_b.c,\n"
+                                   "$CACHE/core/ll_b.c, /core/ll_b.c and core/NAME/a.c are none of ours.\n"), "")
+        for name in ("core/ll_b.h", "`core/ll_b*.h`", "core/none/", "ll_b.h", "docs/none.md", "docs/none.md."):
+            self.assertIn("docs/a.md:2: ", self.lint(f"\nSee {name}\n"), name)
+
+    def test_comments_name_what_exists(self):
+        text = '/* %s */\nconst char *s = "core/ll_none.h";\n#include "core/ll_none.h"\n'
+        self.assertEqual(self.lint(text % "core/ll_a.h", "core/ll_c.c"), "")
+        self.assertIn("core/ll_c.c:1: ll_b.h", self.lint(text % "As ll_b.h says.", "core/ll_c.c"))
+
+    def test_code_words_exist(self):
+        self.write("core/BUILD.bazel", 'name = "ll_a_test"')
+        self.assertEqual(self.lint("`ll_do`, `ll_a`, `ll_a_test`, ll_none, `none_at_all`, `ll_do()`\n"), "")
+        self.assertIn("ll_none: no source", self.lint("`ll_none`\n"))
+        self.assertIn("LL_NONE: no source", self.lint("`LL_NONE`\n"))
+
+
 class Stages(ScriptTest):
     """tools/testing/stages.sh, which .ci/run judges with"""
 

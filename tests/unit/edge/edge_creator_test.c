@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/ll_sync.h"
+#include "engine/ll_engine_backend.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/fake_model.h"
 #include "tests/support/ll_test.h"

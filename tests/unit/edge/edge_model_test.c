@@ -439,7 +439,7 @@ static struct ll_memory *set_memory(struct fixture *fixture, int64_t bytes)
     struct ll_memory *memory = NULL;
     CU_ASSERT_EQUAL_FATAL(ll_memory_create(bytes, &memory), LL_OK);
     edge_catalog_destroy(fixture->models);
-    fixture->engine->memory = memory;
+    ll_engine_set_memory(fixture->engine, memory);
     const struct edge_catalog_config config = {
         .engine = fixture->engine, .store = fixture->store, .most_models = 4};
     CU_ASSERT_EQUAL_FATAL(edge_catalog_create(&config, &fixture->models), LL_OK);
@@ -478,7 +478,7 @@ static void test_idle_contexts_go_before_models(void)
     fake_model_finish(&fakes[1]);
     edge_catalog_destroy(fixture.models);
     fixture.models = NULL;
-    fixture.engine->memory = NULL;
+    ll_engine_set_memory(fixture.engine, NULL);
     ll_memory_destroy(memory);
     tear_down(&fixture);
 }
@@ -507,7 +507,7 @@ static void test_models_in_use_are_no_room(void)
     fake_model_finish(&fake);
     edge_catalog_destroy(fixture.models);
     fixture.models = NULL;
-    fixture.engine->memory = NULL;
+    ll_engine_set_memory(fixture.engine, NULL);
     ll_memory_destroy(memory);
     tear_down(&fixture);
 }
@@ -528,7 +528,7 @@ static void test_large_contexts_are_not_pooled(void)
     fake_model_finish(&fake);
     edge_catalog_destroy(fixture.models);
     fixture.models = NULL;
-    fixture.engine->memory = NULL;
+    ll_engine_set_memory(fixture.engine, NULL);
     ll_memory_destroy(memory);
     tear_down(&fixture);
 }

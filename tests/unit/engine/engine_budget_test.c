@@ -4,6 +4,7 @@
 
 #include "core/ll_memory.h"
 #include "darknet_backend/dkb_engine.h"
+#include "engine/ll_engine_backend.h"
 #include "engine/ll_probe.h"
 #include "tests/support/ll_test.h"
 #include "tests/unit/engine/engine_fixture.h"
@@ -34,7 +35,7 @@ static void set_up(struct bounded *bounded, int64_t limit_bytes)
     engine_fixture_init(&bounded->fixture, cfg);
     CU_ASSERT_EQUAL_FATAL(ll_memory_create(limit_bytes, &bounded->memory), LL_OK);
     CU_ASSERT_EQUAL_FATAL(dkb_engine_create(&config, &bounded->engine, NULL), LL_OK);
-    bounded->engine->memory = bounded->memory;
+    ll_engine_set_memory(bounded->engine, bounded->memory);
     CU_ASSERT_EQUAL_FATAL(
         ll_engine_model_create(bounded->engine, bounded->fixture.network, &bounded->model, NULL),
         LL_OK);
@@ -91,18 +92,21 @@ static void test_everything_taken_is_counted_and_given_back(void)
     struct bounded bounded;
     struct answer out;
     set_up(&bounded, AMPLE);
-    int64_t model_bytes = atomic_load(&bounded.model->bytes);
+    int64_t model_bytes = ll_engine_model_bytes(bounded.model);
     CU_ASSERT_EQUAL(extend(&bounded, NULL), LL_OK);
     int64_t created_bytes = ll_memory_used(bounded.memory);
     CU_ASSERT_EQUAL(created_bytes - bounded.empty_bytes,
-                    atomic_load(&bounded.model->bytes) - model_bytes);
+                    ll_engine_model_bytes(bounded.model) - model_bytes);
     struct ll_engine_context *context = NULL;
     CU_ASSERT_EQUAL_FATAL(ll_engine_context_create(bounded.model, &context, NULL), LL_OK);
-    CU_ASSERT_EQUAL(ll_memory_used(bounded.memory), created_bytes + context->bytes);
-    int64_t fixed_bytes = context->bytes;
+    CU_ASSERT_EQUAL(ll_memory_used(bounded.memory),
+                    created_bytes + ll_engine_context_bytes(context));
+    int64_t fixed_bytes = ll_engine_context_bytes(context);
     CU_ASSERT_EQUAL(run(&bounded, context, NULL, &out, NULL), LL_OK);
-    CU_ASSERT_EQUAL(context->bytes, fixed_bytes + ll_probe_context_bytes(context));
-    CU_ASSERT_EQUAL(ll_memory_used(bounded.memory), created_bytes + context->bytes);
+    CU_ASSERT_EQUAL(ll_engine_context_bytes(context),
+                    fixed_bytes + ll_probe_context_bytes(context));
+    CU_ASSERT_EQUAL(ll_memory_used(bounded.memory),
+                    created_bytes + ll_engine_context_bytes(context));
     ll_engine_context_destroy(context);
     CU_ASSERT_EQUAL(ll_memory_used(bounded.memory), created_bytes);
     tear_down(&bounded);
@@ -147,7 +151,7 @@ static void test_model_beyond_the_budget_leaves_nothing(void)
     /* Darknet uses weights where they lie. */
     bool packs = strcmp(engine_fixture_engine(), "darknet") != 0;
     CU_ASSERT_EQUAL(status, packs ? LL_E_EXHAUSTED : LL_OK);
-    CU_ASSERT_EQUAL(atomic_load(&bounded.model->prefix), packs ? 0 : LAYERS);
+    CU_ASSERT_EQUAL(ll_engine_model_prefix(bounded.model), packs ? 0 : LAYERS);
     CU_ASSERT_EQUAL(ll_memory_used(bounded.memory), AMPLE);
     ll_memory_give(bounded.memory, others_bytes);
     tear_down(&bounded);
@@ -209,13 +213,13 @@ static void test_stopped_creation_leaves_nothing(void)
     struct bounded bounded;
     atomic_bool stop = true;
     set_up(&bounded, AMPLE);
-    bounded.model->stop = &stop;
+    ll_engine_model_set_stop(bounded.model, &stop);
     CU_ASSERT_EQUAL(extend(&bounded, NULL), LL_E_CANCELLED);
-    CU_ASSERT_EQUAL(atomic_load(&bounded.model->prefix), 0);
+    CU_ASSERT_EQUAL(ll_engine_model_prefix(bounded.model), 0);
     CU_ASSERT_EQUAL(ll_memory_used(bounded.memory), bounded.empty_bytes);
     atomic_store(&stop, false);
     CU_ASSERT_EQUAL(extend(&bounded, NULL), LL_OK);
-    CU_ASSERT_EQUAL(atomic_load(&bounded.model->prefix), LAYERS);
+    CU_ASSERT_EQUAL(ll_engine_model_prefix(bounded.model), LAYERS);
     tear_down(&bounded);
 }
 
@@ -229,10 +233,10 @@ static void test_warm_up_is_bounded(void)
     CU_ASSERT_EQUAL_FATAL(engine_fixture_extend(&bounded.fixture, LAYERS, NULL), LL_OK);
     const struct ll_layer *layers = bounded.fixture.table->layers;
     /* Enough for the first group, not for the convolution behind it. */
-    bounded.model->warm_flops = layers[0].flops + layers[1].flops;
+    ll_engine_model_set_warm_flops(bounded.model, layers[0].flops + layers[1].flops);
     CU_ASSERT_FATAL(layers[2].flops > layers[1].flops);
     CU_ASSERT_EQUAL(extend(&bounded, NULL), LL_OK);
-    const int64_t *warm_ns = bounded.model->warm_ns;
+    const int64_t *warm_ns = ll_engine_model_warm_ns(bounded.model);
     if (warm_ns) {
         CU_ASSERT(warm_ns[0] > 0);
         double per_flop =

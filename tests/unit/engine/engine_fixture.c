@@ -68,8 +68,8 @@ void engine_fixture_finish(struct engine_fixture *fixture)
 
 ll_status engine_fixture_extend(struct engine_fixture *fixture, int end, struct ll_error *err)
 {
-    return ll_engine_model_extend(fixture->model, end, fixture->blobs + fixture->model->prefix,
-                                  err);
+    return ll_engine_model_extend(fixture->model, end,
+                                  fixture->blobs + ll_engine_model_prefix(fixture->model), err);
 }
 
 int engine_fixture_next_cut(const struct engine_fixture *fixture, int cut)
@@ -152,7 +152,7 @@ void engine_values_init(struct engine_values *values, struct engine_fixture *fix
     const struct ll_probe probe = {.made = keep, .arg = values};
     ll_probe_set(context, &probe);
     int end = 0;
-    for (int first = 0; first < fixture->model->prefix; first = end) {
+    for (int first = 0; first < ll_engine_model_prefix(fixture->model); first = end) {
         end = engine_fixture_next_cut(fixture, first);
         struct fixture_run run = {0};
         run_init(&run, values, fixture->table, first, end);
@@ -174,7 +174,8 @@ bool engine_values_hold(const struct engine_values *values, struct ll_engine_con
                         int first, int end)
 {
     struct fixture_run run = {0};
-    run_init(&run, values, &context->model->network->table, first, end);
+    run_init(&run, values, &ll_engine_model_network(ll_engine_context_model(context))->table, first,
+             end);
     struct ll_error err = {.text = ""};
     bool same = ll_engine_run(context, &run.run, &err) == LL_OK;
     for (int i = 0; same && i < run.outputs.count; i++) {

@@ -124,7 +124,7 @@ static void test_failed_creations_take_no_memory(void)
     enum { TRIES = 50 };
     struct engine_fixture fixture;
     engine_fixture_init(&fixture, cfg);
-    int64_t before_bytes = atomic_load(&fixture.model->bytes);
+    int64_t before_bytes = ll_engine_model_bytes(fixture.model);
     int failures = 0;
     for (int i = 0; i < TRIES; i++) {
         struct ll_error err = {.text = ""};
@@ -136,8 +136,8 @@ static void test_failed_creations_take_no_memory(void)
             break;
         }
         CU_ASSERT_EQUAL(status, LL_E_NO_MEMORY);
-        CU_ASSERT_EQUAL(atomic_load(&fixture.model->bytes), before_bytes);
-        CU_ASSERT_EQUAL(atomic_load(&fixture.model->prefix), 0);
+        CU_ASSERT_EQUAL(ll_engine_model_bytes(fixture.model), before_bytes);
+        CU_ASSERT_EQUAL(ll_engine_model_prefix(fixture.model), 0);
         failures++;
     }
     bool allocates = strcmp(engine_fixture_engine(), "darknet") != 0;

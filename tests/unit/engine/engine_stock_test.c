@@ -8,7 +8,7 @@
 
 #include "darknet_backend/network/dkb_network.h"
 #include "darknet_backend/network/dkb_weights.h"
-#include "darknet_backend/reference/dkb_darknet.h"
+#include "darknet_backend/reference/dkb_plain.h"
 #include "tests/support/ll_test.h"
 
 /* LeakSanitizer asks this: Darknet's parser keeps some of its memory. */
@@ -167,7 +167,7 @@ static void compare_network(const char *text)
         compare_shape(layer, &stock->layers[i]);
         compare_type(layer, &stock->layers[i]);
         if (has_activation(layer->kind)) {
-            CU_ASSERT_EQUAL(dkb_darknet_activation(layer->activation), stock->layers[i].activation);
+            CU_ASSERT_EQUAL(dkb_plain_activation(layer->activation), stock->layers[i].activation);
         }
     }
     ll_network_unref(ours);

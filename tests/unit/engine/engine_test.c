@@ -55,9 +55,9 @@ static void test_create_says_what_it_is(void)
     struct ll_engine *engine = NULL;
     const struct ll_engine_config config = {.name = "darknet", .threads = 8};
     CU_ASSERT_EQUAL_FATAL(dkb_engine_create(&config, &engine, NULL), LL_OK);
-    CU_ASSERT_STRING_EQUAL(engine->name, "darknet");
-    CU_ASSERT_EQUAL(engine->threads, 1);
-    CU_ASSERT(strlen(engine->instruction_set) > 0);
+    CU_ASSERT_STRING_EQUAL(ll_engine_name(engine), "darknet");
+    CU_ASSERT_EQUAL(ll_engine_threads(engine), 1);
+    CU_ASSERT(strlen(ll_engine_instruction_set(engine)) > 0);
     ll_engine_destroy(engine);
 }
 
@@ -168,7 +168,7 @@ static void test_run_illegal_cut(void)
     CU_ASSERT_FALSE_FATAL(ll_table_is_legal_cut(fixture.table, 2));
     struct ll_error err;
     CU_ASSERT_EQUAL(engine_fixture_extend(&fixture, 2, &err), LL_E_INVALID);
-    CU_ASSERT_EQUAL(fixture.model->prefix, 0);
+    CU_ASSERT_EQUAL(ll_engine_model_prefix(fixture.model), 0);
     CU_ASSERT_EQUAL_FATAL(engine_fixture_extend(&fixture, 3, NULL), LL_OK);
     struct ll_engine_context *context = NULL;
     CU_ASSERT_EQUAL_FATAL(ll_engine_context_create(fixture.model, &context, NULL), LL_OK);
@@ -201,11 +201,11 @@ static void test_extend_wrong_blobs(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "aligned"));
     ll_buf_unref(fixture.blobs[0]);
     ll_buf_unref(larger);
-    CU_ASSERT_EQUAL(fixture.model->prefix, 0);
+    CU_ASSERT_EQUAL(ll_engine_model_prefix(fixture.model), 0);
 
     fixture.blobs[0] = right;
     CU_ASSERT_EQUAL(engine_fixture_extend(&fixture, 3, &err), LL_OK);
-    CU_ASSERT_EQUAL(fixture.model->prefix, 3);
+    CU_ASSERT_EQUAL(ll_engine_model_prefix(fixture.model), 3);
     engine_fixture_finish(&fixture);
 }
 

@@ -68,13 +68,13 @@ static void query_loop(void *arg)
 static void grow(struct shared *shared, struct ll_engine_model *model)
 {
     int layers = shared->fixture.table->layer_count;
-    while (model->prefix < layers) {
+    while (ll_engine_model_prefix(model) < layers) {
         ll_mutex_lock(&shared->mutex);
         while (shared->runs_on_prefix < QUERY_THREADS && shared->wrong == 0) {
             ll_cond_wait(&shared->changed, &shared->mutex, LL_CLOCK_NEVER);
         }
         ll_mutex_unlock(&shared->mutex);
-        int end = engine_fixture_next_cut(&shared->fixture, model->prefix);
+        int end = engine_fixture_next_cut(&shared->fixture, ll_engine_model_prefix(model));
         CU_ASSERT_EQUAL_FATAL(engine_fixture_extend(&shared->fixture, end, NULL), LL_OK);
         ll_mutex_lock(&shared->mutex);
         shared->prefix = end;

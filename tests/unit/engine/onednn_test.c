@@ -79,7 +79,7 @@ static bool has_bf16(struct ll_error *out_reason)
         CU_ASSERT_EQUAL(status, LL_E_UNSUPPORTED);
         return false;
     }
-    CU_ASSERT_STRING_EQUAL(engine->name, "onednn-bf16");
+    CU_ASSERT_STRING_EQUAL(ll_engine_name(engine), "onednn-bf16");
     ll_engine_destroy(engine);
     return true;
 }
@@ -302,7 +302,7 @@ static void check_pieces(const char *engine)
     for (int end = 0; end < layers;) {
         end = engine_fixture_next_cut(&pieces, end);
         CU_ASSERT_EQUAL_FATAL(engine_fixture_extend(&pieces, end, NULL), LL_OK);
-        CU_ASSERT_EQUAL(pieces.model->prefix, end);
+        CU_ASSERT_EQUAL(ll_engine_model_prefix(pieces.model), end);
         CU_ASSERT(engine_values_hold(&values, context, 0, end));
     }
     ll_engine_context_destroy(context);
@@ -355,10 +355,10 @@ static void test_warm_up_tells_times(void)
     engine_fixture_init_as(&fixture, "onednn", cfg);
     int half = 4;
     CU_ASSERT_EQUAL_FATAL(engine_fixture_extend(&fixture, half, NULL), LL_OK);
-    const int64_t *warm_ns = fixture.model->warm_ns;
+    const int64_t *warm_ns = ll_engine_model_warm_ns(fixture.model);
     CU_ASSERT_PTR_NOT_NULL_FATAL(warm_ns);
     CU_ASSERT_EQUAL_FATAL(engine_fixture_extend(&fixture, fixture.table->layer_count, NULL), LL_OK);
-    CU_ASSERT_PTR_EQUAL(fixture.model->warm_ns, warm_ns);
+    CU_ASSERT_PTR_EQUAL(ll_engine_model_warm_ns(fixture.model), warm_ns);
     for (int i = 0; i < 8; i++) {
         CU_ASSERT(warm_ns[i] > 0);
     }
@@ -387,7 +387,7 @@ static void test_two_threads(void)
     ll_engine_destroy(two.engine);
     const struct ll_engine_config config = {.name = "onednn", .threads = 2};
     CU_ASSERT_EQUAL_FATAL(dkb_engine_create(&config, &two.engine, NULL), LL_OK);
-    CU_ASSERT_EQUAL(two.engine->threads, 2);
+    CU_ASSERT_EQUAL(ll_engine_threads(two.engine), 2);
     CU_ASSERT_EQUAL_FATAL(ll_engine_model_create(two.engine, two.network, &two.model, NULL), LL_OK);
     CU_ASSERT_EQUAL_FATAL(engine_fixture_extend(&two, two.table->layer_count, NULL), LL_OK);
     struct engine_values values;
