@@ -7,10 +7,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
+#include "cli/cli_program.h"
 #include "core/ll_option_table.h"
-#include "core/ll_output.h"
 #include "core/ll_sync.h"
 #include "core/ll_text.h"
 #include "darknet_backend/dkb_engine.h"
@@ -267,18 +266,9 @@ static ll_status measure(struct accuracy *accuracy, double *out_percent, struct 
     return LL_OK;
 }
 
-/* Also where --help ends the program. */
-static void check_stdout(void)
-{
-    if (!ll_output_end_stdout("accuracy")) {
-        _exit(EXIT_FAILURE);
-    }
-}
-
 int main(int argc, char **argv)
 {
-    ll_output_keep_streams();
-    atexit(check_stdout);
+    cli_program_begin("accuracy");
     struct options options = {.cfg = NULL};
     ll_option_set_defaults(&option_table, &options);
     struct argp_option entries[LL_OPTION_ENTRIES(sizeof(rows) / sizeof(rows[0]))];

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/cli_program.h"
 #include "core/ll_option_table.h"
 #include "core/ll_options.h"
-#include "core/ll_output.h"
 #include "core/ll_sync.h"
 #include "core/ll_version.h"
 #include "tools/conformance_check.h"
@@ -199,18 +199,9 @@ static bool check_all(const char *folder, const struct options *options)
     return failed == 0;
 }
 
-/* Also where --help ends the program. */
-static void check_stdout(void)
-{
-    if (!ll_output_end_stdout("conformance")) {
-        _exit(EXIT_FAILURE);
-    }
-}
-
 int main(int argc, char **argv)
 {
-    ll_output_keep_streams();
-    atexit(check_stdout);
+    cli_program_begin("conformance");
     struct argp_option entries[LL_OPTION_ENTRIES(sizeof(rows) / sizeof(rows[0]))];
     ll_option_list(&option_table, entries);
     const struct argp argp = {entries, parse_option, NULL, doc, NULL, help, NULL};

@@ -225,11 +225,12 @@ static ll_status report(struct inference *inference, struct ll_error *err)
 static void print_times(const struct inference *inference)
 {
     const struct ll_engine *engine = inference->model.engine;
+    int threads = ll_engine_threads(engine);
     int layers = inference->model.file.network->table.layer_count;
     printf("engine %s (%s, %d thread%s): %d layer%s created in %.1f ms, ran in %.1f ms%s\n",
-           ll_engine_name(engine), ll_engine_instruction_set(engine), ll_engine_threads(engine),
-           ll_engine_threads(engine) == 1 ? "" : "s", layers, layers == 1 ? "" : "s", ll_clock_ms(inference->model.create_ns),
-           ll_clock_ms(inference->best_ns),
+           ll_engine_name(engine), ll_engine_instruction_set(engine), threads,
+           threads == 1 ? "" : "s", layers, layers == 1 ? "" : "s",
+           ll_clock_ms(inference->model.create_ns), ll_clock_ms(inference->best_ns),
            inference->options->repeat > 1 || inference->pictures.count > 1 ? " at best" : "");
 }
 

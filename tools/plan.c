@@ -3,12 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "cli/cli_program.h"
 #include "core/ll_buf.h"
 #include "core/ll_limits.h"
 #include "core/ll_options.h"
-#include "core/ll_output.h"
 #include "core/ll_sync.h"
 #include "core/ll_text.h"
 #include "net/plan/ll_chain_csv.h"
@@ -82,18 +81,9 @@ static ll_status plan(const struct plan_options *options, struct ll_error *err)
     return status;
 }
 
-/* Also where --help ends the program. */
-static void check_stdout(void)
-{
-    if (!ll_output_end_stdout("plan")) {
-        _exit(EXIT_FAILURE);
-    }
-}
-
 int main(int argc, char **argv)
 {
-    ll_output_keep_streams();
-    atexit(check_stdout);
+    cli_program_begin("plan");
     struct plan_options options;
     plan_options_parse(argc, argv, &options);
     ll_options_enter_caller_folder();

@@ -175,7 +175,7 @@ static void build(struct world *world)
 {
     world->engine = fake_engine_create();
     REQUIRE(world->engine);
-    const struct edge_store_config store = {.temporary_parent = ll_test_tmp(), .budget_bytes = 30};
+    const struct edge_store_config store = {.budget_bytes = 30};
     REQUIRE(edge_store_create(&store, &world->store, NULL) == LL_OK);
     const struct edge_catalog_config catalog = {
         .engine = world->engine, .store = world->store, .most_models = 2};

@@ -13,10 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/cli_program.h"
 #include "core/ll_buf.h"
 #include "core/ll_clock.h"
 #include "core/ll_option_table.h"
-#include "core/ll_output.h"
 #include "core/ll_sync.h"
 #include "rpc/rpc_channel.h"
 #include "rpc/rpc_loop.h"
@@ -418,18 +418,9 @@ static int report(const char *who, ll_status status, const struct ll_error *err)
     return status == LL_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Also where --help ends the program. */
-static void check_stdout(void)
-{
-    if (!ll_output_end_stdout("bench_rpc")) {
-        _exit(EXIT_FAILURE);
-    }
-}
-
 int main(int argc, char **argv)
 {
-    ll_output_keep_streams();
-    atexit(check_stdout);
+    cli_program_begin("bench_rpc");
     struct argp_option entries[LL_OPTION_ENTRIES(sizeof(rows) / sizeof(rows[0]))];
     ll_option_list(&option_table, entries);
     const struct argp argp = {.options = entries,

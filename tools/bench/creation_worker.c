@@ -5,14 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "cli/cli_program.h"
 #include "core/ll_buf.h"
 #include "core/ll_clock.h"
 #include "core/ll_limits.h"
 #include "core/ll_option_table.h"
 #include "core/ll_options.h"
-#include "core/ll_output.h"
 #include "core/ll_sync.h"
 #include "core/ll_text.h"
 #include "core/ll_version.h"
@@ -376,18 +375,9 @@ static ll_status create_and_tell(const struct options *options, struct ll_error 
     return status;
 }
 
-/* Also where --help ends the program. */
-static void check_stdout(void)
-{
-    if (!ll_output_end_stdout("creation_worker")) {
-        _exit(EXIT_FAILURE);
-    }
-}
-
 int main(int argc, char **argv)
 {
-    ll_output_keep_streams();
-    atexit(check_stdout);
+    cli_program_begin("creation_worker");
     struct argp_option entries[LL_OPTION_ENTRIES(sizeof(rows) / sizeof(rows[0]))];
     ll_option_list(&option_table, entries);
     const struct argp argp = {entries, parse_option, NULL, doc, NULL, help, NULL};

@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cli/cli_program.h"
 #include "core/ll_option_table.h"
-#include "core/ll_output.h"
 #include "core/ll_status.h"
 #include "tools/lab/lab_idx.h"
 
@@ -220,18 +220,9 @@ static bool check_fit(const network *net, const struct lab_idx *images,
     return true;
 }
 
-/* Also where --help ends the program. */
-static void check_stdout(void)
-{
-    if (!ll_output_end_stdout("train_idx")) {
-        _exit(EXIT_FAILURE);
-    }
-}
-
 int main(int argc, char **argv)
 {
-    ll_output_keep_streams();
-    atexit(check_stdout);
+    cli_program_begin("train_idx");
     struct options options = {.cfg = NULL};
     ll_option_set_defaults(&option_table, &options);
     struct argp_option entries[LL_OPTION_ENTRIES(sizeof(rows) / sizeof(rows[0]))];
