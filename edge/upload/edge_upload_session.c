@@ -152,9 +152,14 @@ void edge_upload_session_send_credit(struct edge_upload_session *session)
         return;
     }
     session->owes_credit = rpc_stream_queued(session->stream) > QUEUED_EVENTS;
-    if (session->owes_credit) {
-        return;
+    if (!session->owes_credit) {
+        edge_upload_session_send_credit_now(session);
     }
+}
+
+void edge_upload_session_send_credit_now(struct edge_upload_session *session)
+{
+    session->owes_credit = false;
     Layerlift__V1__Credit credit = LAYERLIFT__V1__CREDIT__INIT;
     credit.credit_bytes = edge_upload_session_grant(session);
     credit.received_bytes = session->received_bytes;

@@ -265,7 +265,11 @@ void edge_upload_session_chunk(struct edge_upload_session *session,
     session->received_bytes += chunk->data.len;
     session->received_at_ns = arrived_ns;
     edge_upload_session_progress(session, (int64_t)chunk->data.len, arrived_ns);
-    edge_upload_session_send_credit(session);
+    if (outcome == EDGE_WRITE_COMPLETED && edge_creator_is_inline(session->sessions->creator)) {
+        edge_upload_session_send_credit_now(session);
+    } else {
+        edge_upload_session_send_credit(session);
+    }
     if (blob) {
         deal_with_outcome(session, (int)chunk->layer, blob, outcome);
     }
