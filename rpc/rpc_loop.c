@@ -2,6 +2,8 @@
 
 #include <malloc.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <grpc/grpc.h>
 #include <grpc/support/log.h>
@@ -230,8 +232,31 @@ static void release_loop(struct rpc_loop *loop)
     free(loop);
 }
 
+/* gRPC ends the process where it finds no descriptors for its own needs. */
+static bool has_descriptors(void)
+{
+    enum { NEEDED = 8 };
+    int taken[NEEDED];
+    int count = 0;
+    while (count < NEEDED && (taken[count] = eventfd(0, EFD_CLOEXEC)) >= 0) {
+        count++;
+    }
+    for (int i = 0; i < count; i++) {
+        close(taken[i]);
+    }
+    if (count < NEEDED) {
+        ll_log(LL_LOG_ERROR, "rpc",
+               "the limit of open files (ulimit -n) is too low: %d more are needed",
+               NEEDED - count);
+    }
+    return count == NEEDED;
+}
+
 ll_status rpc_loop_create(struct rpc_loop **out_loop)
 {
+    if (!has_descriptors()) {
+        return LL_E_EXHAUSTED;
+    }
     struct rpc_loop *loop = calloc(1, sizeof(*loop));
     if (!loop) {
         return LL_E_NO_MEMORY;

@@ -18,7 +18,7 @@
 
 struct rpc_loop;
 
-/* Errors: LL_E_NO_MEMORY. */
+/* Errors: LL_E_NO_MEMORY; LL_E_EXHAUSTED, and a line in the log, without descriptors for gRPC. */
 LL_MUST_USE ll_status rpc_loop_create(struct rpc_loop **out_loop);
 
 /* Runs what is still queued, then ends the thread. Servers, channels and timers of the loop are

@@ -1,6 +1,7 @@
 #include "rpc/rpc_loop.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"
@@ -275,6 +276,20 @@ static void test_two_loops_at_once(void)
     CU_ASSERT_EQUAL(second.order[0], 2);
 }
 
+static void test_too_few_descriptors_are_an_error(void)
+{
+    struct rlimit limit;
+    CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    struct rlimit low = {.rlim_cur = 6, .rlim_max = limit.rlim_max};
+    CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &low), 0);
+    struct rpc_loop *loop = NULL;
+    CU_ASSERT_EQUAL(rpc_loop_create(&loop), LL_E_EXHAUSTED);
+    CU_ASSERT_PTR_NULL(loop);
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    CU_ASSERT_EQUAL_FATAL(rpc_loop_create(&loop), LL_OK);
+    rpc_loop_destroy(loop);
+}
+
 const struct ll_test ll_tests[] = {
     LL_TEST(test_tasks_run_in_order),
     LL_TEST(test_task_posts_itself),
@@ -283,5 +298,6 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_timers_fire_in_order_of_deadline),
     LL_TEST(test_greedy_timer_leaves_time_for_tasks),
     LL_TEST(test_two_loops_at_once),
+    LL_TEST(test_too_few_descriptors_are_an_error),
     {NULL, NULL},
 };
