@@ -12,7 +12,8 @@ import os
 import subprocess
 import sys
 
-import tidy
+sys.dont_write_bytecode = True  # the source tree stays as it is
+import tidy  # pylint: disable=wrong-import-position
 
 CLANG = os.environ.get("CLANG19", "clang-19")
 ANALYSIS = ["-fsyntax-only", "-Wno-everything", "-Wthread-safety", "-Werror=thread-safety", "-Xclang",

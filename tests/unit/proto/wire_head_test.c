@@ -1,5 +1,6 @@
 #include "proto/wire/wire_head.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,12 @@ static uint8_t *join(const uint8_t *head, size_t head_bytes, size_t data_bytes)
     return message;
 }
 
+/* protobuf-c has NULL for no bytes, which memcmp must not be given. */
+static bool is_equal(const uint8_t *data, const uint8_t *expected, size_t bytes)
+{
+    return bytes == 0 || memcmp(data, expected, bytes) == 0;
+}
+
 static void check_upload_chunk(uint32_t layer, uint64_t offset, size_t data_bytes)
 {
     uint8_t head[WIRE_HEAD_BYTES];
@@ -34,7 +41,7 @@ static void check_upload_chunk(uint32_t layer, uint64_t offset, size_t data_byte
     CU_ASSERT_EQUAL(request->chunk->encoding, LAYERLIFT__V1__ENCODING__ENCODING_RAW);
     CU_ASSERT_EQUAL(request->chunk->offset, offset);
     CU_ASSERT_EQUAL_FATAL(request->chunk->data.len, data_bytes);
-    CU_ASSERT_EQUAL(memcmp(request->chunk->data.data, message + head_bytes, data_bytes), 0);
+    CU_ASSERT(is_equal(request->chunk->data.data, message + head_bytes, data_bytes));
     /* The same bytes as protobuf-c's own, which packs fields in the order of their numbers. */
     uint8_t *packed = malloc(head_bytes + data_bytes);
     CU_ASSERT_PTR_NOT_NULL_FATAL(packed);
@@ -69,7 +76,7 @@ static void check_tensor_chunk(uint64_t id, int32_t name, uint64_t offset, size_
     CU_ASSERT_EQUAL(request->chunk->name, name);
     CU_ASSERT_EQUAL(request->chunk->offset, offset);
     CU_ASSERT_EQUAL_FATAL(request->chunk->data.len, data_bytes);
-    CU_ASSERT_EQUAL(memcmp(request->chunk->data.data, message + head_bytes, data_bytes), 0);
+    CU_ASSERT(is_equal(request->chunk->data.data, message + head_bytes, data_bytes));
     layerlift__v1__offload_request__free_unpacked(request, NULL);
     Layerlift__V1__OffloadResponse *response =
         layerlift__v1__offload_response__unpack(NULL, head_bytes + data_bytes, message);
@@ -79,7 +86,7 @@ static void check_tensor_chunk(uint64_t id, int32_t name, uint64_t offset, size_
     CU_ASSERT_EQUAL(response->chunk->name, name);
     CU_ASSERT_EQUAL(response->chunk->offset, offset);
     CU_ASSERT_EQUAL_FATAL(response->chunk->data.len, data_bytes);
-    CU_ASSERT_EQUAL(memcmp(response->chunk->data.data, message + head_bytes, data_bytes), 0);
+    CU_ASSERT(is_equal(response->chunk->data.data, message + head_bytes, data_bytes));
     layerlift__v1__offload_response__free_unpacked(response, NULL);
     free(message);
 }
