@@ -115,8 +115,8 @@ uint64_t edge_upload_session_grant(struct edge_upload_session *session);
 /* Tells credit and receipts, unless events wait already: then the latest go when those have gone.
  */
 void edge_upload_session_send_credit(struct edge_upload_session *session);
-/* The same however many events wait: what this thread creates next would hold it up. The session has
- * a model. */
+/* The same however many events wait: what this thread creates next would hold it up. The session
+ * has a model. */
 void edge_upload_session_send_credit_now(struct edge_upload_session *session);
 
 #endif

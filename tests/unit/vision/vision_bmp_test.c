@@ -30,7 +30,8 @@ static size_t make_file(const struct kind *kind, const uint8_t *rows, size_t byt
 {
     int at = 54 + kind->extra_bytes;
     memset(file, 0, FILE_BYTES);
-    memcpy(file, "BM", 2);
+    file[0] = 'B';
+    file[1] = 'M';
     put(file + 10, at, 4);
     put(file + 14, 40, 4);
     put(file + 18, 3, 4);

@@ -1,5 +1,6 @@
 #include <png.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,7 +151,7 @@ static void test_sixteen_bits(void)
         uint8_t rgb[3 * W * H];
         for (int at = 0; at < W * H; at++) {
             for (int c = 0; c < channels; c++) {
-                rows[2 * (at * channels + c)] = sample(at % W, at / W, c);
+                rows[(ptrdiff_t)2 * (at * channels + c)] = sample(at % W, at / W, c);
                 rows[2 * (at * channels + c) + 1] = (uint8_t)(255 - at);
             }
             for (int c = 0; c < 3; c++) {
@@ -177,7 +178,7 @@ static void test_few_bits_of_grey(void)
                 int level = (x + y) % levels;
                 int shift = 8 - depth - x * depth % 8;
                 rows[(size_t)y * row_bytes + (size_t)(x * depth / 8)] |= (uint8_t)(level << shift);
-                memset(rgb + 3 * (y * W + x), level * 255 / (levels - 1), 3);
+                memset(rgb + (ptrdiff_t)3 * (y * W + x), level * 255 / (levels - 1), 3);
             }
         }
         struct file_bytes file;
@@ -210,9 +211,9 @@ static void test_transparency(void)
     for (int at = 0; at < W * H; at++) {
         const png_color *colour = &colours[at % 4];
         rows[at] = (uint8_t)(at % 4);
-        rgb[3 * at] = colour->red;
-        rgb[3 * at + 1] = colour->green;
-        rgb[3 * at + 2] = colour->blue;
+        rgb[(ptrdiff_t)3 * at] = colour->red;
+        rgb[(ptrdiff_t)3 * at + 1] = colour->green;
+        rgb[(ptrdiff_t)3 * at + 2] = colour->blue;
     }
     struct file_bytes file;
     const struct sample_file palette = {PNG_COLOR_TYPE_PALETTE, 8, PNG_INTERLACE_NONE, add_palette};
@@ -239,7 +240,7 @@ static void test_orientation(void)
     uint8_t turned[3 * W * H];
     make_rgb(rgb);
     for (int i = 0; i < W * H; i++) {
-        memcpy(turned + 3 * i, rgb + 3 * (W * H - 1 - i), 3);
+        memcpy(turned + (ptrdiff_t)3 * i, rgb + (ptrdiff_t)3 * (W * H - 1 - i), 3);
     }
     struct file_bytes file;
     const struct sample_file kind = {PNG_COLOR_TYPE_RGB, 8, PNG_INTERLACE_NONE, add_orientation_3};

@@ -13,7 +13,11 @@ const char *const ll_test_suite = "vision_rectangle";
 
 static bool same_bits(float a, float b)
 {
-    return memcmp(&a, &b, sizeof(a)) == 0 || (isnan(a) && isnan(b));
+    uint32_t a_bits = 0;
+    uint32_t b_bits = 0;
+    memcpy(&a_bits, &a, sizeof(a));
+    memcpy(&b_bits, &b, sizeof(b));
+    return a_bits == b_bits || (isnan(a) && isnan(b));
 }
 
 static bool is_stock(struct vision_rectangle a, struct vision_rectangle b)
