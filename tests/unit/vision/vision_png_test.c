@@ -155,7 +155,7 @@ static void test_sixteen_bits(void)
                 rows[2 * (at * channels + c) + 1] = (uint8_t)(255 - at);
             }
             for (int c = 0; c < 3; c++) {
-                rgb[3 * at + c] = sample(at % W, at / W, is_grey ? 0 : c);
+                rgb[(ptrdiff_t)3 * at + c] = sample(at % W, at / W, is_grey ? 0 : c);
             }
         }
         struct file_bytes file;
