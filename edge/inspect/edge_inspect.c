@@ -240,6 +240,7 @@ static void finish_page(struct page *page)
 static void fill_page(struct page *page, const char *after, size_t most)
 {
     Layerlift__V1__ListModelsResponse *response = &page->response;
+    struct summary *last = NULL;
     size_t bytes = PAGE_END_BYTES;
     for (int i = 0; i < page->count; i++) {
         if (strcmp(edge_model_id_text(page->list[i]), after) <= 0) {
@@ -249,12 +250,12 @@ static void fill_page(struct page *page, const char *after, size_t most)
         fill_summary(summary, page->list[i]);
         page->layers += summary->message.layer_count;
         bytes += layerlift__v1__model__get_packed_size(&summary->message) + PAGE_ENTRY_BYTES;
-        if (response->n_models > 0 &&
-            (response->n_models == most || bytes > LL_LIMIT_MESSAGE_BYTES)) {
-            response->next_page_token = response->models[response->n_models - 1]->model_id;
+        if (last && (response->n_models == most || bytes > LL_LIMIT_MESSAGE_BYTES)) {
+            response->next_page_token = last->message.model_id;
             return;
         }
         response->models[response->n_models++] = &summary->message;
+        last = summary;
     }
 }
 

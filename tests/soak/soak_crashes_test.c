@@ -123,8 +123,8 @@ static void test_killed_servers_leave_nothing(void)
 {
     struct process server;
     struct process agent;
-    struct ll_usage warm;
-    struct ll_usage end;
+    struct ll_usage warm = {0};
+    struct ll_usage end = {0};
     int crashes = ll_usage_rounds(CRASHES);
     snprintf(folder, sizeof(folder), "%s", ll_test_folder());
     /* Whichever of them a server takes. */
