@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/ll_clock.h"
 #include "device/choose/device_choice.h"
@@ -39,8 +38,8 @@ struct device_chooser {
     /* When to try the device, and the edge. */
     struct device_explore explore;
     struct device_pause pause;
-    /* As the edge told them. */
-    int64_t *edge_times_ns;
+    /* As the edge told them, a group's time at its last layer; 0: it did not. */
+    double *told_ns;
     uint64_t times_version;
     struct sums sums;
     /* What the sums were made from; 0: anew. */
@@ -58,14 +57,14 @@ ll_status device_chooser_create(const struct device_chooser_config *config,
     chooser->table = device_layer_times_table(config->times);
     size_t count = (size_t)chooser->table->layer_count + 1;
     struct sums *sums = &chooser->sums;
-    chooser->edge_times_ns = calloc(count, sizeof(*chooser->edge_times_ns));
+    chooser->told_ns = calloc(count, sizeof(double));
     sums->device_ns = calloc(count, sizeof(double));
     sums->edge_ns = calloc(count, sizeof(double));
     sums->corrected_device_ns = calloc(count, sizeof(double));
     sums->corrected_edge_ns = calloc(count, sizeof(double));
     sums->hoped_edge_ns = calloc(count, sizeof(double));
     ll_status status = device_choice_create(chooser->table, &chooser->choice);
-    if (status != LL_OK || !chooser->edge_times_ns || !sums->device_ns || !sums->edge_ns ||
+    if (status != LL_OK || !chooser->told_ns || !sums->device_ns || !sums->edge_ns ||
         !sums->corrected_device_ns || !sums->corrected_edge_ns || !sums->hoped_edge_ns) {
         device_chooser_destroy(chooser);
         return LL_E_NO_MEMORY;
@@ -81,7 +80,7 @@ void device_chooser_destroy(struct device_chooser *chooser)
 {
     if (chooser) {
         device_choice_destroy(chooser->choice);
-        free(chooser->edge_times_ns);
+        free(chooser->told_ns);
         free(chooser->sums.device_ns);
         free(chooser->sums.edge_ns);
         free(chooser->sums.corrected_device_ns);
@@ -93,28 +92,23 @@ void device_chooser_destroy(struct device_chooser *chooser)
 
 /* ---- What is known ---- */
 
-/* The edge told layer times, or is another one. */
+/* The edge told layer times, or is another one: a group's time is what it tells of its last layer
+ * and, if that, of the others. */
 static void follow_edge(struct device_chooser *chooser, const struct device_prospect *prospect)
 {
-    if (prospect->times_ns && prospect->times_version != chooser->times_version) {
-        chooser->times_version = prospect->times_version;
-        memcpy(chooser->edge_times_ns, prospect->times_ns,
-               (size_t)chooser->table->layer_count * sizeof(*chooser->edge_times_ns));
-        chooser->sums_version = 0;
+    if (!prospect->times_ns || prospect->times_version == chooser->times_version) {
+        return;
     }
-}
-
-/* A group's time on the edge: what it tells of its last layer and, if that, of the others. */
-static double edge_group_ns(const int64_t *times_ns, int first, int end, double device_ns)
-{
-    if (times_ns[end - 1] <= 0) {
-        return device_ns / DEVICE_ESTIMATE_EDGE_SPEED;
+    double group_ns = 0;
+    for (int i = 0; i < chooser->table->layer_count; i++) {
+        group_ns += fmax((double)prospect->times_ns[i], 0);
+        if (chooser->table->layers[i].ends_group) {
+            chooser->told_ns[i] = prospect->times_ns[i] > 0 ? group_ns : 0;
+            group_ns = 0;
+        }
     }
-    double told_ns = 0;
-    for (int i = first; i < end; i++) {
-        told_ns += fmax((double)times_ns[i], 0);
-    }
-    return fmin(fmax(told_ns, device_ns / CHOOSER_MOST_FACTOR), device_ns * CHOOSER_MOST_FACTOR);
+    chooser->times_version = prospect->times_version;
+    chooser->sums_version = 0;
 }
 
 static void refresh_sums(struct device_chooser *chooser)
@@ -135,8 +129,11 @@ static void refresh_sums(struct device_chooser *chooser)
         sums->edge_ns[i + 1] = sums->edge_ns[group];
         if (chooser->table->layers[i].ends_group) {
             double device_ns = group_ns * chooser->config.slowdown;
+            double told_ns = fmin(fmax(chooser->told_ns[i], device_ns / CHOOSER_MOST_FACTOR),
+                                  device_ns * CHOOSER_MOST_FACTOR);
             sums->device_ns[i + 1] += device_ns;
-            sums->edge_ns[i + 1] += edge_group_ns(chooser->edge_times_ns, group, i + 1, device_ns);
+            sums->edge_ns[i + 1] +=
+                chooser->told_ns[i] > 0 ? told_ns : device_ns / DEVICE_ESTIMATE_EDGE_SPEED;
             group = i + 1;
             group_ns = 0;
         }
@@ -145,25 +142,23 @@ static void refresh_sums(struct device_chooser *chooser)
 
 /* ---- Before a query ---- */
 
-/* Bytes of a value, as the decision has it sent. */
-struct widths {
-    int input;
-    int cut;
-};
-
 /* Bytes where they are exact, else what cut tensors are, unless the input is to stay as it is; and
  * nothing that the edge does not take. */
 static void choose_dtypes(const struct device_wish *wish, const struct device_prospect *prospect,
-                          struct device_decision *decision, struct widths *out_widths)
+                          struct device_decision *decision)
 {
     decision->cut_dtype = prospect->takes_f16 ? wish->cut_dtype : LL_F32;
     decision->input_dtype = LL_F32;
     if (!wish->is_input_f32) {
         decision->input_dtype = prospect->takes_u8 ? LL_U8 : decision->cut_dtype;
     }
-    out_widths->input = ll_dtype_bytes(decision->input_dtype);
-    out_widths->cut = ll_dtype_bytes(decision->cut_dtype);
 }
+
+/* Bytes of a value, as the decision has it sent. */
+struct widths {
+    int input;
+    int cut;
+};
 
 /* What ranges cost as things are, and as they may be hoped to have become. */
 struct costs {
@@ -283,14 +278,15 @@ ll_status device_chooser_choose(struct device_chooser *chooser, const struct dev
 {
     struct device_decision decision = {.link = prospect->link};
     struct device_rates rates;
-    struct widths widths;
     struct costs costs;
     struct ranges ranges;
     int layers = chooser->table->layer_count;
     int prefix = prospect->is_up ? prospect->prefix : 0;
+    choose_dtypes(wish, prospect, &decision);
     follow_edge(chooser, prospect);
     refresh_sums(chooser);
-    choose_dtypes(wish, prospect, &decision, &widths);
+    struct widths widths = {.input = ll_dtype_bytes(decision.input_dtype),
+                            .cut = ll_dtype_bytes(decision.cut_dtype)};
     device_estimate_look(&chooser->estimate, prospect->connection, &prospect->link, &rates);
     make_costs(chooser, &rates, &widths, &costs);
     ll_status status = find_ranges(chooser->choice, wish, &costs, prospect->is_up, prefix, &ranges);

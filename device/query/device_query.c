@@ -57,6 +57,8 @@ struct query {
     struct device_decision decision;
     struct device_outcome outcome;
     struct device_query_result result;
+    /* The network's input as bytes, NULL where it goes otherwise. */
+    struct ll_buf *input_bytes;
     /* The edge's part; `is_posted`: it is under way. */
     struct device_remote remote;
     struct device_patience patience;
@@ -114,8 +116,38 @@ static void look(struct device_querier *querier, struct query *query)
     query->result.prefix = edge->prefix;
 }
 
+static ll_status decide(struct device_querier *querier, struct query *query, struct ll_buf *input)
+{
+    const struct device_edge_view *edge = &query->edge;
+    struct device_query_result *result = &query->result;
+    look(querier, query);
+    query->input_bytes = edge->takes_u8 && !querier->wish.is_input_f32
+                             ? device_input_bytes(&querier->input_bytes, input)
+                             : NULL;
+    struct device_prospect prospect = {
+        .is_up = edge->phase == DEVICE_EDGE_UP,
+        .prefix = edge->prefix,
+        .takes_u8 = query->input_bytes != NULL,
+        .takes_f16 = edge->takes_f16,
+        .link = {.rtt_ns = edge->rtt_ns, .bytes_per_s = edge->bytes_per_s},
+        .connection = edge->connection,
+        .times_ns = querier->edge_times_ns,
+        .times_version = edge->times_version,
+    };
+    ll_status status = device_chooser_choose(querier->chooser, &querier->wish, &prospect,
+                                             result->issued_ns, &query->decision);
+    result->predicted_ns = (int64_t)fmin(query->decision.predicted_ns, QUERY_MOST_NS);
+    result->tries = query->decision.tries;
+    result->stays = query->decision.there_ns > 0;
+    result->there_ns = (int64_t)fmin(query->decision.there_ns, QUERY_MOST_NS);
+    result->first = result->end = is_beside(query) ? 0 : query->decision.first;
+    return status;
+}
+
+/* ---- The edge's part ---- */
+
 /* What is asked of the edge, and how long it may take, here and there. */
-static void plan_remote(struct query *query, const struct device_wish *wish, struct ll_buf *bytes)
+static void plan_remote(struct query *query, const struct device_wish *wish)
 {
     const struct device_decision *decision = &query->decision;
     query->remote = (struct device_remote){
@@ -124,7 +156,7 @@ static void plan_remote(struct query *query, const struct device_wish *wish, str
         .least_prefix = decision->least_prefix,
         .tensors = &query->tensors,
         .form = {.input_dtype = decision->input_dtype,
-                 .input_bytes = bytes,
+                 .input_bytes = query->input_bytes,
                  .cut_dtype = decision->cut_dtype},
     };
     query->patience =
@@ -139,37 +171,6 @@ static void plan_remote(struct query *query, const struct device_wish *wish, str
         query->remote.edge_time_ns = decision->allowance_ns;
     }
 }
-
-static ll_status decide(struct device_querier *querier, struct query *query, struct ll_buf *input)
-{
-    const struct device_edge_view *edge = &query->edge;
-    struct device_query_result *result = &query->result;
-    look(querier, query);
-    struct ll_buf *bytes = edge->takes_u8 && !querier->wish.is_input_f32
-                               ? device_input_bytes(&querier->input_bytes, input)
-                               : NULL;
-    struct device_prospect prospect = {
-        .is_up = edge->phase == DEVICE_EDGE_UP,
-        .prefix = edge->prefix,
-        .takes_u8 = bytes != NULL,
-        .takes_f16 = edge->takes_f16,
-        .link = {.rtt_ns = edge->rtt_ns, .bytes_per_s = edge->bytes_per_s},
-        .connection = edge->connection,
-        .times_ns = querier->edge_times_ns,
-        .times_version = edge->times_version,
-    };
-    ll_status status = device_chooser_choose(querier->chooser, &querier->wish, &prospect,
-                                             result->issued_ns, &query->decision);
-    result->predicted_ns = (int64_t)fmin(query->decision.predicted_ns, QUERY_MOST_NS);
-    result->tries = query->decision.tries;
-    result->stays = query->decision.there_ns > 0;
-    result->there_ns = (int64_t)fmin(query->decision.there_ns, QUERY_MOST_NS);
-    result->first = result->end = is_beside(query) ? 0 : query->decision.first;
-    plan_remote(query, &querier->wish, bytes);
-    return status;
-}
-
-/* ---- The edge's part ---- */
 
 /* What its end teaches. */
 static void note_end(struct query *query)
@@ -347,16 +348,6 @@ static struct range begin_stretch(struct device_querier *querier, struct query *
     return (struct range){at, at};
 }
 
-/* A stretch that the device ran. */
-static void note_part(struct query *query, enum stretch stretch, const struct device_part *part)
-{
-    query->result.device_ns += part->took_ns;
-    if (stretch == STRETCH_CHECK) {
-        query->result.verify_ns = part->took_ns;
-    }
-    query->outcome.parts[query->outcome.part_count++] = *part;
-}
-
 /* ---- The whole query ---- */
 
 /* Where its time went. */
@@ -392,7 +383,9 @@ static ll_status run(struct device_querier *querier, struct query *query, struct
                                   &part.took_ns, err);
         part.at_ns = ll_clock_now_ns();
         if (status == LL_OK) {
-            note_part(query, i, &part);
+            query->result.device_ns += part.took_ns;
+            query->result.verify_ns = i == STRETCH_CHECK ? part.took_ns : query->result.verify_ns;
+            query->outcome.parts[query->outcome.part_count++] = part;
         }
     }
     return status;
@@ -427,6 +420,7 @@ ll_status device_query_run(struct device_querier *querier, struct ll_buf *input,
         return ll_fail(err, status, "out of memory");
     }
     device_tensors_put(&query.tensors, LL_TENSOR_INPUT, input);
+    plan_remote(&query, &querier->wish);
     status = run(querier, &query, err);
     if (status == LL_OK) {
         status = conclude(&query, err);
