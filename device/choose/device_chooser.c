@@ -9,13 +9,11 @@
 
 #include "core/ll_clock.h"
 #include "device/choose/device_choice.h"
-#include "device/choose/device_explore.h"
 
 /* What an edge tells is believed within this factor of the device's. */
 #define CHOOSER_MOST_FACTOR 1e3
 /* A try is for an edge and a link that have become this much better than they are taken for. */
 #define CHOOSER_HOPE 100.0
-#define CHOOSER_DEVICE_HOPE 2.0
 /* As an int64_t has it. */
 #define CHOOSER_MOST_NS 9e18
 
@@ -237,41 +235,6 @@ static ll_status find_ranges(const struct device_choice *choice, const struct de
     return status;
 }
 
-/* Whether and what to try beside what is predicted to be fastest.
- *
- * While queries stay on the device, the edge is tried with what might be hoped of it. Where even
- * that would not be faster, nothing, but after the longest pause everything that the edge can run:
- * an estimate may be so wrong that no hope reaches beyond it, and only an answer mends it. While
- * they do not, the device: its own times may be too long, since its first runs are cold, or
- * something else ran as well. */
-static void try_other(struct device_chooser *chooser, const struct ranges *ranges,
-                      uint64_t connection, int64_t now_ns, struct device_decision *decision)
-{
-    bool is_pause_over = device_pause_is_over(&chooser->pause, connection, now_ns);
-    if (ranges->best.first < ranges->best.end) {
-        device_pause_shorten(&chooser->pause);
-        decision->could_try = decision->alone_ns < CHOOSER_DEVICE_HOPE * decision->best_ns;
-        if (decision->could_try &&
-            device_explore_wants(&chooser->explore, decision->best_ns, decision->alone_ns)) {
-            decision->could_try = false;
-            decision->tries = DEVICE_TRY_DEVICE;
-            decision->predicted_ns = decision->alone_ns;
-            decision->first = decision->end = 0;
-            decision->remote_ns = 0;
-        }
-    } else if (ranges->all.end > 0 && is_pause_over) {
-        bool hopes = ranges->hoped.first < ranges->hoped.end;
-        if (hopes || device_pause_is_longest(&chooser->pause)) {
-            const struct device_range *tried = hopes ? &ranges->hoped : &ranges->all;
-            decision->tries = DEVICE_TRY_EDGE;
-            decision->first = tried->first;
-            decision->end = tried->end;
-            decision->remote_ns = tried->remote_ns;
-        }
-        device_pause_begin(&chooser->pause, now_ns);
-    }
-}
-
 ll_status device_chooser_choose(struct device_chooser *chooser, const struct device_wish *wish,
                                 const struct device_prospect *prospect, int64_t now_ns,
                                 struct device_decision *out_decision)
@@ -303,7 +266,27 @@ ll_status device_chooser_choose(struct device_chooser *chooser, const struct dev
     } else {
         bool could_be_there = decision.first == decision.end && prefix == layers;
         decision.there_ns = could_be_there ? ranges.all.latency_ns : 0;
-        try_other(chooser, &ranges, prospect->connection, now_ns, &decision);
+        bool hopes = ranges.hoped.first < ranges.hoped.end;
+        struct device_chance chance = {
+            .is_remote = decision.first<decision.end, .has_edge = prefix> 0,
+            .hopes = hopes,
+            .connection = prospect->connection,
+            .now_ns = now_ns,
+            .best_ns = decision.best_ns,
+            .alone_ns = decision.alone_ns,
+        };
+        decision.tries =
+            device_explore_choose(&chooser->explore, &chooser->pause, &chance, &decision.could_try);
+        if (decision.tries == DEVICE_TRY_DEVICE) {
+            decision.predicted_ns = decision.alone_ns;
+            decision.first = decision.end = 0;
+            decision.remote_ns = 0;
+        } else if (decision.tries == DEVICE_TRY_EDGE) {
+            const struct device_range *tried = hopes ? &ranges.hoped : &ranges.all;
+            decision.first = tried->first;
+            decision.end = tried->end;
+            decision.remote_ns = tried->remote_ns;
+        }
     }
     decision.punctual_ns = decision.remote_ns - rates.lateness_ns;
     decision.allowance_ns =
