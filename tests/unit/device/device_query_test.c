@@ -532,8 +532,12 @@ static void test_a_failing_engine_takes_the_edges_part_back(void)
     script.layer_ns = (uint64_t)(2 * LL_NS_PER_S);
     start();
     device_fixture_await_uploaded(&device);
-    /* The edge is asked as well; the answer would come into memory that is gone. */
+    /* The edge is asked as well; an answer would come into memory that is gone. */
+    set_answer(FAKE_ANSWER_NONE);
     expect_failing_engine();
+    struct device_requests_debt debt;
+    device_requests_debt(device.querier.requests, &debt);
+    CU_ASSERT_EQUAL(debt.queries, 0);
     /* The pause before the next try shows that this was one. */
     struct device_query_result result;
     device_fixture_query(&device, 6, &result);
