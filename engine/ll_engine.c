@@ -155,8 +155,8 @@ ll_status ll_engine_run(struct ll_engine_context *context, const struct ll_run *
                         struct ll_error *err)
 {
     struct ll_engine_model *model = context->model;
-    ll_status status =
-        ll_engine_check_run(&model->network->table, ll_engine_model_prefix(model), run, err);
+    int prefix = ll_engine_model_prefix(model);
+    ll_status status = ll_engine_check_run(&model->network->table, prefix, run, err);
     if (status != LL_OK) {
         return status;
     }

@@ -1,5 +1,6 @@
 #include "engine/ll_engine_check.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,7 +43,8 @@ static ll_status check_range(const struct ll_table *table, int prefix, const str
         return ll_fail(err, LL_E_INVALID, "layers %d to %d cannot run: %d are created", run->first,
                        run->end, prefix);
     }
-    if (!ll_table_is_legal_cut(table, run->first) || !ll_table_is_legal_cut(table, run->end)) {
+    bool begins_group = run->first == 0 || table->layers[run->first - 1].ends_group;
+    if (!begins_group || !table->layers[run->end - 1].ends_group) {
         return ll_fail(err, LL_E_INVALID, "layers %d to %d cannot run: not legal cuts", run->first,
                        run->end);
     }
@@ -109,11 +111,11 @@ ll_status ll_engine_check_run(const struct ll_table *table, int prefix, const st
                               struct ll_error *err)
 {
     ll_status status = check_range(table, prefix, run, err);
-    for (int i = run->first; status == LL_OK && i < run->end; i++) {
-        status = check_reads(table, run, i, err);
-    }
     for (int i = 0; status == LL_OK && i < run->output_count; i++) {
         status = check_output(table, run, i, err);
+    }
+    for (int i = run->first; status == LL_OK && i < run->end; i++) {
+        status = check_reads(table, run, i, err);
     }
     return status;
 }

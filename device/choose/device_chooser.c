@@ -6,17 +6,14 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/ll_clock.h"
 #include "device/choose/device_choice.h"
-#include "device/choose/device_explore.h"
 
 /* What an edge tells is believed within this factor of the device's. */
 #define CHOOSER_MOST_FACTOR 1e3
 /* A try is for an edge and a link that have become this much better than they are taken for. */
 #define CHOOSER_HOPE 100.0
-#define CHOOSER_DEVICE_HOPE 2.0
 /* As an int64_t has it. */
 #define CHOOSER_MOST_NS 9e18
 
@@ -39,8 +36,8 @@ struct device_chooser {
     /* When to try the device, and the edge. */
     struct device_explore explore;
     struct device_pause pause;
-    /* As the edge told them. */
-    int64_t *edge_times_ns;
+    /* As the edge told them, a group's time at its last layer; 0: it did not. */
+    double *told_ns;
     uint64_t times_version;
     struct sums sums;
     /* What the sums were made from; 0: anew. */
@@ -58,14 +55,14 @@ ll_status device_chooser_create(const struct device_chooser_config *config,
     chooser->table = device_layer_times_table(config->times);
     size_t count = (size_t)chooser->table->layer_count + 1;
     struct sums *sums = &chooser->sums;
-    chooser->edge_times_ns = calloc(count, sizeof(*chooser->edge_times_ns));
+    chooser->told_ns = calloc(count, sizeof(double));
     sums->device_ns = calloc(count, sizeof(double));
     sums->edge_ns = calloc(count, sizeof(double));
     sums->corrected_device_ns = calloc(count, sizeof(double));
     sums->corrected_edge_ns = calloc(count, sizeof(double));
     sums->hoped_edge_ns = calloc(count, sizeof(double));
     ll_status status = device_choice_create(chooser->table, &chooser->choice);
-    if (status != LL_OK || !chooser->edge_times_ns || !sums->device_ns || !sums->edge_ns ||
+    if (status != LL_OK || !chooser->told_ns || !sums->device_ns || !sums->edge_ns ||
         !sums->corrected_device_ns || !sums->corrected_edge_ns || !sums->hoped_edge_ns) {
         device_chooser_destroy(chooser);
         return LL_E_NO_MEMORY;
@@ -81,7 +78,7 @@ void device_chooser_destroy(struct device_chooser *chooser)
 {
     if (chooser) {
         device_choice_destroy(chooser->choice);
-        free(chooser->edge_times_ns);
+        free(chooser->told_ns);
         free(chooser->sums.device_ns);
         free(chooser->sums.edge_ns);
         free(chooser->sums.corrected_device_ns);
@@ -93,28 +90,23 @@ void device_chooser_destroy(struct device_chooser *chooser)
 
 /* ---- What is known ---- */
 
-/* The edge told layer times, or is another one. */
+/* The edge told layer times, or is another one: a group's time is what it tells of its last layer
+ * and, if that, of the others. */
 static void follow_edge(struct device_chooser *chooser, const struct device_prospect *prospect)
 {
-    if (prospect->times_ns && prospect->times_version != chooser->times_version) {
-        chooser->times_version = prospect->times_version;
-        memcpy(chooser->edge_times_ns, prospect->times_ns,
-               (size_t)chooser->table->layer_count * sizeof(*chooser->edge_times_ns));
-        chooser->sums_version = 0;
+    if (!prospect->times_ns || prospect->times_version == chooser->times_version) {
+        return;
     }
-}
-
-/* A group's time on the edge: what it tells of its last layer and, if that, of the others. */
-static double edge_group_ns(const int64_t *times_ns, int first, int end, double device_ns)
-{
-    if (times_ns[end - 1] <= 0) {
-        return device_ns / DEVICE_ESTIMATE_EDGE_SPEED;
+    double group_ns = 0;
+    for (int i = 0; i < chooser->table->layer_count; i++) {
+        group_ns += fmax((double)prospect->times_ns[i], 0);
+        if (chooser->table->layers[i].ends_group) {
+            chooser->told_ns[i] = prospect->times_ns[i] > 0 ? group_ns : 0;
+            group_ns = 0;
+        }
     }
-    double told_ns = 0;
-    for (int i = first; i < end; i++) {
-        told_ns += fmax((double)times_ns[i], 0);
-    }
-    return fmin(fmax(told_ns, device_ns / CHOOSER_MOST_FACTOR), device_ns * CHOOSER_MOST_FACTOR);
+    chooser->times_version = prospect->times_version;
+    chooser->sums_version = 0;
 }
 
 static void refresh_sums(struct device_chooser *chooser)
@@ -135,8 +127,11 @@ static void refresh_sums(struct device_chooser *chooser)
         sums->edge_ns[i + 1] = sums->edge_ns[group];
         if (chooser->table->layers[i].ends_group) {
             double device_ns = group_ns * chooser->config.slowdown;
+            double told_ns = fmin(fmax(chooser->told_ns[i], device_ns / CHOOSER_MOST_FACTOR),
+                                  device_ns * CHOOSER_MOST_FACTOR);
             sums->device_ns[i + 1] += device_ns;
-            sums->edge_ns[i + 1] += edge_group_ns(chooser->edge_times_ns, group, i + 1, device_ns);
+            sums->edge_ns[i + 1] +=
+                chooser->told_ns[i] > 0 ? told_ns : device_ns / DEVICE_ESTIMATE_EDGE_SPEED;
             group = i + 1;
             group_ns = 0;
         }
@@ -145,25 +140,23 @@ static void refresh_sums(struct device_chooser *chooser)
 
 /* ---- Before a query ---- */
 
-/* Bytes of a value, as the decision has it sent. */
-struct widths {
-    int input;
-    int cut;
-};
-
 /* Bytes where they are exact, else what cut tensors are, unless the input is to stay as it is; and
  * nothing that the edge does not take. */
 static void choose_dtypes(const struct device_wish *wish, const struct device_prospect *prospect,
-                          struct device_decision *decision, struct widths *out_widths)
+                          struct device_decision *decision)
 {
     decision->cut_dtype = prospect->takes_f16 ? wish->cut_dtype : LL_F32;
     decision->input_dtype = LL_F32;
     if (!wish->is_input_f32) {
         decision->input_dtype = prospect->takes_u8 ? LL_U8 : decision->cut_dtype;
     }
-    out_widths->input = ll_dtype_bytes(decision->input_dtype);
-    out_widths->cut = ll_dtype_bytes(decision->cut_dtype);
 }
+
+/* Bytes of a value, as the decision has it sent. */
+struct widths {
+    int input;
+    int cut;
+};
 
 /* What ranges cost as things are, and as they may be hoped to have become. */
 struct costs {
@@ -242,55 +235,21 @@ static ll_status find_ranges(const struct device_choice *choice, const struct de
     return status;
 }
 
-/* Whether and what to try beside what is predicted to be fastest.
- *
- * While queries stay on the device, the edge is tried with what might be hoped of it. Where even
- * that would not be faster, nothing, but after the longest pause everything that the edge can run:
- * an estimate may be so wrong that no hope reaches beyond it, and only an answer mends it. While
- * they do not, the device: its own times may be too long, since its first runs are cold, or
- * something else ran as well. */
-static void try_other(struct device_chooser *chooser, const struct ranges *ranges,
-                      uint64_t connection, int64_t now_ns, struct device_decision *decision)
-{
-    bool is_pause_over = device_pause_is_over(&chooser->pause, connection, now_ns);
-    if (ranges->best.first < ranges->best.end) {
-        device_pause_shorten(&chooser->pause);
-        decision->could_try = decision->alone_ns < CHOOSER_DEVICE_HOPE * decision->best_ns;
-        if (decision->could_try &&
-            device_explore_wants(&chooser->explore, decision->best_ns, decision->alone_ns)) {
-            decision->could_try = false;
-            decision->tries = DEVICE_TRY_DEVICE;
-            decision->predicted_ns = decision->alone_ns;
-            decision->first = decision->end = 0;
-            decision->remote_ns = 0;
-        }
-    } else if (ranges->all.end > 0 && is_pause_over) {
-        bool hopes = ranges->hoped.first < ranges->hoped.end;
-        if (hopes || device_pause_is_longest(&chooser->pause)) {
-            const struct device_range *tried = hopes ? &ranges->hoped : &ranges->all;
-            decision->tries = DEVICE_TRY_EDGE;
-            decision->first = tried->first;
-            decision->end = tried->end;
-            decision->remote_ns = tried->remote_ns;
-        }
-        device_pause_begin(&chooser->pause, now_ns);
-    }
-}
-
 ll_status device_chooser_choose(struct device_chooser *chooser, const struct device_wish *wish,
                                 const struct device_prospect *prospect, int64_t now_ns,
                                 struct device_decision *out_decision)
 {
     struct device_decision decision = {.link = prospect->link};
     struct device_rates rates;
-    struct widths widths;
     struct costs costs;
     struct ranges ranges;
     int layers = chooser->table->layer_count;
     int prefix = prospect->is_up ? prospect->prefix : 0;
+    choose_dtypes(wish, prospect, &decision);
     follow_edge(chooser, prospect);
     refresh_sums(chooser);
-    choose_dtypes(wish, prospect, &decision, &widths);
+    struct widths widths = {.input = ll_dtype_bytes(decision.input_dtype),
+                            .cut = ll_dtype_bytes(decision.cut_dtype)};
     device_estimate_look(&chooser->estimate, prospect->connection, &prospect->link, &rates);
     make_costs(chooser, &rates, &widths, &costs);
     ll_status status = find_ranges(chooser->choice, wish, &costs, prospect->is_up, prefix, &ranges);
@@ -307,7 +266,27 @@ ll_status device_chooser_choose(struct device_chooser *chooser, const struct dev
     } else {
         bool could_be_there = decision.first == decision.end && prefix == layers;
         decision.there_ns = could_be_there ? ranges.all.latency_ns : 0;
-        try_other(chooser, &ranges, prospect->connection, now_ns, &decision);
+        bool hopes = ranges.hoped.first < ranges.hoped.end;
+        struct device_chance chance = {
+            .is_remote = decision.first<decision.end, .has_edge = prefix> 0,
+            .hopes = hopes,
+            .connection = prospect->connection,
+            .now_ns = now_ns,
+            .best_ns = decision.best_ns,
+            .alone_ns = decision.alone_ns,
+        };
+        decision.tries =
+            device_explore_choose(&chooser->explore, &chooser->pause, &chance, &decision.could_try);
+        if (decision.tries == DEVICE_TRY_DEVICE) {
+            decision.predicted_ns = decision.alone_ns;
+            decision.first = decision.end = 0;
+            decision.remote_ns = 0;
+        } else if (decision.tries == DEVICE_TRY_EDGE) {
+            const struct device_range *tried = hopes ? &ranges.hoped : &ranges.all;
+            decision.first = tried->first;
+            decision.end = tried->end;
+            decision.remote_ns = tried->remote_ns;
+        }
     }
     decision.punctual_ns = decision.remote_ns - rates.lateness_ns;
     decision.allowance_ns =

@@ -19,6 +19,7 @@
 
 #include "core/ll_status.h"
 #include "device/choose/device_estimate.h"
+#include "device/choose/device_explore.h"
 #include "device/times/device_layer_times.h"
 #include "net/ll_dtype.h"
 
@@ -80,15 +81,6 @@ struct device_prospect {
     const int64_t *times_ns;
     uint64_t times_version;
 };
-
-/* What is tried beside what is predicted to be fastest. */
-typedef enum {
-    DEVICE_TRY_NOTHING,
-    /* The whole query runs on the device; the edge is asked as well, and its answer only timed. */
-    DEVICE_TRY_EDGE,
-    /* The device alone, although the edge is predicted to be faster. */
-    DEVICE_TRY_DEVICE,
-} device_try;
 
 /* The way that a query takes. */
 struct device_decision {

@@ -7,6 +7,8 @@
 #define EXPLORE_PART 0.05
 #define EXPLORE_MOST_PRICE 16.0
 #define EXPLORE_BETTER 0.75
+/* A try of the device is for layers that have become this much faster than they are taken for. */
+#define EXPLORE_DEVICE_HOPE 2.0
 #define EXPLORE_FIRST_PAUSE_NS LL_NS_PER_S
 #define EXPLORE_LONGEST_PAUSE_NS (60 * LL_NS_PER_S)
 
@@ -67,4 +69,27 @@ void device_pause_begin(struct device_pause *pause, int64_t now_ns)
 void device_pause_shorten(struct device_pause *pause)
 {
     pause->length_ns = EXPLORE_FIRST_PAUSE_NS;
+}
+
+device_try device_explore_choose(const struct device_explore *explore, struct device_pause *pause,
+                                 const struct device_chance *chance, bool *out_could_try)
+{
+    device_try tries = DEVICE_TRY_NOTHING;
+    bool could_try = false;
+    bool is_pause_over = device_pause_is_over(pause, chance->connection, chance->now_ns);
+    if (chance->is_remote) {
+        device_pause_shorten(pause);
+        could_try = chance->alone_ns < EXPLORE_DEVICE_HOPE * chance->best_ns;
+        if (could_try && device_explore_wants(explore, chance->best_ns, chance->alone_ns)) {
+            could_try = false;
+            tries = DEVICE_TRY_DEVICE;
+        }
+    } else if (chance->has_edge && is_pause_over) {
+        if (chance->hopes || device_pause_is_longest(pause)) {
+            tries = DEVICE_TRY_EDGE;
+        }
+        device_pause_begin(pause, chance->now_ns);
+    }
+    *out_could_try = could_try;
+    return tries;
 }

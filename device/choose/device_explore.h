@@ -19,6 +19,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What is tried beside what is predicted to be fastest. */
+typedef enum {
+    DEVICE_TRY_NOTHING,
+    /* The whole query runs on the device; the edge is asked as well, and its answer only timed. */
+    DEVICE_TRY_EDGE,
+    /* The device alone, although the edge is predicted to be faster. */
+    DEVICE_TRY_DEVICE,
+} device_try;
+
 /* ---- The device alone ---- */
 
 struct device_explore {
@@ -56,5 +65,33 @@ bool device_pause_is_longest(const struct device_pause *pause);
 void device_pause_begin(struct device_pause *pause, int64_t now_ns);
 /* Queries go to the edge, perhaps because a try helped: the next pause is short again. */
 void device_pause_shorten(struct device_pause *pause);
+
+/* ---- Both ---- */
+
+/* What a query may try. */
+struct device_chance {
+    /* It goes to the edge otherwise. */
+    bool is_remote;
+    /* The edge runs some layers; `hopes`: it would be faster with them, were it and the link as
+     * good as may be hoped. */
+    bool has_edge;
+    bool hopes;
+    /* As the edge came up, a number; and now. */
+    uint64_t connection;
+    int64_t now_ns;
+    /* What it is predicted to take without a try, and on the device alone. */
+    double best_ns;
+    double alone_ns;
+};
+
+/* Whether and what to try.
+ *
+ * While queries stay on the device, the edge is tried with what might be hoped of it. Where even
+ * that would not be faster, nothing, but after the longest pause everything that the edge can run:
+ * an estimate may be so wrong that no hope reaches beyond it, and only an answer mends it. While
+ * they do not, the device: its own times may be too long, since its first runs are cold, or
+ * something else ran as well. `*out_could_try`: the device alone could be tried, and is not. */
+device_try device_explore_choose(const struct device_explore *explore, struct device_pause *pause,
+                                 const struct device_chance *chance, bool *out_could_try);
 
 #endif

@@ -9,6 +9,8 @@ struct device_local {
     struct ll_engine_model *model;
     struct ll_engine_context *context;
     double slowdown;
+    /* There is one compute thread: the processor time of a run's thread is the run's. */
+    bool counts_cpu;
     /* May be NULL; `layer_ns` has room for all layers then. */
     struct device_layer_times *times;
     int64_t *layer_ns;
@@ -26,6 +28,7 @@ ll_status device_local_create(const struct device_local_config *config,
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
     }
     local->slowdown = config->slowdown;
+    local->counts_cpu = ll_engine_threads(config->engine) == 1;
     local->times = config->times;
     ll_mutex_init(&local->lock);
     ll_cond_init(&local->interrupted);
@@ -146,36 +149,15 @@ static ll_status lists_init(struct local_lists *lists, int first, int end,
     return status == LL_OK ? lists_outputs(lists, tensors->table, err) : status;
 }
 
-/* When a run began, on the clock and in processor time of the thread. */
-struct local_start {
+/* A moment, on the clock and in processor time of the thread. */
+struct local_moment {
     int64_t at_ns;
     int64_t cpu_ns;
 };
 
-static struct local_start start_now(void)
+static struct local_moment moment_now(void)
 {
-    return (struct local_start){.at_ns = ll_clock_now_ns(), .cpu_ns = ll_clock_thread_cpu_ns()};
-}
-
-/* Waits until the run has taken `slowdown` times as long as it did. With one compute thread its
- * processor time counts: an edge on the same machine takes processors from it now and then, and
- * such a pause is not the device's, so it is not made longer. */
-static void wait_slowed(struct device_local *local, const struct local_start *start)
-{
-    if (local->slowdown <= 1) {
-        return;
-    }
-    int64_t own_ns = ll_engine_threads(ll_engine_model_engine(local->model)) == 1
-                         ? ll_clock_thread_cpu_ns() - start->cpu_ns
-                         : ll_clock_now_ns() - start->at_ns;
-    double whole_ns = (double)own_ns * local->slowdown;
-    int64_t wait_ns = whole_ns < (double)INT64_MAX ? (int64_t)whole_ns : INT64_MAX;
-    int64_t until_ns = ll_clock_deadline(start->at_ns, wait_ns);
-    ll_mutex_lock(&local->lock);
-    while (!local->is_interrupted && ll_clock_now_ns() < until_ns) {
-        ll_cond_wait(&local->interrupted, &local->lock, until_ns);
-    }
-    ll_mutex_unlock(&local->lock);
+    return (struct local_moment){.at_ns = ll_clock_now_ns(), .cpu_ns = ll_clock_thread_cpu_ns()};
 }
 
 ll_status device_local_run(struct device_local *local, int first, int end,
@@ -184,7 +166,7 @@ ll_status device_local_run(struct device_local *local, int first, int end,
     if (first == end) {
         return LL_OK;
     }
-    struct local_start start = start_now();
+    struct local_moment start = moment_now();
     struct local_lists lists = {0};
     ll_status status = lists_init(&lists, first, end, tensors, err);
     if (status == LL_OK) {
@@ -207,7 +189,21 @@ ll_status device_local_run(struct device_local *local, int first, int end,
         for (int i = 0; i < lists.out_names.count; i++) {
             device_tensors_put(tensors, lists.out_names.names[i], lists.out_bufs[i]);
         }
-        wait_slowed(local, &start);
+        if (local->slowdown > 1) {
+            /* Where processor time counts, it is what is made longer: an edge on the same machine
+             * takes processors from this thread now and then, and such a pause is not the device's.
+             */
+            struct local_moment now = moment_now();
+            int64_t own_ns =
+                local->counts_cpu ? now.cpu_ns - start.cpu_ns : now.at_ns - start.at_ns;
+            double slowed_ns = (double)start.at_ns + (double)own_ns * local->slowdown;
+            int64_t until_ns = slowed_ns < (double)INT64_MAX ? (int64_t)slowed_ns : LL_CLOCK_NEVER;
+            ll_mutex_lock(&local->lock);
+            while (!local->is_interrupted && ll_clock_now_ns() < until_ns) {
+                ll_cond_wait(&local->interrupted, &local->lock, until_ns);
+            }
+            ll_mutex_unlock(&local->lock);
+        }
         *time_ns += ll_clock_now_ns() - start.at_ns;
     }
     lists_finish(&lists);

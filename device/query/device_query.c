@@ -1,6 +1,9 @@
 /* A query asks the chooser once and tells it once how it went. In between it is three stretches of
  * layers: on the device, on the edge, on the device again; or all of them on the device while the
- * edge computes its own as well, only to be timed. */
+ * edge computes its own as well, only to be timed.
+ *
+ * So the device runs up to four stretches, one after the other (enum stretch); what comes from the
+ * edge decides which of them have layers. */
 #include "device/query/device_query.h"
 
 #include <math.h>
@@ -54,7 +57,22 @@ struct query {
     struct device_decision decision;
     struct device_outcome outcome;
     struct device_query_result result;
+    /* The network's input as bytes, NULL where it goes otherwise. */
+    struct ll_buf *input_bytes;
+    /* The edge's part; `is_posted`: it is under way. */
+    struct device_remote remote;
+    struct device_patience patience;
+    bool is_posted;
+    /* Why its answer is computed here as well: its turn has come; not all of it is finite. */
+    bool is_due;
+    bool is_odd;
 };
+
+/* The edge is only tried: its part runs beside the device's. */
+static bool is_beside(const struct query *query)
+{
+    return query->decision.tries == DEVICE_TRY_EDGE;
+}
 
 /* ---- Which way ---- */
 
@@ -98,19 +116,18 @@ static void look(struct device_querier *querier, struct query *query)
     query->result.prefix = edge->prefix;
 }
 
-static ll_status decide(struct device_querier *querier, struct query *query, struct ll_buf *input,
-                        struct ll_buf **out_bytes)
+static ll_status decide(struct device_querier *querier, struct query *query, struct ll_buf *input)
 {
     const struct device_edge_view *edge = &query->edge;
     struct device_query_result *result = &query->result;
     look(querier, query);
-    *out_bytes = edge->takes_u8 && !querier->wish.is_input_f32
-                     ? device_input_bytes(&querier->input_bytes, input)
-                     : NULL;
+    query->input_bytes = edge->takes_u8 && !querier->wish.is_input_f32
+                             ? device_input_bytes(&querier->input_bytes, input)
+                             : NULL;
     struct device_prospect prospect = {
         .is_up = edge->phase == DEVICE_EDGE_UP,
         .prefix = edge->prefix,
-        .takes_u8 = *out_bytes != NULL,
+        .takes_u8 = query->input_bytes != NULL,
         .takes_f16 = edge->takes_f16,
         .link = {.rtt_ns = edge->rtt_ns, .bytes_per_s = edge->bytes_per_s},
         .connection = edge->connection,
@@ -123,54 +140,46 @@ static ll_status decide(struct device_querier *querier, struct query *query, str
     result->tries = query->decision.tries;
     result->stays = query->decision.there_ns > 0;
     result->there_ns = (int64_t)fmin(query->decision.there_ns, QUERY_MOST_NS);
-    return status;
-}
-
-/* ---- The device's parts ---- */
-
-static ll_status run_here(struct device_querier *querier, struct query *query, int first, int end,
-                          struct ll_error *err)
-{
-    struct device_part part = {.first = first, .end = end};
-    ll_status status =
-        device_local_run(querier->local, first, end, &query->tensors, &part.took_ns, err);
-    part.at_ns = ll_clock_now_ns();
-    if (status == LL_OK) {
-        query->result.device_ns += part.took_ns;
-        query->outcome.parts[query->outcome.part_count++] = part;
-    }
+    result->first = result->end = is_beside(query) ? 0 : query->decision.first;
     return status;
 }
 
 /* ---- The edge's part ---- */
 
-/* How long it may take, here and on the edge. */
-static struct device_patience patience_of(const struct device_wish *wish, const struct query *query,
-                                          int64_t *out_edge_time_ns)
+/* What is asked of the edge, and how long it may take, here and there. */
+static void plan_remote(struct query *query, const struct device_wish *wish)
 {
     const struct device_decision *decision = &query->decision;
-    struct device_patience patience = {.most_ns = LL_CLOCK_NEVER,
-                                       .allowance_ns = decision->allowance_ns};
-    *out_edge_time_ns = 0;
-    if (decision->tries == DEVICE_TRY_EDGE) {
-        return (struct device_patience){.allowance_ns = LL_CLOCK_NEVER};
-    }
-    if (wish->deadline_ns > 0) {
-        patience.most_ns = wish->deadline_ns - query->edge.waited_ns;
-        patience.allowance_ns = LL_CLOCK_NEVER;
-        *out_edge_time_ns = wish->deadline_ns;
+    query->remote = (struct device_remote){
+        .first = decision->first,
+        .end = decision->end,
+        .least_prefix = decision->least_prefix,
+        .tensors = &query->tensors,
+        .form = {.input_dtype = decision->input_dtype,
+                 .input_bytes = query->input_bytes,
+                 .cut_dtype = decision->cut_dtype},
+    };
+    query->patience =
+        (struct device_patience){.most_ns = LL_CLOCK_NEVER, .allowance_ns = decision->allowance_ns};
+    if (is_beside(query)) {
+        query->patience = (struct device_patience){.allowance_ns = LL_CLOCK_NEVER};
+    } else if (wish->deadline_ns > 0) {
+        query->patience = (struct device_patience){
+            .most_ns = wish->deadline_ns - query->edge.waited_ns, .allowance_ns = LL_CLOCK_NEVER};
+        query->remote.edge_time_ns = wish->deadline_ns;
     } else if (decision->least_prefix == 0) {
-        *out_edge_time_ns = decision->allowance_ns;
+        query->remote.edge_time_ns = decision->allowance_ns;
     }
-    return patience;
 }
 
 /* What its end teaches. */
-static void note_end(struct query *query, const struct device_remote *remote)
+static void note_end(struct query *query)
 {
+    const struct device_remote *remote = &query->remote;
     const struct device_answer *answer = &remote->answer;
     struct device_outcome *outcome = &query->outcome;
     outcome->asked_until_ns = ll_clock_now_ns();
+    query->result.up_bytes = remote->sent_bytes;
     if (remote->status == LL_E_DEADLINE) {
         outcome->asked = DEVICE_MISSED;
         outcome->miss = (struct device_miss){
@@ -191,7 +200,7 @@ static void note_end(struct query *query, const struct device_remote *remote)
     outcome->asked_until_ns = remote->done_ns;
     outcome->reached = answer->reached;
     outcome->up_bytes = remote->sent_bytes;
-    outcome->down_bytes = device_answer_bytes(answer);
+    outcome->down_bytes = query->result.down_bytes = device_answer_bytes(answer);
     outcome->spent = (struct device_spent){
         .up_ns = up_ns > 0 ? up_ns : 0,
         .down_ns = remote->done_ns - remote->answered_ns,
@@ -201,9 +210,10 @@ static void note_end(struct query *query, const struct device_remote *remote)
 }
 
 /* Takes an answer into the set. */
-static void take_answer(struct query *query, struct device_remote *remote)
+static void take_answer(struct query *query)
 {
     struct device_query_result *result = &query->result;
+    struct device_remote *remote = &query->remote;
     device_answer_take(&remote->answer, &query->tensors);
     result->end = remote->answer.reached;
     result->prefix = remote->answer.prefix;
@@ -235,113 +245,116 @@ static bool is_finite(const struct device_answer *answer, const struct device_te
     return is_so;
 }
 
-/* The set holds the edge's answer: where there is doubt, or it is its turn, the same is computed
- * here, and the set holds that. */
-static ll_status verify(struct device_querier *querier, struct query *query,
-                        const struct device_answer *answer, struct ll_error *err)
+/* The set holds what the device computed in the place of an answer that was doubted. Says in the
+ * result whether the answer is wrong; returns whether its edge is to be left for that.
+ * `is_ours_odd`: the device's values are not finite either; `is_odd_again`: the edge was found
+ * before to give such values alone. */
+static bool judge(struct query *query, bool is_ours_odd, bool is_odd_again)
 {
     struct device_query_result *result = &query->result;
-    struct device_trust *trust = &querier->trust;
-    bool is_due = device_trust_is_due(trust, query->edge.connection);
-    bool is_odd = !trust->is_odd_normal && !is_finite(answer, &query->tensors);
-    if (!is_due && !is_odd) {
-        return LL_OK;
-    }
-    int64_t before_ns = result->device_ns;
-    ll_status status = run_here(querier, query, answer->first, answer->reached, err);
-    if (status != LL_OK) {
-        return status;
-    }
-    result->verify_ns = result->device_ns - before_ns;
-    bool is_ours_odd = is_odd && !is_finite(answer, &query->tensors);
-    bool is_left = is_odd && device_trust_found_odd(trust, is_ours_odd);
-    result->is_verified = is_due;
-    result->difference = is_due ? answer_difference(answer, &query->tensors) : 0;
-    bool differs = is_due && result->difference > device_trust_tolerance(query->edge.is_same_engine,
-                                                                         result->is_rounded);
-    if (is_odd && !is_ours_odd) {
+    double tolerance = device_trust_tolerance(query->edge.is_same_engine, result->is_rounded);
+    result->is_verified = query->is_due;
+    result->difference =
+        query->is_due ? answer_difference(&query->remote.answer, &query->tensors) : 0;
+    bool differs = query->is_due && result->difference > tolerance;
+    bool is_odd_alone = query->is_odd && !is_ours_odd;
+    if (is_odd_alone) {
         (void)ll_fail(&result->fallback, LL_E_INVALID, "the edge's values are not finite");
     } else if (differs) {
         (void)ll_fail(&result->fallback, LL_E_INVALID,
                       "the edge's values differ by %.2g of the largest", result->difference);
-        is_left = true;
-    } else {
-        return LL_OK;
     }
-    result->is_wrong = true;
-    result->end = query->decision.first;
-    if (is_left) {
-        device_edge_state_accuse(querier->edge, query->edge.connection, result->fallback.text);
+    result->is_wrong = is_odd_alone || differs;
+    if (result->is_wrong) {
+        result->end = query->decision.first;
     }
-    return LL_OK;
+    return is_odd_alone ? is_odd_again : differs;
 }
 
-/* ---- The stretch behind the cut ---- */
+/* ---- The device's stretches ---- */
 
-/* The edge's part is over. `*out_from` is the layer up to which the set has got then: on any
- * failure still the cut, and result.fallback says why. */
-static ll_status end_remote(struct device_querier *querier, struct query *query,
-                            struct device_remote *remote, int *out_from, struct ll_error *err)
-{
-    ll_status status = LL_OK;
-    bool is_beside = query->decision.tries == DEVICE_TRY_EDGE;
-    note_end(query, remote);
-    query->result.up_bytes = remote->sent_bytes;
-    query->result.down_bytes = query->outcome.down_bytes;
-    if (!is_beside && remote->status == LL_OK) {
-        take_answer(query, remote);
-        *out_from = remote->answer.reached;
-        status = verify(querier, query, &remote->answer, err);
-    } else if (!is_beside) {
-        query->result.fallback = remote->error;
-    }
-    device_remote_finish(remote);
-    return status;
-}
+/* What the device runs, in this order. Each stretch begins where the set has got to, but for the
+ * check, which begins at the cut again. */
+enum stretch {
+    /* Up to the cut. */
+    STRETCH_BEFORE,
+    /* To the end while the edge is only tried, or because there is none. */
+    STRETCH_BESIDE,
+    /* The edge's part once more, where its answer is in doubt. */
+    STRETCH_CHECK,
+    /* To the end: after an answer, or, on any failure, from the cut. */
+    STRETCH_BEHIND,
+    STRETCHES,
+};
 
-/* Asks the edge for its range and runs the layers from there on here: after the answer, or, where
- * the edge is only tried, meanwhile. Whatever goes wrong with the edge's part, the device computes
- * from the tensors that it holds, and result.fallback says why. */
-static ll_status run_from_cut(struct device_querier *querier, struct query *query,
-                              struct ll_buf *input_bytes, struct ll_error *err)
+/* The layers of a stretch; nothing where they are equal. */
+struct range {
+    int first;
+    int end;
+};
+
+/* Does what comes in front of a stretch, when the set has got to layer `at`: posts the edge's part,
+ * takes its answer, judges it. Whatever goes wrong with it, the device computes from the tensors
+ * that it holds, and result.fallback says why. */
+static struct range begin_stretch(struct device_querier *querier, struct query *query,
+                                  enum stretch stretch, int at)
 {
     const struct device_decision *decision = &query->decision;
+    struct device_remote *remote = &query->remote;
+    struct device_trust *trust = &querier->trust;
     int layers = querier->model->table->layer_count;
-    bool is_beside = decision->tries == DEVICE_TRY_EDGE;
-    struct device_remote remote = {
-        .first = decision->first,
-        .end = decision->end,
-        .least_prefix = decision->least_prefix,
-        .tensors = &query->tensors,
-        .form = {.input_dtype = decision->input_dtype,
-                 .input_bytes = input_bytes,
-                 .cut_dtype = decision->cut_dtype},
-    };
-    struct device_patience patience = patience_of(&querier->wish, query, &remote.edge_time_ns);
-    ll_status posted = device_requests_post(querier->requests, &remote);
-    if (posted != LL_OK && !is_beside) {
-        query->result.fallback = remote.error;
+    bool asks = decision->first < decision->end;
+    switch (stretch) {
+    case STRETCH_BEFORE:
+        return (struct range){at, asks ? decision->first : layers};
+    case STRETCH_BESIDE:
+        query->is_posted = asks && device_requests_post(querier->requests, remote) == LL_OK;
+        if (asks && !query->is_posted && !is_beside(query)) {
+            query->result.fallback = remote->error;
+        }
+        return (struct range){at, query->is_posted && !is_beside(query) ? at : layers};
+    case STRETCH_CHECK:
+        if (!query->is_posted) {
+            break;
+        }
+        device_requests_withdraw(querier->requests, remote, &query->patience);
+        query->is_posted = false;
+        note_end(query);
+        if (is_beside(query)) {
+            break;
+        }
+        if (remote->status != LL_OK) {
+            query->result.fallback = remote->error;
+            break;
+        }
+        take_answer(query);
+        query->is_due = device_trust_is_due(trust, query->edge.connection);
+        query->is_odd = !trust->is_odd_normal && !is_finite(&remote->answer, &query->tensors);
+        at = remote->answer.reached;
+        return (struct range){query->is_due || query->is_odd ? decision->first : at, at};
+    case STRETCH_BEHIND:
+        if (query->is_due || query->is_odd) {
+            bool is_ours_odd = query->is_odd && !is_finite(&remote->answer, &query->tensors);
+            bool is_again = query->is_odd && device_trust_found_odd(trust, is_ours_odd);
+            if (judge(query, is_ours_odd, is_again)) {
+                device_edge_state_accuse(querier->edge, query->edge.connection,
+                                         query->result.fallback.text);
+            }
+        }
+        return (struct range){at, layers};
+    default:
+        break;
     }
-    ll_status status = LL_OK;
-    int from = decision->first;
-    if (posted != LL_OK || is_beside) {
-        status = run_here(querier, query, from, layers, err);
-        from = layers;
-    }
-    if (posted == LL_OK) {
-        device_requests_withdraw(querier->requests, &remote, &patience);
-        ll_status ended = end_remote(querier, query, &remote, &from, err);
-        status = status == LL_OK ? ended : status;
-    }
-    return status == LL_OK && from < layers ? run_here(querier, query, from, layers, err) : status;
+    return (struct range){at, at};
 }
 
 /* ---- The whole query ---- */
 
 /* Where its time went. */
-static void account(struct query *query, bool is_asked)
+static void account(struct query *query)
 {
     struct device_query_result *result = &query->result;
+    bool is_asked = query->decision.first < query->decision.end && !is_beside(query);
     result->latency_ns = ll_clock_now_ns() - result->issued_ns;
     if (!is_asked) {
         /* Nobody else had a part in it. */
@@ -354,26 +367,37 @@ static void account(struct query *query, bool is_asked)
     result->network_ns = remote_ns - result->edge_ns;
 }
 
-/* The stretches of layers, one after the other. */
-static ll_status run(struct device_querier *querier, struct query *query,
-                     struct ll_buf *input_bytes, struct ll_error *err)
+/* All stretches. Where one fails the edge's part still is taken back, if it is under way. */
+static ll_status run(struct device_querier *querier, struct query *query, struct ll_error *err)
+{
+    ll_status status = LL_OK;
+    int at = 0;
+    for (int i = 0; i < STRETCHES && (status == LL_OK || query->is_posted); i++) {
+        struct range range = begin_stretch(querier, query, i, at);
+        struct device_part part = {.first = range.first, .end = range.end};
+        at = range.end;
+        if (status != LL_OK || range.first == range.end) {
+            continue;
+        }
+        status = device_local_run(querier->local, range.first, range.end, &query->tensors,
+                                  &part.took_ns, err);
+        part.at_ns = ll_clock_now_ns();
+        if (status == LL_OK) {
+            query->result.device_ns += part.took_ns;
+            query->result.verify_ns = i == STRETCH_CHECK ? part.took_ns : query->result.verify_ns;
+            query->outcome.parts[query->outcome.part_count++] = part;
+        }
+    }
+    return status;
+}
+
+/* What the query has come to. */
+static ll_status conclude(struct query *query, struct ll_error *err)
 {
     struct device_query_result *result = &query->result;
-    const struct device_decision *decision = &query->decision;
-    bool is_beside = decision->tries == DEVICE_TRY_EDGE;
-    bool asks = decision->first < decision->end;
-    int cut = asks ? decision->first : querier->model->table->layer_count;
-    result->first = result->end = is_beside ? 0 : decision->first;
-    ll_status status = run_here(querier, query, 0, cut, err);
-    if (status == LL_OK && asks) {
-        status = run_from_cut(querier, query, input_bytes, err);
-    }
-    if (status != LL_OK) {
-        return status;
-    }
-    account(query, asks && !is_beside);
-    status = device_tensors_outputs(&query->tensors, &result->outputs, &result->output_floats,
-                                    &result->last_floats);
+    account(query);
+    ll_status status = device_tensors_outputs(&query->tensors, &result->outputs,
+                                              &result->output_floats, &result->last_floats);
     if (status != LL_OK) {
         return ll_fail(err, status, "%s",
                        status == LL_E_NO_MEMORY ? "out of memory"
@@ -381,7 +405,6 @@ static ll_status run(struct device_querier *querier, struct query *query,
     }
     /* What was only checked tells nothing of which range is faster. */
     query->outcome.latency_ns = result->latency_ns - result->verify_ns;
-    device_chooser_learn(querier->chooser, decision, &query->outcome);
     return LL_OK;
 }
 
@@ -389,8 +412,7 @@ ll_status device_query_run(struct device_querier *querier, struct ll_buf *input,
                            struct device_query_result *out_result, struct ll_error *err)
 {
     struct query query = {.result.issued_ns = ll_clock_now_ns()};
-    struct ll_buf *input_bytes = NULL;
-    ll_status status = decide(querier, &query, input, &input_bytes);
+    ll_status status = decide(querier, &query, input);
     if (status == LL_OK) {
         status = device_tensors_init(&query.tensors, querier->model->table);
     }
@@ -398,11 +420,17 @@ ll_status device_query_run(struct device_querier *querier, struct ll_buf *input,
         return ll_fail(err, status, "out of memory");
     }
     device_tensors_put(&query.tensors, LL_TENSOR_INPUT, input);
-    status = run(querier, &query, input_bytes, err);
-    device_tensors_finish(&query.tensors);
+    plan_remote(&query, &querier->wish);
+    status = run(querier, &query, err);
     if (status == LL_OK) {
+        status = conclude(&query, err);
+    }
+    if (status == LL_OK) {
+        device_chooser_learn(querier->chooser, &query.decision, &query.outcome);
         *out_result = query.result;
     }
+    device_remote_finish(&query.remote);
+    device_tensors_finish(&query.tensors);
     return status;
 }
 

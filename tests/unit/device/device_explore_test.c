@@ -107,7 +107,65 @@ static void test_pauses_grow_until_a_try_helps(void)
     CU_ASSERT_TRUE(device_pause_is_over(&pause, 2, now_ns));
 }
 
+static void test_the_device_is_tried_while_queries_go_to_the_edge(void)
+{
+    struct device_explore explore;
+    struct device_pause pause;
+    struct device_chance chance = {
+        .is_remote = true, .has_edge = true, .connection = 1, .best_ns = 100, .alone_ns = 150};
+    bool could_try = false;
+    device_explore_init(&explore);
+    device_pause_init(&pause);
+    /* There is no budget yet; then there is. */
+    CU_ASSERT_EQUAL(device_explore_choose(&explore, &pause, &chance, &could_try),
+                    DEVICE_TRY_NOTHING);
+    CU_ASSERT_TRUE(could_try);
+    device_explore_stayed(&explore, 20 * 50 + 20);
+    CU_ASSERT_EQUAL(device_explore_choose(&explore, &pause, &chance, &could_try),
+                    DEVICE_TRY_DEVICE);
+    CU_ASSERT_FALSE(could_try);
+    /* Twice as long is beyond hope. */
+    chance.alone_ns = 200;
+    device_explore_stayed(&explore, 20 * 1000);
+    CU_ASSERT_EQUAL(device_explore_choose(&explore, &pause, &chance, &could_try),
+                    DEVICE_TRY_NOTHING);
+    CU_ASSERT_FALSE(could_try);
+}
+
+static void test_the_edge_is_tried_after_pauses(void)
+{
+    struct device_explore explore;
+    struct device_pause pause;
+    struct device_chance chance = {
+        .hopes = true, .connection = 1, .now_ns = LL_NS_PER_S, .best_ns = 100, .alone_ns = 100};
+    bool could_try = true;
+    device_explore_init(&explore);
+    device_pause_init(&pause);
+    CU_ASSERT_EQUAL(device_explore_choose(&explore, &pause, &chance, &could_try),
+                    DEVICE_TRY_NOTHING);
+    CU_ASSERT_FALSE(could_try);
+    chance.has_edge = true;
+    CU_ASSERT_EQUAL(device_explore_choose(&explore, &pause, &chance, &could_try), DEVICE_TRY_EDGE);
+    CU_ASSERT_EQUAL(device_explore_choose(&explore, &pause, &chance, &could_try),
+                    DEVICE_TRY_NOTHING);
+    /* Without hope only after the longest pause, to which each question that is due comes nearer.
+     */
+    chance.hopes = false;
+    int questions = 0;
+    device_try tries = DEVICE_TRY_NOTHING;
+    while (tries == DEVICE_TRY_NOTHING && questions < 20) {
+        chance.now_ns += 60 * LL_NS_PER_S;
+        tries = device_explore_choose(&explore, &pause, &chance, &could_try);
+        questions++;
+    }
+    CU_ASSERT_EQUAL(tries, DEVICE_TRY_EDGE);
+    /* Pauses of 2, 4, 8, 16, 32 and 60 s. */
+    CU_ASSERT_EQUAL(questions, 6);
+}
+
 const struct ll_test ll_tests[] = {
+    LL_TEST(test_the_device_is_tried_while_queries_go_to_the_edge),
+    LL_TEST(test_the_edge_is_tried_after_pauses),
     LL_TEST(test_a_try_waits_for_its_budget),
     LL_TEST(test_tries_that_lose_cost_little),
     LL_TEST(test_what_a_try_cost_is_what_counts),

@@ -437,9 +437,9 @@ static void test_a_stop_ends_a_query_that_waits(void)
     end();
 }
 
-static void test_a_failing_engine_loses_the_query_and_says_why(void)
+/* A query whose first part on the device fails. */
+static void expect_failing_engine(void)
 {
-    begin();
     struct device_query_result result;
     struct ll_buf *input = NULL;
     struct ll_error err = {.text = ""};
@@ -449,6 +449,12 @@ static void test_a_failing_engine_loses_the_query_and_says_why(void)
     CU_ASSERT_EQUAL(device_query_run(&device.querier, input, &result, &err), LL_E_NO_MEMORY);
     CU_ASSERT_STRING_EQUAL(err.text, "made to fail");
     ll_buf_unref(input);
+}
+
+static void test_a_failing_engine_loses_the_query_and_says_why(void)
+{
+    begin();
+    expect_failing_engine();
     end();
 }
 
@@ -516,6 +522,27 @@ static void test_a_slow_edge_is_asked_as_well_at_times(void)
     /* Not the next query again. */
     device_fixture_query(&device, 6, &result);
     CU_ASSERT_EQUAL(result.tries, DEVICE_TRY_NOTHING);
+    device_query_result_finish(&result);
+    end();
+}
+
+static void test_a_failing_engine_takes_the_edges_part_back(void)
+{
+    begin_slow();
+    script.layer_ns = (uint64_t)(2 * LL_NS_PER_S);
+    start();
+    device_fixture_await_uploaded(&device);
+    /* The edge is asked as well; an answer would come into memory that is gone. */
+    set_answer(FAKE_ANSWER_NONE);
+    expect_failing_engine();
+    struct device_requests_debt debt;
+    device_requests_debt(device.querier.requests, &debt);
+    CU_ASSERT_EQUAL(debt.queries, 0);
+    /* The pause before the next try shows that this was one. */
+    struct device_query_result result;
+    device_fixture_query(&device, 6, &result);
+    CU_ASSERT_EQUAL(result.tries, DEVICE_TRY_NOTHING);
+    CU_ASSERT_EQUAL(result.end, 0);
     device_query_result_finish(&result);
     end();
 }
@@ -681,6 +708,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_the_fastest_range_is_chosen),
     LL_TEST(test_a_fast_device_needs_no_edge),
     LL_TEST(test_a_slow_edge_is_asked_as_well_at_times),
+    LL_TEST(test_a_failing_engine_takes_the_edges_part_back),
     LL_TEST(test_what_the_edge_tells_of_its_layers_counts),
     LL_TEST(test_the_prefix_bounds_the_choice),
     LL_TEST(test_an_edge_that_never_answers_right_is_left_alone),
