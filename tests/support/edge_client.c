@@ -335,8 +335,9 @@ ll_status edge_client_upload_all(struct edge_client *client, const struct fake_m
         }
     }
     layerlift__v1__upload_event__free_unpacked(event, NULL);
-    CU_ASSERT(edge_call_has_event(upload, LAYERLIFT__V1__UPLOAD_EVENT__KIND_COMPLETE));
+    bool is_complete = edge_call_has_event(upload, LAYERLIFT__V1__UPLOAD_EVENT__KIND_COMPLETE);
     ll_status status = edge_call_end(upload, NULL);
+    CU_ASSERT_EQUAL(is_complete, status == LL_OK);
     edge_call_close(upload);
     return status;
 }
