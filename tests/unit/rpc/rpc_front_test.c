@@ -77,7 +77,11 @@ static void wait_closed(int connection)
 static void echo_once(struct rpc_pair *pair)
 {
     struct rpc_peer client;
-    CU_ASSERT_EQUAL(rpc_pair_unary(pair, "/t.T/Echo", "x", 1, &client), LL_OK);
+    ll_status status = rpc_pair_unary(pair, "/t.T/Echo", "x", 1, &client);
+    CU_ASSERT_EQUAL(status, LL_OK);
+    if (status != LL_OK) {
+        fprintf(stderr, "no echo: %s\n", client.text);
+    }
     CU_ASSERT(rpc_peer_last_is(&client, "x", 1));
     rpc_peer_finish(&client);
 }
