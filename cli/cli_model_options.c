@@ -13,11 +13,6 @@ static ll_status take_fit(const char *text, void *field, struct ll_error *err)
     return vision_fit_parse(text, field, err);
 }
 
-static ll_status take_compute(const char *text, void *field, struct ll_error *err)
-{
-    return ll_compute_parse(text, field, err);
-}
-
 /* The field is the whole struct. */
 static ll_status take_image(const char *text, void *field, struct ll_error *err)
 {
@@ -105,7 +100,7 @@ static const struct ll_option_row rows[] = {
         .name = "compute",
         .kind = LL_OPTION_OWN,
         .arg = "TYPE",
-        .take = take_compute,
+        .take = ll_compute_take,
         FIELD(engine.compute),
         .shown = "f32",
         .choices = "f32|bf16",

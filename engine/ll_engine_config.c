@@ -13,3 +13,8 @@ ll_status ll_compute_parse(const char *text, ll_compute *out_compute, struct ll_
     }
     return LL_OK;
 }
+
+ll_status ll_compute_take(const char *text, void *field, struct ll_error *err)
+{
+    return ll_compute_parse(text, field, err);
+}

@@ -17,6 +17,8 @@ typedef enum {
 /* "f32" or "bf16". Errors: LL_E_INVALID. */
 LL_MUST_USE ll_status ll_compute_parse(const char *text, ll_compute *out_compute,
                                        struct ll_error *err);
+/* The same for a row of options (core/ll_option_table.h); `field` is a ll_compute. */
+LL_MUST_USE ll_status ll_compute_take(const char *text, void *field, struct ll_error *err);
 
 struct ll_engine_config {
     /* "darknet" or "onednn". */

@@ -28,11 +28,6 @@ struct options {
     struct ll_engine_config engine;
 };
 
-static ll_status take_compute(const char *text, void *field, struct ll_error *err)
-{
-    return ll_compute_parse(text, field, err);
-}
-
 static const struct ll_option_row rows[] = {
     {
         .name = "cfg",
@@ -84,7 +79,7 @@ static const struct ll_option_row rows[] = {
         .kind = LL_OPTION_OWN,
         .arg = "TYPE",
         .shown = "f32",
-        .take = take_compute,
+        .take = ll_compute_take,
         LL_OPTION_FIELD(struct options, engine.compute),
         .help = "f32 or bf16",
     },

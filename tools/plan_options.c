@@ -10,11 +10,6 @@
 
 #define BYTES_PER_S_PER_MBPS (1e6 / 8)
 
-static ll_status take_compute(const char *text, void *field, struct ll_error *err)
-{
-    return ll_compute_parse(text, field, err);
-}
-
 static ll_status take_partitioner(const char *text, void *field, struct ll_error *err)
 {
     ll_status status = ll_plan_check_name(text, true, err);
@@ -73,7 +68,7 @@ static const struct ll_option_row rows[] = {
         .kind = LL_OPTION_OWN,
         .arg = "TYPE",
         .shown = "f32",
-        .take = take_compute,
+        .take = ll_compute_take,
         LL_OPTION_FIELD(struct plan_options, model.engine.compute),
         .choices = "f32|bf16",
         .help = "With --cfg: what onednn computes in, f32, or bf16 where the processor has it",

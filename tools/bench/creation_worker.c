@@ -39,11 +39,6 @@ struct options {
     bool copied;
 };
 
-static ll_status take_compute(const char *text, void *field, struct ll_error *err)
-{
-    return ll_compute_parse(text, field, err);
-}
-
 static const struct ll_option_row rows[] = {
     {
         .name = "kind",
@@ -116,7 +111,7 @@ static const struct ll_option_row rows[] = {
         .kind = LL_OPTION_OWN,
         .arg = "TYPE",
         .shown = "f32",
-        .take = take_compute,
+        .take = ll_compute_take,
         LL_OPTION_FIELD(struct options, compute),
         .help = "What onednn computes in: f32 or bf16",
     },

@@ -21,11 +21,6 @@ struct options {
     const char *output;
 };
 
-static ll_status take_compute(const char *text, void *field, struct ll_error *err)
-{
-    return ll_compute_parse(text, field, err);
-}
-
 static const struct ll_option_row rows[] = {
     {
         .name = "kind",
@@ -63,7 +58,7 @@ static const struct ll_option_row rows[] = {
         .kind = LL_OPTION_OWN,
         .arg = "TYPE",
         .shown = "f32",
-        .take = take_compute,
+        .take = ll_compute_take,
         LL_OPTION_FIELD(struct options, subject.compute),
         .help = "What onednn and bare compute in: f32 or bf16",
     },
