@@ -22,7 +22,8 @@ set -euo pipefail
 BUILD=(
     bazel-bootstrap ca-certificates dpkg-dev g++ gcc pkg-config
     fonts-dejavu-core libdnnl-dev libfreetype-dev libgrpc-dev libjpeg62-turbo-dev libjson-c-dev
-    libpng-dev libprotobuf-c-dev libssl-dev libturbojpeg0-dev zlib1g-dev libcunit1-dev
+    libpng-dev libprotobuf-c-dev libssl-dev libturbojpeg0-dev libwebp-dev
+    libzstd-dev zlib1g-dev libcunit1-dev
     protobuf-c-compiler protobuf-compiler
 )
 TEST=(python3 python3-numpy)

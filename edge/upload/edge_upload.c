@@ -131,7 +131,8 @@ static void receive_close(struct edge_work *work)
     if (upload->was_cut_off && !upload->session.is_over) {
         ll_log(LL_LOG_INFO, "upload", "session %u lost after %.1f MB; what came of %s stays",
                upload->session.number, (double)upload->session.received_bytes / 1e6,
-               upload->session.model ? edge_model_short_id(upload->session.model) : "no model");
+               upload->session.exact.model ? edge_model_short_id(upload->session.exact.model)
+                                           : "no model");
     }
     edge_upload_session_finish(&upload->session);
     rpc_stream_unref(stream);

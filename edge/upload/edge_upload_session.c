@@ -23,24 +23,24 @@ void edge_upload_session_init(struct edge_upload_session *session,
     atomic_init(&session->granted_bytes, 0);
 }
 
-/* Forgets the session's own copies of contested blobs (edge_upload_session_chunk.c). */
+/* Forgets the session's own copies of contested blobs (edge_upload_session_bring.c). */
 static void drop_copies(struct edge_upload_session *session)
 {
-    int count = session->layers ? edge_model_table(session->model)->layer_count : 0;
+    int count = session->exact.layers ? edge_model_table(session->exact.model)->layer_count : 0;
     for (int i = 0; i < count; i++) {
-        edge_blob_unref(session->layers[i].copy);
-        session->layers[i].copy = NULL;
+        edge_blob_unref(session->exact.layers[i].copy);
+        session->exact.layers[i].copy = NULL;
     }
 }
 
 void edge_upload_session_leave_model(struct edge_upload_session *session)
 {
-    struct edge_model *model = session->model;
+    struct edge_model *model = session->exact.model;
     if (!model) {
         return;
     }
     drop_copies(session);
-    session->model = NULL;
+    session->exact.model = NULL;
     edge_model_close_upload(model, &session->plan);
     edge_creator_wake(session->sessions->creator, model);
     edge_model_release(model);
@@ -53,7 +53,7 @@ void edge_upload_session_finish(struct edge_upload_session *session)
     edge_places_leave(&session->sessions->uploads, &session->upload_place);
     edge_places_leave(&session->sessions->streams, &session->stream_place);
     ll_plan_finish(&session->plan);
-    free(session->layers);
+    free(session->exact.layers);
     free(session->reported);
 }
 
@@ -107,9 +107,9 @@ int64_t edge_upload_session_missing_bytes(const struct edge_upload_session *sess
 {
     int64_t bytes = 0;
     for (int i = 0; i < end; i++) {
-        if (!edge_model_is_available(session->model, i)) {
-            bytes += edge_blob_bytes(edge_model_blob(session->model, i)) -
-                     session->layers[i].next_offset;
+        if (!edge_model_is_available(session->exact.model, i)) {
+            bytes += edge_blob_bytes(edge_model_blob(session->exact.model, i)) -
+                     session->exact.layers[i].next_offset;
         }
     }
     return bytes;
@@ -118,7 +118,7 @@ int64_t edge_upload_session_missing_bytes(const struct edge_upload_session *sess
 /* The end of the first partition that is not created. */
 static int inline_border(const struct edge_upload_session *session)
 {
-    int prefix = edge_model_prefix(session->model);
+    int prefix = edge_model_prefix(session->exact.model);
     int end = prefix;
     for (int i = 0; i < session->plan.count && end <= prefix; i++) {
         end = session->plan.partitions[i].end;
@@ -148,7 +148,7 @@ uint64_t edge_upload_session_grant(struct edge_upload_session *session)
 
 void edge_upload_session_send_credit(struct edge_upload_session *session)
 {
-    if (!session->model) {
+    if (!session->exact.model) {
         return;
     }
     session->owes_credit = rpc_stream_queued(session->stream) > QUEUED_EVENTS;

@@ -45,7 +45,7 @@ struct edge_upload_session_layer {
     /* How many of the blob's bytes this device brought; all of them: if they are wrong, it is this
      * device that is. */
     int64_t brought_bytes;
-    /* The device's own copy where the blob is contested (edge_upload_session_chunk.c), else NULL.
+    /* The device's own copy where the blob is contested (edge_upload_session_bring.c), else NULL.
      */
     struct edge_blob *copy;
     /* How often its bytes, and nobody else's, were wrong. */
@@ -53,6 +53,13 @@ struct edge_upload_session_layer {
     /* The device was told to begin again: a chunk at 0 does, and others that were on their way are
      * dropped. */
     bool was_rejected;
+};
+
+/* A model whose blobs a session brings, and what the session knows of each of its layers. */
+struct edge_upload_side {
+    /* NULL before `open` and after the end. */
+    struct edge_model *model;
+    struct edge_upload_session_layer *layers;
 };
 
 struct edge_upload_session {
@@ -76,10 +83,9 @@ struct edge_upload_session {
     /* A Credit event, or others, wait until the stream takes them. */
     bool owes_credit;
     bool owes_events;
-    /* NULL before `open` and after the end. */
-    struct edge_model *model;
+    /* The model that the device names. */
+    struct edge_upload_side exact;
     struct ll_plan plan;
-    struct edge_upload_session_layer *layers;
     /* Which partitions were reported as received. */
     bool *reported;
     /* Creations of the model before this session, and those it was told about. */

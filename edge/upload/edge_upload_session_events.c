@@ -30,12 +30,13 @@ void edge_upload_session_writable(struct edge_upload_session *session)
 
 static void tell_blobs(struct edge_upload_session *session)
 {
-    int count = edge_model_table(session->model)->layer_count;
+    int count = edge_model_table(session->exact.model)->layer_count;
     for (int i = 0; i < count && takes_events(session); i++) {
-        if (session->layers[i].is_known || !edge_model_is_available(session->model, i)) {
+        if (session->exact.layers[i].is_known ||
+            !edge_model_is_available(session->exact.model, i)) {
             continue;
         }
-        session->layers[i].is_known = true;
+        session->exact.layers[i].is_known = true;
         Layerlift__V1__BlobAvailable available = LAYERLIFT__V1__BLOB_AVAILABLE__INIT;
         available.layer = (uint32_t)i;
         Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
@@ -49,7 +50,7 @@ static bool is_received(const struct edge_upload_session *session,
                         const struct ll_partition *partition)
 {
     for (int i = partition->first; i < partition->end; i++) {
-        if (!session->layers[i].is_known) {
+        if (!session->exact.layers[i].is_known) {
             return false;
         }
     }
@@ -131,7 +132,7 @@ void edge_upload_session_send_prefix(struct edge_upload_session *session,
     Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
     event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_PREFIX_READY;
     event.prefix_ready = &ready;
-    add_layer_times(session->model, &ready);
+    add_layer_times(session->exact.model, &ready);
     edge_upload_session_send(session, &event);
     free_layer_times(&ready);
 }
@@ -139,7 +140,7 @@ void edge_upload_session_send_prefix(struct edge_upload_session *session,
 /* The model is ready: the last event, and the end. */
 static void send_complete(struct edge_upload_session *session)
 {
-    struct edge_model *model = edge_model_ref(session->model);
+    struct edge_model *model = edge_model_ref(session->exact.model);
     struct edge_creation creation;
     Layerlift__V1__UploadComplete complete = LAYERLIFT__V1__UPLOAD_COMPLETE__INIT;
     complete.model_id = (char *)edge_model_id_text(model);
@@ -162,19 +163,19 @@ static void send_complete(struct edge_upload_session *session)
 
 void edge_upload_session_update(struct edge_upload_session *session)
 {
-    if (!session->model) {
+    if (!session->exact.model) {
         return;
     }
     /* Read before the rest: what is busy now may be done when it is told. */
-    bool is_busy = edge_model_is_busy(session->model);
-    if (session->upload_place.is_held && edge_model_has_all_weights(session->model)) {
+    bool is_busy = edge_model_is_busy(session->exact.model);
+    if (session->upload_place.is_held && edge_model_has_all_weights(session->exact.model)) {
         edge_places_leave(&session->sessions->uploads, &session->upload_place);
     }
     tell_blobs(session);
     tell_partitions(session);
     struct edge_creation creation;
     while (takes_events(session) &&
-           edge_model_creation(session->model, session->creations_told, &creation)) {
+           edge_model_creation(session->exact.model, session->creations_told, &creation)) {
         session->creations_told++;
         edge_upload_session_send_prefix(session, &creation);
         /* Inline, more may be sent now. */
@@ -183,13 +184,14 @@ void edge_upload_session_update(struct edge_upload_session *session)
     if (session->owes_events) {
         return;
     }
-    if (edge_model_prefix(session->model) == edge_model_table(session->model)->layer_count) {
+    if (edge_model_prefix(session->exact.model) ==
+        edge_model_table(session->exact.model)->layer_count) {
         send_complete(session);
         return;
     }
-    if (edge_model_has_failed(session->model)) {
+    if (edge_model_has_failed(session->exact.model)) {
         struct edge_model_info info;
-        edge_model_get_info(session->model, &info);
+        edge_model_get_info(session->exact.model, &info);
         edge_upload_session_fail(session, info.failure_status, &info.failure);
         return;
     }
@@ -204,7 +206,7 @@ void edge_upload_session_update(struct edge_upload_session *session)
 void edge_upload_session_half_close(struct edge_upload_session *session)
 {
     session->has_half_closed = true;
-    if (!session->is_over && !session->model) {
+    if (!session->is_over && !session->exact.model) {
         edge_upload_session_end(session, LL_E_INVALID, "the stream ended without open");
         return;
     }

@@ -26,7 +26,7 @@ static ll_status open_model(struct edge_upload_session *session,
     }
     if (status == LL_OK) {
         status = edge_catalog_open(session->sessions->catalog, &manifest, &session->plan,
-                                   &session->model, err);
+                                   &session->exact.model, err);
     }
     ll_manifest_finish(&manifest);
     return status;
@@ -37,10 +37,10 @@ static void fill_accepted(struct edge_upload_session *session,
                           Layerlift__V1__UploadAccepted *accepted,
                           Layerlift__V1__BlobOffset *offsets)
 {
-    int count = edge_model_table(session->model)->layer_count;
+    int count = edge_model_table(session->exact.model)->layer_count;
     for (int i = 0; i < count; i++) {
-        struct edge_upload_session_layer *layer = &session->layers[i];
-        struct edge_blob *blob = edge_model_blob(session->model, i);
+        struct edge_upload_session_layer *layer = &session->exact.layers[i];
+        struct edge_blob *blob = edge_model_blob(session->exact.model, i);
         if (!blob) {
             layer->is_known = true;
         } else if (edge_blob_data(blob)) {
@@ -62,20 +62,20 @@ static void fill_accepted(struct edge_upload_session *session,
 static ll_status send_accepted(struct edge_upload_session *session)
 {
     Layerlift__V1__DataType data_types[WIRE_DTYPES];
-    size_t count = (size_t)edge_model_table(session->model)->layer_count;
+    size_t count = (size_t)edge_model_table(session->exact.model)->layer_count;
     Layerlift__V1__UploadAccepted accepted = LAYERLIFT__V1__UPLOAD_ACCEPTED__INIT;
     Layerlift__V1__BlobOffset *offsets = calloc(count, sizeof(*offsets));
     accepted.partial = calloc(count, sizeof(Layerlift__V1__BlobOffset *));
     accepted.available_layers = calloc(count, sizeof(uint32_t));
-    session->layers = calloc(count, sizeof(*session->layers));
+    session->exact.layers = calloc(count, sizeof(*session->exact.layers));
     session->reported = calloc((size_t)session->plan.count, sizeof(bool));
     ll_status status = LL_E_NO_MEMORY;
-    if (offsets && accepted.partial && accepted.available_layers && session->layers &&
+    if (offsets && accepted.partial && accepted.available_layers && session->exact.layers &&
         session->reported) {
         fill_accepted(session, &accepted, offsets);
-        accepted.model_id = (char *)edge_model_id_text(session->model);
+        accepted.model_id = (char *)edge_model_id_text(session->exact.model);
         accepted.credit_bytes = edge_upload_session_grant(session);
-        accepted.prefix = (uint32_t)edge_model_prefix(session->model);
+        accepted.prefix = (uint32_t)edge_model_prefix(session->exact.model);
         accepted.data_types = data_types;
         accepted.n_data_types = wire_dtypes(data_types);
         Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
@@ -106,7 +106,7 @@ void edge_upload_session_open(struct edge_upload_session *session,
         edge_upload_session_fail(session, status, &err);
         return;
     }
-    struct edge_model *model = session->model;
+    struct edge_model *model = session->exact.model;
     edge_model_set_owner(model, &session->peer);
     edge_model_open_upload(model, &session->plan);
     struct edge_creation creation;

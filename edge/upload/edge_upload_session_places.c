@@ -52,7 +52,7 @@ int64_t edge_upload_sessions_end_idle(struct edge_upload_sessions *sessions, int
     while ((place = edge_places_expired(&sessions->streams, now_ns)) != NULL) {
         struct edge_upload_session *session =
             LL_CONTAINER_OF(place, struct edge_upload_session, stream_place);
-        if (session->model) {
+        if (session->exact.model) {
             /* It waits for a creation, or its upload's place is watched. */
             edge_places_progress(&sessions->streams, place, EDGE_PLACES_STEP_BYTES, now_ns);
             continue;

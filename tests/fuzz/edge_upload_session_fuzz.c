@@ -278,10 +278,10 @@ static void send_rightly(struct world *world, struct device *device)
 {
     int layer = take(world) % LAYERS;
     size_t bytes = take(world) % 8U;
-    if (!device->session.layers) {
+    if (!device->session.exact.layers) {
         return;
     }
-    size_t offset = (size_t)device->session.layers[layer].next_offset;
+    size_t offset = (size_t)device->session.exact.layers[layer].next_offset;
     size_t left = strlen(contents[layer]) - offset;
     Layerlift__V1__Chunk chunk = LAYERLIFT__V1__CHUNK__INIT;
     chunk.layer = (uint32_t)layer;
@@ -324,7 +324,7 @@ static void send_bytes(struct world *world, struct device *device)
     if (request->kind_case == LAYERLIFT__V1__UPLOAD_REQUEST__KIND_CHUNK) {
         give_chunk(device, request->chunk);
     } else if (request->kind_case == LAYERLIFT__V1__UPLOAD_REQUEST__KIND_OPEN &&
-               !device->session.model) {
+               !device->session.exact.model) {
         edge_upload_session_open(&device->session, request->open, world->now_ns);
     }
     protobuf_c_message_free_unpacked(message, NULL);
@@ -385,7 +385,7 @@ static void check_blob(struct edge_model *model, int layer)
 
 static void check_blobs(const struct device *device)
 {
-    struct edge_model *model = device->is_here ? device->session.model : NULL;
+    struct edge_model *model = device->is_here ? device->session.exact.model : NULL;
     for (int i = 0; model && i < edge_model_table(model)->layer_count; i++) {
         check_blob(model, i);
     }

@@ -31,23 +31,26 @@ OWNERS = (
     (re.compile(r"(^|/)darknet\.h$"), ("darknet_backend/reference", "tools/lab", "tests")),
     (re.compile(r"(^|/)dnnl[^/]*\.h$"), ("engine/onednn", "tools/lab")),
     (re.compile(r"^(ft2build\.h$|freetype/)"), ("vision/draw",)),
-    (re.compile(r"^(png|jpeglib|turbojpeg)\.h$"), ("vision", "tests", "tools")),
+    (re.compile(r"^(png|jpeglib|turbojpeg|webp/[a-z]+)\.h$"), ("vision", "tests", "tools")),
+    (re.compile(r"^z(std|dict)[a-z_]*\.h$"), ("coding", "tests")),
     (re.compile(r"^grpc/(?!.*\.pb-c\.h$)"), ("rpc", "tests/unit/rpc")),
 )
 # The house, from the ground up: each room and the rooms that its files may include; a folder stands for itself
 # alone, not for the rooms inside it, but for `tests` and `tools`, which may use anything and which nothing uses.
 GROUND = ("core",)
+CODING = (*GROUND, "coding")
 NET = (*GROUND, "net")
 ENGINE = (*NET, "engine")
 VISION = (*NET, "vision", "vision/draw", "vision/resize")
 BACKEND = (*ENGINE, "engine/onednn", "darknet_backend/network", "darknet_backend/reference", "darknet_backend")
 RPC = (*GROUND, "proto", "rpc", "rpc/front", "rpc/services")
-PEER = (*ENGINE, "net/plan", "core/link", "proto", "proto/wire", "rpc")
+PEER = (*ENGINE, "coding", "net/plan", "core/link", "proto", "proto/wire", "rpc")
 EDGE = (*PEER, "edge", "edge/fair", "edge/model", "edge/upload", "edge/offload", "edge/inspect")
 DEVICE = (*PEER, "device", "device/times", "device/choose", "device/edge_link", "device/query", "device/client")
 ROOMS = {
     "core": GROUND,
     "core/link": (*GROUND, "core/link"),
+    "coding": CODING,
     "net": NET,
     "net/plan": (*NET, "net/plan"),
     "engine": ENGINE,
