@@ -86,6 +86,9 @@ static ll_status take_partitioner(const char *text, void *field, struct ll_error
 /* Choices are in the order of their enums. */
 _Static_assert(DEVICE_INPUT_AUTO == 0 && DEVICE_INPUT_F32 == 1 && DEVICE_INPUT_U8 == 2,
                "as --input-encoding has them");
+_Static_assert(DEVICE_PRECISION_EXACT == 0 && DEVICE_PRECISION_DRAFT == 1,
+               "as --precision has them");
+_Static_assert(DEVICE_DRAFT_BF16 == 0 && DEVICE_DRAFT_M4 == 1, "as --draft has them");
 _Static_assert(DEVICE_CHOOSE_FASTEST == 0 && DEVICE_CHOOSE_FURTHEST == 1, "as --choose has them");
 
 static const struct ll_option_row rows[] = {
@@ -189,6 +192,38 @@ static const struct ll_option_row rows[] = {
         .choices = "f32|f16",
         .help = "How other tensors are sent and come back: f32, or f16, with half the bytes and "
                 "rounded to 11 bits",
+    },
+    {
+        .name = "precision",
+        .group = GROUP_QUERY,
+        .kind = LL_OPTION_CHOICE,
+        .arg = "P",
+        .choices = "exact|draft",
+        FIELD(precision),
+        .help = "The least that an answer may have: exact, or draft (rounded weights are uploaded "
+                "first, and answer until the rest is there)",
+        .manual = "The least that an answer may have: exact, or draft (rounded weights are "
+                  "uploaded first, and answer until the rest is there; [below](#drafts))",
+    },
+    {
+        .name = "draft",
+        .group = GROUP_QUERY,
+        .kind = LL_OPTION_CHOICE,
+        .arg = "D",
+        .choices = "bf16|m4",
+        FIELD(draft),
+        .help = "How a draft's weights are rounded: bf16 (to 8 bits of significand; a third of the "
+                "model's bytes), or m4 (to 5; a quarter, for links below a few Mbit/s)",
+    },
+    {
+        .name = "delta-from",
+        .group = GROUP_QUERY,
+        .kind = LL_OPTION_TEXT,
+        .arg = "WEIGHTS",
+        .shown = "none",
+        FIELD(delta_from),
+        .help = "Weights of an earlier model with the same cfg, which the edge may have: what "
+                "differs from them is sent; not with --precision draft",
     },
     {
         .name = "deadline",

@@ -22,6 +22,17 @@ typedef enum {
     DEVICE_INPUT_U8,
 } device_input_encoding;
 
+/* The least that an answer may have. */
+typedef enum {
+    DEVICE_PRECISION_EXACT,
+    DEVICE_PRECISION_DRAFT,
+} device_precision;
+
+typedef enum {
+    DEVICE_DRAFT_BF16,
+    DEVICE_DRAFT_M4,
+} device_draft_kind;
+
 struct device_options {
     struct cli_model_options model;
     const char *edges[DEVICE_OPTIONS_EDGES];
@@ -46,6 +57,10 @@ struct device_options {
     device_choose choose;
     device_input_encoding input_encoding;
     ll_dtype cut_dtype;
+    device_precision precision;
+    device_draft_kind draft;
+    /* Weights of an earlier model, or NULL. */
+    const char *delta_from;
     /* Layer times are read and kept. */
     bool keeps_profile;
     const char *partitioner;

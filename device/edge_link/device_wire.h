@@ -5,6 +5,7 @@
 #ifndef DEVICE_WIRE_H
 #define DEVICE_WIRE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,8 @@ struct device_wire_query {
     int least_prefix;
     uint32_t deadline_ms;
     ll_dtype answer_dtype;
+    /* An answer of the model's draft will do. */
+    bool takes_draft;
     /* inputs(first, end), and how each of them is written. */
     const struct ll_names *inputs;
     const ll_dtype *dtypes;

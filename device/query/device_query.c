@@ -126,7 +126,7 @@ static ll_status decide(struct device_querier *querier, struct query *query, str
                              : NULL;
     struct device_prospect prospect = {
         .is_up = edge->phase == DEVICE_EDGE_UP,
-        .prefix = edge->prefix,
+        .prefix = edge->draft_prefix > edge->prefix ? edge->draft_prefix : edge->prefix,
         .takes_u8 = query->input_bytes != NULL,
         .takes_f16 = edge->takes_f16,
         .link = {.rtt_ns = edge->rtt_ns, .bytes_per_s = edge->bytes_per_s},
@@ -219,6 +219,7 @@ static void take_answer(struct query *query)
     result->prefix = remote->answer.prefix;
     result->edge_ns = ll_clock_deadline(remote->answer.queued_ns, remote->answer.computed_ns);
     result->is_rounded = remote->is_rounded;
+    result->is_draft = remote->answer.is_draft;
 }
 
 /* ---- Trust ---- */
@@ -266,6 +267,7 @@ static bool judge(struct query *query, bool is_ours_odd, bool is_odd_again)
     }
     result->is_wrong = is_odd_alone || differs;
     if (result->is_wrong) {
+        result->is_draft = false;
         result->end = query->decision.first;
     }
     return is_odd_alone ? is_odd_again : differs;
@@ -328,7 +330,10 @@ static struct range begin_stretch(struct device_querier *querier, struct query *
             break;
         }
         take_answer(query);
-        query->is_due = device_trust_is_due(trust, query->edge.connection);
+        /* How far a draft's values may be from the model's depends on the network: they are not
+         * compared. */
+        query->is_due =
+            !remote->answer.is_draft && device_trust_is_due(trust, query->edge.connection);
         query->is_odd = !trust->is_odd_normal && !is_finite(&remote->answer, &query->tensors);
         at = remote->answer.reached;
         return (struct range){query->is_due || query->is_odd ? decision->first : at, at};
@@ -396,6 +401,9 @@ static ll_status conclude(struct query *query, struct ll_error *err)
 {
     struct device_query_result *result = &query->result;
     account(query);
+    bool is_alone = result->first == result->end;
+    result->is_exact =
+        is_alone || (!result->is_rounded && !result->is_draft && query->edge.is_same_engine);
     ll_status status = device_tensors_outputs(&query->tensors, &result->outputs,
                                               &result->output_floats, &result->last_floats);
     if (status != LL_OK) {

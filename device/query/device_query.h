@@ -82,6 +82,11 @@ struct device_query_result {
     int prefix;
     /* Tensors went or came as half floats. */
     bool is_rounded;
+    /* Some layers ran with the draft's weights. */
+    bool is_draft;
+    /* Nothing was rounded on the way, and whoever ran layers computes alike: the same bits as with
+     * all of them here. */
+    bool is_exact;
     /* The device computed what the edge did as well; by how much it differs (device_trust.h), and
      * whether that is too much: the edge's part is the device's own then, and `fallback` says so.
      */
