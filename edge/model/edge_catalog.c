@@ -1,8 +1,6 @@
 /* Models stand in an array in order of arrival. The catalog's lock guards the array only; whether
  * a model is in use is the model's own atomic, so that taking one out of the array needs no second
  * lock. */
-#include "edge/model/edge_catalog.h"
-
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,29 +8,7 @@
 #include "core/ll_clock.h"
 #include "core/ll_limits.h"
 #include "core/ll_log.h"
-#include "core/ll_sync.h"
-
-struct observer {
-    edge_catalog_changed changed;
-    void *arg;
-};
-
-struct edge_catalog {
-    struct ll_engine *engine;
-    struct edge_store *store;
-    int most_models;
-    int64_t rest_ns;
-    int observer_count;
-    struct observer observers[EDGE_CATALOG_OBSERVERS];
-    /* edge_catalog_with_blob's own, as large as `list`. */
-    struct edge_model **visited;
-
-    struct ll_mutex lock;
-    /* Guarded by lock. */
-    int count LL_GUARDED_BY(lock);
-    /* most_models of them. */
-    struct edge_model **list LL_GUARDED_BY(lock);
-};
+#include "edge/model/edge_catalog_state.h"
 
 /* A reference to the model with idle contexts that has been unused for longest, or NULL; and what
  * all idle contexts take. */
@@ -132,14 +108,22 @@ ll_status edge_catalog_observe(struct edge_catalog *catalog, edge_catalog_change
     if (catalog->observer_count == EDGE_CATALOG_OBSERVERS) {
         return LL_E_FULL;
     }
-    catalog->observers[catalog->observer_count++] = (struct observer){changed, arg};
+    catalog->observers[catalog->observer_count++] = (struct edge_catalog_observer){changed, arg};
     return LL_OK;
+}
+
+static bool is_ready(const struct edge_model *model)
+{
+    return edge_model_prefix(model) == edge_model_table(model)->layer_count;
 }
 
 void edge_catalog_notify(struct edge_catalog *catalog, struct edge_model *model, edge_change change)
 {
     for (int i = 0; i < catalog->observer_count; i++) {
         catalog->observers[i].changed(catalog->observers[i].arg, model, change);
+    }
+    if (change == EDGE_CHANGE_CREATION && edge_model_draft_bits(model) == 0 && is_ready(model)) {
+        edge_catalog_retire_drafts(catalog, model);
     }
 }
 
@@ -196,7 +180,8 @@ static struct edge_model *find(struct edge_catalog *catalog, const struct ll_dig
     struct edge_model *found = NULL;
     ll_mutex_lock(&catalog->lock);
     for (int i = 0; i < catalog->count && !found; i++) {
-        if (ll_digest_equal(edge_model_id(catalog->list[i]), id)) {
+        if (ll_digest_equal(edge_model_id(catalog->list[i]), id) &&
+            edge_model_draft_bits(catalog->list[i]) == 0) {
             found = edge_model_ref(catalog->list[i]);
         }
     }
@@ -227,9 +212,11 @@ ll_status edge_catalog_list(struct edge_catalog *catalog, struct edge_model ***o
         return LL_E_NO_MEMORY;
     }
     ll_mutex_lock(&catalog->lock);
-    int count = catalog->count;
-    for (int i = 0; i < count; i++) {
-        list[i] = edge_model_ref(catalog->list[i]);
+    int count = 0;
+    for (int i = 0; i < catalog->count; i++) {
+        if (edge_model_draft_bits(catalog->list[i]) == 0) {
+            list[count++] = edge_model_ref(catalog->list[i]);
+        }
     }
     ll_mutex_unlock(&catalog->lock);
     *out_list = list;
@@ -237,8 +224,7 @@ ll_status edge_catalog_list(struct edge_catalog *catalog, struct edge_model ***o
     return LL_OK;
 }
 
-/* The model is marked as removed: takes it out of the array and tells everybody. */
-static void take_out(struct edge_catalog *catalog, struct edge_model *model)
+void edge_catalog_take_out(struct edge_catalog *catalog, struct edge_model *model)
 {
     ll_mutex_lock(&catalog->lock);
     int at = 0;
@@ -250,6 +236,9 @@ static void take_out(struct edge_catalog *catalog, struct edge_model *model)
     memmove(&catalog->list[at], &catalog->list[at + 1],
             (size_t)(catalog->count - at) * sizeof(struct edge_model *));
     ll_mutex_unlock(&catalog->lock);
+    if (edge_model_draft_bits(model) == 0) {
+        edge_catalog_retire_drafts(catalog, model);
+    }
     edge_catalog_notify(catalog, model, EDGE_CHANGE_REMOVED);
     edge_model_unref(model);
 }
@@ -264,7 +253,7 @@ ll_status edge_catalog_remove(struct edge_catalog *catalog, const char *id_text,
     }
     if (edge_model_try_remove(model)) {
         ll_log(LL_LOG_INFO, "models", "%s deleted", edge_model_short_id(model));
-        take_out(catalog, model);
+        edge_catalog_take_out(catalog, model);
     } else if (edge_model_is_removed(model)) {
         status = ll_fail(err, LL_E_NOT_FOUND, "no model %s here", id_text);
     } else {
@@ -272,11 +261,6 @@ ll_status edge_catalog_remove(struct edge_catalog *catalog, const char *id_text,
     }
     edge_model_unref(model);
     return status;
-}
-
-static bool is_ready(const struct edge_model *model)
-{
-    return edge_model_prefix(model) == edge_model_table(model)->layer_count;
 }
 
 /* A reference to the unused model that goes first, or NULL. One that has weights and is ready goes
@@ -337,7 +321,7 @@ static bool evict(struct edge_catalog *catalog, int64_t until_ns)
         if (is_removed) {
             ll_log(LL_LOG_INFO, "models", "%s evicted: %s", edge_model_short_id(victim),
                    edge_model_has_weights(victim) ? "unused for longest" : "it has no weights");
-            take_out(catalog, victim);
+            edge_catalog_take_out(catalog, victim);
         }
         edge_model_unref(victim);
         if (is_removed) {
@@ -397,16 +381,18 @@ static ll_status check_groups(const struct ll_table *table, struct ll_error *err
     return LL_OK;
 }
 
-/* Puts a new model into the array; a full one evicts. Takes the caller's reference on LL_OK. */
-static ll_status insert(struct edge_catalog *catalog, struct edge_model *model,
-                        struct ll_error *err)
+ll_status edge_catalog_insert(struct edge_catalog *catalog, struct edge_model *model,
+                              struct ll_error *err)
 {
     bool has_room = false;
+    bool is_acquired = edge_model_acquire(model);
+    assert(is_acquired);
+    (void)is_acquired;
     do {
         ll_mutex_lock(&catalog->lock);
         has_room = catalog->count < catalog->most_models;
         if (has_room) {
-            catalog->list[catalog->count++] = model;
+            catalog->list[catalog->count++] = edge_model_ref(model);
         }
         ll_mutex_unlock(&catalog->lock);
     } while (!has_room && edge_catalog_evict_for(catalog, model));
@@ -416,12 +402,11 @@ static ll_status insert(struct edge_catalog *catalog, struct edge_model *model,
                                "all models are in use: limit models is %d", catalog->most_models);
 }
 
-static ll_status make_model(struct edge_catalog *catalog, struct ll_manifest *manifest,
-                            const struct ll_plan *plan, struct edge_model **out_model,
-                            struct ll_error *err)
+ll_status edge_catalog_make(struct edge_catalog *catalog, struct ll_manifest *manifest,
+                            const struct ll_plan *plan, const struct edge_model *exact,
+                            int mantissa_bits, struct edge_model **out_model, struct ll_error *err)
 {
     struct ll_network *network = NULL;
-    struct edge_model *model = NULL;
     ll_status status =
         ll_engine_parse(catalog->engine, manifest->cfg, manifest->cfg_bytes, &network, err);
     if (status != LL_OK) {
@@ -442,24 +427,14 @@ static ll_status make_model(struct edge_catalog *catalog, struct ll_manifest *ma
                                (long long)network->table.blob_bytes, (long long)budget_bytes);
     }
     if (status == LL_OK) {
-        status = edge_model_create(catalog->engine, catalog->store, manifest, network, &model, err);
+        status =
+            edge_model_create(catalog->engine, catalog->store, manifest, network, out_model, err);
     }
     ll_network_unref(network);
-    if (status != LL_OK) {
-        return status;
+    if (status == LL_OK && exact) {
+        edge_model_make_draft(*out_model, exact, mantissa_bits);
     }
-    bool is_acquired = edge_model_acquire(model);
-    assert(is_acquired);
-    (void)is_acquired;
-    edge_model_ref(model);
-    status = insert(catalog, model, err);
-    if (status != LL_OK) {
-        edge_model_unref(model);
-        edge_model_unref(model);
-        return status;
-    }
-    *out_model = model;
-    return LL_OK;
+    return status;
 }
 
 ll_status edge_catalog_open(struct edge_catalog *catalog, struct ll_manifest *manifest,
@@ -483,5 +458,15 @@ ll_status edge_catalog_open(struct edge_catalog *catalog, struct ll_manifest *ma
         return LL_OK;
     }
     edge_model_unref(model);
-    return make_model(catalog, manifest, plan, out_model, err);
+    model = NULL;
+    status = edge_catalog_make(catalog, manifest, plan, NULL, 0, &model, err);
+    if (status == LL_OK) {
+        status = edge_catalog_insert(catalog, model, err);
+    }
+    if (status != LL_OK) {
+        edge_model_unref(model);
+        return status;
+    }
+    *out_model = model;
+    return LL_OK;
 }
