@@ -256,6 +256,34 @@ static void test_drafts(void)
     CHECK(rows);
 }
 
+/* 100 bits in Huffman's codes: a frame without sizes (0), a window of 1 KiB (0), one compressed
+ * block of 19 bytes; its literals are one stream of 100 in 15 bytes; one weight is told (0x80), it
+ * is 1 (0x10); codes of a bit each, from the end on; no sequences (0). */
+static void test_huffman_codes(void)
+{
+    enum { BITS = 100 };
+    static const uint8_t encoded[] = {
+        1,    24,   0x00, 0x00, 0x9d, 0x00, 0x00, 0x42, 0xc6, 0x03, 0x80, 0x10, 0x33,
+        0x66, 0x33, 0x66, 0x33, 0x66, 0x33, 0x66, 0x33, 0x66, 0x33, 0x66, 0x13, 0x00,
+    };
+    const struct ll_frame frame = {encoded, sizeof(encoded)};
+    const struct ll_frame_draft draft = {.mantissa_bits = 22};
+    uint32_t rounded[BITS];
+    uint32_t out[BITS];
+    struct ll_error err = {.text = ""};
+    struct ll_frame_coder *coder = NULL;
+    CU_ASSERT_EQUAL_FATAL(ll_frame_coder_create(&coder), LL_OK);
+    for (uint32_t i = 0; i < BITS; i++) {
+        rounded[i] = 0x3f800000 + 2 * (i * i * i >> 3 & 1);
+    }
+    CU_ASSERT_EQUAL(ll_frame_decode_rest(coder, &frame, &draft, rounded, sizeof(out), out, &err),
+                    LL_OK);
+    for (uint32_t i = 0; i < BITS; i++) {
+        CU_ASSERT_EQUAL(out[i], 0x3f800000 + (i * i * i >> 3 & 1));
+    }
+    ll_frame_coder_destroy(coder);
+}
+
 static void test_lies_are_named(void)
 {
     static const struct known rows[] = {
@@ -405,8 +433,6 @@ static void test_lies_are_named(void)
 }
 
 const struct ll_test ll_tests[] = {
-    LL_TEST(test_whole_frames),
-    LL_TEST(test_drafts),
-    LL_TEST(test_lies_are_named),
-    {NULL, NULL},
+    LL_TEST(test_whole_frames),   LL_TEST(test_drafts), LL_TEST(test_huffman_codes),
+    LL_TEST(test_lies_are_named), {NULL, NULL},
 };
