@@ -332,3 +332,8 @@ const char *edge_server_store_folder(const struct edge_server *server)
 {
     return edge_store_folder(server->store);
 }
+
+const char *edge_server_temporary_folder(const struct edge_server *server)
+{
+    return edge_store_lasts(server->store) ? NULL : edge_store_folder(server->store);
+}

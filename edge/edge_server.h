@@ -83,5 +83,7 @@ void edge_server_destroy(struct edge_server *server);
 
 /* Where the uploaded weights are; lives as long as the server. */
 const char *edge_server_store_folder(const struct edge_server *server);
+/* The same where they do not last, else NULL. */
+const char *edge_server_temporary_folder(const struct edge_server *server);
 
 #endif
