@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/ll_log.h"
+#include "edge/model/edge_catalog_stored.h"
 #include "edge/upload/edge_upload_session_events.h"
 #include "edge/upload/edge_upload_session_places.h"
 #include "proto/wire/wire_dtype.h"
@@ -47,8 +48,8 @@ static void fill_accepted(struct edge_upload_session *session,
             layer->is_known = layer->was_here = true;
             layer->next_offset = edge_blob_bytes(blob);
             accepted->available_layers[accepted->n_available_layers++] = (uint32_t)i;
-        } else if (edge_blob_written(blob) > 0 && !edge_blob_is_contested(blob)) {
-            layer->next_offset = edge_blob_written(blob);
+        } else if (edge_blob_resumable(blob) > 0 && !edge_blob_is_contested(blob)) {
+            layer->next_offset = edge_blob_resumable(blob);
             Layerlift__V1__BlobOffset *offset = &offsets[accepted->n_partial];
             layerlift__v1__blob_offset__init(offset);
             offset->layer = (uint32_t)i;
@@ -109,6 +110,14 @@ void edge_upload_session_open(struct edge_upload_session *session,
     struct edge_model *model = session->exact.model;
     edge_model_set_owner(model, &session->peer);
     edge_model_open_upload(model, &session->plan);
+    /* This thread waits for the disk here alone: once for a model that is new, and for the few
+     * files that it has begun, so that no device hears of bytes that a loss of power takes away. */
+    status = edge_catalog_keep(session->sessions->catalog, model, &err);
+    if (status != LL_OK) {
+        edge_upload_session_fail(session, status, &err);
+        return;
+    }
+    edge_model_sync_blobs(model);
     struct edge_creation creation;
     while (edge_model_creation(model, session->creations_before, &creation)) {
         session->creations_before++;
