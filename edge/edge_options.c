@@ -152,7 +152,7 @@ static const struct ll_option_row rows[] = {
         .arg = "DIR",
         .take = take_store,
         FIELD(server.store_folder),
-        .shown = "the user's or the system's state folder",
+        .shown = "state folder",
         .help = "Folder that keeps uploaded models beyond the server's end, or \"memory\" for a "
                 "temporary one below $TMPDIR or /tmp, which keeps nothing",
         .manual =
