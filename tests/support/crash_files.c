@@ -293,6 +293,26 @@ static void put(const char *folder, const char *name, const void *data, size_t b
     CU_ASSERT_EQUAL_FATAL(fclose(file), 0);
 }
 
+/* Of files in the folder the size is known to the disk, of what it never got it has zeros. */
+static void resize_contents(int folder_fd)
+{
+    struct stat info;
+    for (int i = 0; i < disk.name_count; i++) {
+        if (fstatat(folder_fd, disk.names[i].name, &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+            info.st_ino != disk.names[i].file) {
+            continue;
+        }
+        struct contents *contents = find_contents(info.st_ino);
+        size_t bytes = (size_t)info.st_size;
+        contents->data = realloc(contents->data, bytes + 1);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(contents->data);
+        if (bytes > contents->bytes) {
+            memset(contents->data + contents->bytes, 0, bytes - contents->bytes);
+        }
+        contents->bytes = bytes;
+    }
+}
+
 static void lose_in(const char *folder, bool has_all_names, const char *to)
 {
     struct stat info;
@@ -303,6 +323,7 @@ static void lose_in(const char *folder, bool has_all_names, const char *to)
     }
     if (has_all_names) {
         keep_names(fd);
+        resize_contents(fd);
     }
     CU_ASSERT_EQUAL_FATAL(fstat(fd, &info), 0);
     for (int i = 0; i < disk.name_count; i++) {
