@@ -26,7 +26,8 @@ int crash_files_calls(void);
 int crash_files_syncs(void);
 
 /* What a loss of power leaves of `folder`, below the new folder `to`: the contents that were
- * synced, under the names that were synced, or with `has_all_names` under all that there were. */
+ * synced, under the names that were synced, or with `has_all_names` under all
+ * that there were, and with the sizes that there were. */
 void crash_files_lose_power(const char *folder, bool has_all_names, const char *to);
 /* Nothing is lost: a copy of all files. */
 void crash_files_copy(const char *folder, const char *to);

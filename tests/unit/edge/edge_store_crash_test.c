@@ -1,6 +1,6 @@
 /* A store that lasts, ended at every single call that changes its files, in each way in which
  * things end: the process alone, a machine whose disk has what was synced and not a byte more, and
- * one whose disk has all names, but of files only what was synced. */
+ * one whose disk has all names and sizes, but of files only what was synced. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,13 +13,14 @@
 
 enum {
     FRAME = EDGE_STORE_FRAME_BYTES,
-    BLOBS = 5,
+    BLOBS = 6,
     CHUNK = 50000,
     NEVER = 1 << 30,
 };
 
-/* Two large ones, small ones, and a large one whose size is no multiple of 8. */
-static const int64_t sizes[BLOBS] = {3 * FRAME + 100, 2 * FRAME, 999, 4000, FRAME + 3};
+/* Two large ones, small ones, a large one whose size is no multiple of 8, and one that comes in one
+ * piece. */
+static const int64_t sizes[BLOBS] = {3 * FRAME + 100, 2 * FRAME, 999, 4000, FRAME + 3, FRAME};
 
 static char *contents[BLOBS];
 static struct ll_digest digests[BLOBS];
@@ -111,6 +112,8 @@ static void live(struct edge_store *store, struct promises *promises)
     edge_store_sync_blobs(store, blobs, BLOBS);
     note(promises, blobs, false);
     bring(promises, blobs, 2, sizes[2]);
+    edge_store_settle(store);
+    note(promises, blobs, true);
     bring(promises, blobs, 0, sizes[0]);
     edge_store_settle(store);
     note(promises, blobs, true);
@@ -120,6 +123,9 @@ static void live(struct edge_store *store, struct promises *promises)
     edge_store_sync_blobs(store, blobs, BLOBS);
     note(promises, blobs, false);
     bring(promises, blobs, 4, sizes[4]);
+    edge_store_settle(store);
+    note(promises, blobs, true);
+    bring(promises, blobs, 5, sizes[5]);
     edge_store_settle(store);
     note(promises, blobs, true);
     /* The end: nothing is tidied up behind it. */
