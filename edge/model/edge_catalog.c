@@ -8,7 +8,9 @@
 #include "core/ll_clock.h"
 #include "core/ll_limits.h"
 #include "core/ll_log.h"
+#include "core/ll_sync.h"
 #include "edge/model/edge_catalog_state.h"
+#include "edge/model/edge_store_models.h"
 
 /* A reference to the model with idle contexts that has been unused for longest, or NULL; and what
  * all idle contexts take. */
@@ -45,6 +47,70 @@ void edge_catalog_drop_idle(struct edge_catalog *catalog, int64_t before_ns, int
     edge_model_unref(oldest);
 }
 
+/* ---- What is put away ---- */
+
+/* A reference to the model that was created, is kept by the store and has been unused for longest,
+ * or NULL. */
+static struct edge_model *find_created(struct edge_catalog *catalog)
+{
+    struct edge_model *oldest = NULL;
+    ll_mutex_lock(&catalog->lock);
+    for (int i = 0; i < catalog->count; i++) {
+        struct edge_model *model = catalog->list[i];
+        bool can_go = edge_model_prefix(model) > 0 && edge_model_is_kept(model) &&
+                      !edge_model_is_used(model) && !edge_model_is_creating(model);
+        if (can_go && (!oldest || edge_model_last_use_ns(model) < edge_model_last_use_ns(oldest))) {
+            oldest = model;
+        }
+    }
+    if (oldest) {
+        edge_model_ref(oldest);
+    }
+    ll_mutex_unlock(&catalog->lock);
+    return oldest;
+}
+
+/* `fresh`, whose reference it takes, stands where `model` stood. */
+static void replace(struct edge_catalog *catalog, struct edge_model *model,
+                    struct edge_model *fresh)
+{
+    ll_mutex_lock(&catalog->lock);
+    int at = 0;
+    while (at < catalog->count && catalog->list[at] != model) {
+        at++;
+    }
+    assert(at < catalog->count);
+    catalog->list[at] = fresh;
+    ll_mutex_unlock(&catalog->lock);
+    edge_catalog_notify(catalog, model, EDGE_CHANGE_REMOVED);
+    edge_model_unref(model);
+}
+
+/* Where memory is short, a model that the store keeps need not go: its layers do, and are created
+ * again when somebody wants them. False where there is none. */
+static bool put_away(struct edge_catalog *catalog)
+{
+    struct edge_model *model = NULL;
+    bool is_away = false;
+    while (!is_away && (model = find_created(catalog)) != NULL) {
+        struct edge_model *fresh = NULL;
+        if (edge_model_copy(catalog->engine, catalog->store, model, &fresh) != LL_OK) {
+            edge_model_unref(model);
+            return false;
+        }
+        is_away = edge_model_try_remove(model);
+        if (is_away) {
+            ll_log(LL_LOG_INFO, "models", "%s put away: unused for longest",
+                   edge_model_short_id(model));
+            replace(catalog, model, fresh);
+        } else {
+            edge_model_unref(fresh);
+        }
+        edge_model_unref(model);
+    }
+    return is_away;
+}
+
 /* ll_memory_reclaim: one step. */
 static bool make_room(void *arg)
 {
@@ -56,7 +122,7 @@ static bool make_room(void *arg)
         edge_model_unref(oldest);
         return true;
     }
-    return edge_catalog_evict(catalog);
+    return put_away(catalog) || edge_catalog_evict(catalog);
 }
 
 LL_NO_ANALYSIS ll_status edge_catalog_create(const struct edge_catalog_config *config,
@@ -94,6 +160,7 @@ LL_NO_ANALYSIS void edge_catalog_destroy(struct edge_catalog *catalog)
         ll_memory_set_reclaim(ll_engine_memory(catalog->engine), NULL, NULL);
     }
     for (int i = 0; i < catalog->count; i++) {
+        edge_model_touch(catalog->list[i]);
         edge_model_unref(catalog->list[i]);
     }
     ll_mutex_finish(&catalog->lock);
@@ -169,21 +236,43 @@ void edge_catalog_with_owner(struct edge_catalog *catalog, const struct edge_pee
     with(catalog, is_owned_by, peer, visit, arg);
 }
 
+void edge_catalog_set_wake(struct edge_catalog *catalog, edge_catalog_wake wake, void *arg)
+{
+    catalog->wake = wake;
+    catalog->wake_arg = arg;
+}
+
+void edge_catalog_want(struct edge_catalog *catalog, struct edge_model *model)
+{
+    if (catalog->wake && edge_model_prefix(model) < edge_model_table(model)->layer_count) {
+        catalog->wake(catalog->wake_arg, model);
+    }
+}
+
 ll_status edge_catalog_copy_blob(struct edge_catalog *catalog, const struct edge_blob *blob,
                                  struct edge_blob **out_copy)
 {
     return edge_store_copy(catalog->store, blob, out_copy);
 }
 
-static struct edge_model *find(struct edge_catalog *catalog, const struct ll_digest *id)
+static struct edge_model *find_locked(struct edge_catalog *catalog, const struct ll_digest *id)
+    LL_REQUIRES(catalog->lock)
 {
-    struct edge_model *found = NULL;
-    ll_mutex_lock(&catalog->lock);
-    for (int i = 0; i < catalog->count && !found; i++) {
+    for (int i = 0; i < catalog->count; i++) {
         if (ll_digest_equal(edge_model_id(catalog->list[i]), id) &&
             edge_model_draft_bits(catalog->list[i]) == 0) {
-            found = edge_model_ref(catalog->list[i]);
+            return catalog->list[i];
         }
+    }
+    return NULL;
+}
+
+static struct edge_model *find(struct edge_catalog *catalog, const struct ll_digest *id)
+{
+    ll_mutex_lock(&catalog->lock);
+    struct edge_model *found = find_locked(catalog, id);
+    if (found) {
+        edge_model_ref(found);
     }
     ll_mutex_unlock(&catalog->lock);
     return found;
@@ -235,6 +324,10 @@ void edge_catalog_take_out(struct edge_catalog *catalog, struct edge_model *mode
     catalog->count--;
     memmove(&catalog->list[at], &catalog->list[at + 1],
             (size_t)(catalog->count - at) * sizeof(struct edge_model *));
+    /* A new one of the same name may be here already: what the store keeps is that one's then. */
+    if (edge_model_is_kept(model) && !find_locked(catalog, edge_model_id(model))) {
+        edge_store_remove_model(catalog->store, edge_model_id(model));
+    }
     ll_mutex_unlock(&catalog->lock);
     if (edge_model_draft_bits(model) == 0) {
         edge_catalog_retire_drafts(catalog, model);
@@ -402,9 +495,9 @@ ll_status edge_catalog_insert(struct edge_catalog *catalog, struct edge_model *m
                                "all models are in use: limit models is %d", catalog->most_models);
 }
 
-ll_status edge_catalog_make(struct edge_catalog *catalog, struct ll_manifest *manifest,
-                            const struct ll_plan *plan, const struct edge_model *exact,
-                            int mantissa_bits, struct edge_model **out_model, struct ll_error *err)
+ll_status edge_catalog_build(struct edge_catalog *catalog, struct ll_manifest *manifest,
+                             const struct ll_plan *plan, struct edge_model **out_model,
+                             struct ll_error *err)
 {
     struct ll_network *network = NULL;
     ll_status status =
@@ -417,7 +510,7 @@ ll_status edge_catalog_make(struct edge_catalog *catalog, struct ll_manifest *ma
     if (status == LL_OK) {
         status = check_groups(&network->table, err);
     }
-    if (status == LL_OK) {
+    if (status == LL_OK && plan) {
         status = ll_plan_check(&network->table, plan, err);
     }
     if (status == LL_OK && network->table.blob_bytes > edge_store_budget_bytes(catalog->store)) {
@@ -431,9 +524,6 @@ ll_status edge_catalog_make(struct edge_catalog *catalog, struct ll_manifest *ma
             edge_model_create(catalog->engine, catalog->store, manifest, network, out_model, err);
     }
     ll_network_unref(network);
-    if (status == LL_OK && exact) {
-        edge_model_make_draft(*out_model, exact, mantissa_bits);
-    }
     return status;
 }
 
@@ -459,7 +549,7 @@ ll_status edge_catalog_open(struct edge_catalog *catalog, struct ll_manifest *ma
     }
     edge_model_unref(model);
     model = NULL;
-    status = edge_catalog_make(catalog, manifest, plan, NULL, 0, &model, err);
+    status = edge_catalog_build(catalog, manifest, plan, &model, err);
     if (status == LL_OK) {
         status = edge_catalog_insert(catalog, model, err);
     }

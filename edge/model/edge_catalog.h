@@ -2,7 +2,8 @@
  *
  * A model is found or made when an upload opens, and goes when it is deleted, or evicted because
  * the store or the table of models is full: models without a verified blob first, then those that
- * nobody has used for longest.
+ * nobody has used for longest. Where memory is short, one that the store keeps only loses its
+ * layers (edge_catalog_stored.h).
  *
  * Drafts stand beside their models: each is a model of its own, which takes a place and is evicted
  * like one, but nobody finds it under its id alone. It goes with its model, or once nobody uses it
@@ -59,6 +60,13 @@ LL_MUST_USE ll_status edge_catalog_observe(struct edge_catalog *catalog,
                                            edge_catalog_changed changed, void *arg);
 void edge_catalog_notify(struct edge_catalog *catalog, struct edge_model *model,
                          edge_change change);
+
+/* Has the layers of a model created that can be. Does not block. */
+typedef void (*edge_catalog_wake)(void *arg, struct edge_model *model);
+/* Before the first model. */
+void edge_catalog_set_wake(struct edge_catalog *catalog, edge_catalog_wake wake, void *arg);
+/* Somebody wants the model's layers: those that are not created, and can be, are. */
+void edge_catalog_want(struct edge_catalog *catalog, struct edge_model *model);
 
 /* Calls `visit` for every model that has the blob.
  *

@@ -156,8 +156,9 @@ ll_status edge_catalog_open_draft(struct edge_catalog *catalog, const struct edg
                              "all drafts of the model are in use: limit drafts is %d",
                              EDGE_CATALOG_DRAFTS);
     }
-    status = edge_catalog_make(catalog, manifest, plan, exact, mantissa_bits, &draft, err);
+    status = edge_catalog_build(catalog, manifest, plan, &draft, err);
     if (status == LL_OK) {
+        edge_model_make_draft(draft, exact, mantissa_bits);
         status = edge_catalog_insert(catalog, draft, err);
     }
     if (status != LL_OK) {

@@ -1,5 +1,6 @@
-/* The inside of the catalog: edge_catalog.c keeps the models, edge_catalog_drafts.c knows which of
- * them are whose drafts. */
+/* The inside of the catalog: edge_catalog.c finds, makes, evicts; edge_catalog_drafts.c knows which
+ * models are whose drafts; edge_catalog_stored.c stands above both and keeps models for the next
+ * process. */
 #ifndef EDGE_CATALOG_STATE_H
 #define EDGE_CATALOG_STATE_H
 
@@ -18,6 +19,8 @@ struct edge_catalog {
     int64_t rest_ns;
     int observer_count;
     struct edge_catalog_observer observers[EDGE_CATALOG_OBSERVERS];
+    edge_catalog_wake wake;
+    void *wake_arg;
     /* edge_catalog_with_blob's own, as large as `list`. */
     struct edge_model **visited;
 
@@ -28,12 +31,11 @@ struct edge_catalog {
     struct edge_model **list LL_GUARDED_BY(lock);
 };
 
-/* A new model of a manifest, not in the array; a draft of `exact`, unless that is NULL. Errors:
- * those of edge_catalog_open. */
-LL_MUST_USE ll_status edge_catalog_make(struct edge_catalog *catalog, struct ll_manifest *manifest,
-                                        const struct ll_plan *plan, const struct edge_model *exact,
-                                        int mantissa_bits, struct edge_model **out_model,
-                                        struct ll_error *err);
+/* A model of a manifest, whose contents it takes over on LL_OK, in no list yet; `plan` (may be
+ * NULL) is checked. Errors: those of edge_catalog_open. */
+LL_MUST_USE ll_status edge_catalog_build(struct edge_catalog *catalog, struct ll_manifest *manifest,
+                                         const struct ll_plan *plan, struct edge_model **out_model,
+                                         struct ll_error *err);
 /* Acquires a new model and puts it into the array; a full one evicts. The array takes a reference.
  * Errors: LL_E_EXHAUSTED. */
 LL_MUST_USE ll_status edge_catalog_insert(struct edge_catalog *catalog, struct edge_model *model,

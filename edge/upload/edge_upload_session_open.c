@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/ll_log.h"
+#include "edge/model/edge_catalog_stored.h"
 #include "edge/upload/edge_upload_bases.h"
 #include "edge/upload/edge_upload_drafts.h"
 #include "edge/upload/edge_upload_session_events.h"
@@ -90,8 +91,8 @@ static void finish_lists(struct lists *lists)
 /* From where on a blob is to be sent. */
 static int64_t resume_at(const struct edge_upload_session *session, const struct edge_blob *blob)
 {
-    int64_t written = edge_blob_is_contested(blob) ? 0 : edge_blob_written(blob);
-    return session->encodings != 0 ? written - written % LL_FRAME_BYTES : written;
+    int64_t here = edge_blob_is_contested(blob) ? 0 : edge_blob_resumable(blob);
+    return session->encodings != 0 ? here - here % LL_FRAME_BYTES : here;
 }
 
 /* Notes what is here of each layer, and lists it. */
@@ -216,6 +217,14 @@ void edge_upload_session_open(struct edge_upload_session *session,
     struct edge_model *model = session->exact.model;
     edge_model_set_owner(model, &session->peer);
     edge_model_open_upload(model, &session->plan);
+    /* This thread waits for the disk here alone: once for a model that is new, and for the few
+     * files that it has begun, so that no device hears of bytes that a loss of power takes away. */
+    status = edge_catalog_keep(session->sessions->catalog, model, &err);
+    if (status != LL_OK) {
+        edge_upload_session_fail(session, status, &err);
+        return;
+    }
+    edge_model_sync_blobs(model);
     struct edge_creation creation;
     while (edge_model_creation(model, session->creations_before, &creation)) {
         session->creations_before++;
