@@ -95,6 +95,7 @@ static void fill_summary(struct summary *summary, struct edge_model *model)
     message->prefix = (uint32_t)info->prefix;
     message->weight_bytes = (uint64_t)edge_model_table(model)->blob_bytes;
     message->received_bytes = (uint64_t)info->received_bytes;
+    message->stored_bytes = (uint64_t)info->stored_bytes;
     message->creations = (uint32_t)info->creations;
     message->creation_ns = (uint64_t)info->creation_ns;
     message->queries = (uint64_t)info->queries;
