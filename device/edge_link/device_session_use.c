@@ -227,12 +227,16 @@ void device_session_on_complete(void *owner, const struct device_upload_done *do
         .model_bytes = session->config.model->table->blob_bytes,
         .sent_bytes = weights + device_requests_sent_bytes(session->requests),
         .sent_weight_bytes = weights,
-        .sent_draft_bytes = session->draft_ready_ns > 0 ? draft_bytes(session) : 0,
+        .sent_draft_bytes = draft_bytes(session),
         .draft_ready_ns = session->draft_ready_ns,
         .partitions = session->config.model->plan->count,
         .creations = session->creations_before + done->creations,
         .creation_ns = add_ns(session->creation_ns_before, done->creation_ns),
     };
+    ll_log_to(session->config.log, LL_LOG_DEBUG, "device",
+              "weights: %lld bytes sent for %lld, %.1f ms of processor time to encode them",
+              (long long)weights, (long long)uploaded.model_bytes,
+              ll_clock_ms(device_encoder_cpu_ns(session->encoder)));
     session->config.events->uploaded(session->config.owner, &uploaded);
 }
 
