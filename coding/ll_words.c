@@ -1,10 +1,21 @@
 #include "coding/ll_words.h"
 
+#include <stdbool.h>
 #include <string.h>
+
+#include "coding/ll_sample.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are little-endian on the wire");
 
-enum { BYTE_BITS = 8 };
+enum {
+    BYTE_BITS = 8,
+    WORD_BYTES = 4,
+    WORD_BITS = 32,
+    /* Of words that look frequent, one in so many makes a bitmap worth its bytes and time. */
+    SPARSE_ONE_IN = 16,
+    /* Fewer are not worth a look. */
+    LEAST_TRIED = 64,
+};
 
 /* ---- Planes ---- */
 
@@ -28,18 +39,47 @@ static struct plane plane_at(int bits, int index)
     };
 }
 
+/* Planes from the words; those that there are not are not written. */
+static void split(const uint32_t *restrict words, size_t count, int bits,
+                  uint8_t (*restrict planes)[LL_WORDS_MOST])
+{
+    for (int i = 0; i < plane_count(bits); i++) {
+        const struct plane plane = plane_at(bits, i);
+        const uint8_t mask = (uint8_t)((1U << plane.width) - 1);
+        uint8_t *restrict bytes = planes[i];
+        for (size_t at = 0; at < count; at++) {
+            bytes[at] = (uint8_t)(words[at] >> plane.shift) & mask;
+        }
+    }
+}
+
+static void join(const uint8_t *const *planes, size_t count, int bits, uint32_t *restrict words)
+{
+    const uint8_t *restrict first = planes[0];
+    const int shift = plane_at(bits, 0).shift;
+    for (size_t at = 0; at < count; at++) {
+        words[at] = (uint32_t)first[at] << shift;
+    }
+    for (int i = 1; i < plane_count(bits); i++) {
+        const uint8_t *restrict bytes = planes[i];
+        const int below = plane_at(bits, i).shift;
+        for (size_t at = 0; at < count; at++) {
+            words[at] |= (uint32_t)bytes[at] << below;
+        }
+    }
+}
+
 static size_t write_planes(struct ll_words_coder *coder, const uint32_t *words, size_t count,
                            int bits, uint8_t *out)
 {
     size_t used = 0;
+    split(words, count, bits, coder->planes);
     for (int i = 0; i < plane_count(bits); i++) {
-        const struct plane plane = plane_at(bits, i);
-        const uint8_t mask = (uint8_t)((1U << plane.width) - 1);
-        uint8_t *bytes = coder->planes[i];
-        for (size_t at = 0; at < count; at++) {
-            bytes[at] = (uint8_t)(words[at] >> plane.shift) & mask;
-        }
-        used += ll_part_write(&coder->part, LL_PART_LITERALS, bytes, count, out + used);
+        const uint8_t *bytes = coder->planes[i];
+        bool may_shrink =
+            plane_at(bits, i).width < BYTE_BITS || ll_sample_has_frequent_bytes(bytes, count);
+        used += ll_part_write(&coder->part, may_shrink ? LL_PART_LITERALS : LL_PART_PLAIN, bytes,
+                              count, out + used);
     }
     return used;
 }
@@ -57,32 +97,194 @@ static uint8_t bits_used(const uint8_t *bytes, size_t count)
 static ll_status read_planes(struct ll_words_coder *coder, struct ll_part_reader *reader, int bits,
                              size_t count, uint32_t *words, struct ll_error *err)
 {
-    memset(words, 0, count * sizeof(*words));
+    const uint8_t *planes[LL_WORDS_PLANES] = {NULL};
     for (int i = 0; i < plane_count(bits); i++) {
-        const struct plane plane = plane_at(bits, i);
-        const uint8_t *bytes = NULL;
-        ll_status status = ll_part_read(&coder->part, reader, count, coder->planes[i], &bytes, err);
+        const int width = plane_at(bits, i).width;
+        ll_status status =
+            ll_part_read(&coder->part, reader, count, coder->planes[i], &planes[i], err);
         if (status != LL_OK) {
             return status;
         }
-        if (plane.width < BYTE_BITS && bits_used(bytes, count) >> plane.width) {
-            return ll_fail(err, LL_E_INVALID, "a plane of %d bits has bytes with more",
-                           plane.width);
+        if (width < BYTE_BITS && bits_used(planes[i], count) >> width) {
+            return ll_fail(err, LL_E_INVALID, "a plane of %d bits has bytes with more", width);
         }
-        for (size_t at = 0; at < count; at++) {
-            words[at] |= (uint32_t)bytes[at] << plane.shift;
+    }
+    join(planes, count, bits, words);
+    return LL_OK;
+}
+
+/* ---- Few distinct words ---- */
+
+/* 0: there are too many. */
+static size_t write_palette(struct ll_words_coder *coder, const uint32_t *words, size_t count,
+                            int bits, uint8_t *out)
+{
+    struct ll_palette *palette = &coder->palette;
+    if (!ll_palette_make(palette, words, count)) {
+        return 0;
+    }
+    uint8_t *places = coder->planes[0];
+    size_t used = 0;
+    out[used++] = (uint8_t)(palette->count - 1);
+    used += write_planes(coder, palette->words, (size_t)palette->count, bits, out + used);
+    ll_palette_places(palette, words, count, places);
+    size_t literals = ll_part_write(&coder->part, LL_PART_LITERALS, places, count, out + used);
+    size_t matches = ll_part_write(&coder->part, LL_PART_MATCHES, places, count, out + used);
+    if (matches > literals) {
+        matches = ll_part_write(&coder->part, LL_PART_LITERALS, places, count, out + used);
+    }
+    return used + matches;
+}
+
+static ll_status read_palette(struct ll_words_coder *coder, struct ll_part_reader *reader, int bits,
+                              size_t count, uint32_t *words, struct ll_error *err)
+{
+    uint32_t *table = coder->palette.words;
+    if (reader->at == reader->end) {
+        return ll_fail(err, LL_E_INVALID, "the frame ends before its palette");
+    }
+    const size_t distinct = (size_t)*reader->at++ + 1;
+    const uint8_t *places = NULL;
+    ll_status status = read_planes(coder, reader, bits, distinct, table, err);
+    if (status == LL_OK) {
+        status = ll_part_read(&coder->part, reader, count, coder->planes[0], &places, err);
+    }
+    if (status != LL_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (places[i] >= distinct) {
+            return ll_fail(err, LL_E_INVALID, "place %u in a palette of %zu", places[i], distinct);
         }
+        words[i] = table[places[i]];
     }
     return LL_OK;
 }
 
+/* ---- One frequent word ---- */
+
+static size_t write_sparse(struct ll_words_coder *coder, const uint32_t *words, size_t count,
+                           int bits, uint32_t frequent, uint8_t *out)
+{
+    size_t others = 0;
+    size_t bitmap_bytes = (count + BYTE_BITS - 1) / BYTE_BITS;
+    memset(coder->bitmap, 0, bitmap_bytes);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t is_other = words[i] != frequent;
+        coder->bitmap[i / BYTE_BITS] |= (uint8_t)(is_other << i % BYTE_BITS);
+        coder->others[others] = words[i];
+        others += is_other;
+    }
+    memcpy(out, &frequent, WORD_BYTES);
+    size_t used = WORD_BYTES;
+    used += ll_part_write(&coder->part, LL_PART_LITERALS, coder->bitmap, bitmap_bytes, out + used);
+    return used + write_planes(coder, coder->others, others, bits, out + used);
+}
+
+static size_t bits_set(const uint8_t *bytes, size_t count)
+{
+    size_t set = 0;
+    for (size_t i = 0; i < count; i++) {
+        set += (size_t)__builtin_popcount(bytes[i]);
+    }
+    return set;
+}
+
+static ll_status read_sparse(struct ll_words_coder *coder, struct ll_part_reader *reader, int bits,
+                             size_t count, uint32_t *words, struct ll_error *err)
+{
+    uint32_t frequent = 0;
+    const uint8_t *bitmap = NULL;
+    const size_t bitmap_bytes = (count + BYTE_BITS - 1) / BYTE_BITS;
+    if ((size_t)(reader->end - reader->at) < WORD_BYTES) {
+        return ll_fail(err, LL_E_INVALID, "the frame ends within its frequent word");
+    }
+    memcpy(&frequent, reader->at, WORD_BYTES);
+    reader->at += WORD_BYTES;
+    if (bits < WORD_BITS && frequent >> bits) {
+        return ll_fail(err, LL_E_INVALID, "the frequent word has more than %d bits", bits);
+    }
+    ll_status status =
+        ll_part_read(&coder->part, reader, bitmap_bytes, coder->bitmap, &bitmap, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    if (count % BYTE_BITS > 0 && bitmap[bitmap_bytes - 1] >> count % BYTE_BITS) {
+        return ll_fail(err, LL_E_INVALID, "the bitmap goes on behind the last word");
+    }
+    size_t others = bits_set(bitmap, bitmap_bytes);
+    status = read_planes(coder, reader, bits, others, coder->others, err);
+    const uint32_t *next = coder->others;
+    for (size_t i = 0; status == LL_OK && i < count; i++) {
+        bool is_other = bitmap[i / BYTE_BITS] >> i % BYTE_BITS & 1;
+        words[i] = is_other ? *next : frequent;
+        next += is_other;
+    }
+    return status;
+}
+
 /* ---- Words ---- */
+
+/* What is at `out` is replaced where `tried`, which has `used` bytes behind its mode, is shorter.
+ */
+static void take_shorter(struct ll_words_coder *coder, ll_words_mode mode, size_t used,
+                         uint8_t *out, size_t *out_used)
+{
+    if (used > 0 && 1 + used < *out_used) {
+        out[0] = (uint8_t)mode;
+        memcpy(out + 1, coder->tried, used);
+        *out_used = 1 + used;
+    }
+}
+
+/* What pays where words are not what trained weights' are: a look at some says whether to try. */
+static void try_others(struct ll_words_coder *coder, const uint32_t *words, size_t count, int bits,
+                       uint8_t *out, size_t *out_used)
+{
+    const struct ll_sample_words sample = ll_sample_words(words, count);
+    uint8_t *tried = coder->tried;
+    if (sample.frequent_seen * SPARSE_ONE_IN >= sample.seen) {
+        take_shorter(coder, LL_WORDS_MODE_SPARSE,
+                     write_sparse(coder, words, count, bits, sample.frequent, tried), out,
+                     out_used);
+    }
+    /* 256 words that are equally frequent show 162 in a sample of 256. */
+    if (sample.distinct * 4 <= sample.seen * 3) {
+        take_shorter(coder, LL_WORDS_MODE_PALETTE, write_palette(coder, words, count, bits, tried),
+                     out, out_used);
+    }
+    /* Drafts of ordinary weights have many equal words in no order. */
+    if (bits == WORD_BITS && sample.distinct * 2 <= sample.seen) {
+        take_shorter(
+            coder, LL_WORDS_MODE_REPEATS,
+            ll_part_write_matches(&coder->part, words, count * WORD_BYTES, tried, *out_used - 1),
+            out, out_used);
+    }
+}
 
 size_t ll_words_write(struct ll_words_coder *coder, const uint32_t *words, size_t count, int bits,
                       uint8_t *out)
 {
     out[0] = LL_WORDS_MODE_PLANES;
-    return 1 + write_planes(coder, words, count, bits, out + 1);
+    size_t used = 1 + write_planes(coder, words, count, bits, out + 1);
+    if (count >= LEAST_TRIED && bits > BYTE_BITS) {
+        try_others(coder, words, count, bits, out, &used);
+    }
+    return used;
+}
+
+static ll_status read_repeats(struct ll_words_coder *coder, struct ll_part_reader *reader, int bits,
+                              size_t count, uint32_t *words, struct ll_error *err)
+{
+    ll_status status = ll_part_read_matches(&coder->part, reader, words, count * WORD_BYTES, err);
+    uint32_t used = 0;
+    for (size_t i = 0; status == LL_OK && i < count; i++) {
+        used |= words[i];
+    }
+    if (bits < WORD_BITS && used >> bits) {
+        return ll_fail(err, LL_E_INVALID, "words of %d bits have more", bits);
+    }
+    return status;
 }
 
 ll_status ll_words_read(struct ll_words_coder *coder, struct ll_part_reader *reader, int bits,
@@ -96,6 +298,15 @@ ll_status ll_words_read(struct ll_words_coder *coder, struct ll_part_reader *rea
     switch (mode) {
     case LL_WORDS_MODE_PLANES:
         status = read_planes(coder, reader, bits, count, words, err);
+        break;
+    case LL_WORDS_MODE_PALETTE:
+        status = read_palette(coder, reader, bits, count, words, err);
+        break;
+    case LL_WORDS_MODE_REPEATS:
+        status = read_repeats(coder, reader, bits, count, words, err);
+        break;
+    case LL_WORDS_MODE_SPARSE:
+        status = read_sparse(coder, reader, bits, count, words, err);
         break;
     default:
         return ll_fail(err, LL_E_INVALID, "the frame's mode is %u, which is none", mode);

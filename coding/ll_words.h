@@ -16,12 +16,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "coding/ll_palette.h"
 #include "coding/ll_part.h"
 #include "core/ll_status.h"
 
 enum {
     LL_WORDS_MOST = 16 << 10,
-    LL_WORDS_PALETTE = 256,
     LL_WORDS_PLANES = 4,
     /* What words need more than their planes' bytes, at most. */
     LL_WORDS_HEAD_BYTES = 1 + LL_WORDS_PLANES * LL_PART_HEAD_BYTES,
@@ -37,6 +37,12 @@ typedef enum {
 struct ll_words_coder {
     struct ll_part_coder part;
     uint8_t planes[LL_WORDS_PLANES][LL_WORDS_MOST];
+    /* Of words that are few, or that few are left of. */
+    struct ll_palette palette;
+    uint32_t others[LL_WORDS_MOST];
+    uint8_t bitmap[LL_WORDS_MOST / 8];
+    /* What is tried beside the planes: as many bytes and a bitmap. */
+    uint8_t tried[LL_WORDS_MOST * 4 + LL_WORDS_MOST / 8 + 2 * LL_WORDS_HEAD_BYTES];
 };
 
 /* Writes `count` words of `bits` bits each (the others are 0), 1 to LL_WORDS_MOST: at most
