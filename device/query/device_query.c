@@ -218,8 +218,17 @@ static void note_end(struct query *query)
         .up_ns = up_ns > 0 ? up_ns : 0,
         .down_ns = remote->done_ns - remote->answered_ns,
         .queued_ns = queued_ns > 0 ? queued_ns : 0,
-        .computed_ns = answer->computed_ns,
+        .computed_ns = answer->computed_ns - answer->coding_ns,
     };
+    outcome->coded_input = remote->inputs.coded_input;
+    outcome->coded_up = remote->inputs.coded_cut;
+    outcome->edge_coding_ns = answer->coding_ns;
+    if (remote->may_code_answer) {
+        outcome->coded_down = (struct device_coded){
+            .plain_bytes = device_answer_plain_bytes(answer),
+            .bytes = outcome->down_bytes,
+        };
+    }
 }
 
 /* Takes an answer into the set; where its bytes are not what they are said to be, the edge has
@@ -229,16 +238,19 @@ static void take_answer(const struct device_querier *querier, struct query *quer
     struct device_query_result *result = &query->result;
     struct device_remote *remote = &query->remote;
     struct ll_error why = {.text = ""};
+    int64_t began_ns = ll_clock_now_ns();
     ll_status status = device_answer_take(&remote->answer, querier->planes, &query->tensors, &why);
     if (status != LL_OK) {
         remote->status = ll_fail(&remote->error, status, "bad answer: %.200s", why.text);
         query->outcome.asked = DEVICE_FAILED;
         return;
     }
+    query->outcome.coded_down.ns = ll_clock_now_ns() - began_ns;
     result->end = remote->answer.reached;
     result->prefix = remote->answer.prefix;
     result->edge_ns = ll_clock_deadline(remote->answer.queued_ns, remote->answer.computed_ns);
     result->is_rounded = remote->is_rounded;
+    result->rounded_to = remote->is_rounded ? remote->form.cut_dtype : LL_F32;
 }
 
 /* ---- Trust ---- */
@@ -272,7 +284,7 @@ static bool is_finite(const struct device_answer *answer, const struct device_te
 static bool judge(struct query *query, bool is_ours_odd, bool is_odd_again)
 {
     struct device_query_result *result = &query->result;
-    double tolerance = device_trust_tolerance(query->edge.is_same_engine, result->is_rounded);
+    double tolerance = device_trust_tolerance(query->edge.is_same_engine, result->rounded_to);
     result->is_verified = query->is_due;
     result->difference =
         query->is_due ? answer_difference(&query->remote.answer, &query->tensors) : 0;

@@ -8,6 +8,7 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_status.h"
+#include "device/choose/device_coding.h"
 #include "device/query/device_tensors.h"
 #include "net/ll_dtype.h"
 #include "net/ll_table.h"
@@ -31,6 +32,9 @@ struct device_remote_inputs {
     struct wire_form *forms;
     /* Some tensor lost precision. */
     bool is_rounded;
+    /* What coding did to the input, and to other tensors. */
+    struct device_coded coded_input;
+    struct device_coded coded_cut;
 };
 
 /* Takes inputs(first, end), legal cuts, from the set, which has them. Errors: LL_E_NO_MEMORY; there
