@@ -105,35 +105,34 @@ static uint32_t nearest(uint32_t value, int low)
 
 static void words_of_rounded(const uint8_t *data, size_t count, int low, uint32_t *words)
 {
-    const uint32_t mask = (1U << (WORD_BITS - low)) - 1;
     for (size_t i = 0; i < count; i++) {
         uint32_t value = nearest(load(data, i), low);
-        words[i] = (value >> low << 1 & mask) | value >> (WORD_BITS - 1);
+        words[i] = value << 1 | value >> (WORD_BITS - 1) << low;
     }
 }
 
 static void rounded_of_words(const uint32_t *words, size_t count, int low, uint8_t *out)
 {
+    const uint32_t mask = ~0U << low;
     for (size_t i = 0; i < count; i++) {
-        store(out, i, words[i] >> 1 << low | words[i] << (WORD_BITS - 1));
+        store(out, i, (words[i] >> 1 & mask) | words[i] >> low << (WORD_BITS - 1));
     }
 }
 
 static void words_of_rest(const uint8_t *data, size_t count, int low, uint32_t *words)
 {
-    const uint32_t mask = (1U << low) - 1;
+    /* The draft's weight, which is subtracted, has no bits there. */
     for (size_t i = 0; i < count; i++) {
-        /* What is subtracted has no bits there. */
-        words[i] = load(data, i) & mask;
+        words[i] = load(data, i) << (WORD_BITS - low);
     }
 }
 
-/* Adds the rest's words to the draft's f32. */
+/* Adds the rest's words, as signed numbers, to the draft's f32. */
 static void add_rest(const uint32_t *words, size_t count, int low, uint8_t *out)
 {
     const uint32_t sign = 1U << (low - 1);
     for (size_t i = 0; i < count; i++) {
-        store(out, i, load(out, i) + ((words[i] ^ sign) - sign));
+        store(out, i, load(out, i) + ((words[i] >> (WORD_BITS - low) ^ sign) - sign));
     }
 }
 
@@ -358,6 +357,7 @@ ll_status ll_frame_decode_draft(struct ll_frame_coder *coder, const struct ll_fr
     return LL_OK;
 }
 
+/* One more than its siblings: what it adds to. NOLINTNEXTLINE(readability-function-size) */
 ll_status ll_frame_decode_rest(struct ll_frame_coder *coder, const struct ll_frame *encoded,
                                const struct ll_frame_draft *draft, const void *rounded,
                                size_t bytes, void *out, struct ll_error *err)

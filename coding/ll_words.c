@@ -19,98 +19,116 @@ enum {
 
 /* ---- Planes ---- */
 
-/* Which bits of a word a plane has: `width` of them from `shift` on. */
-struct plane {
-    int shift;
-    int width;
-};
-
 static int plane_count(int bits)
 {
     return (bits + BYTE_BITS - 1) / BYTE_BITS;
 }
 
-static struct plane plane_at(int bits, int index)
+/* By how many bits the last plane's bytes are not full. */
+static int last_free(int bits)
 {
-    int below = bits - BYTE_BITS * (index + 1);
-    return (struct plane){
-        .shift = below > 0 ? below : 0,
-        .width = below > 0 ? BYTE_BITS : BYTE_BITS + below,
-    };
+    return plane_count(bits) * BYTE_BITS - bits;
 }
 
-/* Planes from the words; those that there are not are not written. */
-static void split(const uint32_t *restrict words, size_t count, int bits,
-                  uint8_t (*restrict planes)[LL_WORDS_MOST])
+/* The words' bytes from the highest on. Four at a time whatever there is, which compilers have
+ * interleaving instructions for. */
+static void split(const uint32_t *words, size_t count, uint8_t (*planes)[LL_WORDS_MOST])
 {
-    for (int i = 0; i < plane_count(bits); i++) {
-        const struct plane plane = plane_at(bits, i);
-        const uint8_t mask = (uint8_t)((1U << plane.width) - 1);
-        uint8_t *restrict bytes = planes[i];
-        for (size_t at = 0; at < count; at++) {
-            bytes[at] = (uint8_t)(words[at] >> plane.shift) & mask;
-        }
+    const uint8_t *restrict from = (const uint8_t *)words;
+    uint8_t *restrict first = planes[0];
+    uint8_t *restrict second = planes[1];
+    uint8_t *restrict third = planes[2];
+    uint8_t *restrict fourth = planes[3];
+    for (size_t i = 0; i < count; i++) {
+        first[i] = from[WORD_BYTES * i + 3];
+        second[i] = from[WORD_BYTES * i + 2];
+        third[i] = from[WORD_BYTES * i + 1];
+        fourth[i] = from[WORD_BYTES * i];
     }
 }
 
-static void join(const uint8_t *const *planes, size_t count, int bits, uint32_t *restrict words)
+static void join(const uint8_t *const *planes, size_t count, uint32_t *words)
 {
+    uint8_t *restrict to = (uint8_t *)words;
     const uint8_t *restrict first = planes[0];
-    const int shift = plane_at(bits, 0).shift;
-    for (size_t at = 0; at < count; at++) {
-        words[at] = (uint32_t)first[at] << shift;
-    }
-    for (int i = 1; i < plane_count(bits); i++) {
-        const uint8_t *restrict bytes = planes[i];
-        const int below = plane_at(bits, i).shift;
-        for (size_t at = 0; at < count; at++) {
-            words[at] |= (uint32_t)bytes[at] << below;
-        }
+    const uint8_t *restrict second = planes[1];
+    const uint8_t *restrict third = planes[2];
+    const uint8_t *restrict fourth = planes[3];
+    for (size_t i = 0; i < count; i++) {
+        to[WORD_BYTES * i] = fourth[i];
+        to[WORD_BYTES * i + 1] = third[i];
+        to[WORD_BYTES * i + 2] = second[i];
+        to[WORD_BYTES * i + 3] = first[i];
     }
 }
 
 static size_t write_planes(struct ll_words_coder *coder, const uint32_t *words, size_t count,
                            int bits, uint8_t *out)
 {
+    const int last = plane_count(bits) - 1;
+    const int free_bits = last_free(bits);
     size_t used = 0;
-    split(words, count, bits, coder->planes);
-    for (int i = 0; i < plane_count(bits); i++) {
+    split(words, count, coder->planes);
+    if (free_bits > 0) {
+        uint8_t *bytes = coder->planes[last];
+        for (size_t i = 0; i < count; i++) {
+            bytes[i] >>= free_bits;
+        }
+    }
+    for (int i = 0; i <= last; i++) {
         const uint8_t *bytes = coder->planes[i];
         bool may_shrink =
-            plane_at(bits, i).width < BYTE_BITS || ll_sample_has_frequent_bytes(bytes, count);
+            (i == last && free_bits > 0) || ll_sample_has_frequent_bytes(bytes, count);
         used += ll_part_write(&coder->part, may_shrink ? LL_PART_LITERALS : LL_PART_PLAIN, bytes,
                               count, out + used);
     }
     return used;
 }
 
-/* The bits that some byte has. */
-static uint8_t bits_used(const uint8_t *bytes, size_t count)
+/* Moves the last plane's bits up to where words have them. */
+static ll_status fill_last(const uint8_t *from, size_t count, int free_bits, uint8_t *to,
+                           struct ll_error *err)
 {
     uint8_t used = 0;
     for (size_t i = 0; i < count; i++) {
-        used |= bytes[i];
+        used |= from[i];
+        to[i] = (uint8_t)(from[i] << free_bits);
     }
-    return used;
+    return used >> (BYTE_BITS - free_bits)
+               ? ll_fail(err, LL_E_INVALID, "a plane of %d bits has bytes with more",
+                         BYTE_BITS - free_bits)
+               : LL_OK;
 }
 
 static ll_status read_planes(struct ll_words_coder *coder, struct ll_part_reader *reader, int bits,
                              size_t count, uint32_t *words, struct ll_error *err)
 {
-    const uint8_t *planes[LL_WORDS_PLANES] = {NULL};
-    for (int i = 0; i < plane_count(bits); i++) {
-        const int width = plane_at(bits, i).width;
+    const int last = plane_count(bits) - 1;
+    const int free_bits = last_free(bits);
+    const uint8_t *planes[LL_WORDS_PLANES] = {coder->zeros, coder->zeros, coder->zeros,
+                                              coder->zeros};
+    for (int i = 0; i <= last; i++) {
         ll_status status =
             ll_part_read(&coder->part, reader, count, coder->planes[i], &planes[i], err);
         if (status != LL_OK) {
             return status;
         }
-        if (width < BYTE_BITS && bits_used(planes[i], count) >> width) {
-            return ll_fail(err, LL_E_INVALID, "a plane of %d bits has bytes with more", width);
-        }
     }
-    join(planes, count, bits, words);
+    if (free_bits > 0) {
+        ll_status status = fill_last(planes[last], count, free_bits, coder->planes[last], err);
+        if (status != LL_OK) {
+            return status;
+        }
+        planes[last] = coder->planes[last];
+    }
+    join(planes, count, words);
     return LL_OK;
+}
+
+/* Whether a word has bits behind its own. */
+static bool has_bits_beyond(uint32_t word, int bits)
+{
+    return bits < WORD_BITS && word << bits != 0;
 }
 
 /* ---- Few distinct words ---- */
@@ -201,7 +219,7 @@ static ll_status read_sparse(struct ll_words_coder *coder, struct ll_part_reader
     }
     memcpy(&frequent, reader->at, WORD_BYTES);
     reader->at += WORD_BYTES;
-    if (bits < WORD_BITS && frequent >> bits) {
+    if (has_bits_beyond(frequent, bits)) {
         return ll_fail(err, LL_E_INVALID, "the frequent word has more than %d bits", bits);
     }
     ll_status status =
@@ -281,7 +299,7 @@ static ll_status read_repeats(struct ll_words_coder *coder, struct ll_part_reade
     for (size_t i = 0; status == LL_OK && i < count; i++) {
         used |= words[i];
     }
-    if (bits < WORD_BITS && used >> bits) {
+    if (status == LL_OK && has_bits_beyond(used, bits)) {
         return ll_fail(err, LL_E_INVALID, "words of %d bits have more", bits);
     }
     return status;

@@ -1,8 +1,10 @@
-/* Words of 1 to 32 bits that came from weights, in few bytes.
+/* Words of 1 to 32 bits that came from weights, in few bytes. A word's bits are the upper ones of
+ * 32, the others 0.
  *
  *   words     mode byte, then by mode
- *   PLANES    the words' bits from the top down in bytes, the last of which has what is left: plane
- *             for plane a part of one byte a word
+ *   PLANES    the words' bytes from the highest to the last that has bits, each as a plane: a part
+ *             of one byte a word. If not all of the last one's bits are the words', they are moved
+ *             down: its byte is a number below 2^(how many there are)
  *   PALETTE   number of distinct words less one; these, ascending, in planes; the words' places
  *             among them as a part of one byte a word
  *   REPEATS   zstd of the words as little-endian 32 bits, up to the end
@@ -34,9 +36,12 @@ typedef enum {
     LL_WORDS_MODE_SPARSE = 4,
 } ll_words_mode;
 
+/* Zeroed but for `part`, which is initialised. */
 struct ll_words_coder {
     struct ll_part_coder part;
     uint8_t planes[LL_WORDS_PLANES][LL_WORDS_MOST];
+    /* A plane that words do not have. */
+    uint8_t zeros[LL_WORDS_MOST];
     /* Of words that are few, or that few are left of. */
     struct ll_palette palette;
     uint32_t others[LL_WORDS_MOST];
@@ -45,7 +50,7 @@ struct ll_words_coder {
     uint8_t tried[LL_WORDS_MOST * 4 + LL_WORDS_MOST / 8 + 2 * LL_WORDS_HEAD_BYTES];
 };
 
-/* Writes `count` words of `bits` bits each (the others are 0), 1 to LL_WORDS_MOST: at most
+/* Writes `count` words of `bits` bits each 1 to LL_WORDS_MOST: at most
  * LL_WORDS_HEAD_BYTES more than their planes have. Returns how many bytes. */
 size_t ll_words_write(struct ll_words_coder *coder, const uint32_t *words, size_t count, int bits,
                       uint8_t *out);
