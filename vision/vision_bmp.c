@@ -235,6 +235,18 @@ static ll_status open_file(struct bmp *bmp, struct ll_error *err)
     return status == LL_OK ? check(bmp, err) : status;
 }
 
+/* Behind all that is read of the file: nobody forbids a palette or masks that reach into the
+ * pixels.
+ */
+static size_t end_of(const struct bmp *bmp)
+{
+    int64_t pixels_end = bmp->data_at + row_bytes(bmp) * (bmp->h - 1) + last_row_bytes(bmp);
+    int64_t other_end = bmp->depth <= 8 ? bmp->palette_at + bmp->palette_count * bmp->palette_bytes
+                        : bmp->compression != COMPRESSION_NONE ? MASKS_AT + 12
+                                                               : 0;
+    return (size_t)(pixels_end > other_end ? pixels_end : other_end);
+}
+
 ll_status vision_bmp_measure(const uint8_t *bytes, size_t count, int *out_w, int *out_h,
                              size_t *out_end, struct ll_error *err)
 {
@@ -243,7 +255,7 @@ ll_status vision_bmp_measure(const uint8_t *bytes, size_t count, int *out_w, int
     if (status == LL_OK) {
         *out_w = (int)bmp.w;
         *out_h = (int)bmp.h;
-        *out_end = (size_t)(bmp.data_at + row_bytes(&bmp) * (bmp.h - 1) + last_row_bytes(&bmp));
+        *out_end = end_of(&bmp);
     }
     return status;
 }

@@ -5,6 +5,7 @@
 
 #include "core/ll_clock.h"
 #include "core/ll_limits.h"
+#include "vision/vision_jpeg_write.h"
 #include "vision/vision_strip.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files hold little-endian floats");
@@ -174,4 +175,54 @@ ll_status vision_input_of_file(const struct vision_file *file, const struct ll_t
     }
     vision_input_finish(&made);
     return status;
+}
+
+/* ---- Files of inputs ---- */
+
+/* The input's values as bytes, pixel by pixel. Those that no picture has become the nearest. */
+static void round_pixels(const float *data, struct vision_picture *picture)
+{
+    size_t plane = (size_t)picture->w * (size_t)picture->h;
+    uint8_t *out = picture->pixels;
+    for (size_t i = 0; i < plane; i++) {
+        for (size_t c = 0; c < (size_t)picture->channels; c++) {
+            float value = data[c * plane + i] * 255.0F + 0.5F;
+            *out++ = (uint8_t)(value >= 255.0F ? 255 : value > 0 ? (int)value : 0);
+        }
+    }
+}
+
+ll_status vision_input_squeeze(struct vision_input *input, const struct ll_table *table,
+                               int quality, struct ll_error *err)
+{
+    const struct vision_fit_target target = {table->in_c, table->in_h, table->in_w,
+                                             VISION_FIT_STRETCH};
+    /* Of the network's size, so that stretching leaves it as it is. */
+    struct vision_file file = {.format = VISION_JPEG, .orientation = 1, .fit = VISION_FIT_STRETCH};
+    struct vision_picture picture = {0};
+    float *data = NULL;
+    ll_status status = vision_fit_check(&target, err);
+    if (status == LL_OK) {
+        status = vision_picture_allocate(&picture, table->in_w, table->in_h, err);
+    }
+    if (status == LL_OK) {
+        picture.channels = table->in_c;
+        round_pixels(input->data, &picture);
+        status = vision_jpeg_write(&picture, quality, &file.bytes, err);
+    }
+    int64_t from_ns = ll_clock_now_ns();
+    if (status == LL_OK) {
+        status = vision_input_of_file(&file, table, &data, err);
+    }
+    vision_picture_finish(&picture);
+    if (status != LL_OK) {
+        ll_buf_unref(file.bytes);
+        return status;
+    }
+    ll_buf_unref(input->file.bytes);
+    free(input->data);
+    input->file = file;
+    input->data = data;
+    input->made_ns = ll_clock_now_ns() - from_ns;
+    return LL_OK;
 }

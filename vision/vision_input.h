@@ -64,6 +64,14 @@ LL_MUST_USE ll_status vision_input_load(const struct vision_input_source *source
 /* Takes zeroed inputs too. */
 void vision_input_finish(struct vision_input *input);
 
+/* Puts a JPEG of the input itself in its place, of libjpeg's `quality` (1 to 100): `data` becomes
+ * what vision_input_of_file makes of `file`, rounded and with what the JPEG loses. The table is the
+ * one that the input was loaded for.
+ *
+ * Errors: LL_E_UNSUPPORTED where the network's input is no picture, those of vision_jpeg_write. */
+LL_MUST_USE ll_status vision_input_squeeze(struct vision_input *input, const struct ll_table *table,
+                                           int quality, struct ll_error *err);
+
 /* What vision_input_of_file will take at most, beside the file and the input: from the header.
  *
  * Errors: as it, for what the header shows; LL_E_UNSUPPORTED for an input that no picture fits. */
