@@ -145,11 +145,15 @@ static void refresh_sums(struct device_chooser *chooser)
 static void choose_dtypes(const struct device_wish *wish, const struct device_prospect *prospect,
                           struct device_decision *decision)
 {
-    decision->cut_dtype = prospect->takes_f16 ? wish->cut_dtype : LL_F32;
+    bool takes_wish = wish->cut_dtype == LL_F16          ? prospect->takes_f16
+                      : wish->cut_dtype == LL_U8_CHANNEL ? prospect->takes_u8_channel
+                                                         : true;
+    decision->cut_dtype = takes_wish ? wish->cut_dtype : LL_F32;
     decision->input_dtype = LL_F32;
     if (!wish->is_input_f32) {
         decision->input_dtype = prospect->takes_u8 ? LL_U8 : decision->cut_dtype;
     }
+    decision->codes_input = decision->codes_up = decision->codes_down = prospect->takes_planes;
 }
 
 /* Bytes of a value, as the decision has it sent. */

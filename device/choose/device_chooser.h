@@ -58,8 +58,8 @@ struct device_wish {
     device_choose choose;
     /* The input goes as floats even where bytes would say the same. */
     bool is_input_f32;
-    /* LL_F32, or LL_F16 for tensors that cross a cut (the input too, where it does not go as
-     * bytes): answers are no longer exact then. */
+    /* LL_F32; or LL_F16 or LL_U8_CHANNEL for tensors that cross a cut (the input too, where it does
+     * not go as bytes): answers are no longer exact then. */
     ll_dtype cut_dtype;
     /* The remote part's time; 0: by prediction. */
     int64_t deadline_ns;
@@ -73,6 +73,9 @@ struct device_prospect {
     /* What it takes besides floats; `takes_u8` only where bytes hold the input's values. */
     bool takes_u8;
     bool takes_f16;
+    bool takes_u8_channel;
+    /* It takes and gives coded tensors. */
+    bool takes_planes;
     struct device_link_state link;
     /* Counts the times that an edge came up; another number: what was learnt of the edge is
      * forgotten. */
@@ -93,6 +96,10 @@ struct device_decision {
     /* How tensors are written. */
     ll_dtype input_dtype;
     ll_dtype cut_dtype;
+    /* Which of them are coded: the input, other tensors upward, tensors downward. */
+    bool codes_input;
+    bool codes_up;
+    bool codes_down;
     /* What the query is predicted to take, and of it the edge's part, from first to end. */
     double predicted_ns;
     double remote_ns;

@@ -186,6 +186,8 @@ static void take_accepted(struct device_uploader *uploader,
         .left_bytes = device_upload_rest_left(&uploader->rest),
         .dtype_count = accepted->n_data_types,
         .dtypes = accepted->data_types,
+        .coding_count = accepted->n_tensor_codings,
+        .codings = accepted->tensor_codings,
     };
     uploader->config.events->accepted(uploader->config.owner, &told);
 }

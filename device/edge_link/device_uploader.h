@@ -27,6 +27,8 @@ struct device_accepted {
     /* In what the edge takes tensors; valid during the call. */
     size_t dtype_count;
     const Layerlift__V1__DataType *dtypes;
+    size_t coding_count;
+    const Layerlift__V1__TensorCoding *codings;
 };
 
 /* One creation that the edge reported. */

@@ -43,6 +43,8 @@ ll_status device_querier_init(struct device_querier *querier)
 void device_querier_finish(struct device_querier *querier)
 {
     device_input_bytes_finish(&querier->input_bytes);
+    ll_planes_destroy(querier->planes);
+    querier->planes = NULL;
     device_chooser_destroy(querier->chooser);
     free(querier->edge_times_ns);
     querier->chooser = NULL;
@@ -129,6 +131,8 @@ static ll_status decide(struct device_querier *querier, struct query *query, str
         .prefix = edge->prefix,
         .takes_u8 = query->input_bytes != NULL,
         .takes_f16 = edge->takes_f16,
+        .takes_u8_channel = edge->takes_u8_channel,
+        .takes_planes = edge->takes_planes,
         .link = {.rtt_ns = edge->rtt_ns, .bytes_per_s = edge->bytes_per_s},
         .connection = edge->connection,
         .times_ns = querier->edge_times_ns,
@@ -141,15 +145,21 @@ static ll_status decide(struct device_querier *querier, struct query *query, str
     result->stays = query->decision.there_ns > 0;
     result->there_ns = (int64_t)fmin(query->decision.there_ns, QUERY_MOST_NS);
     result->first = result->end = is_beside(query) ? 0 : query->decision.first;
+    bool codes = query->decision.codes_input || query->decision.codes_up;
+    codes = codes || query->decision.codes_down;
+    if (status == LL_OK && codes && !querier->planes) {
+        status = ll_planes_create(&querier->planes);
+    }
     return status;
 }
 
 /* ---- The edge's part ---- */
 
 /* What is asked of the edge, and how long it may take, here and there. */
-static void plan_remote(struct query *query, const struct device_wish *wish)
+static void plan_remote(const struct device_querier *querier, struct query *query)
 {
     const struct device_decision *decision = &query->decision;
+    const struct device_wish *wish = &querier->wish;
     query->remote = (struct device_remote){
         .first = decision->first,
         .end = decision->end,
@@ -157,7 +167,10 @@ static void plan_remote(struct query *query, const struct device_wish *wish)
         .tensors = &query->tensors,
         .form = {.input_dtype = decision->input_dtype,
                  .input_bytes = query->input_bytes,
-                 .cut_dtype = decision->cut_dtype},
+                 .cut_dtype = decision->cut_dtype,
+                 .input_planes = decision->codes_input ? querier->planes : NULL,
+                 .cut_planes = decision->codes_up ? querier->planes : NULL},
+        .may_code_answer = decision->codes_down,
     };
     query->patience =
         (struct device_patience){.most_ns = LL_CLOCK_NEVER, .allowance_ns = decision->allowance_ns};
@@ -209,12 +222,19 @@ static void note_end(struct query *query)
     };
 }
 
-/* Takes an answer into the set. */
-static void take_answer(struct query *query)
+/* Takes an answer into the set; where its bytes are not what they are said to be, the edge has
+ * failed. */
+static void take_answer(const struct device_querier *querier, struct query *query)
 {
     struct device_query_result *result = &query->result;
     struct device_remote *remote = &query->remote;
-    device_answer_take(&remote->answer, &query->tensors);
+    struct ll_error why = {.text = ""};
+    ll_status status = device_answer_take(&remote->answer, querier->planes, &query->tensors, &why);
+    if (status != LL_OK) {
+        remote->status = ll_fail(&remote->error, status, "bad answer: %.200s", why.text);
+        query->outcome.asked = DEVICE_FAILED;
+        return;
+    }
     result->end = remote->answer.reached;
     result->prefix = remote->answer.prefix;
     result->edge_ns = ll_clock_deadline(remote->answer.queued_ns, remote->answer.computed_ns);
@@ -323,11 +343,13 @@ static struct range begin_stretch(struct device_querier *querier, struct query *
         if (is_beside(query)) {
             break;
         }
+        if (remote->status == LL_OK) {
+            take_answer(querier, query);
+        }
         if (remote->status != LL_OK) {
             query->result.fallback = remote->error;
             break;
         }
-        take_answer(query);
         query->is_due = device_trust_is_due(trust, query->edge.connection);
         query->is_odd = !trust->is_odd_normal && !is_finite(&remote->answer, &query->tensors);
         at = remote->answer.reached;
@@ -420,7 +442,7 @@ ll_status device_query_run(struct device_querier *querier, struct ll_buf *input,
         return ll_fail(err, status, "out of memory");
     }
     device_tensors_put(&query.tensors, LL_TENSOR_INPUT, input);
-    plan_remote(&query, &querier->wish);
+    plan_remote(querier, &query);
     status = run(querier, &query, err);
     if (status == LL_OK) {
         status = conclude(&query, err);

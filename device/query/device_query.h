@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "coding/ll_planes.h"
 #include "core/ll_buf.h"
 #include "core/ll_status.h"
 #include "device/choose/device_chooser.h"
@@ -44,6 +45,8 @@ struct device_querier {
     /* Private. */
     struct device_chooser *chooser;
     struct device_input_bytes input_bytes;
+    /* Codes tensors; NULL until some are. */
+    struct ll_planes *planes;
     int64_t *edge_times_ns;
     uint64_t edge_times_version;
     /* What DEVICE_WAIT_PREDICTED is, and until when `wait_edge_ns` lasts; 0: no query yet. */

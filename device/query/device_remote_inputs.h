@@ -11,20 +11,24 @@
 #include "device/query/device_tensors.h"
 #include "net/ll_dtype.h"
 #include "net/ll_table.h"
+#include "proto/wire/wire_form.h"
 
 /* How tensors are written: the network's input (LL_U8: as `input_bytes`, which stand for its
- * values) and other tensors. A tensor that LL_F16 does not hold goes as floats. */
+ * values) and other tensors. A tensor that a data type does not hold goes as floats. */
 struct device_remote_form {
     ll_dtype input_dtype;
     struct ll_buf *input_bytes;
     ll_dtype cut_dtype;
+    /* What codes them where that makes them fewer bytes; NULL: they go as they are. */
+    struct ll_planes *input_planes;
+    struct ll_planes *cut_planes;
 };
 
 struct device_remote_inputs {
     struct ll_names names;
     /* By name: as it is sent. */
     struct ll_buf **bufs;
-    ll_dtype *dtypes;
+    struct wire_form *forms;
     /* Some tensor lost precision. */
     bool is_rounded;
 };

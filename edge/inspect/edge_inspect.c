@@ -13,6 +13,7 @@
 #include "edge/fair/edge_rates.h"
 #include "edge/inspect/edge_watch.h"
 #include "proto/wire/wire_dtype.h"
+#include "proto/wire/wire_form.h"
 #include "proto/wire/wire_text.h"
 #include "proto/wire/wire_unpack.h"
 
@@ -392,6 +393,7 @@ static void get_server_info(void *arg, struct rpc_stream *stream, const uint8_t 
     Layerlift__V1__Format *formats[] = {&darknet};
     Layerlift__V1__Encoding encodings[] = {LAYERLIFT__V1__ENCODING__ENCODING_RAW};
     Layerlift__V1__DataType data_types[WIRE_DTYPES];
+    Layerlift__V1__TensorCoding codings[WIRE_CODINGS];
     darknet.format = "darknet";
     darknet.dialect = "pjreddie";
     info.formats = formats;
@@ -400,6 +402,8 @@ static void get_server_info(void *arg, struct rpc_stream *stream, const uint8_t 
     info.n_encodings = 1;
     info.data_types = data_types;
     info.n_data_types = wire_dtypes(data_types);
+    info.tensor_codings = codings;
+    info.n_tensor_codings = wire_codings(codings);
     edge_reply(stream, &info.base);
     free(entries);
     free(info.limits);

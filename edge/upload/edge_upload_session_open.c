@@ -6,6 +6,7 @@
 #include "edge/upload/edge_upload_session_events.h"
 #include "edge/upload/edge_upload_session_places.h"
 #include "proto/wire/wire_dtype.h"
+#include "proto/wire/wire_form.h"
 #include "proto/wire/wire_manifest.h"
 #include "proto/wire/wire_plan.h"
 
@@ -62,6 +63,7 @@ static void fill_accepted(struct edge_upload_session *session,
 static ll_status send_accepted(struct edge_upload_session *session)
 {
     Layerlift__V1__DataType data_types[WIRE_DTYPES];
+    Layerlift__V1__TensorCoding codings[WIRE_CODINGS];
     size_t count = (size_t)edge_model_table(session->exact.model)->layer_count;
     Layerlift__V1__UploadAccepted accepted = LAYERLIFT__V1__UPLOAD_ACCEPTED__INIT;
     Layerlift__V1__BlobOffset *offsets = calloc(count, sizeof(*offsets));
@@ -78,6 +80,8 @@ static ll_status send_accepted(struct edge_upload_session *session)
         accepted.prefix = (uint32_t)edge_model_prefix(session->exact.model);
         accepted.data_types = data_types;
         accepted.n_data_types = wire_dtypes(data_types);
+        accepted.tensor_codings = codings;
+        accepted.n_tensor_codings = wire_codings(codings);
         Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
         event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_ACCEPTED;
         event.accepted = &accepted;

@@ -62,7 +62,7 @@ ROOMS = {
     "vision/draw": VISION,
     "vision/resize": (*GROUND, "vision/resize"),
     "proto": ("proto",),
-    "proto/wire": (*NET, "net/plan", "proto", "proto/wire"),
+    "proto/wire": (*NET, "coding", "net/plan", "proto", "proto/wire"),
     "rpc": RPC,
     "rpc/front": RPC,
     "rpc/services": RPC,
