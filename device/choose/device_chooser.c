@@ -150,7 +150,7 @@ static void choose_dtypes(const struct device_wish *wish, const struct device_pr
                                                          : true;
     decision->cut_dtype = takes_wish ? wish->cut_dtype : LL_F32;
     decision->input_dtype = LL_F32;
-    if (!wish->is_input_f32) {
+    if (wish->input != DEVICE_WANT_F32) {
         decision->input_dtype = prospect->takes_u8 ? LL_U8 : decision->cut_dtype;
     }
     decision->codes_input = decision->codes_up = decision->codes_down = prospect->takes_planes;
@@ -201,6 +201,30 @@ static void make_costs(struct device_chooser *chooser, const struct device_rates
     out_costs->hoped = (struct device_costs){.device_ns = sums->corrected_device_ns,
                                              .edge_ns = sums->hoped_edge_ns};
     put_link_costs(rates, widths, chooser->config.limit_bytes_per_s, out_costs);
+}
+
+/* The form that takes the input there in the least time, at the rate that the link is taken for. */
+static void choose_offer(const struct device_chooser *chooser,
+                         const struct device_prospect *prospect, const struct device_rates *rates,
+                         struct costs *costs, int *out_offer)
+{
+    double limit = chooser->config.limit_bytes_per_s;
+    double least = limit > 0 ? (double)LL_NS_PER_S / limit : 0;
+    double floats = (double)chooser->table->in_floats;
+    double best_ns = INFINITY;
+    for (int i = 0; i < prospect->offer_count; i++) {
+        const struct device_offer *offer = &prospect->offers[i];
+        double coding_ns = (double)offer->coding_ns;
+        double took_ns = (double)offer->bytes * fmax(rates->up_ns, least) + coding_ns;
+        if (took_ns < best_ns) {
+            double hoped_ns =
+                (double)offer->bytes * fmax(rates->up_ns / CHOOSER_HOPE, least) + coding_ns;
+            best_ns = took_ns;
+            costs->known.input_ns = took_ns / floats;
+            costs->hoped.input_ns = hoped_ns / floats;
+            *out_offer = i;
+        }
+    }
 }
 
 /* The ranges that come into question. */
@@ -256,6 +280,7 @@ ll_status device_chooser_choose(struct device_chooser *chooser, const struct dev
                             .cut = ll_dtype_bytes(decision.cut_dtype)};
     device_estimate_look(&chooser->estimate, prospect->connection, &prospect->link, &rates);
     make_costs(chooser, &rates, &widths, &costs);
+    choose_offer(chooser, prospect, &rates, &costs, &decision.offer);
     ll_status status = find_ranges(chooser->choice, wish, &costs, prospect->is_up, prefix, &ranges);
     decision.alone_ns = costs.known.device_ns[layers];
     decision.best_ns = decision.predicted_ns = ranges.best.latency_ns;

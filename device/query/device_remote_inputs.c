@@ -12,6 +12,16 @@ static ll_status encode(struct device_remote_inputs *inputs, int at,
     struct wire_form *out_form = &inputs->forms[at];
     struct ll_buf **out_buf = &inputs->bufs[at];
     bool is_input = name == LL_TENSOR_INPUT;
+    if (is_input) {
+        inputs->input = out_form;
+    }
+    if (is_input && form->input_forms) {
+        ll_status status =
+            device_input_forms_make(form->input_forms, form->input, form->input_form,
+                                    form->input_dtype, form->input_planes, out_buf, out_form);
+        inputs->is_rounded = inputs->is_rounded || ll_dtype_is_rounding(out_form->dtype);
+        return status;
+    }
     struct ll_planes *planes = is_input ? form->input_planes : form->cut_planes;
     if (is_input && form->input_dtype == LL_U8) {
         *out_form = wire_form_plain(LL_U8, channels, ll_table_tensor_floats(tensors->table, name));
