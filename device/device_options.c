@@ -90,7 +90,8 @@ static ll_status take_partitioner(const char *text, void *field, struct ll_error
 #define FIELD(member) LL_OPTION_FIELD(struct device_options, member)
 
 /* Choices are in the order of their enums. */
-_Static_assert(DEVICE_INPUT_AUTO == 0 && DEVICE_INPUT_F32 == 1 && DEVICE_INPUT_U8 == 2,
+_Static_assert(DEVICE_WANT_ANY == 0 && DEVICE_WANT_F32 == 1 && DEVICE_WANT_U8 == 2 &&
+                   DEVICE_WANT_FILE == 3 && DEVICE_WANT_WEBP == 4 && DEVICE_WANT_PLANES == 5,
                "as --input-encoding has them");
 _Static_assert(DEVICE_CHOOSE_FASTEST == 0 && DEVICE_CHOOSE_FURTHEST == 1, "as --choose has them");
 
@@ -178,11 +179,25 @@ static const struct ll_option_row rows[] = {
         .group = GROUP_QUERY,
         .kind = LL_OPTION_CHOICE,
         .arg = "E",
-        .choices = "auto|f32|u8",
+        .choices = "auto|f32|u8|file|webp|planes",
         FIELD(input_encoding),
-        .help = "How the network's input is sent: auto (a byte a value where that is exact, as for "
-                "a cropped picture; else f32), f32, or u8 (made exact first, for the layers here "
-                "too)",
+        .help = "How the network's input is sent: auto (whichever of the exact ways is fastest on "
+                "this link), f32, u8 (made exact first, for the layers here too), file (the "
+                "picture's own, without its metadata), webp (lossless, of inputs that bytes hold) "
+                "or planes (lossless); where one cannot be had, auto",
+    },
+    {
+        .name = "input-quality",
+        .group = GROUP_QUERY,
+        .kind = LL_OPTION_INT,
+        .arg = "Q",
+        .min = 1,
+        .max = 100,
+        .shown = "the picture as it is",
+        FIELD(input_quality),
+        .help = "Make a JPEG of quality Q of the network's input, and compute with what is left of "
+                "it, here as there: not the picture's own answer any more (at 95 the best class "
+                "of one photo in fifteen is another one, at 90 of one in ten)",
     },
     {
         .name = "cut-encoding",

@@ -155,7 +155,7 @@ static void choose_dtypes(const struct device_wish *wish, const struct device_pr
                                                          : true;
     decision->cut_dtype = takes_wish ? wish->cut_dtype : LL_F32;
     decision->input_dtype = LL_F32;
-    if (!wish->is_input_f32) {
+    if (wish->input != DEVICE_WANT_F32) {
         decision->input_dtype = prospect->takes_u8 ? LL_U8 : decision->cut_dtype;
     }
     decision->may_code = prospect->takes_planes;
@@ -185,7 +185,7 @@ static void put_link_costs(const struct device_rates *rates, const struct widths
         double hope = i == 0 ? 1 : CHOOSER_HOPE;
         double up_ns = fmax(rates->up_ns / hope, least);
         double down_ns = rates->down_ns / hope;
-        out->input_ns = up_ns * widths->input * coding->up_factors[0];
+        out->input_ns = up_ns * widths->input;
         out->up_ns = up_ns * widths->cut;
         out->down_ns = down_ns * widths->cut;
         out->output_ns = down_ns * (double)sizeof(float);
@@ -209,6 +209,30 @@ static void make_costs(struct device_chooser *chooser, const struct device_rates
     out_costs->hoped = (struct device_costs){.device_ns = sums->corrected_device_ns,
                                              .edge_ns = sums->hoped_edge_ns};
     put_link_costs(rates, widths, &chooser->coding, chooser->config.limit_bytes_per_s, out_costs);
+}
+
+/* The form that takes the input there in the least time, at the rate that the link is taken for. */
+static void choose_offer(const struct device_chooser *chooser,
+                         const struct device_prospect *prospect, const struct device_rates *rates,
+                         struct costs *costs, int *out_offer)
+{
+    double limit = chooser->config.limit_bytes_per_s;
+    double least = limit > 0 ? (double)LL_NS_PER_S / limit : 0;
+    double floats = (double)chooser->table->in_floats;
+    double best_ns = INFINITY;
+    for (int i = 0; i < prospect->offer_count; i++) {
+        const struct device_offer *offer = &prospect->offers[i];
+        double coding_ns = (double)offer->coding_ns;
+        double took_ns = (double)offer->bytes * fmax(rates->up_ns, least) + coding_ns;
+        if (took_ns < best_ns) {
+            double hoped_ns =
+                (double)offer->bytes * fmax(rates->up_ns / CHOOSER_HOPE, least) + coding_ns;
+            best_ns = took_ns;
+            costs->known.input_ns = took_ns / floats;
+            costs->hoped.input_ns = hoped_ns / floats;
+            *out_offer = i;
+        }
+    }
 }
 
 /* The ranges that come into question. */
@@ -261,7 +285,6 @@ static ll_status choose_coding(const struct device_chooser *chooser, int prefix,
     }
     ll_status status = device_choice_crossing(chooser->choice, first, end, &crossing);
     int64_t down_bytes = crossing.down * widths->cut + crossing.outputs * (int64_t)sizeof(float);
-    decision->codes_input = device_coding_pays_up(coding, 0, crossing.input * widths->input);
     decision->codes_up = device_coding_pays_up(coding, first, crossing.up * widths->cut);
     decision->codes_down = device_coding_pays_down(coding, end, down_bytes);
     return status;
@@ -286,6 +309,7 @@ ll_status device_chooser_choose(struct device_chooser *chooser, const struct dev
     device_coding_look(&chooser->coding, decision.may_code, decision.cut_dtype, rates.up_ns,
                        rates.down_ns);
     make_costs(chooser, &rates, &widths, &costs);
+    choose_offer(chooser, prospect, &rates, &costs, &decision.offer);
     ll_status status = find_ranges(chooser->choice, wish, &costs, prospect->is_up, prefix, &ranges);
     decision.alone_ns = costs.known.device_ns[layers];
     decision.best_ns = decision.predicted_ns = ranges.best.latency_ns;
@@ -389,18 +413,16 @@ static void learn_coding(struct device_chooser *chooser, const struct device_dec
 {
     struct device_coding *coding = &chooser->coding;
     bool has_run = outcome->reached > decision->first;
-    int64_t edge_bytes = outcome->coded_input.plain_bytes + outcome->coded_up.plain_bytes +
-                         outcome->coded_down.plain_bytes;
+    int64_t edge_bytes = outcome->coded_up.plain_bytes + outcome->coded_down.plain_bytes;
     if (!decision->may_code || outcome->asked != DEVICE_ANSWERED || !has_run) {
         return;
     }
-    device_coding_encoded(coding, 0, &outcome->coded_input);
     device_coding_encoded(coding, decision->first, &outcome->coded_up);
     device_coding_decoded(coding, outcome->reached, &outcome->coded_down);
     if (outcome->edge_coding_ns > 0) {
         device_coding_told(coding, edge_bytes, outcome->edge_coding_ns);
     }
-    if (!decision->codes_up && !decision->codes_input) {
+    if (!decision->codes_up) {
         device_coding_went_plain(coding, decision->first);
     }
     if (!decision->codes_down) {

@@ -7,9 +7,9 @@
  *
  * with times a byte: the device measures its own, the edge tells its own (Answer.coding_ns), and
  * the link's is the estimate's (device_estimate.h). r is known by cut, since the tensors that cross
- * there are always the same layers', of the input for cut 0. Where nothing was coded yet it is
- * assumed; what once did not pay drifts back to that while tensors go plain, and is so tried again
- * some day.
+ * there are always the same layers'; the network's input goes its own way (device_input_forms.h).
+ * Where nothing was coded yet it is assumed; what once did not pay drifts back to that while
+ * tensors go plain, and is so tried again some day.
  *
  * Threads: one at a time. */
 #ifndef DEVICE_CODING_H

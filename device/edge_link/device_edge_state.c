@@ -111,7 +111,8 @@ void device_edge_state_set(struct device_edge_state *edge, device_edge_phase pha
         edge->view.connection++;
     } else {
         edge->view.takes_u8 = edge->view.takes_f16 = edge->view.takes_u8_channel = false;
-        edge->view.takes_planes = false;
+        edge->view.takes_planes = edge->view.takes_webp = false;
+        edge->view.picture_formats = 0;
         memset(edge->times_ns, 0, (size_t)edge->layer_count * sizeof(*edge->times_ns));
         edge->view.times_version++;
     }
@@ -153,8 +154,24 @@ void device_edge_state_set_codings(struct device_edge_state *edge, size_t count,
 {
     bool takes_planes =
         wire_has_coding(count, codings, LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES);
+    bool takes_webp =
+        wire_has_coding(count, codings, LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_WEBP);
     ll_mutex_lock(&edge->lock);
     edge->view.takes_planes = takes_planes;
+    edge->view.takes_webp = takes_webp;
+    ll_mutex_unlock(&edge->lock);
+}
+
+void device_edge_state_set_pictures(struct device_edge_state *edge, size_t count,
+                                    const Layerlift__V1__PictureFormat *formats)
+{
+    unsigned bits = 0;
+    for (size_t i = 0; i < count; i++) {
+        /* What is newer than this device is nothing that it would send. */
+        bits |= (unsigned)formats[i] < 8 * sizeof(bits) ? 1U << (unsigned)formats[i] : 0;
+    }
+    ll_mutex_lock(&edge->lock);
+    edge->view.picture_formats = bits;
     ll_mutex_unlock(&edge->lock);
 }
 

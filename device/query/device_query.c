@@ -33,6 +33,7 @@ ll_status device_querier_init(struct device_querier *querier)
         device_querier_finish(querier);
         return status;
     }
+    device_input_forms_init(&querier->forms, querier->model->table);
     double alone_ns = device_chooser_alone_ns(querier->chooser);
     double wait_ns = fmax(QUERY_WAIT_NS, alone_ns * QUERY_WAIT_PART);
     querier->predicted_wait_ns =
@@ -42,7 +43,7 @@ ll_status device_querier_init(struct device_querier *querier)
 
 void device_querier_finish(struct device_querier *querier)
 {
-    device_input_bytes_finish(&querier->input_bytes);
+    device_input_forms_finish(&querier->forms);
     ll_planes_destroy(querier->planes);
     querier->planes = NULL;
     device_chooser_destroy(querier->chooser);
@@ -59,8 +60,9 @@ struct query {
     struct device_decision decision;
     struct device_outcome outcome;
     struct device_query_result result;
-    /* The network's input as bytes, NULL where it goes otherwise. */
-    struct ll_buf *input_bytes;
+    const struct device_query_input *input;
+    /* In which the network's input may leave; `decision.offer` is one of them. */
+    struct device_form_offers offers;
     /* The edge's part; `is_posted`: it is under way. */
     struct device_remote remote;
     struct device_patience patience;
@@ -118,18 +120,18 @@ static void look(struct device_querier *querier, struct query *query)
     query->result.prefix = edge->prefix;
 }
 
-static ll_status decide(struct device_querier *querier, struct query *query, struct ll_buf *input)
+static ll_status decide(struct device_querier *querier, struct query *query)
 {
     const struct device_edge_view *edge = &query->edge;
     struct device_query_result *result = &query->result;
     look(querier, query);
-    query->input_bytes = edge->takes_u8 && !querier->wish.is_input_f32
-                             ? device_input_bytes(&querier->input_bytes, input)
-                             : NULL;
+    device_input_forms_set(&querier->forms, query->input);
+    device_input_forms_offer(&querier->forms, query->input, &querier->wish, edge, &query->offers);
     struct device_prospect prospect = {
         .is_up = edge->phase == DEVICE_EDGE_UP,
         .prefix = edge->prefix,
-        .takes_u8 = query->input_bytes != NULL,
+        .offers = query->offers.offers,
+        .offer_count = query->offers.count,
         .takes_f16 = edge->takes_f16,
         .takes_u8_channel = edge->takes_u8_channel,
         .takes_planes = edge->takes_planes,
@@ -145,8 +147,8 @@ static ll_status decide(struct device_querier *querier, struct query *query, str
     result->stays = query->decision.there_ns > 0;
     result->there_ns = (int64_t)fmin(query->decision.there_ns, QUERY_MOST_NS);
     result->first = result->end = is_beside(query) ? 0 : query->decision.first;
-    bool codes = query->decision.codes_input || query->decision.codes_up;
-    codes = codes || query->decision.codes_down;
+    bool codes = query->decision.codes_up || query->decision.codes_down;
+    codes = codes || query->offers.forms[query->decision.offer] == DEVICE_FORM_PLANES;
     if (status == LL_OK && codes && !querier->planes) {
         status = ll_planes_create(&querier->planes);
     }
@@ -156,7 +158,7 @@ static ll_status decide(struct device_querier *querier, struct query *query, str
 /* ---- The edge's part ---- */
 
 /* What is asked of the edge, and how long it may take, here and there. */
-static void plan_remote(const struct device_querier *querier, struct query *query)
+static void plan_remote(struct device_querier *querier, struct query *query)
 {
     const struct device_decision *decision = &query->decision;
     const struct device_wish *wish = &querier->wish;
@@ -165,10 +167,13 @@ static void plan_remote(const struct device_querier *querier, struct query *quer
         .end = decision->end,
         .least_prefix = decision->least_prefix,
         .tensors = &query->tensors,
-        .form = {.input_dtype = decision->input_dtype,
-                 .input_bytes = query->input_bytes,
+        .form = {.input_dtype =
+                     querier->wish.input == DEVICE_WANT_F32 ? LL_F32 : decision->cut_dtype,
+                 .input_forms = &querier->forms,
+                 .input = query->input,
+                 .input_form = query->offers.forms[decision->offer],
                  .cut_dtype = decision->cut_dtype,
-                 .input_planes = decision->codes_input ? querier->planes : NULL,
+                 .input_planes = querier->planes,
                  .cut_planes = decision->codes_up ? querier->planes : NULL},
         .may_code_answer = decision->codes_down,
     };
@@ -185,14 +190,47 @@ static void plan_remote(const struct device_querier *querier, struct query *quer
     }
 }
 
-/* What its end teaches. */
-static void note_end(struct query *query)
+/* The edge makes another input of the picture's file than this device does. */
+static bool is_file_refused(const struct query *query)
 {
     const struct device_remote *remote = &query->remote;
+    return remote->status == LL_E_PRECONDITION && remote->inputs.input &&
+           remote->inputs.input->is_picture;
+}
+
+/* Takes the edge's part back. One whose file was refused is asked for once more, with pixels. */
+static void withdraw(struct device_querier *querier, struct query *query)
+{
+    struct device_remote *remote = &query->remote;
+    device_requests_withdraw(querier->requests, remote, &query->patience);
+    if (!is_file_refused(query)) {
+        return;
+    }
+    int64_t sent_bytes = remote->sent_bytes;
+    device_input_forms_refuse(&querier->forms, query->input, query->edge.connection);
+    if (!is_beside(query)) {
+        device_remote_finish(remote);
+        query->offers.forms[query->decision.offer] =
+            device_input_forms_bytes(&querier->forms) ? DEVICE_FORM_BYTES : DEVICE_FORM_PLAIN;
+        plan_remote(querier, query);
+        if (device_requests_post(querier->requests, remote) == LL_OK) {
+            device_requests_withdraw(querier->requests, remote, &query->patience);
+        }
+        remote->sent_bytes += sent_bytes;
+    }
+}
+
+/* What its end teaches. */
+static void note_end(struct device_querier *querier, struct query *query)
+{
+    const struct device_remote *remote = &query->remote;
+    const struct wire_form *input = remote->inputs.input;
     const struct device_answer *answer = &remote->answer;
     struct device_outcome *outcome = &query->outcome;
     outcome->asked_until_ns = ll_clock_now_ns();
     query->result.up_bytes = remote->sent_bytes;
+    query->result.input_encoding =
+        input && remote->sent_bytes > 0 ? device_input_form_name(input) : NULL;
     if (remote->status == LL_E_DEADLINE) {
         outcome->asked = DEVICE_MISSED;
         outcome->miss = (struct device_miss){
@@ -212,6 +250,13 @@ static void note_end(struct query *query)
     outcome->asked = DEVICE_ANSWERED;
     outcome->asked_until_ns = remote->done_ns;
     outcome->reached = answer->reached;
+    bool is_input_coded =
+        input &&
+        (input->is_picture || input->coding != LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLAIN);
+    if (input && !remote->may_code_answer) {
+        device_input_forms_learn(&querier->forms, query->input,
+                                 query->offers.forms[query->decision.offer], answer->coding_ns);
+    }
     outcome->up_bytes = remote->sent_bytes;
     outcome->down_bytes = query->result.down_bytes = device_answer_bytes(answer);
     outcome->spent = (struct device_spent){
@@ -220,9 +265,9 @@ static void note_end(struct query *query)
         .queued_ns = queued_ns > 0 ? queued_ns : 0,
         .computed_ns = answer->computed_ns - answer->coding_ns,
     };
-    outcome->coded_input = remote->inputs.coded_input;
-    outcome->coded_up = remote->inputs.coded_cut;
-    outcome->edge_coding_ns = answer->coding_ns;
+    outcome->coded_up = remote->inputs.coded;
+    /* Only where it tells of one thing. */
+    outcome->edge_coding_ns = is_input_coded ? 0 : answer->coding_ns;
     if (remote->may_code_answer) {
         outcome->coded_down = (struct device_coded){
             .plain_bytes = device_answer_plain_bytes(answer),
@@ -349,9 +394,9 @@ static struct range begin_stretch(struct device_querier *querier, struct query *
         if (!query->is_posted) {
             break;
         }
-        device_requests_withdraw(querier->requests, remote, &query->patience);
+        withdraw(querier, query);
         query->is_posted = false;
-        note_end(query);
+        note_end(querier, query);
         if (is_beside(query)) {
             break;
         }
@@ -442,18 +487,20 @@ static ll_status conclude(struct query *query, struct ll_error *err)
     return LL_OK;
 }
 
-ll_status device_query_run(struct device_querier *querier, struct ll_buf *input,
+ll_status device_query_run(struct device_querier *querier, const struct device_query_input *input,
                            struct device_query_result *out_result, struct ll_error *err)
 {
-    struct query query = {.result.issued_ns = ll_clock_now_ns()};
-    ll_status status = decide(querier, &query, input);
+    struct query query = {.input = input,
+                          .result.issued_ns = ll_clock_now_ns(),
+                          .result.is_input_lossy = input->is_lossy};
+    ll_status status = decide(querier, &query);
     if (status == LL_OK) {
         status = device_tensors_init(&query.tensors, querier->model->table);
     }
     if (status != LL_OK) {
         return ll_fail(err, status, "out of memory");
     }
-    device_tensors_put(&query.tensors, LL_TENSOR_INPUT, input);
+    device_tensors_put(&query.tensors, LL_TENSOR_INPUT, input->floats);
     plan_remote(querier, &query);
     status = run(querier, &query, err);
     if (status == LL_OK) {

@@ -14,6 +14,15 @@ static ll_status write(struct device_remote_inputs *inputs, int at, struct ll_pl
     struct wire_form *out_form = &inputs->forms[at];
     struct ll_buf **out_buf = &inputs->bufs[at];
     bool is_input = name == LL_TENSOR_INPUT;
+    if (is_input) {
+        inputs->input = out_form;
+    }
+    if (is_input && form->input_forms) {
+        ll_status status = device_input_forms_make(form->input_forms, form->input, form->input_form,
+                                                   form->input_dtype, planes, out_buf, out_form);
+        inputs->is_rounded = inputs->is_rounded || ll_dtype_is_rounding(out_form->dtype);
+        return status;
+    }
     if (is_input && form->input_dtype == LL_U8) {
         *out_form = wire_form_plain(LL_U8, channels, ll_table_tensor_floats(tensors->table, name));
         *out_buf = ll_buf_ref(form->input_bytes);
@@ -32,11 +41,11 @@ static ll_status encode(struct device_remote_inputs *inputs, int at,
     int name = inputs->names.names[at];
     bool is_input = name == LL_TENSOR_INPUT;
     struct ll_planes *planes = is_input ? form->input_planes : form->cut_planes;
-    struct device_coded *coded = is_input ? &inputs->coded_input : &inputs->coded_cut;
+    struct device_coded *coded = &inputs->coded;
     const struct wire_form *written = &inputs->forms[at];
     int64_t began_ns = ll_clock_now_ns();
     ll_status status = write(inputs, at, planes, tensors, form);
-    if (status == LL_OK && planes) {
+    if (status == LL_OK && planes && !is_input) {
         coded->ns += ll_clock_now_ns() - began_ns;
         coded->bytes += written->bytes;
         coded->plain_bytes += wire_plain_bytes(written->dtype, written->channels,

@@ -9,6 +9,7 @@
 #include "core/ll_buf.h"
 #include "core/ll_status.h"
 #include "device/choose/device_coding.h"
+#include "device/query/device_input_forms.h"
 #include "device/query/device_tensors.h"
 #include "net/ll_dtype.h"
 #include "net/ll_table.h"
@@ -23,6 +24,11 @@ struct device_remote_form {
     /* What codes them where that makes them fewer bytes; NULL: they go as they are. */
     struct ll_planes *input_planes;
     struct ll_planes *cut_planes;
+    /* Not NULL: these make the network's input, in one of the forms that were offered, whatever
+     * stands above. */
+    struct device_input_forms *input_forms;
+    const struct device_query_input *input;
+    device_form input_form;
 };
 
 struct device_remote_inputs {
@@ -30,11 +36,12 @@ struct device_remote_inputs {
     /* By name: as it is sent. */
     struct ll_buf **bufs;
     struct wire_form *forms;
+    /* The network's input among them, how it is written; NULL: it is not. */
+    const struct wire_form *input;
     /* Some tensor lost precision. */
     bool is_rounded;
-    /* What coding did to the input, and to other tensors. */
-    struct device_coded coded_input;
-    struct device_coded coded_cut;
+    /* What coding did to other tensors than the network's input. */
+    struct device_coded coded;
 };
 
 /* Takes inputs(first, end), legal cuts, from the set, which has them. Errors: LL_E_NO_MEMORY; there

@@ -393,7 +393,8 @@ static void get_server_info(void *arg, struct rpc_stream *stream, const uint8_t 
     Layerlift__V1__Format *formats[] = {&darknet};
     Layerlift__V1__Encoding encodings[] = {LAYERLIFT__V1__ENCODING__ENCODING_RAW};
     Layerlift__V1__DataType data_types[WIRE_DTYPES];
-    Layerlift__V1__TensorCoding codings[WIRE_CODINGS];
+    Layerlift__V1__TensorCoding codings[WIRE_QUERY_CODINGS];
+    Layerlift__V1__PictureFormat pictures[WIRE_PICTURE_FORMATS];
     darknet.format = "darknet";
     darknet.dialect = "pjreddie";
     info.formats = formats;
@@ -403,7 +404,9 @@ static void get_server_info(void *arg, struct rpc_stream *stream, const uint8_t 
     info.data_types = data_types;
     info.n_data_types = wire_dtypes(data_types);
     info.tensor_codings = codings;
-    info.n_tensor_codings = wire_codings(codings);
+    info.n_tensor_codings = wire_query_codings(codings);
+    info.picture_formats = pictures;
+    info.n_picture_formats = wire_picture_formats(pictures);
     edge_reply(stream, &info.base);
     free(entries);
     free(info.limits);

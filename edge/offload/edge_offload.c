@@ -122,6 +122,7 @@ static void on_query(struct edge_offload *offload, const Layerlift__V1__Query *h
     }
     query->offload = offload;
     query->coders = &offload->service->coders;
+    query->pictures = &offload->service->pictures;
     query->next = offload->open;
     offload->open = query;
     offload->query_count++;
@@ -375,6 +376,7 @@ ll_status edge_offloads_create(const struct edge_offloads_config *config,
     }
     service->config = *config;
     edge_coders_init(&service->coders);
+    edge_pictures_init(&service->pictures, config->most_stream_bytes, config->most_server_bytes);
     edge_places_init(&service->receiving, config->most_receiving, config->idle_ns,
                      config->patience_ns);
     service->give_way = edge_offload_refuse;

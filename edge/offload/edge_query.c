@@ -165,6 +165,10 @@ static ll_status measure(struct edge_query *query, const struct ll_table *table,
     }
     int64_t bytes = ll_names_bytes(table, &query->input_names) + ll_names_bytes(table, &outputs);
     ll_names_finish(&outputs);
+    for (int i = 0; i < query->input_names.count; i++) {
+        /* It stays until the input is made of it. */
+        bytes += edge_pictures_has(&query->input_forms[i]) ? query->input_forms[i].bytes : 0;
+    }
     status = check_room(bytes, "query_bytes", room->most_bytes, room->used_bytes, err);
     query->bytes = status == LL_OK ? bytes : 0;
     return status;

@@ -16,6 +16,7 @@
 #include "edge/fair/edge_places.h"
 #include "edge/model/edge_catalog.h"
 #include "edge/offload/edge_coders.h"
+#include "edge/offload/edge_pictures.h"
 #include "layerlift/v1/offload.pb-c.h"
 #include "net/ll_dtype.h"
 #include "proto/wire/wire_form.h"
@@ -68,6 +69,7 @@ struct edge_query {
     struct wire_form *output_forms;
     /* The service's. */
     struct edge_coders *coders;
+    struct edge_pictures *pictures;
 
     /* The answer's head, packed; and how far the answer is sent: the head, then byte `sent_bytes`
      * of output `sending`. */
@@ -99,7 +101,7 @@ LL_MUST_USE ll_status edge_query_open(struct edge_query *query, const Layerlift_
                                       const struct edge_query_room *room, struct ll_error *err);
 
 /* The job's hooks: edge_query_values.c. Errors: LL_E_INVALID naming the tensor whose bytes are not
- * what its head says, LL_E_NO_MEMORY. */
+ * what its head says, LL_E_NO_MEMORY, those of edge_pictures_expand. */
 LL_MUST_USE ll_status edge_query_expand_inputs(struct edge_job *job);
 LL_MUST_USE ll_status edge_query_encode_outputs(struct edge_job *job);
 

@@ -15,7 +15,7 @@ static struct edge_query *query_of(struct edge_job *job)
 static bool has_coded_inputs(const struct edge_query *query)
 {
     for (int i = 0; i < query->input_names.count; i++) {
-        if (query->input_forms[i].coding != LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLAIN) {
+        if (query->input_forms[i].coding == LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES) {
             return true;
         }
     }
@@ -29,19 +29,31 @@ static ll_status take_coder(struct edge_query *query, bool is_needed, struct ll_
     return is_needed ? edge_coders_take(query->coders, out_planes) : LL_OK;
 }
 
+static ll_status expand_input(struct edge_query *query, int at, struct ll_planes *planes)
+{
+    struct edge_job *job = &query->job;
+    const struct wire_form *form = &query->input_forms[at];
+    struct ll_buf **buf = &query->input_bufs[at];
+    ll_status status =
+        edge_pictures_has(form)
+            ? edge_pictures_expand(query->pictures, form, edge_model_table(job->model),
+                                   query->bytes, buf, &job->err)
+            : wire_form_expand(form, query->inputs[at].floats, planes, buf, &job->err);
+    if (status != LL_OK) {
+        ll_error_prefix(&job->err, "query: tensor %d", query->input_names.names[at]);
+        return status;
+    }
+    query->inputs[at].data = ll_buf_data(*buf);
+    return LL_OK;
+}
+
 ll_status edge_query_expand_inputs(struct edge_job *job)
 {
     struct edge_query *query = query_of(job);
     struct ll_planes *planes = NULL;
     ll_status status = take_coder(query, has_coded_inputs(query), &planes);
     for (int i = 0; i < query->input_names.count && status == LL_OK; i++) {
-        struct ll_buf **buf = &query->input_bufs[i];
-        status = wire_form_expand(&query->input_forms[i], query->inputs[i].floats, planes, buf,
-                                  &job->err);
-        query->inputs[i].data = ll_buf_data(*buf);
-        if (status == LL_E_INVALID) {
-            ll_error_prefix(&job->err, "query: tensor %d", query->input_names.names[i]);
-        }
+        status = expand_input(query, i, planes);
     }
     edge_coders_put(query->coders, planes);
     return status;

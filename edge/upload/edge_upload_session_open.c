@@ -63,7 +63,8 @@ static void fill_accepted(struct edge_upload_session *session,
 static ll_status send_accepted(struct edge_upload_session *session)
 {
     Layerlift__V1__DataType data_types[WIRE_DTYPES];
-    Layerlift__V1__TensorCoding codings[WIRE_CODINGS];
+    Layerlift__V1__TensorCoding codings[WIRE_QUERY_CODINGS];
+    Layerlift__V1__PictureFormat pictures[WIRE_PICTURE_FORMATS];
     size_t count = (size_t)edge_model_table(session->exact.model)->layer_count;
     Layerlift__V1__UploadAccepted accepted = LAYERLIFT__V1__UPLOAD_ACCEPTED__INIT;
     Layerlift__V1__BlobOffset *offsets = calloc(count, sizeof(*offsets));
@@ -81,7 +82,9 @@ static ll_status send_accepted(struct edge_upload_session *session)
         accepted.data_types = data_types;
         accepted.n_data_types = wire_dtypes(data_types);
         accepted.tensor_codings = codings;
-        accepted.n_tensor_codings = wire_codings(codings);
+        accepted.n_tensor_codings = wire_query_codings(codings);
+        accepted.picture_formats = pictures;
+        accepted.n_picture_formats = wire_picture_formats(pictures);
         Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
         event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_ACCEPTED;
         event.accepted = &accepted;

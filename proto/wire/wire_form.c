@@ -8,6 +8,13 @@ size_t wire_codings(Layerlift__V1__TensorCoding out_codings[WIRE_CODINGS])
     return WIRE_CODINGS;
 }
 
+size_t wire_query_codings(Layerlift__V1__TensorCoding out_codings[WIRE_QUERY_CODINGS])
+{
+    size_t count = wire_codings(out_codings);
+    out_codings[count++] = LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_WEBP;
+    return count;
+}
+
 bool wire_has_coding(size_t count, const Layerlift__V1__TensorCoding *codings,
                      Layerlift__V1__TensorCoding coding)
 {
@@ -36,7 +43,7 @@ struct wire_form wire_form_plain(ll_dtype dtype, int64_t channels, int64_t float
 
 static bool is_plain(const struct wire_form *form)
 {
-    return form->coding == LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLAIN;
+    return form->coding == LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLAIN && !form->is_picture;
 }
 
 int64_t wire_form_room(const struct wire_form *form, int64_t floats)

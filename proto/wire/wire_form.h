@@ -14,6 +14,7 @@
 #include "core/ll_status.h"
 #include "layerlift/v1/offload.pb-c.h"
 #include "net/ll_dtype.h"
+#include "proto/wire/wire_picture.h"
 
 struct wire_form {
     ll_dtype dtype;
@@ -22,11 +23,18 @@ struct wire_form {
     int64_t channels;
     /* What follows the head. */
     int64_t bytes;
+    /* The bytes are a picture's file, and nothing above counts but their number. */
+    bool is_picture;
+    struct wire_picture picture;
 };
 
 /* The codings that exist here besides PLAIN. Returns how many. */
 enum { WIRE_CODINGS = 1 };
 size_t wire_codings(Layerlift__V1__TensorCoding out_codings[WIRE_CODINGS]);
+
+/* The same for a query's tensors: what only the network's input may be is among them. */
+enum { WIRE_QUERY_CODINGS = 2 };
+size_t wire_query_codings(Layerlift__V1__TensorCoding out_codings[WIRE_QUERY_CODINGS]);
 
 /* Whether a list has a coding. */
 bool wire_has_coding(size_t count, const Layerlift__V1__TensorCoding *codings,
@@ -42,9 +50,9 @@ struct wire_form wire_form_plain(ll_dtype dtype, int64_t channels, int64_t float
  * (wire_tensor_place_chunk), ready for wire_form_expand. */
 int64_t wire_form_room(const struct wire_form *form, int64_t floats);
 
-/* Makes floats of a tensor whose bytes are complete: `*buf`, of wire_form_room, becomes a buffer of
- * `floats` floats, perhaps another one. Whatever the bytes are; `planes` is needed where they are
- * coded.
+/* Makes floats of a tensor whose bytes are complete, and are neither WebP nor a picture's file:
+ * `*buf`, of wire_form_room, becomes a buffer of `floats` floats, perhaps another one. Whatever the
+ * bytes are; `planes` is needed where they are coded.
  *
  * Errors: LL_E_INVALID where they are not what the form says, LL_E_NO_MEMORY; `*buf` stays. */
 LL_MUST_USE ll_status wire_form_expand(const struct wire_form *form, int64_t floats,

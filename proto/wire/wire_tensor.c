@@ -12,6 +12,7 @@
 
 struct wire_tensor {
     Layerlift__V1__Tensor message;
+    struct wire_picture_message picture;
     uint32_t shape[3];
 };
 
@@ -65,6 +66,11 @@ ll_status wire_tensors_init(struct wire_tensors *tensors, const struct ll_table 
             head->message.coding = forms[i].coding;
             head->message.coded_bytes = (uint64_t)forms[i].bytes;
         }
+        if (forms && forms[i].is_picture) {
+            wire_picture_fill(&forms[i].picture, &head->picture);
+            head->message.picture = &head->picture.message;
+            head->message.coded_bytes = (uint64_t)forms[i].bytes;
+        }
         head->message.n_shape = fill_shape(table, names->names[i], head->shape);
         head->message.shape = head->shape;
         tensors->list[i] = &head->message;
@@ -106,9 +112,13 @@ static ll_status check_coding(const Layerlift__V1__Tensor *head, struct wire_for
     if (head->coding == LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLAIN) {
         return LL_OK;
     }
-    if (head->coding != LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES) {
+    bool is_webp = head->coding == LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_WEBP;
+    if (!is_webp && head->coding != LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES) {
         return ll_fail(err, LL_E_INVALID, "tensor %d: coding %d is not known here", head->name,
                        (int)head->coding);
+    }
+    if (is_webp && (form->dtype != LL_U8 || form->channels != 3)) {
+        return ll_fail(err, LL_E_INVALID, "tensor %d: WebP is for U8 of 3 channels", head->name);
     }
     if (head->coded_bytes < 1 || head->coded_bytes >= (uint64_t)form->bytes) {
         return ll_fail(err, LL_E_INVALID,
@@ -120,10 +130,36 @@ static ll_status check_coding(const Layerlift__V1__Tensor *head, struct wire_for
     return LL_OK;
 }
 
+/* A picture in the place of the network's input. */
+static ll_status check_picture(const Layerlift__V1__Tensor *head, struct wire_form *out_form,
+                               struct ll_error *err)
+{
+    struct wire_form form = {.is_picture = true, .channels = 1};
+    if (head->name != LL_TENSOR_INPUT) {
+        return ll_fail(err, LL_E_INVALID, "tensor %d: only the network's input may be a picture",
+                       head->name);
+    }
+    if (head->coded_bytes < 1 || head->coded_bytes > (uint64_t)LL_LIMIT_IMAGE_FILE_BYTES) {
+        return ll_fail(err, LL_E_INVALID,
+                       "tensor %d: a picture's file of %" PRIu64 " bytes; the most is %lld",
+                       head->name, head->coded_bytes, (long long)LL_LIMIT_IMAGE_FILE_BYTES);
+    }
+    ll_status status = wire_picture_parse(head->picture, &form.picture, err);
+    if (status == LL_OK) {
+        form.bytes = (int64_t)head->coded_bytes;
+        *out_form = form;
+    }
+    return status;
+}
+
 ll_status wire_tensor_check(const Layerlift__V1__Tensor *head, int64_t floats,
                             struct wire_form *out_form, struct ll_error *err)
 {
     ll_dtype dtype = LL_F32;
+    if (head->picture) {
+        ll_status status = check_shape(head, floats, err);
+        return status == LL_OK ? check_picture(head, out_form, err) : status;
+    }
     if (!wire_dtype_parse(head->dtype, &dtype)) {
         return ll_fail(err, LL_E_INVALID, "tensor %d: dtype %d is not known here", head->name,
                        (int)head->dtype);

@@ -37,8 +37,8 @@ void wire_tensors_finish(struct wire_tensors *tensors);
 
 /* Checks a peer's head of a tensor that has `floats` values: its shape is one number or three
  * (channels, height, width) that make them, its form exists, and that takes no more bytes than
- * floats and, if it is coded, fewer than if it were not. Which tensors may come, and in which of
- * the forms, is the caller's.
+ * floats and, if it is coded, fewer than if it were not. A picture's file may be larger. Which
+ * tensors may come, and in which of the forms, is the caller's.
  *
  * Errors: LL_E_INVALID, "tensor 4: ...". */
 LL_MUST_USE ll_status wire_tensor_check(const Layerlift__V1__Tensor *head, int64_t floats,

@@ -460,12 +460,11 @@ static void test_coding_moves_the_choice(void)
     struct device_wish wish = {.cut_first = 1, .cut_end = LAYERS};
     struct device_decision decision;
     decide(&wish, &decision);
-    CU_ASSERT_FALSE(decision.codes_input || decision.codes_up || decision.codes_down);
+    CU_ASSERT_FALSE(decision.codes_up || decision.codes_down);
     double plain_ns = decision.remote_ns;
     prospect.takes_planes = true;
     decide(&wish, &decision);
     CU_ASSERT_TRUE(decision.codes_up);
-    CU_ASSERT_FALSE(decision.codes_input);
     /* Ten values come back. */
     CU_ASSERT_FALSE(decision.codes_down);
     CU_ASSERT_DOUBLE_EQUAL(decision.remote_ns, plain_ns - 800e3 * (0.2 * 100 - 8), 1e3);

@@ -138,7 +138,7 @@ static void test_an_edge_tells_what_it_takes(void)
     CU_ASSERT_EQUAL(accepted->accepted->data_types[1], U8);
     CU_ASSERT_EQUAL(accepted->accepted->data_types[2], F16);
     CU_ASSERT_EQUAL(accepted->accepted->data_types[3], U8_CHANNEL);
-    CU_ASSERT_EQUAL_FATAL(accepted->accepted->n_tensor_codings, 1);
+    CU_ASSERT_EQUAL_FATAL(accepted->accepted->n_tensor_codings, 2);
     CU_ASSERT_EQUAL(accepted->accepted->tensor_codings[0], PLANES);
     layerlift__v1__upload_event__free_unpacked(accepted, NULL);
     edge_call_close(upload);
