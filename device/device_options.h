@@ -14,14 +14,6 @@
 
 enum { DEVICE_OPTIONS_EDGES = 64 };
 
-typedef enum {
-    /* Bytes where they are exact. */
-    DEVICE_INPUT_AUTO,
-    DEVICE_INPUT_F32,
-    /* Made exact first. */
-    DEVICE_INPUT_U8,
-} device_input_encoding;
-
 /* The least that an answer may have. */
 typedef enum {
     DEVICE_PRECISION_EXACT,
@@ -55,7 +47,10 @@ struct device_options {
     int cut_first;
     int cut_end;
     device_choose choose;
-    device_input_encoding input_encoding;
+    /* DEVICE_WANT_U8: made exact first. */
+    device_input_want input_encoding;
+    /* Of the JPEG that the network's input becomes; 0: none. */
+    int64_t input_quality;
     ll_dtype cut_dtype;
     device_precision precision;
     device_draft_kind draft;

@@ -74,6 +74,7 @@ ll_status device_requests_post(struct device_requests *requests, struct device_r
     }
     device_answer_init(&remote->answer, requests->model->table, remote->first, remote->end,
                        remote->least_prefix, remote->form.cut_dtype);
+    remote->answer.may_be_coded = remote->may_code_answer;
     remote->status = LL_OK;
     remote->is_rounded = remote->inputs.is_rounded;
     remote->is_done = false;
@@ -132,7 +133,7 @@ void device_requests_withdraw(struct device_requests *requests, struct device_re
         at = &(*at)->next;
     }
     *at = remote->next;
-    remote->is_rounded = remote->is_rounded || device_answer_is_encoded(&remote->answer);
+    remote->is_rounded = remote->is_rounded || device_answer_is_rounded(&remote->answer);
     bool is_cancelled = remote->status != LL_OK && remote->is_head_sent && !remote->is_over_there &&
                         requests->cancel_count < REQUESTS_CANCELS && requests->is_open;
     if (is_cancelled) {
@@ -287,8 +288,9 @@ static ll_status next_head_locked(struct device_requests *requests, struct devic
         .deadline_ms = wire_ms(remote->edge_time_ns),
         .answer_dtype = remote->form.cut_dtype,
         .takes_draft = requests->has_draft,
+        .may_code_answer = remote->may_code_answer,
         .inputs = &remote->inputs.names,
-        .dtypes = remote->inputs.dtypes,
+        .forms = remote->inputs.forms,
     };
     ll_status status =
         device_wire_query(requests->model, &query, &message->head, &message->head_bytes);

@@ -317,6 +317,10 @@ static void take_accepted(struct device_uploader *uploader,
         .dtypes = accepted->data_types,
         .has_draft = uploader->has_draft,
         .draft_prefix = uploader->draft_prefix,
+        .coding_count = accepted->n_tensor_codings,
+        .codings = accepted->tensor_codings,
+        .picture_count = accepted->n_picture_formats,
+        .pictures = accepted->picture_formats,
     };
     uploader->config.events->accepted(uploader->config.owner, &told);
 }

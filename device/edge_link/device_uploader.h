@@ -32,6 +32,10 @@ struct device_accepted {
     /* The edge takes the model's draft, and layers [0, draft_prefix) of that can run. */
     bool has_draft;
     int draft_prefix;
+    size_t coding_count;
+    const Layerlift__V1__TensorCoding *codings;
+    size_t picture_count;
+    const Layerlift__V1__PictureFormat *pictures;
 };
 
 /* One creation that the edge reported. */

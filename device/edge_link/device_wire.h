@@ -14,6 +14,7 @@
 #include "device/device_model.h"
 #include "layerlift/v1/offload.pb-c.h"
 #include "net/ll_dtype.h"
+#include "proto/wire/wire_form.h"
 
 /* What a message takes on the connection besides its bytes: gRPC's and HTTP/2's frame heads. */
 enum { DEVICE_WIRE_FRAME_BYTES = 14 };
@@ -32,9 +33,11 @@ struct device_wire_query {
     ll_dtype answer_dtype;
     /* An answer of the model's draft will do. */
     bool takes_draft;
+    /* The answer's tensors may come coded (wire_codings). */
+    bool may_code_answer;
     /* inputs(first, end), and how each of them is written. */
     const struct ll_names *inputs;
-    const ll_dtype *dtypes;
+    const struct wire_form *forms;
 };
 
 /* The query with the heads of its tensors. */

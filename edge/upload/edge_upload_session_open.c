@@ -9,6 +9,7 @@
 #include "edge/upload/edge_upload_session_events.h"
 #include "edge/upload/edge_upload_session_places.h"
 #include "proto/wire/wire_dtype.h"
+#include "proto/wire/wire_form.h"
 #include "proto/wire/wire_manifest.h"
 #include "proto/wire/wire_plan.h"
 
@@ -168,6 +169,8 @@ static ll_status send_accepted(struct edge_upload_session *session)
 {
     Layerlift__V1__DataType data_types[WIRE_DTYPES];
     Layerlift__V1__Encoding encodings[EDGE_UPLOAD_ENCODINGS];
+    Layerlift__V1__TensorCoding codings[WIRE_QUERY_CODINGS];
+    Layerlift__V1__PictureFormat pictures[WIRE_PICTURE_FORMATS];
     Layerlift__V1__UploadAccepted accepted = LAYERLIFT__V1__UPLOAD_ACCEPTED__INIT;
     struct lists exact;
     struct lists draft = {.available_count = 0};
@@ -188,6 +191,10 @@ static ll_status send_accepted(struct edge_upload_session *session)
         accepted.n_data_types = wire_dtypes(data_types);
         accepted.encodings = encodings;
         accepted.n_encodings = fill_encodings(session, encodings);
+        accepted.tensor_codings = codings;
+        accepted.n_tensor_codings = wire_query_codings(codings);
+        accepted.picture_formats = pictures;
+        accepted.n_picture_formats = wire_picture_formats(pictures);
         Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
         event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_ACCEPTED;
         event.accepted = &accepted;
