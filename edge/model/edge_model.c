@@ -117,6 +117,7 @@ ll_status edge_model_copy(struct ll_engine *engine, struct edge_store *store,
     if (edge_model_get_owner(model, &owner)) {
         edge_model_set_owner(copy, &owner);
     }
+    atomic_store(&copy->has_drafts, atomic_load(&model->has_drafts));
     copy->created_unix_ms = model->created_unix_ms;
     atomic_store(&copy->is_kept, atomic_load(&model->is_kept));
     atomic_store(&copy->touched_ns, atomic_load(&model->touched_ns));

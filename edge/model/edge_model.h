@@ -123,11 +123,12 @@ bool edge_model_is_available(const struct edge_model *model, int layer);
 /* Makes a new model, which nobody else knows yet, the draft of `exact`, which has the same cfg. A
  * layer of it is available with the blob of either: where the exact one is here first, that is
  * created. */
-void edge_model_make_draft(struct edge_model *draft, const struct edge_model *exact,
-                           int mantissa_bits);
+void edge_model_make_draft(struct edge_model *draft, struct edge_model *exact, int mantissa_bits);
 /* 0: it is no draft. */
 int edge_model_draft_bits(const struct edge_model *model);
 bool edge_model_is_draft_of(const struct edge_model *draft, const struct edge_model *exact);
+/* Whether there has been one. One atomic read. */
+bool edge_model_has_drafts(const struct edge_model *exact);
 /* The blob that a draft's layer has in the exact model; NULL for a layer without weights, and where
  * the model is no draft. */
 struct edge_blob *edge_model_exact_blob(const struct edge_model *draft, int layer);

@@ -457,6 +457,8 @@ void edge_call_send_query(struct edge_call *offload, const struct fake_model *mo
     query.deadline_ms = (uint32_t)ask->deadline_ms;
     query.answer_dtype = ask->answer_dtype;
     query.sends_receipts = ask->sends_receipts;
+    query.precision = ask->precision;
+    query.draft_id = (char *)(ask->draft_id ? ask->draft_id : "");
     query.tensors = tensors.list;
     query.n_tensors = tensors.count;
     Layerlift__V1__OffloadRequest request = LAYERLIFT__V1__OFFLOAD_REQUEST__INIT;
@@ -551,6 +553,8 @@ static struct assembly *begin_answer(struct edge_call *call, const Layerlift__V1
                     LL_OK);
     answer->reached = (int)message->reached;
     answer->prefix = (int)message->prefix;
+    answer->precision = message->precision;
+    answer->exact_reached = (int)message->exact_reached;
     answer->tensors = (int)message->n_tensors;
     for (size_t i = 0; i < message->n_tensors; i++) {
         int64_t floats = 1;

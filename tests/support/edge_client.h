@@ -112,6 +112,9 @@ struct edge_ask {
     Layerlift__V1__DataType dtype;
     Layerlift__V1__DataType answer_dtype;
     bool sends_receipts;
+    Layerlift__V1__Precision precision;
+    /* NULL: none. */
+    const char *draft_id;
 };
 
 /* Sends a query's head. */
@@ -139,6 +142,8 @@ struct edge_answer {
     struct ll_error refusal;
     int reached;
     int prefix;
+    Layerlift__V1__Precision precision;
+    int exact_reached;
     /* The tensors one behind the other, as they were written. */
     int tensors;
     Layerlift__V1__DataType dtypes[EDGE_ANSWER_DTYPES];
