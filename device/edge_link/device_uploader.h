@@ -63,8 +63,8 @@ struct device_uploader_events {
     void (*progress)(void *owner, int64_t bytes);
     /* A longer prefix. `creation->first` equals its prefix where nothing was created for it. */
     void (*ready)(void *owner, const struct device_creation *creation);
-    /* A longer prefix of the draft, or the same. */
-    void (*draft_ready)(void *owner, int prefix);
+    /* A longer prefix of the draft. */
+    void (*draft_ready)(void *owner, const struct device_creation *creation);
     /* `most_bytes` have left: nothing follows. Once. */
     void (*limited)(void *owner);
     /* The whole model is ready. The stream's end follows. */
