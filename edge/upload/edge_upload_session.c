@@ -9,6 +9,7 @@
 #include "core/ll_clock.h"
 #include "core/ll_log.h"
 #include "edge/edge_send.h"
+#include "edge/upload/edge_upload_session_copy.h"
 
 /* Credit events wait while the stream has more than this to send. */
 enum { QUEUED_EVENTS = 1 };
@@ -23,23 +24,13 @@ void edge_upload_session_init(struct edge_upload_session *session,
     atomic_init(&session->granted_bytes, 0);
 }
 
-/* Forgets the session's own copies of contested blobs (edge_upload_session_bring.c). */
-static void drop_copies(struct edge_upload_session *session)
-{
-    int count = session->exact.layers ? edge_model_table(session->exact.model)->layer_count : 0;
-    for (int i = 0; i < count; i++) {
-        edge_blob_unref(session->exact.layers[i].copy);
-        session->exact.layers[i].copy = NULL;
-    }
-}
-
 void edge_upload_session_leave_model(struct edge_upload_session *session)
 {
     struct edge_model *model = session->exact.model;
     if (!model) {
         return;
     }
-    drop_copies(session);
+    edge_upload_session_leave_blobs(session);
     session->exact.model = NULL;
     edge_model_close_upload(model, &session->plan);
     edge_creator_wake(session->sessions->creator, model);

@@ -42,12 +42,14 @@ struct edge_upload_session_layer {
     bool was_here;
     /* The device knows that the blob is available. */
     bool is_known;
-    /* How many of the blob's bytes this device brought; all of them: if they are wrong, it is this
-     * device that is. */
-    int64_t brought_bytes;
-    /* The device's own copy where the blob is contested (edge_upload_session_bring.c), else NULL.
-     */
+    /* Where its bytes go (edge_upload_session_copy.c): into the blob, as nobody else's do; or into a
+     * copy of the device's own; neither before the first. */
+    bool is_owner;
     struct edge_blob *copy;
+    /* Where its own bytes begin there; others brought those before. */
+    int64_t own_first;
+    /* The copy is not what there is of the blob, and stays apart. */
+    bool is_apart;
     /* How often its bytes, and nobody else's, were wrong. */
     int faults;
     /* The device was told to begin again: a chunk at 0 does, and others that were on their way are

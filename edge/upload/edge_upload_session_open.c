@@ -47,7 +47,7 @@ static void fill_accepted(struct edge_upload_session *session,
             layer->is_known = layer->was_here = true;
             layer->next_offset = edge_blob_bytes(blob);
             accepted->available_layers[accepted->n_available_layers++] = (uint32_t)i;
-        } else if (edge_blob_written(blob) > 0 && !edge_blob_is_contested(blob)) {
+        } else if (edge_blob_written(blob) > 0) {
             layer->next_offset = edge_blob_written(blob);
             Layerlift__V1__BlobOffset *offset = &offsets[accepted->n_partial];
             layerlift__v1__blob_offset__init(offset);
