@@ -31,6 +31,7 @@ void edge_upload_session_leave_model(struct edge_upload_session *session)
         return;
     }
     edge_upload_session_leave_blobs(session);
+    session->sessions->is_share_due = true;
     session->exact.model = NULL;
     edge_model_close_upload(model, &session->plan);
     edge_creator_wake(session->sessions->creator, model);

@@ -44,6 +44,8 @@ ll_status edge_upload_session_bring(struct edge_upload_session *session,
 {
     struct edge_blob *target = NULL;
     *out_outcome = EDGE_WRITE_BEYOND;
+    side->latest = piece->layer;
+    session->share.bytes += (int64_t)piece->bytes;
     ll_status status = edge_upload_session_aim(session, side, piece, &target, err);
     if (status == LL_OK && target) {
         status = edge_upload_session_write(session, side, target, piece, out_outcome, err);
@@ -71,6 +73,7 @@ static void complete_blob(struct edge_upload_session *session, struct edge_uploa
     layer->copy = NULL;
     edge_blob_unref(right);
     layer->is_known = true;
+    sessions->is_share_due = true;
     edge_upload_session_update(session);
     edge_catalog_with_blob(sessions->catalog, blob, wake_creator, sessions);
     edge_blob_unref(blob);

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "edge/upload/edge_upload_session_bring.h"
+#include "edge/upload/edge_upload_session_copy.h"
 #include "edge/upload/edge_upload_session_places.h"
 
 /* Whether the chunk keeps the rules, and whether it is what comes next; else it is to be dropped.
@@ -38,6 +39,9 @@ static ll_status check_chunk(struct edge_upload_session *session, const Layerlif
     }
     if (layer->was_rejected && chunk->offset == 0) {
         layer->next_offset = 0;
+    }
+    if (layer->told_offset > layer->next_offset && chunk->offset == (uint64_t)layer->told_offset) {
+        edge_upload_session_go_on(session, &session->exact, (int)chunk->layer);
     }
     if (chunk->offset == (uint64_t)layer->next_offset) {
         layer->next_offset += (int64_t)chunk->data.len;

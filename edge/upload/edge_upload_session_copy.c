@@ -252,6 +252,17 @@ void edge_upload_session_rejoin(struct edge_upload_session *session, struct edge
     layer->copy = NULL;
 }
 
+void edge_upload_session_go_on(struct edge_upload_session *session, struct edge_upload_side *side,
+                               int layer_index)
+{
+    struct edge_upload_session_layer *layer = &side->layers[layer_index];
+    edge_upload_session_rejoin(session, side, layer_index);
+    edge_blob_unref(layer->copy);
+    layer->copy = NULL;
+    layer->next_offset = layer->told_offset;
+    layer->told_offset = 0;
+}
+
 /* ---- The end ---- */
 
 struct settling {

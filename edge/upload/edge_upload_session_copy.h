@@ -51,6 +51,10 @@ struct edge_upload_session *edge_upload_session_owner(struct edge_upload_session
 void edge_upload_sessions_settle(struct edge_upload_sessions *sessions,
                                  const struct edge_blob *blob, const struct edge_blob *right);
 
+/* The device goes on where it was told that others are (`told_offset`), and not where it was. */
+void edge_upload_session_go_on(struct edge_upload_session *session, struct edge_upload_side *side,
+                               int layer);
+
 /* What the session owns is for others to go on with, and its copies are forgotten. */
 void edge_upload_session_leave_blobs(struct edge_upload_session *session);
 

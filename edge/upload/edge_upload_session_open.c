@@ -5,6 +5,7 @@
 #include "core/ll_log.h"
 #include "edge/upload/edge_upload_session_events.h"
 #include "edge/upload/edge_upload_session_places.h"
+#include "edge/upload/edge_upload_session_share.h"
 #include "proto/wire/wire_dtype.h"
 #include "proto/wire/wire_manifest.h"
 #include "proto/wire/wire_plan.h"
@@ -59,7 +60,8 @@ static void fill_accepted(struct edge_upload_session *session,
     }
 }
 
-static ll_status send_accepted(struct edge_upload_session *session)
+/* `is_shared`: others bring the model, too, and the device is told what before it may send. */
+static ll_status send_accepted(struct edge_upload_session *session, bool is_shared)
 {
     Layerlift__V1__DataType data_types[WIRE_DTYPES];
     size_t count = (size_t)edge_model_table(session->exact.model)->layer_count;
@@ -74,7 +76,8 @@ static ll_status send_accepted(struct edge_upload_session *session)
         session->reported) {
         fill_accepted(session, &accepted, offsets);
         accepted.model_id = (char *)edge_model_id_text(session->exact.model);
-        accepted.credit_bytes = edge_upload_session_grant(session);
+        uint64_t granted_bytes = edge_upload_session_grant(session);
+        accepted.credit_bytes = is_shared ? 0 : granted_bytes;
         accepted.prefix = (uint32_t)edge_model_prefix(session->exact.model);
         accepted.data_types = data_types;
         accepted.n_data_types = wire_dtypes(data_types);
@@ -114,7 +117,8 @@ void edge_upload_session_open(struct edge_upload_session *session,
         session->creations_before++;
     }
     session->creations_told = session->creations_before;
-    if (send_accepted(session) != LL_OK) {
+    bool is_shared = edge_upload_session_shares(session);
+    if (send_accepted(session, is_shared) != LL_OK) {
         edge_upload_session_end(session, LL_E_NO_MEMORY, "out of memory for a session");
         return;
     }
@@ -129,6 +133,11 @@ void edge_upload_session_open(struct edge_upload_session *session,
     if (prefix > 0) {
         const struct edge_creation present = {.first = prefix, .end = prefix};
         edge_upload_session_send_prefix(session, &present);
+    }
+    session->sessions->is_share_due = true;
+    if (is_shared) {
+        edge_upload_sessions_share(session->sessions, now_ns);
+        edge_upload_session_send_credit_now(session);
     }
     edge_creator_wake(session->sessions->creator, model);
     edge_upload_session_update(session);
