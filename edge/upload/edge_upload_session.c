@@ -24,6 +24,20 @@ void edge_upload_session_init(struct edge_upload_session *session,
     atomic_init(&session->granted_bytes, 0);
 }
 
+/* Forgets what the session has of its layers besides the model's blobs. */
+static void drop_layers(struct edge_upload_session *session, struct edge_upload_side *side)
+{
+    int count = side->layers ? edge_model_table(side->model)->layer_count : 0;
+    for (int i = 0; i < count; i++) {
+        struct edge_upload_session_layer *layer = &side->layers[i];
+        edge_upload_frames_drop(session, layer);
+        edge_blob_unref(layer->base);
+        layer->base = NULL;
+        layer->blob = NULL;
+    }
+    session->unstored = NULL;
+}
+
 void edge_upload_session_leave_model(struct edge_upload_session *session)
 {
     struct edge_model *model = session->exact.model;
@@ -31,6 +45,7 @@ void edge_upload_session_leave_model(struct edge_upload_session *session)
         return;
     }
     edge_upload_session_leave_blobs(session);
+    drop_layers(session, &session->exact);
     session->sessions->is_share_due = true;
     session->exact.model = NULL;
     edge_model_close_upload(model, &session->plan);
@@ -156,6 +171,7 @@ void edge_upload_session_send_credit_now(struct edge_upload_session *session)
     credit.credit_bytes = edge_upload_session_grant(session);
     credit.received_bytes = session->received_bytes;
     credit.received_at_ns = (uint64_t)session->received_at_ns;
+    credit.stored_bytes = edge_upload_stored_bytes(session);
     Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
     event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_CREDIT;
     event.credit = &credit;
