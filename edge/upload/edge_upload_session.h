@@ -90,9 +90,10 @@ struct edge_upload_side {
 struct edge_upload_session_share {
     /* Its number among them. */
     int index;
-    /* Something is dealt to it. */
+    /* There are others, or were; something is dealt to it. */
+    bool is_shared;
     bool is_owing;
-    /* Bytes since the last look, as blobs have them, and when that was; 0: never. */
+    /* Bytes since the last look, or the beginning, as blobs have them, and when that was. */
     int64_t bytes;
     int64_t looked_ns;
     /* 0: not known yet. */

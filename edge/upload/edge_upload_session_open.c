@@ -211,6 +211,8 @@ void edge_upload_session_open(struct edge_upload_session *session,
         edge_upload_session_send_prefix(session, &present);
     }
     session->sessions->is_share_due = true;
+    session->share.looked_ns = now_ns;
+    session->share.is_owing = true;
     if (is_shared) {
         edge_upload_sessions_share(session->sessions, now_ns);
         edge_upload_session_send_credit_now(session);

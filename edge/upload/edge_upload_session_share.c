@@ -18,8 +18,8 @@ enum {
     /* A session that owes something and brings less than a part of its rate, so many looks in a
      * row, has stalled. One that brings something nevertheless, after so many, is that slow. */
     SLOW_PART = 16,
-    STALLED_LOOKS = 2,
-    SLOW_LOOKS = 8,
+    STALLED_LOOKS = 5,
+    SLOW_LOOKS = 20,
 };
 
 /* The sessions that bring one model, and what is missing of it. */
@@ -77,7 +77,7 @@ static void look_at(struct edge_upload_session *session, int64_t now_ns)
             share->bytes_per_s = rate;
         }
     }
-    if (!share->is_owing && !has_stalled(share)) {
+    if (share->is_shared && !share->is_owing && !has_stalled(share)) {
         /* It waits for others, and holds its place rightly. */
         edge_upload_session_progress(session, EDGE_PLACES_STEP_BYTES, now_ns);
     }
@@ -88,8 +88,7 @@ static void look_at(struct edge_upload_session *session, int64_t now_ns)
 static void look(struct edge_upload_sessions *sessions, int64_t now_ns)
 {
     for (struct edge_upload_session *s = sessions->first; s; s = s->next) {
-        if (takes_part(s) && s->share.looked_ns > 0 &&
-            now_ns - s->share.looked_ns >= EDGE_UPLOAD_SHARE_LOOK_NS) {
+        if (takes_part(s) && now_ns - s->share.looked_ns >= EDGE_UPLOAD_SHARE_LOOK_NS) {
             look_at(s, now_ns);
         }
     }
@@ -140,16 +139,13 @@ static void note_blobs(struct group *group)
     }
 }
 
-static void note_members(struct group *group, int64_t now_ns)
+static void note_members(struct group *group)
 {
     for (struct edge_upload_session *s = group->sessions->first; s; s = s->next) {
         if (!is_member(group, s)) {
             continue;
         }
-        if (s->share.looked_ns == 0) {
-            s->share.looked_ns = now_ns;
-            s->share.bytes = 0;
-        }
+        s->share.is_shared = true;
         s->share.index = group->member_count;
         group->members[group->member_count++] = (struct edge_upload_share_member){
             .bytes_per_s = s->share.bytes_per_s, .is_stalled = has_stalled(&s->share)};
@@ -230,7 +226,7 @@ static void apply(struct group *group, struct edge_upload_session *session)
 
 /* ---- Groups ---- */
 
-static void deal_group(struct group *group, int64_t now_ns)
+static void deal_group(struct group *group)
 {
     int count = edge_model_table(group->model)->layer_count;
     group->members = calloc((size_t)group->member_count, sizeof(*group->members));
@@ -238,7 +234,7 @@ static void deal_group(struct group *group, int64_t now_ns)
     group->layers = calloc((size_t)count, sizeof(*group->layers));
     group->member_count = 0;
     if (group->members && group->blobs && group->layers) {
-        note_members(group, now_ns);
+        note_members(group);
         note_blobs(group);
         edge_upload_share_deal(group->blobs, group->blob_count, group->members,
                                group->member_count);
@@ -275,17 +271,15 @@ void edge_upload_sessions_share(struct edge_upload_sessions *sessions, int64_t n
         return;
     }
     sessions->is_share_due = false;
-    if (is_time) {
-        look(sessions, now_ns);
-    }
+    look(sessions, now_ns);
     bool is_shared = false;
     for (struct edge_upload_session *s = sessions->first; s; s = s->next) {
         int count = takes_part(s) ? count_group(sessions, s) : 0;
         /* One that others have left is told that everything is its own. */
-        if (count > 1 || (count == 1 && s->share.looked_ns > 0)) {
+        if (count > 1 || (count == 1 && s->share.is_shared)) {
             struct group group = {
                 .sessions = sessions, .model = s->exact.model, .member_count = count};
-            deal_group(&group, now_ns);
+            deal_group(&group);
         }
         is_shared = is_shared || count > 1;
     }

@@ -14,7 +14,7 @@
 #include "edge/upload/edge_upload_session.h"
 
 /* How often it is looked at how sessions fare. */
-#define EDGE_UPLOAD_SHARE_LOOK_NS (250 * LL_NS_PER_MS)
+#define EDGE_UPLOAD_SHARE_LOOK_NS (100 * LL_NS_PER_MS)
 
 /* Whether other sessions bring the session's model: then it is told what they bring before it may
  * send anything. */

@@ -16,9 +16,12 @@ static const double soon_s = 0.1;
 static const double sure_s = 1.0;
 /* Nor does it get more than this. */
 static const double trial_s = 0.5;
-/* A move has to help so much, and by so large a part of the later member's time. */
-static const double least_gain_s = 0.05;
-static const double least_gain_part = 0.1;
+/* Members whose ends are so close, or by so small a part of the later one, are left as they are:
+ * rates are measured no better. */
+static const double least_apart_s = 0.05;
+static const double least_apart_part = 0.1;
+/* A move has to help so much. */
+static const double least_gain_s = 0.005;
 /* Whose end is later than `crawl_factor` times another's would be, and this time, crawls. */
 static const double crawl_factor = 2;
 static const double crawl_s = 1.0;
@@ -51,7 +54,7 @@ static double dealt_seconds(const struct deal *deal, const struct edge_upload_sh
     return seconds(&deal->members[blob->dealt], blob->dealt_left_bytes);
 }
 
-/* Members of unknown rate count as half as fast as the others on average. */
+/* Members of unknown rate count as the others on average. */
 static void guess_rates(struct deal *deal)
 {
     double sum = 0;
@@ -64,7 +67,7 @@ static void guess_rates(struct deal *deal)
     }
     for (int i = 0; i < deal->member_count; i++) {
         struct edge_upload_share_member *member = &deal->members[i];
-        double guess = proven > 0 ? sum / proven / 2 : guess_bytes_per_s;
+        double guess = proven > 0 ? sum / proven : guess_bytes_per_s;
         member->rate = member->bytes_per_s > 0 ? member->bytes_per_s : guess;
     }
 }
@@ -174,11 +177,13 @@ static double gain_s(const struct deal *deal, const struct edge_upload_share_blo
          thief->load_s + taken_s > trial_s)) {
         return 0;
     }
+    double apart_s = from->load_s - thief->load_s;
+    if (apart_s <= larger(least_apart_s, least_apart_part * from->load_s)) {
+        return 0;
+    }
     double after_s = larger(from->load_s - dealt_seconds(deal, blob), thief->load_s + taken_s);
     double gain = from->load_s - after_s;
-    bool is_enough = thief->load_s > 0 ? gain > larger(least_gain_s, least_gain_part * from->load_s)
-                                       : gain > least_gain_s / 2;
-    return is_enough ? gain : 0;
+    return gain > least_gain_s ? gain : 0;
 }
 
 /* Moves one blob that is not begun; false when no move helps. */
