@@ -1,8 +1,6 @@
 /* Models stand in an array in order of arrival. The catalog's lock guards the array only; whether
  * a model is in use is the model's own atomic, so that taking one out of the array needs no second
  * lock. */
-#include "edge/model/edge_catalog.h"
-
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,20 +179,31 @@ ll_status edge_catalog_observe(struct edge_catalog *catalog, edge_catalog_change
     return LL_OK;
 }
 
+static bool is_ready(const struct edge_model *model)
+{
+    return edge_model_prefix(model) == edge_model_table(model)->layer_count;
+}
+
 void edge_catalog_notify(struct edge_catalog *catalog, struct edge_model *model, edge_change change)
 {
     for (int i = 0; i < catalog->observer_count; i++) {
         catalog->observers[i].changed(catalog->observers[i].arg, model, change);
     }
+    if (change == EDGE_CHANGE_CREATION && edge_model_draft_bits(model) == 0 && is_ready(model)) {
+        edge_catalog_retire_drafts(catalog, model);
+    }
 }
 
-void edge_catalog_with_blob(struct edge_catalog *catalog, const struct edge_blob *blob,
-                            void (*visit)(void *arg, struct edge_model *model), void *arg)
+/* What a model must have or be to be visited. */
+typedef bool (*chooses)(struct edge_model *model, const void *key);
+
+static void with(struct edge_catalog *catalog, chooses chosen, const void *key,
+                 void (*visit)(void *arg, struct edge_model *model), void *arg)
 {
     int count = 0;
     ll_mutex_lock(&catalog->lock);
     for (int i = 0; i < catalog->count; i++) {
-        if (edge_model_has_blob(catalog->list[i], blob)) {
+        if (chosen(catalog->list[i], key)) {
             catalog->visited[count++] = edge_model_ref(catalog->list[i]);
         }
     }
@@ -203,6 +212,28 @@ void edge_catalog_with_blob(struct edge_catalog *catalog, const struct edge_blob
         visit(arg, catalog->visited[i]);
         edge_model_unref(catalog->visited[i]);
     }
+}
+
+static bool has_blob(struct edge_model *model, const void *blob)
+{
+    return edge_model_has_blob(model, blob);
+}
+
+void edge_catalog_with_blob(struct edge_catalog *catalog, const struct edge_blob *blob,
+                            void (*visit)(void *arg, struct edge_model *model), void *arg)
+{
+    with(catalog, has_blob, blob, visit, arg);
+}
+
+static bool is_owned_by(struct edge_model *model, const void *peer)
+{
+    return edge_model_is_owned_by(model, peer);
+}
+
+void edge_catalog_with_owner(struct edge_catalog *catalog, const struct edge_peer *peer,
+                             void (*visit)(void *arg, struct edge_model *model), void *arg)
+{
+    with(catalog, is_owned_by, peer, visit, arg);
 }
 
 void edge_catalog_set_wake(struct edge_catalog *catalog, edge_catalog_wake wake, void *arg)
@@ -228,7 +259,8 @@ static struct edge_model *find_locked(struct edge_catalog *catalog, const struct
     LL_REQUIRES(catalog->lock)
 {
     for (int i = 0; i < catalog->count; i++) {
-        if (ll_digest_equal(edge_model_id(catalog->list[i]), id)) {
+        if (ll_digest_equal(edge_model_id(catalog->list[i]), id) &&
+            edge_model_draft_bits(catalog->list[i]) == 0) {
             return catalog->list[i];
         }
     }
@@ -269,9 +301,11 @@ ll_status edge_catalog_list(struct edge_catalog *catalog, struct edge_model ***o
         return LL_E_NO_MEMORY;
     }
     ll_mutex_lock(&catalog->lock);
-    int count = catalog->count;
-    for (int i = 0; i < count; i++) {
-        list[i] = edge_model_ref(catalog->list[i]);
+    int count = 0;
+    for (int i = 0; i < catalog->count; i++) {
+        if (edge_model_draft_bits(catalog->list[i]) == 0) {
+            list[count++] = edge_model_ref(catalog->list[i]);
+        }
     }
     ll_mutex_unlock(&catalog->lock);
     *out_list = list;
@@ -279,8 +313,7 @@ ll_status edge_catalog_list(struct edge_catalog *catalog, struct edge_model ***o
     return LL_OK;
 }
 
-/* The model is marked as removed: takes it out of the array and tells everybody. */
-static void take_out(struct edge_catalog *catalog, struct edge_model *model)
+void edge_catalog_take_out(struct edge_catalog *catalog, struct edge_model *model)
 {
     ll_mutex_lock(&catalog->lock);
     int at = 0;
@@ -296,6 +329,9 @@ static void take_out(struct edge_catalog *catalog, struct edge_model *model)
         edge_store_remove_model(catalog->store, edge_model_id(model));
     }
     ll_mutex_unlock(&catalog->lock);
+    if (edge_model_draft_bits(model) == 0) {
+        edge_catalog_retire_drafts(catalog, model);
+    }
     edge_catalog_notify(catalog, model, EDGE_CHANGE_REMOVED);
     edge_model_unref(model);
 }
@@ -310,7 +346,7 @@ ll_status edge_catalog_remove(struct edge_catalog *catalog, const char *id_text,
     }
     if (edge_model_try_remove(model)) {
         ll_log(LL_LOG_INFO, "models", "%s deleted", edge_model_short_id(model));
-        take_out(catalog, model);
+        edge_catalog_take_out(catalog, model);
     } else if (edge_model_is_removed(model)) {
         status = ll_fail(err, LL_E_NOT_FOUND, "no model %s here", id_text);
     } else {
@@ -318,11 +354,6 @@ ll_status edge_catalog_remove(struct edge_catalog *catalog, const char *id_text,
     }
     edge_model_unref(model);
     return status;
-}
-
-static bool is_ready(const struct edge_model *model)
-{
-    return edge_model_prefix(model) == edge_model_table(model)->layer_count;
 }
 
 /* A reference to the unused model that goes first, or NULL. One that has weights and is ready goes
@@ -383,7 +414,7 @@ static bool evict(struct edge_catalog *catalog, int64_t until_ns)
         if (is_removed) {
             ll_log(LL_LOG_INFO, "models", "%s evicted: %s", edge_model_short_id(victim),
                    edge_model_has_weights(victim) ? "unused for longest" : "it has no weights");
-            take_out(catalog, victim);
+            edge_catalog_take_out(catalog, victim);
         }
         edge_model_unref(victim);
         if (is_removed) {
@@ -443,16 +474,18 @@ static ll_status check_groups(const struct ll_table *table, struct ll_error *err
     return LL_OK;
 }
 
-/* Puts a new model into the array; a full one evicts. Takes the caller's reference on LL_OK. */
-static ll_status insert(struct edge_catalog *catalog, struct edge_model *model,
-                        struct ll_error *err)
+ll_status edge_catalog_insert(struct edge_catalog *catalog, struct edge_model *model,
+                              struct ll_error *err)
 {
     bool has_room = false;
+    bool is_acquired = edge_model_acquire(model);
+    assert(is_acquired);
+    (void)is_acquired;
     do {
         ll_mutex_lock(&catalog->lock);
         has_room = catalog->count < catalog->most_models;
         if (has_room) {
-            catalog->list[catalog->count++] = model;
+            catalog->list[catalog->count++] = edge_model_ref(model);
         }
         ll_mutex_unlock(&catalog->lock);
     } while (!has_room && edge_catalog_evict_for(catalog, model));
@@ -494,29 +527,6 @@ ll_status edge_catalog_build(struct edge_catalog *catalog, struct ll_manifest *m
     return status;
 }
 
-static ll_status make_model(struct edge_catalog *catalog, struct ll_manifest *manifest,
-                            const struct ll_plan *plan, struct edge_model **out_model,
-                            struct ll_error *err)
-{
-    struct edge_model *model = NULL;
-    ll_status status = edge_catalog_build(catalog, manifest, plan, &model, err);
-    if (status != LL_OK) {
-        return status;
-    }
-    bool is_acquired = edge_model_acquire(model);
-    assert(is_acquired);
-    (void)is_acquired;
-    edge_model_ref(model);
-    status = insert(catalog, model, err);
-    if (status != LL_OK) {
-        edge_model_unref(model);
-        edge_model_unref(model);
-        return status;
-    }
-    *out_model = model;
-    return LL_OK;
-}
-
 ll_status edge_catalog_open(struct edge_catalog *catalog, struct ll_manifest *manifest,
                             const struct ll_plan *plan, struct edge_model **out_model,
                             struct ll_error *err)
@@ -538,5 +548,15 @@ ll_status edge_catalog_open(struct edge_catalog *catalog, struct ll_manifest *ma
         return LL_OK;
     }
     edge_model_unref(model);
-    return make_model(catalog, manifest, plan, out_model, err);
+    model = NULL;
+    status = edge_catalog_build(catalog, manifest, plan, &model, err);
+    if (status == LL_OK) {
+        status = edge_catalog_insert(catalog, model, err);
+    }
+    if (status != LL_OK) {
+        edge_model_unref(model);
+        return status;
+    }
+    *out_model = model;
+    return LL_OK;
 }

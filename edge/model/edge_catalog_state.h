@@ -1,5 +1,6 @@
-/* The inside of the catalog: edge_catalog.c finds, makes, evicts; edge_catalog_stored.c stands
- * above it and keeps models for the next process. */
+/* The inside of the catalog: edge_catalog.c finds, makes, evicts; edge_catalog_drafts.c knows which
+ * models are whose drafts; edge_catalog_stored.c stands above both and keeps models for the next
+ * process. */
 #ifndef EDGE_CATALOG_STATE_H
 #define EDGE_CATALOG_STATE_H
 
@@ -35,5 +36,14 @@ struct edge_catalog {
 LL_MUST_USE ll_status edge_catalog_build(struct edge_catalog *catalog, struct ll_manifest *manifest,
                                          const struct ll_plan *plan, struct edge_model **out_model,
                                          struct ll_error *err);
+/* Acquires a new model and puts it into the array; a full one evicts. The array takes a reference.
+ * Errors: LL_E_EXHAUSTED. */
+LL_MUST_USE ll_status edge_catalog_insert(struct edge_catalog *catalog, struct edge_model *model,
+                                          struct ll_error *err);
+/* The model is marked as removed: takes it out of the array, its drafts with it, and tells
+ * everybody. */
+void edge_catalog_take_out(struct edge_catalog *catalog, struct edge_model *model);
+/* Retires all drafts of a model. */
+void edge_catalog_retire_drafts(struct edge_catalog *catalog, const struct edge_model *exact);
 
 #endif

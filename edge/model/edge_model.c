@@ -19,7 +19,11 @@ LL_NO_ANALYSIS static void destroy(struct edge_model *model)
     for (int i = 0; model->blobs && i < model->network->table.layer_count; i++) {
         edge_blob_unref(model->blobs[i]);
     }
+    for (int i = 0; model->exact_blobs && i < model->network->table.layer_count; i++) {
+        edge_blob_unref(model->exact_blobs[i]);
+    }
     free(model->blobs);
+    free(model->exact_blobs);
     free(model->stretch_blobs);
     free(model->borders);
     free(model->creations);
@@ -62,13 +66,14 @@ LL_NO_ANALYSIS ll_status edge_model_create(struct ll_engine *engine, struct edge
     ll_mutex_init(&model->lock);
     model->network = ll_network_ref(network);
     model->blobs = calloc(count, sizeof(struct edge_blob *));
+    model->exact_blobs = calloc(count, sizeof(struct edge_blob *));
     model->stretch_blobs = calloc(count, sizeof(struct ll_buf *));
     model->borders = calloc(count + 1, sizeof(int));
     model->creations = calloc(count, sizeof(struct edge_creation));
     model->times = calloc(count, sizeof(struct edge_layer_times));
     ll_status status = ll_fail(err, LL_E_NO_MEMORY, "out of memory for a model");
-    if (model->blobs && model->stretch_blobs && model->borders && model->creations &&
-        model->times) {
+    if (model->blobs && model->exact_blobs && model->stretch_blobs && model->borders &&
+        model->creations && model->times) {
         status = ll_manifest_model_id(manifest, &model->id);
     }
     if (status == LL_OK) {
@@ -185,7 +190,7 @@ bool edge_model_has_all_weights(const struct edge_model *model)
 bool edge_model_has_blob(const struct edge_model *model, const struct edge_blob *blob)
 {
     for (int i = 0; i < model->network->table.layer_count; i++) {
-        if (model->blobs[i] == blob) {
+        if (model->blobs[i] == blob || model->exact_blobs[i] == blob) {
             return true;
         }
     }
@@ -288,12 +293,17 @@ bool edge_model_get_owner(struct edge_model *model, struct edge_peer *out_peer)
     return has_owner;
 }
 
-bool edge_model_may_be_deleted_by(struct edge_model *model, const struct edge_peer *peer)
+bool edge_model_is_owned_by(struct edge_model *model, const struct edge_peer *peer)
 {
     ll_mutex_lock(&model->lock);
     bool is_owner = model->has_owner && edge_peer_equal(&model->owner, peer);
     ll_mutex_unlock(&model->lock);
-    return is_owner || edge_peer_is_loopback(peer);
+    return is_owner;
+}
+
+bool edge_model_may_be_deleted_by(struct edge_model *model, const struct edge_peer *peer)
+{
+    return edge_model_is_owned_by(model, peer) || edge_peer_is_loopback(peer);
 }
 
 int64_t edge_model_last_use_ns(const struct edge_model *model)
@@ -313,7 +323,9 @@ bool edge_model_has_failed(const struct edge_model *model)
 
 bool edge_model_is_available(const struct edge_model *model, int layer)
 {
-    return !model->blobs[layer] || edge_blob_data(model->blobs[layer]) != NULL;
+    const struct edge_blob *blob = model->blobs[layer];
+    const struct edge_blob *exact = model->exact_blobs[layer];
+    return !blob || edge_blob_data(blob) || (exact && edge_blob_data(exact));
 }
 
 void edge_model_get_info(struct edge_model *model, struct edge_model_info *out_info)

@@ -49,6 +49,7 @@ struct edge_blob *edge_model_blob(const struct edge_model *model, int layer);
 bool edge_model_has_weights(const struct edge_model *model);
 /* Whether none of its blobs is missing. */
 bool edge_model_has_all_weights(const struct edge_model *model);
+/* Whether it is a blob of its layers; of a draft's, in either model. */
 bool edge_model_has_blob(const struct edge_model *model, const struct edge_blob *blob);
 
 /* ---- Use ---- */
@@ -65,6 +66,7 @@ int64_t edge_model_last_use_ns(const struct edge_model *model);
 
 /* Who may delete the model: the first one who brings it. Later ones are not noted. */
 void edge_model_set_owner(struct edge_model *model, const struct edge_peer *peer);
+bool edge_model_is_owned_by(struct edge_model *model, const struct edge_peer *peer);
 /* False where nobody brought it. */
 bool edge_model_get_owner(struct edge_model *model, struct edge_peer *out_peer);
 /* True for the owner, and for every peer on this machine. */
@@ -113,8 +115,25 @@ void edge_model_get_info(struct edge_model *model, struct edge_model_info *out_i
 int edge_model_prefix(const struct edge_model *model);
 /* Whether a creation failed since the last session opened. One atomic read. */
 bool edge_model_has_failed(const struct edge_model *model);
-/* Whether layer i's blob is verified (always, without weights). */
+/* Whether layer i's blob is verified (always, without weights); of a draft, one of the two. */
 bool edge_model_is_available(const struct edge_model *model, int layer);
+
+/* ---- Drafts ---- */
+
+/* Makes a new model, which nobody else knows yet, the draft of `exact`, which has the same cfg. A
+ * layer of it is available with the blob of either: where the exact one is here first, that is
+ * created. */
+void edge_model_make_draft(struct edge_model *draft, const struct edge_model *exact,
+                           int mantissa_bits);
+/* 0: it is no draft. */
+int edge_model_draft_bits(const struct edge_model *model);
+bool edge_model_is_draft_of(const struct edge_model *draft, const struct edge_model *exact);
+/* The blob that a draft's layer has in the exact model; NULL for a layer without weights, and where
+ * the model is no draft. */
+struct edge_blob *edge_model_exact_blob(const struct edge_model *draft, int layer);
+/* Nothing more of the draft is created, and nobody who does not use it already is given it. */
+void edge_model_retire(struct edge_model *draft);
+bool edge_model_is_retired(const struct edge_model *model);
 
 /* ---- Creation ---- */
 

@@ -1,5 +1,6 @@
 /* The inside of a model: edge_model.c makes it and says who uses it, edge_model_creation.c how far
- * it is created, edge_model_queries.c what its queries take and measured.
+ * it is created, edge_model_queries.c what its queries take and measured, edge_model_draft.c what
+ * drafts have besides.
  *
  * Everything that changes is guarded by the model's lock, except three things that are read on hot
  * paths: the prefix (published with release order after the layers below it are created), whether a
@@ -39,6 +40,12 @@ struct edge_model {
     struct ll_network *network;
     struct ll_engine_model *engine_model;
     struct edge_blob **blobs;
+    /* Of a draft (mantissa_bits above 0): what the same layers have in the model that it is of. All
+     * NULL otherwise. */
+    int mantissa_bits;
+    struct ll_digest exact_id;
+    struct edge_blob **exact_blobs;
+    atomic_bool is_retired;
     /* The blobs of the creation under way; the creating thread's. */
     struct ll_buf **stretch_blobs;
     atomic_int prefix;
