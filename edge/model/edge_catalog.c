@@ -58,7 +58,8 @@ static struct edge_model *find_created(struct edge_catalog *catalog)
     for (int i = 0; i < catalog->count; i++) {
         struct edge_model *model = catalog->list[i];
         bool can_go = edge_model_prefix(model) > 0 && edge_model_is_kept(model) &&
-                      !edge_model_is_used(model) && !edge_model_is_creating(model);
+                      edge_model_draft_bits(model) == 0 && !edge_model_is_used(model) &&
+                      !edge_model_is_creating(model);
         if (can_go && (!oldest || edge_model_last_use_ns(model) < edge_model_last_use_ns(oldest))) {
             oldest = model;
         }
@@ -325,7 +326,8 @@ void edge_catalog_take_out(struct edge_catalog *catalog, struct edge_model *mode
     memmove(&catalog->list[at], &catalog->list[at + 1],
             (size_t)(catalog->count - at) * sizeof(struct edge_model *));
     /* A new one of the same name may be here already: what the store keeps is that one's then. */
-    if (edge_model_is_kept(model) && !find_locked(catalog, edge_model_id(model))) {
+    if (edge_model_is_kept(model) && edge_model_draft_bits(model) == 0 &&
+        !find_locked(catalog, edge_model_id(model))) {
         edge_store_remove_model(catalog->store, edge_model_id(model));
     }
     ll_mutex_unlock(&catalog->lock);
