@@ -1,8 +1,9 @@
 /* One upload: the Upload stream of one connection, from `open` to `complete`.
  *
  * Sends what the edge says it lacks, in the plan's order, within its credit and the scheduler's
- * window. The blobs' bytes go from where they lie. A new connection gets a new uploader, and the
- * edge's `accepted` tells it where the last one stopped.
+ * window: in frames that the encoder makes ahead, where the edge takes them, else as the blobs'
+ * bytes lie there. A new connection gets a new uploader, and the edge's `accepted` tells it where
+ * the last one stopped.
  *
  * Threads: the loop's. */
 #ifndef DEVICE_UPLOADER_H
@@ -14,6 +15,7 @@
 #include "core/ll_log.h"
 #include "core/ll_status.h"
 #include "device/device_model.h"
+#include "device/edge_link/device_encoder.h"
 #include "device/edge_link/device_send_scheduler.h"
 #include "layerlift/v1/offload.pb-c.h"
 #include "rpc/rpc_channel.h"
@@ -54,7 +56,8 @@ struct device_upload_done {
 struct device_uploader_events {
     /* The edge knows the model. */
     void (*accepted)(void *owner, const struct device_accepted *accepted);
-    /* The edge has `bytes` more of the model than at the last call. */
+    /* The edge has `bytes` more of the model than at the last call, by what was sent or by what
+     * others brought; fewer, below 0, where it rejected some. */
     void (*progress)(void *owner, int64_t bytes);
     /* A longer prefix. `creation->first` equals its prefix where nothing was created for it. */
     void (*ready)(void *owner, const struct device_creation *creation);
@@ -71,6 +74,8 @@ struct device_uploader_events {
 struct device_uploader_config {
     const struct device_model *model;
     struct device_send_scheduler *scheduler;
+    /* Whoever has it pumps the scheduler when it is ready. NULL: everything goes as it is. */
+    struct device_encoder *encoder;
     struct rpc_channel *channel;
     /* Payload that may be sent; INT64_MAX: all. */
     int64_t most_bytes;
