@@ -55,7 +55,7 @@ static void on_wait(void *arg)
 static ll_status set_deadline(struct edge_query *query, uint32_t deadline_ms, int64_t now_ns)
 {
     struct edge_offloads *service = query->offload->service;
-    bool waits = query->job.least_prefix > query->job.prefix;
+    bool waits = query->job.least_prefix > edge_job_prefix(&query->job);
     int64_t deadline_ns = (int64_t)deadline_ms * LL_NS_PER_MS;
     bool is_ours = waits && (deadline_ms == 0 || deadline_ns > service->config.wait_ns);
     if (deadline_ms == 0 && !waits) {
@@ -121,6 +121,8 @@ static void on_query(struct edge_offload *offload, const Layerlift__V1__Query *h
         return;
     }
     query->offload = offload;
+    query->coders = &offload->service->coders;
+    query->pictures = &offload->service->pictures;
     query->next = offload->open;
     offload->open = query;
     offload->query_count++;
@@ -331,7 +333,8 @@ static bool is_hopeless(const struct edge_query *query)
 {
     const struct edge_job *job = &query->job;
     return query->state == EDGE_QUERY_RECEIVING ||
-           (edge_model_prefix(job->model) < job->least_prefix && !edge_model_is_busy(job->model));
+           (edge_job_prefix(job) < job->least_prefix && !edge_model_is_busy(job->model) &&
+            !(job->draft && edge_model_is_busy(job->draft)));
 }
 
 static void drain_stream(struct edge_offload *offload)
@@ -373,13 +376,15 @@ ll_status edge_offloads_create(const struct edge_offloads_config *config,
         return LL_E_NO_MEMORY;
     }
     service->config = *config;
+    edge_coders_init(&service->coders);
+    edge_pictures_init(&service->pictures, config->most_stream_bytes, config->most_server_bytes);
     edge_places_init(&service->receiving, config->most_receiving, config->idle_ns,
                      config->patience_ns);
     service->give_way = edge_offload_refuse;
     service->drain.run = run_drain;
     ll_status status = edge_catalog_observe(config->catalog, on_changed, service);
     if (status != LL_OK) {
-        free(service);
+        edge_offloads_destroy(service);
         return status;
     }
     *out_offloads = service;
@@ -388,7 +393,10 @@ ll_status edge_offloads_create(const struct edge_offloads_config *config,
 
 void edge_offloads_destroy(struct edge_offloads *offloads)
 {
-    free(offloads);
+    if (offloads) {
+        edge_coders_finish(&offloads->coders);
+        free(offloads);
+    }
 }
 
 ll_status edge_offloads_add(struct edge_offloads *offloads, struct rpc_server *server)

@@ -5,6 +5,7 @@
 #include "edge/upload/edge_upload_session_bring.h"
 
 #include "core/ll_log.h"
+#include "edge/upload/edge_upload_drafts.h"
 #include "edge/upload/edge_upload_session_events.h"
 
 /* Rejected blobs after which a session ends: the device's file does not have its digests. */
@@ -25,6 +26,7 @@ static void reject_layer(struct edge_upload_session *session, struct edge_upload
     Layerlift__V1__BlobRejected rejected = LAYERLIFT__V1__BLOB_REJECTED__INIT;
     rejected.layer = (uint32_t)index;
     rejected.reason = (char *)reason;
+    rejected.is_draft = side == &session->draft;
     rejected.end = (uint64_t)end;
     Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
     event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_REJECTED;
@@ -76,6 +78,8 @@ static void complete_blob(struct edge_upload_session *session, struct edge_uploa
     edge_blob_unref(right);
     layer->is_known = true;
     sessions->is_share_due = true;
+    /* The session, and with it the model, may end here. */
+    edge_upload_drafts_check(sessions, blob);
     edge_upload_session_update(session);
     edge_catalog_with_blob(sessions->catalog, blob, wake_creator, sessions);
     edge_blob_unref(blob);
@@ -105,6 +109,23 @@ static void reject_bytes(struct edge_upload_session *session, struct edge_upload
     }
 }
 
+static void end_if_rejected(struct edge_upload_session *session)
+{
+    if (session->rejections >= LIMIT_REJECTIONS) {
+        edge_upload_session_end(session, LL_E_INVALID, "%d blobs did not have their digests",
+                                session->rejections);
+    }
+}
+
+void edge_upload_session_send_again(struct edge_upload_session *session,
+                                    struct edge_upload_side *side, int layer, const char *reason)
+{
+    session->rejections++;
+    reject_layer(session, side, layer, 0, reason);
+    edge_upload_session_send_credit(session);
+    end_if_rejected(session);
+}
+
 void edge_upload_session_brought(struct edge_upload_session *session, struct edge_upload_side *side,
                                  int layer, edge_write_outcome outcome)
 {
@@ -124,8 +145,5 @@ void edge_upload_session_brought(struct edge_upload_session *session, struct edg
         edge_upload_session_send_credit(session);
         break;
     }
-    if (session->rejections >= LIMIT_REJECTIONS) {
-        edge_upload_session_end(session, LL_E_INVALID, "%d blobs did not have their digests",
-                                session->rejections);
-    }
+    end_if_rejected(session);
 }

@@ -25,7 +25,7 @@ static int64_t least(int64_t a, int64_t b)
 /* The session's side `n`, from 0; NULL when there are fewer. */
 static struct edge_upload_side *side_of(struct edge_upload_session *session, int n)
 {
-    return n == 0 ? &session->exact : NULL;
+    return n < EDGE_UPLOAD_SIDES ? edge_upload_session_side(session, n) : NULL;
 }
 
 /* Calls `visit` for every layer of every session that has the blob; ends early when that says so.

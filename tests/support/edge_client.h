@@ -58,6 +58,7 @@ enum {
     EVENT_AVAILABLE = LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_AVAILABLE,
     EVENT_COMPLETE = LAYERLIFT__V1__UPLOAD_EVENT__KIND_COMPLETE,
     EVENT_ELSEWHERE = LAYERLIFT__V1__UPLOAD_EVENT__KIND_ELSEWHERE,
+    EVENT_DRAFT_READY = LAYERLIFT__V1__UPLOAD_EVENT__KIND_DRAFT_READY,
 };
 
 Layerlift__V1__UploadEvent *edge_call_event(struct edge_call *upload);
@@ -73,6 +74,12 @@ struct edge_open {
     const Layerlift__V1__Encoding *encodings;
     /* Its blobs are the bases of the layers with the same index; NULL: there are none. */
     const struct fake_model *base;
+    /* The draft: a model whose blobs are the rounded ones; NULL: there is none. */
+    const struct fake_model *draft;
+    int mantissa_bits;
+    /* Of its digests, to be wrong: how many, and how long; 0: as they should be. */
+    size_t digest_count;
+    size_t digest_bytes;
 };
 /* Opens an upload with a partition per legal cut. */
 struct edge_call *edge_client_open(struct edge_client *client, const struct fake_model *model,
@@ -106,6 +113,9 @@ struct edge_ask {
     Layerlift__V1__DataType dtype;
     Layerlift__V1__DataType answer_dtype;
     bool sends_receipts;
+    Layerlift__V1__Precision precision;
+    /* NULL: none. */
+    const char *draft_id;
 };
 
 /* Sends a query's head. */
@@ -133,6 +143,8 @@ struct edge_answer {
     struct ll_error refusal;
     int reached;
     int prefix;
+    Layerlift__V1__Precision precision;
+    int exact_reached;
     /* The tensors one behind the other, as they were written. */
     int tensors;
     Layerlift__V1__DataType dtypes[EDGE_ANSWER_DTYPES];
