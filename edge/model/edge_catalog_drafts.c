@@ -85,6 +85,9 @@ ll_status edge_catalog_use_draft(struct edge_catalog *catalog, const struct edge
         return ll_fail(err, LL_E_INVALID, "draft_id is not \"sha256:\" and 64 hex digits");
     }
     *out_draft = acquire(catalog, exact, &id);
+    if (*out_draft) {
+        edge_catalog_want(catalog, *out_draft);
+    }
     return LL_OK;
 }
 

@@ -237,10 +237,17 @@ bool edge_model_is_kept(const struct edge_model *model)
     return atomic_load(&model->is_kept);
 }
 
+uint64_t edge_model_created_unix_ms(const struct edge_model *model)
+{
+    return model->created_unix_ms;
+}
+
 void edge_model_touch(struct edge_model *model)
 {
     int64_t used_ns = atomic_load(&model->last_use_ns);
-    if (atomic_load(&model->is_kept) && used_ns > atomic_load(&model->touched_ns)) {
+    /* A draft is in its model's file. */
+    if (atomic_load(&model->is_kept) && model->mantissa_bits == 0 &&
+        used_ns > atomic_load(&model->touched_ns)) {
         atomic_store(&model->touched_ns, used_ns);
         edge_store_touch_model(model->store, &model->id, ll_clock_now_ns() - used_ns);
     }

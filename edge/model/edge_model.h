@@ -78,6 +78,7 @@ bool edge_model_may_be_deleted_by(struct edge_model *model, const struct edge_pe
  * ago, and came at `created_unix_ms`. From now on it hears now and then when the model is used. */
 void edge_model_set_kept(struct edge_model *model, int64_t age_ns, uint64_t created_unix_ms);
 bool edge_model_is_kept(const struct edge_model *model);
+uint64_t edge_model_created_unix_ms(const struct edge_model *model);
 /* Tells the store when the model was used last, if it keeps it. */
 void edge_model_touch(struct edge_model *model);
 /* Brings to disk what is here of unfinished blobs (edge_store_sync_blobs).
@@ -132,6 +133,8 @@ bool edge_model_has_drafts(const struct edge_model *exact);
 /* The blob that a draft's layer has in the exact model; NULL for a layer without weights, and where
  * the model is no draft. */
 struct edge_blob *edge_model_exact_blob(const struct edge_model *draft, int layer);
+/* The id of the model that a draft is of, "sha256:..." */
+void edge_model_exact_id(const struct edge_model *draft, char out_text[LL_DIGEST_TEXT_BYTES]);
 /* Nothing more of the draft is created, and nobody who does not use it already is given it. */
 void edge_model_retire(struct edge_model *draft);
 bool edge_model_is_retired(const struct edge_model *model);

@@ -33,6 +33,11 @@ struct edge_blob *edge_model_exact_blob(const struct edge_model *draft, int laye
     return draft->exact_blobs[layer];
 }
 
+void edge_model_exact_id(const struct edge_model *draft, char out_text[LL_DIGEST_TEXT_BYTES])
+{
+    ll_digest_format(&draft->exact_id, out_text);
+}
+
 void edge_model_retire(struct edge_model *draft)
 {
     atomic_store(&draft->is_retired, true);

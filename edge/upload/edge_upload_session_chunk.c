@@ -9,6 +9,7 @@
 
 #include "edge/upload/edge_upload_drafts.h"
 #include "edge/upload/edge_upload_session_bring.h"
+#include "edge/upload/edge_upload_session_copy.h"
 #include "edge/upload/edge_upload_session_places.h"
 
 /* What a chunk comes to. */
@@ -191,7 +192,7 @@ static ll_status check_rest(struct edge_upload_session *session, const Layerlift
 }
 
 /* Whether the chunk is what comes next of its layer; else it is to be dropped. */
-static ll_status check_order(struct edge_upload_session *session,
+static ll_status check_order(struct edge_upload_session *session, struct edge_upload_side *side,
                              struct edge_upload_session_layer *layer,
                              const Layerlift__V1__Chunk *chunk, bool *out_is_next,
                              struct ll_error *err)
@@ -200,6 +201,11 @@ static ll_status check_order(struct edge_upload_session *session,
     if (layer->was_rejected && chunk->offset == 0 && chunk->frame_offset == 0) {
         session->stored_bytes += edge_upload_frames_drop(session, layer);
         layer->next_offset = 0;
+    }
+    if (layer->told_offset > layer->next_offset && chunk->frame_offset == 0 &&
+        chunk->offset == (uint64_t)layer->told_offset) {
+        session->stored_bytes += edge_upload_frames_drop(session, layer);
+        edge_upload_session_go_on(session, side, (int)chunk->layer);
     }
     bool is_open = edge_upload_frames_is_open(layer);
     /* Of a frame whose beginning was dropped the rest is, too. */
@@ -266,7 +272,7 @@ static ll_status check_chunk(struct edge_upload_session *session, const Layerlif
     if (status != LL_OK || is_dropped || session->is_over) {
         return status;
     }
-    return check_order(session, arrival->layer, chunk, out_is_next, err);
+    return check_order(session, arrival->side, arrival->layer, chunk, out_is_next, err);
 }
 
 /* Takes a chunk. `arrival` has nothing where there is nothing to bring yet. */
