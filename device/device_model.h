@@ -18,6 +18,10 @@ struct device_model {
     const struct ll_manifest *manifest;
     char id[LL_DIGEST_TEXT_BYTES];
     const struct ll_plan *plan;
+    /* An earlier model's blobs, of the same sizes, that this one's may be told apart from, and
+     * their names, by layer; NULL without one, as are those of layers without weights. */
+    struct ll_buf *const *bases;
+    const struct ll_digest *base_digests;
 };
 
 #endif

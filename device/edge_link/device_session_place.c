@@ -199,6 +199,7 @@ ll_status device_session_open_upload(struct device_session *session)
     struct device_uploader_config config = {
         .model = session->config.model,
         .scheduler = session->scheduler,
+        .encoder = session->encoder,
         .channel = session->channel,
         .most_bytes = most_bytes(session),
         .device = session->config.device,

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "core/ll_sync.h"
+#include "device/edge_link/device_encoder.h"
 #include "device/edge_link/device_follow.h"
 #include "device/edge_link/device_next_edge.h"
 #include "device/edge_link/device_offload.h"
@@ -35,11 +36,15 @@ struct device_session {
     struct device_requests *requests;
     struct device_send_scheduler *scheduler;
     struct device_silence *silence;
+    struct device_encoder *encoder;
     struct rpc_task start_task;
     struct rpc_task stop_task;
     struct rpc_task stopped_task;
     struct rpc_task kick_task;
     atomic_flag is_kick_posted;
+    /* A frame has been encoded that the upload waits for. */
+    struct rpc_task encoded_task;
+    atomic_flag is_encoded_posted;
 
     /* The loop's thread only, down to the lock: the connection, and when the next one is due. */
     struct rpc_timer *connect_timer;

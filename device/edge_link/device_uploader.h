@@ -1,8 +1,9 @@
 /* One upload: the Upload stream of one connection, from `open` to `complete`.
  *
  * Sends what the edge says it lacks, in the plan's order, within its credit and the scheduler's
- * window. The blobs' bytes go from where they lie. A new connection gets a new uploader, and the
- * edge's `accepted` tells it where the last one stopped.
+ * window: in frames that the encoder makes ahead, where the edge takes them, else as the blobs'
+ * bytes lie there. A new connection gets a new uploader, and the edge's `accepted` tells it where
+ * the last one stopped.
  *
  * Threads: the loop's. */
 #ifndef DEVICE_UPLOADER_H
@@ -14,6 +15,7 @@
 #include "core/ll_log.h"
 #include "core/ll_status.h"
 #include "device/device_model.h"
+#include "device/edge_link/device_encoder.h"
 #include "device/edge_link/device_send_scheduler.h"
 #include "layerlift/v1/offload.pb-c.h"
 #include "rpc/rpc_channel.h"
@@ -67,6 +69,8 @@ struct device_uploader_events {
 struct device_uploader_config {
     const struct device_model *model;
     struct device_send_scheduler *scheduler;
+    /* Whoever has it pumps the scheduler when it is ready. NULL: everything goes as it is. */
+    struct device_encoder *encoder;
     struct rpc_channel *channel;
     /* Payload that may be sent; INT64_MAX: all. */
     int64_t most_bytes;

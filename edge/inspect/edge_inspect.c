@@ -12,6 +12,7 @@
 #include "edge/edge_send.h"
 #include "edge/fair/edge_rates.h"
 #include "edge/inspect/edge_watch.h"
+#include "edge/upload/edge_upload_frames.h"
 #include "proto/wire/wire_dtype.h"
 #include "proto/wire/wire_text.h"
 #include "proto/wire/wire_unpack.h"
@@ -390,14 +391,15 @@ static void get_server_info(void *arg, struct rpc_stream *stream, const uint8_t 
     info.draining = atomic_load(&inspect->is_draining);
     Layerlift__V1__Format darknet = LAYERLIFT__V1__FORMAT__INIT;
     Layerlift__V1__Format *formats[] = {&darknet};
-    Layerlift__V1__Encoding encodings[] = {LAYERLIFT__V1__ENCODING__ENCODING_RAW};
+    /* Inline creation, the earlier system, takes RAW alone, the first one. */
+    bool is_inline = strcmp(inspect->creation, "inline") == 0;
     Layerlift__V1__DataType data_types[WIRE_DTYPES];
     darknet.format = "darknet";
     darknet.dialect = "pjreddie";
     info.formats = formats;
     info.n_formats = 1;
-    info.encodings = encodings;
-    info.n_encodings = 1;
+    info.encodings = (Layerlift__V1__Encoding *)edge_upload_encodings;
+    info.n_encodings = is_inline ? 1 : EDGE_UPLOAD_ENCODINGS;
     info.data_types = data_types;
     info.n_data_types = wire_dtypes(data_types);
     edge_reply(stream, &info.base);

@@ -143,13 +143,16 @@ void edge_catalog_notify(struct edge_catalog *catalog, struct edge_model *model,
     }
 }
 
-void edge_catalog_with_blob(struct edge_catalog *catalog, const struct edge_blob *blob,
-                            void (*visit)(void *arg, struct edge_model *model), void *arg)
+/* What a model must have or be to be visited. */
+typedef bool (*chooses)(struct edge_model *model, const void *key);
+
+static void with(struct edge_catalog *catalog, chooses chosen, const void *key,
+                 void (*visit)(void *arg, struct edge_model *model), void *arg)
 {
     int count = 0;
     ll_mutex_lock(&catalog->lock);
     for (int i = 0; i < catalog->count; i++) {
-        if (edge_model_has_blob(catalog->list[i], blob)) {
+        if (chosen(catalog->list[i], key)) {
             catalog->visited[count++] = edge_model_ref(catalog->list[i]);
         }
     }
@@ -158,6 +161,28 @@ void edge_catalog_with_blob(struct edge_catalog *catalog, const struct edge_blob
         visit(arg, catalog->visited[i]);
         edge_model_unref(catalog->visited[i]);
     }
+}
+
+static bool has_blob(struct edge_model *model, const void *blob)
+{
+    return edge_model_has_blob(model, blob);
+}
+
+void edge_catalog_with_blob(struct edge_catalog *catalog, const struct edge_blob *blob,
+                            void (*visit)(void *arg, struct edge_model *model), void *arg)
+{
+    with(catalog, has_blob, blob, visit, arg);
+}
+
+static bool is_owned_by(struct edge_model *model, const void *peer)
+{
+    return edge_model_is_owned_by(model, peer);
+}
+
+void edge_catalog_with_owner(struct edge_catalog *catalog, const struct edge_peer *peer,
+                             void (*visit)(void *arg, struct edge_model *model), void *arg)
+{
+    with(catalog, is_owned_by, peer, visit, arg);
 }
 
 ll_status edge_catalog_copy_blob(struct edge_catalog *catalog, const struct edge_blob *blob,

@@ -62,6 +62,10 @@ void edge_catalog_notify(struct edge_catalog *catalog, struct edge_model *model,
 void edge_catalog_with_blob(struct edge_catalog *catalog, const struct edge_blob *blob,
                             void (*visit)(void *arg, struct edge_model *model), void *arg);
 
+/* The same for every model whose owner is `peer`. */
+void edge_catalog_with_owner(struct edge_catalog *catalog, const struct edge_peer *peer,
+                             void (*visit)(void *arg, struct edge_model *model), void *arg);
+
 /* edge_store_copy in the catalog's store. */
 LL_MUST_USE ll_status edge_catalog_copy_blob(struct edge_catalog *catalog,
                                              const struct edge_blob *blob,

@@ -211,12 +211,17 @@ void edge_model_set_owner(struct edge_model *model, const struct edge_peer *peer
     ll_mutex_unlock(&model->lock);
 }
 
-bool edge_model_may_be_deleted_by(struct edge_model *model, const struct edge_peer *peer)
+bool edge_model_is_owned_by(struct edge_model *model, const struct edge_peer *peer)
 {
     ll_mutex_lock(&model->lock);
     bool is_owner = model->has_owner && edge_peer_equal(&model->owner, peer);
     ll_mutex_unlock(&model->lock);
-    return is_owner || edge_peer_is_loopback(peer);
+    return is_owner;
+}
+
+bool edge_model_may_be_deleted_by(struct edge_model *model, const struct edge_peer *peer)
+{
+    return edge_model_is_owned_by(model, peer) || edge_peer_is_loopback(peer);
 }
 
 int64_t edge_model_last_use_ns(const struct edge_model *model)

@@ -61,6 +61,7 @@ int64_t edge_model_last_use_ns(const struct edge_model *model);
 
 /* Who may delete the model: the first one who brings it. Later ones are not noted. */
 void edge_model_set_owner(struct edge_model *model, const struct edge_peer *peer);
+bool edge_model_is_owned_by(struct edge_model *model, const struct edge_peer *peer);
 /* True for the owner, and for every peer on this machine. */
 bool edge_model_may_be_deleted_by(struct edge_model *model, const struct edge_peer *peer);
 

@@ -131,6 +131,7 @@ ll_status edge_store_get(struct edge_store *store, const struct ll_digest *diges
     fresh->store = store;
     fresh->digest = *digest;
     fresh->bytes = bytes;
+    fresh->keep_from = fresh->kept_from = bytes;
     struct edge_blob **bucket = bucket_of(store, digest);
     ll_mutex_lock(&store->lock);
     struct edge_blob *blob = *bucket;
@@ -160,6 +161,7 @@ ll_status edge_store_copy(struct edge_store *store, const struct edge_blob *blob
     copy->store = store;
     copy->digest = blob->digest;
     copy->bytes = blob->bytes;
+    copy->keep_from = copy->kept_from = blob->bytes;
     copy->refs = 1;
     ll_mutex_lock(&store->lock);
     copy->copy_number = ++store->last_copy;
@@ -232,19 +234,25 @@ void edge_store_give_place_locked(struct edge_store *store, struct edge_blob *bl
     blob->has_place = false;
 }
 
+int64_t edge_store_held_bytes(const struct edge_blob *blob)
+{
+    return atomic_load(&blob->written) + blob->bytes - blob->kept_from;
+}
+
 void edge_store_forget_locked(struct edge_store *store, struct edge_blob *blob)
 {
     char name[EDGE_STORE_NAME_BYTES];
     edge_store_give_place_locked(store, blob);
     /* The file without ".part" is the blob's, not its copies'. */
     int first = blob->copy_number > 0 ? 1 : 0;
-    bool has_files = edge_store_is_large(blob) && atomic_load(&blob->written) > 0;
+    bool has_files = edge_store_is_large(blob) && edge_store_held_bytes(blob) > 0;
     for (int is_part = first; has_files && is_part < 2; is_part++) {
         edge_store_blob_name(blob, is_part, name);
         unlinkat(store->folder.fd, name, 0);
     }
-    store->used_bytes -= atomic_load(&blob->written);
+    store->used_bytes -= edge_store_held_bytes(blob);
     atomic_store(&blob->written, 0);
+    blob->keep_from = blob->kept_from = blob->bytes;
 }
 
 void edge_blob_unref(struct edge_blob *blob)
@@ -281,6 +289,15 @@ int64_t edge_blob_bytes(const struct edge_blob *blob)
 int64_t edge_blob_written(const struct edge_blob *blob)
 {
     return atomic_load(&blob->written);
+}
+
+int64_t edge_blob_stored(const struct edge_blob *blob)
+{
+    int64_t written = atomic_load(&blob->written);
+    if (atomic_load(&blob->data)) {
+        return blob->bytes;
+    }
+    return edge_store_is_large(blob) ? written - written % EDGE_STORE_FRAME_BYTES : 0;
 }
 
 struct ll_buf *edge_blob_data(const struct edge_blob *blob)

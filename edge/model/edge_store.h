@@ -44,6 +44,8 @@ struct edge_store_config {
 
 /* From this size on a blob is large. */
 enum { EDGE_STORE_MAPPED_BYTES = 64 << 10 };
+/* What is left of an unfinished blob ends at a multiple of this. */
+enum { EDGE_STORE_FRAME_BYTES = 64 << 10 };
 
 /* Errors: LL_E_IO, LL_E_PRECONDITION where another process has the folder, LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status edge_store_create(const struct edge_store_config *config,
@@ -79,6 +81,10 @@ void edge_blob_unref(struct edge_blob *blob);
 int64_t edge_blob_bytes(const struct edge_blob *blob);
 /* The frontier: how many bytes are here. */
 int64_t edge_blob_written(const struct edge_blob *blob);
+/* How many of its first bytes survive the end of this process, whatever ends it (not that of the
+ * machine): those up to the last border of EDGE_STORE_FRAME_BYTES, or all of a verified blob. Falls
+ * only by a rejection. */
+int64_t edge_blob_stored(const struct edge_blob *blob);
 /* The verified bytes, or NULL while they are not complete. Lives as long as the blob. */
 struct ll_buf *edge_blob_data(const struct edge_blob *blob);
 
@@ -93,12 +99,23 @@ void edge_blob_adopt(struct edge_blob *blob, struct edge_blob *copy);
  * read counts as equal. */
 bool edge_blob_agrees(const struct edge_blob *copy, const struct edge_blob *blob);
 
+/* Should the whole have another digest, then bytes [offset, size) stay, for one rejection: the
+ * outcome is EDGE_WRITE_REJECTED as ever, the frontier is 0, and once it reaches `offset` again
+ * they are hashed and the blob is completed, or rejected again. 0 < offset; the size or more keeps
+ * nothing. Who brings bytes from `offset` on meanwhile has them dropped.
+ *
+ * Threads: the writing one, both. */
+void edge_blob_keep_from(struct edge_blob *blob, int64_t offset);
+/* Where the bytes begin that a rejection has left beyond the frontier; the size: there are none. */
+int64_t edge_blob_kept_from(const struct edge_blob *blob);
+
 typedef enum {
     /* The bytes are on disk, or were before. */
     EDGE_WRITE_KEPT,
     /* They were the last: the blob is verified and available. */
     EDGE_WRITE_COMPLETED,
-    /* They were the last, and the whole has another digest: all its bytes are forgotten. */
+    /* They were the last, and the whole has another digest: its bytes are forgotten, but for those
+     * that edge_blob_keep_from named. */
     EDGE_WRITE_REJECTED,
     /* They lie beyond the frontier (which fell by a rejection): dropped. */
     EDGE_WRITE_BEYOND,

@@ -30,6 +30,10 @@ struct edge_blob {
     /* The writing thread's. */
     bool is_contested;
     atomic_int_least64_t written;
+    /* The writing thread's: which bytes stay if the whole is rejected, and which have stayed
+     * (edge_blob_keep_from); `bytes`: none. */
+    int64_t keep_from;
+    int64_t kept_from;
     /* Set once, when the blob is verified. */
     _Atomic(struct ll_buf *) data;
     /* The writing thread's: the hash of what is written. */
@@ -62,6 +66,8 @@ bool edge_store_is_large(const struct edge_blob *blob);
 LL_MUST_USE ll_status edge_store_take_place(struct edge_blob *blob, struct ll_error *err);
 void edge_store_give_place_locked(struct edge_store *store, struct edge_blob *blob)
     LL_REQUIRES(store->lock);
+/* How many bytes of a blob count against the budget. */
+int64_t edge_store_held_bytes(const struct edge_blob *blob);
 /* Forgets what is written, and gives the place back. */
 void edge_store_forget_locked(struct edge_store *store, struct edge_blob *blob)
     LL_REQUIRES(store->lock);

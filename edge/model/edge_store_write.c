@@ -37,8 +37,9 @@ static ll_status write_at(struct edge_blob *blob, int64_t offset, const char *da
         return LL_OK;
     }
     edge_store_blob_name(blob, true, name);
-    /* O_TRUNC at the front: no byte of a rejected attempt survives. */
-    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (offset == 0 ? O_TRUNC : 0);
+    /* O_TRUNC at the front: no byte of a rejected attempt survives, but those that are kept. */
+    bool is_new = offset == 0 && blob->kept_from == blob->bytes;
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (is_new ? O_TRUNC : 0);
     int fd = openat(blob->store->folder.fd, name, flags, 0600);
     if (fd < 0) {
         return write_error(blob->store, errno, err);
@@ -57,7 +58,7 @@ static ll_status write_at(struct edge_blob *blob, int64_t offset, const char *da
     if (close(fd) != 0 && failure == 0 && errno != EINTR) {
         failure = errno;
     }
-    if (failure != 0 && offset == 0) {
+    if (failure != 0 && is_new) {
         unlinkat(blob->store->folder.fd, name, 0);
     }
     return failure == 0 ? LL_OK : write_error(blob->store, failure, err);
@@ -116,27 +117,87 @@ static ll_status publish(struct edge_blob *blob, struct ll_buf **out_data, struc
     return status;
 }
 
+/* Hashes bytes [from, size), which a rejection has left here. */
+static ll_status hash_kept(struct edge_blob *blob, struct ll_error *err)
+{
+    enum { PIECE_BYTES = 16 << 10 };
+    char piece[PIECE_BYTES];
+    char name[EDGE_STORE_NAME_BYTES];
+    int64_t at = blob->kept_from;
+    if (!edge_store_is_large(blob)) {
+        ll_hasher_update(blob->hasher, (const char *)ll_buf_data(blob->draft) + at,
+                         (size_t)(blob->bytes - at));
+        return LL_OK;
+    }
+    edge_store_blob_name(blob, true, name);
+    int fd = openat(blob->store->folder.fd, name, O_RDONLY | O_CLOEXEC);
+    int failure = fd < 0 ? errno : 0;
+    while (failure == 0 && at < blob->bytes) {
+        int64_t left = blob->bytes - at;
+        ssize_t got = pread(fd, piece, left < PIECE_BYTES ? (size_t)left : PIECE_BYTES, (off_t)at);
+        if (got > 0) {
+            ll_hasher_update(blob->hasher, piece, (size_t)got);
+            at += got;
+        } else if (got == 0) {
+            failure = EIO;
+        } else if (errno != EINTR) {
+            failure = errno;
+        }
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return failure == 0 ? LL_OK
+                        : ll_fail(err, LL_E_IO, "the store cannot read %s: %s", name,
+                                  strerrordesc_np(failure));
+}
+
+static void forget(struct edge_blob *blob)
+{
+    ll_mutex_lock(&blob->store->lock);
+    edge_store_forget_locked(blob->store, blob);
+    ll_mutex_unlock(&blob->store->lock);
+}
+
+/* The whole has another digest: forgets it, but for what is to be kept. */
+static void reject(struct edge_blob *blob)
+{
+    struct edge_store *store = blob->store;
+    int64_t keep_from = blob->keep_from;
+    if (keep_from >= blob->bytes) {
+        forget(blob);
+        return;
+    }
+    ll_mutex_lock(&store->lock);
+    store->used_bytes -= keep_from;
+    ll_mutex_unlock(&store->lock);
+    atomic_store(&blob->written, 0);
+    blob->kept_from = keep_from;
+    blob->keep_from = blob->bytes;
+}
+
 /* All bytes are written: verifies and reads or maps them, or forgets them. */
 static ll_status complete(struct edge_blob *blob, edge_write_outcome *out_outcome,
                           struct ll_error *err)
 {
-    struct edge_store *store = blob->store;
     struct ll_digest digest;
+    struct ll_buf *data = NULL;
+    ll_status status = blob->kept_from < blob->bytes ? hash_kept(blob, err) : LL_OK;
+    /* All of it is in front of the frontier now. */
+    atomic_store(&blob->written, blob->bytes);
+    blob->kept_from = blob->bytes;
     ll_hasher_finish(blob->hasher, &digest);
-    if (!ll_digest_equal(&digest, &blob->digest)) {
-        ll_mutex_lock(&store->lock);
-        edge_store_forget_locked(store, blob);
-        ll_mutex_unlock(&store->lock);
+    if (status == LL_OK && !ll_digest_equal(&digest, &blob->digest)) {
+        reject(blob);
         *out_outcome = EDGE_WRITE_REJECTED;
         return LL_OK;
     }
-    struct ll_buf *data = NULL;
-    ll_status status = publish(blob, &data, err);
+    if (status == LL_OK) {
+        status = publish(blob, &data, err);
+    }
     if (status != LL_OK) {
         /* The hash is used up: whoever comes next begins anew. */
-        ll_mutex_lock(&store->lock);
-        edge_store_forget_locked(store, blob);
-        ll_mutex_unlock(&store->lock);
+        forget(blob);
         return status;
     }
     ll_hasher_destroy(blob->hasher);
@@ -151,10 +212,12 @@ ll_status edge_blob_write(struct edge_blob *blob, int64_t offset, const void *da
 {
     int64_t written = atomic_load(&blob->written);
     if (offset > written) {
-        *out_outcome = EDGE_WRITE_BEYOND;
+        *out_outcome = offset >= blob->kept_from ? EDGE_WRITE_KEPT : EDGE_WRITE_BEYOND;
         return LL_OK;
     }
-    int64_t fresh_bytes = offset + (int64_t)bytes - written;
+    int64_t end = offset + (int64_t)bytes;
+    end = end < blob->kept_from ? end : blob->kept_from;
+    int64_t fresh_bytes = end - written;
     if (edge_blob_data(blob) || fresh_bytes <= 0) {
         *out_outcome = EDGE_WRITE_KEPT;
         return LL_OK;
@@ -176,12 +239,22 @@ ll_status edge_blob_write(struct edge_blob *blob, int64_t offset, const void *da
         return status;
     }
     ll_hasher_update(blob->hasher, fresh, (size_t)fresh_bytes);
-    atomic_store(&blob->written, written + fresh_bytes);
-    if (written + fresh_bytes == blob->bytes) {
+    atomic_store(&blob->written, end);
+    if (end == blob->kept_from) {
         return complete(blob, out_outcome, err);
     }
     *out_outcome = EDGE_WRITE_KEPT;
     return LL_OK;
+}
+
+void edge_blob_keep_from(struct edge_blob *blob, int64_t offset)
+{
+    blob->keep_from = offset < blob->bytes ? offset : blob->bytes;
+}
+
+int64_t edge_blob_kept_from(const struct edge_blob *blob)
+{
+    return blob->kept_from;
 }
 
 void edge_blob_contest(struct edge_blob *blob)
@@ -199,11 +272,12 @@ void edge_blob_adopt(struct edge_blob *blob, struct edge_blob *copy)
     struct edge_store *store = blob->store;
     char name[EDGE_STORE_NAME_BYTES];
     ll_mutex_lock(&store->lock);
-    if (edge_store_is_large(blob) && atomic_load(&blob->written) > 0) {
+    if (edge_store_is_large(blob) && edge_store_held_bytes(blob) > 0) {
         edge_store_blob_name(blob, true, name);
         unlinkat(store->folder.fd, name, 0);
     }
-    store->used_bytes -= atomic_load(&blob->written);
+    store->used_bytes -= edge_store_held_bytes(blob);
+    blob->keep_from = blob->kept_from = blob->bytes;
     edge_store_give_place_locked(store, blob);
     blob->has_place = copy->has_place;
     copy->has_place = false;

@@ -23,14 +23,20 @@ void edge_upload_session_init(struct edge_upload_session *session,
     atomic_init(&session->granted_bytes, 0);
 }
 
-/* Forgets the session's own copies of contested blobs (edge_upload_session_bring.c). */
-static void drop_copies(struct edge_upload_session *session)
+/* Forgets what the session has of its layers besides the model's blobs. */
+static void drop_layers(struct edge_upload_session *session, struct edge_upload_side *side)
 {
-    int count = session->exact.layers ? edge_model_table(session->exact.model)->layer_count : 0;
+    int count = side->layers ? edge_model_table(side->model)->layer_count : 0;
     for (int i = 0; i < count; i++) {
-        edge_blob_unref(session->exact.layers[i].copy);
-        session->exact.layers[i].copy = NULL;
+        struct edge_upload_session_layer *layer = &side->layers[i];
+        edge_upload_frames_drop(session, layer);
+        edge_blob_unref(layer->copy);
+        edge_blob_unref(layer->base);
+        layer->copy = NULL;
+        layer->base = NULL;
+        layer->blob = NULL;
     }
+    session->unstored = NULL;
 }
 
 void edge_upload_session_leave_model(struct edge_upload_session *session)
@@ -39,7 +45,7 @@ void edge_upload_session_leave_model(struct edge_upload_session *session)
     if (!model) {
         return;
     }
-    drop_copies(session);
+    drop_layers(session, &session->exact);
     session->exact.model = NULL;
     edge_model_close_upload(model, &session->plan);
     edge_creator_wake(session->sessions->creator, model);
@@ -164,6 +170,7 @@ void edge_upload_session_send_credit_now(struct edge_upload_session *session)
     credit.credit_bytes = edge_upload_session_grant(session);
     credit.received_bytes = session->received_bytes;
     credit.received_at_ns = (uint64_t)session->received_at_ns;
+    credit.stored_bytes = edge_upload_stored_bytes(session);
     Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
     event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_CREDIT;
     event.credit = &credit;

@@ -23,6 +23,8 @@ static void reject_layer(struct edge_upload_session *session, struct edge_upload
                          int index, const char *reason)
 {
     struct edge_upload_session_layer *layer = &side->layers[index];
+    session->stored_bytes += edge_upload_frames_drop(session, layer);
+    edge_upload_stored_forget(session, layer);
     layer->was_rejected = true;
     layer->next_offset = 0;
     layer->brought_bytes = 0;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/ll_log.h"
+#include "edge/upload/edge_upload_bases.h"
 #include "edge/upload/edge_upload_session_events.h"
 #include "edge/upload/edge_upload_session_places.h"
 #include "proto/wire/wire_dtype.h"
@@ -32,61 +33,132 @@ static ll_status open_model(struct edge_upload_session *session,
     return status;
 }
 
+/* What the session needs for its model's layers, and what it knows of them before it is told. */
+static ll_status begin_layers(struct edge_upload_session *session,
+                              const Layerlift__V1__UploadOpen *open, struct ll_error *err)
+{
+    struct edge_upload_side *side = &session->exact;
+    int count = edge_model_table(side->model)->layer_count;
+    side->layers = calloc((size_t)count, sizeof(*side->layers));
+    session->reported = calloc((size_t)session->plan.count, sizeof(bool));
+    if (!side->layers || !session->reported) {
+        return ll_fail(err, LL_E_NO_MEMORY, "out of memory for a session");
+    }
+    for (int i = 0; i < count; i++) {
+        side->layers[i].blob = edge_model_blob(side->model, i);
+    }
+    /* Inline creation, the earlier system, sends what it always did. */
+    if (!edge_creator_is_inline(session->sessions->creator)) {
+        edge_upload_frames_agree(session, open->n_encodings, open->encodings);
+    }
+    return edge_upload_bases_find(session, open, err);
+}
+
+/* Storage for `accepted`'s lists, by layer. */
+struct lists {
+    Layerlift__V1__BlobOffset *offsets;
+    Layerlift__V1__BlobOffset **partial;
+    uint32_t *available;
+    uint32_t *deltas;
+};
+
+static ll_status init_lists(struct lists *lists, size_t count)
+{
+    *lists = (struct lists){
+        .offsets = calloc(count, sizeof(*lists->offsets)),
+        .partial = calloc(count, sizeof(Layerlift__V1__BlobOffset *)),
+        .available = calloc(count, sizeof(*lists->available)),
+        .deltas = calloc(count, sizeof(*lists->deltas)),
+    };
+    return lists->offsets && lists->partial && lists->available && lists->deltas ? LL_OK
+                                                                                 : LL_E_NO_MEMORY;
+}
+
+static void finish_lists(struct lists *lists)
+{
+    free(lists->offsets);
+    free(lists->partial);
+    free(lists->available);
+    free(lists->deltas);
+}
+
+/* From where on a blob is to be sent. */
+static int64_t resume_at(const struct edge_upload_session *session, const struct edge_blob *blob)
+{
+    int64_t written = edge_blob_is_contested(blob) ? 0 : edge_blob_written(blob);
+    return session->encodings != 0 ? written - written % LL_FRAME_BYTES : written;
+}
+
 /* Notes what is here of each layer, and lists it. */
-static void fill_accepted(struct edge_upload_session *session,
-                          Layerlift__V1__UploadAccepted *accepted,
-                          Layerlift__V1__BlobOffset *offsets)
+static void fill_layers(struct edge_upload_session *session,
+                        Layerlift__V1__UploadAccepted *accepted, struct lists *lists)
 {
     int count = edge_model_table(session->exact.model)->layer_count;
+    accepted->partial = lists->partial;
+    accepted->available_layers = lists->available;
+    accepted->delta_layers = lists->deltas;
     for (int i = 0; i < count; i++) {
         struct edge_upload_session_layer *layer = &session->exact.layers[i];
-        struct edge_blob *blob = edge_model_blob(session->exact.model, i);
-        if (!blob) {
+        if (!layer->blob) {
             layer->is_known = true;
-        } else if (edge_blob_data(blob)) {
+            continue;
+        }
+        if (edge_blob_data(layer->blob)) {
             layer->is_known = layer->was_here = true;
-            layer->next_offset = edge_blob_bytes(blob);
+            layer->next_offset = edge_blob_bytes(layer->blob);
             accepted->available_layers[accepted->n_available_layers++] = (uint32_t)i;
-        } else if (edge_blob_written(blob) > 0 && !edge_blob_is_contested(blob)) {
-            layer->next_offset = edge_blob_written(blob);
-            Layerlift__V1__BlobOffset *offset = &offsets[accepted->n_partial];
+            continue;
+        }
+        layer->next_offset = resume_at(session, layer->blob);
+        if (layer->next_offset > 0) {
+            Layerlift__V1__BlobOffset *offset = &lists->offsets[accepted->n_partial];
             layerlift__v1__blob_offset__init(offset);
             offset->layer = (uint32_t)i;
             offset->encoding = LAYERLIFT__V1__ENCODING__ENCODING_RAW;
             offset->offset = (uint64_t)layer->next_offset;
             accepted->partial[accepted->n_partial++] = offset;
         }
+        if (layer->base) {
+            accepted->delta_layers[accepted->n_delta_layers++] = (uint32_t)i;
+        }
     }
+}
+
+static size_t fill_encodings(const struct edge_upload_session *session,
+                             Layerlift__V1__Encoding encodings[EDGE_UPLOAD_ENCODINGS])
+{
+    size_t count = 0;
+    for (int i = 0; session->encodings != 0 && i < EDGE_UPLOAD_ENCODINGS; i++) {
+        if (edge_upload_frames_agreed(session, edge_upload_encodings[i])) {
+            encodings[count++] = edge_upload_encodings[i];
+        }
+    }
+    return count;
 }
 
 static ll_status send_accepted(struct edge_upload_session *session)
 {
     Layerlift__V1__DataType data_types[WIRE_DTYPES];
-    size_t count = (size_t)edge_model_table(session->exact.model)->layer_count;
+    Layerlift__V1__Encoding encodings[EDGE_UPLOAD_ENCODINGS];
     Layerlift__V1__UploadAccepted accepted = LAYERLIFT__V1__UPLOAD_ACCEPTED__INIT;
-    Layerlift__V1__BlobOffset *offsets = calloc(count, sizeof(*offsets));
-    accepted.partial = calloc(count, sizeof(Layerlift__V1__BlobOffset *));
-    accepted.available_layers = calloc(count, sizeof(uint32_t));
-    session->exact.layers = calloc(count, sizeof(*session->exact.layers));
-    session->reported = calloc((size_t)session->plan.count, sizeof(bool));
-    ll_status status = LL_E_NO_MEMORY;
-    if (offsets && accepted.partial && accepted.available_layers && session->exact.layers &&
-        session->reported) {
-        fill_accepted(session, &accepted, offsets);
+    struct lists lists;
+    ll_status status =
+        init_lists(&lists, (size_t)edge_model_table(session->exact.model)->layer_count);
+    if (status == LL_OK) {
+        fill_layers(session, &accepted, &lists);
         accepted.model_id = (char *)edge_model_id_text(session->exact.model);
         accepted.credit_bytes = edge_upload_session_grant(session);
         accepted.prefix = (uint32_t)edge_model_prefix(session->exact.model);
         accepted.data_types = data_types;
         accepted.n_data_types = wire_dtypes(data_types);
+        accepted.encodings = encodings;
+        accepted.n_encodings = fill_encodings(session, encodings);
         Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
         event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_ACCEPTED;
         event.accepted = &accepted;
         edge_upload_session_send(session, &event);
-        status = LL_OK;
     }
-    free(offsets);
-    free(accepted.partial);
-    free(accepted.available_layers);
+    finish_lists(&lists);
     return status;
 }
 
@@ -114,8 +186,12 @@ void edge_upload_session_open(struct edge_upload_session *session,
         session->creations_before++;
     }
     session->creations_told = session->creations_before;
-    if (send_accepted(session) != LL_OK) {
-        edge_upload_session_end(session, LL_E_NO_MEMORY, "out of memory for a session");
+    status = begin_layers(session, open, &err);
+    if (status == LL_OK && send_accepted(session) != LL_OK) {
+        status = ll_fail(&err, LL_E_NO_MEMORY, "out of memory for a session");
+    }
+    if (status != LL_OK) {
+        edge_upload_session_fail(session, status, &err);
         return;
     }
     int count = edge_model_table(model)->layer_count;

@@ -1,6 +1,6 @@
 /* Any sequence of what two devices can do in upload sessions of one model: opens, pieces that are
- * right, pieces that are not, any bytes as a message, half-closes, vanishing, failing creations,
- * silence.
+ * right, raw or of frames, pieces that are not, any bytes as a message, half-closes, vanishing,
+ * failing creations, silence.
  *
  * The oracle: what devices do ends sessions with INVALID_ARGUMENT or OK alone, failing creations
  * and silence with their own status; credit never falls and always covers what was dealt with;
@@ -37,7 +37,7 @@ static const char cfg[] = "fake\n"
                           "input 2\n"
                           "layer 2 5\n"
                           "layer 2 3 joined\n"
-                          "layer 2 7\n"
+                          "layer 2 32\n"
                           "layer 2 0\n"
                           "layer 2 5\n";
 enum { LAYERS = 5, DEVICES = 2, WINDOW_BYTES = 16, IDLE_NS = 3, PATIENCE_NS = 1 };

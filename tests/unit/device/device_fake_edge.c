@@ -124,6 +124,7 @@ struct fake_edge *fake_edge_create(const struct fake_model *model)
     ll_cond_init(&edge->changed);
     edge->here = calloc((size_t)model->network->table.layer_count, sizeof(*edge->here));
     CU_ASSERT_PTR_NOT_NULL_FATAL(edge->here);
+    CU_ASSERT_EQUAL_FATAL(ll_frame_coder_create(&edge->coder), LL_OK);
     struct device_local_config local = {
         .engine = model->engine, .network = model->network, .blobs = model->blobs, .slowdown = 1};
     struct ll_error err;
@@ -154,6 +155,7 @@ void fake_edge_destroy(struct fake_edge *edge)
     rpc_loop_destroy(edge->loop);
     fake_edge_drop_queries(edge);
     device_local_destroy(edge->local);
+    ll_frame_coder_destroy(edge->coder);
     free(edge->here);
     ll_cond_finish(&edge->changed);
     ll_mutex_finish(&edge->lock);

@@ -96,6 +96,11 @@ struct fake_edge_script {
     int available_layer;
     /* It takes bytes and halves. */
     bool takes_encodings;
+    /* It takes frames of weights, and their differences from this model, whose blobs it has. */
+    bool takes_frames;
+    /* It does from the second `open` on. */
+    bool takes_frames_later;
+    const struct fake_model *base;
     /* What it tells every layer to take, some that do not exist too; 0: it tells nothing. */
     uint64_t layer_ns;
     bool takes_receipts;
@@ -121,11 +126,15 @@ struct fake_edge_counts {
     /* Payload of upload chunks, and of those bytes that the edge had already. */
     uint64_t chunk_bytes;
     uint64_t repeated_bytes;
+    /* Frames that came whole, encoded; of these, differences. */
+    int frames;
+    int deltas;
     /* Chunks beyond the credit, out of order, or with other bytes than the model's. */
     int faults;
     /* The offset of the first chunk after the last open; -1 before. */
     int64_t first_offset;
     int first_layer;
+    bool first_is_raw;
     /* Payload of the last query's tensors. */
     uint64_t input_bytes;
 };

@@ -4,6 +4,7 @@
 #ifndef DEVICE_FAKE_EDGE_STATE_H
 #define DEVICE_FAKE_EDGE_STATE_H
 
+#include "coding/ll_frame.h"
 #include "core/ll_sync.h"
 #include "device/query/device_local.h"
 #include "layerlift/v1/offload.pb-c.h"
@@ -38,6 +39,13 @@ struct fake_edge {
     /* The stream was broken: what still comes of it is lost. */
     bool is_dropping;
     struct fake_query *queries;
+    /* The frame that is under way: the chunk that began it, and what has come of it. */
+    struct ll_frame_coder *coder;
+    uint32_t frame_layer;
+    uint64_t frame_offset;
+    size_t frame_used;
+    uint8_t frame[LL_FRAME_ENCODED_BYTES];
+    uint8_t decoded[LL_FRAME_BYTES];
     /* Guards everything below. */
     struct ll_mutex lock;
     struct ll_cond changed;

@@ -90,6 +90,20 @@ static void send_accepted(struct fake_edge *edge, const struct fake_edge_script 
         accepted.n_data_types = sizeof(data_types) / sizeof(data_types[0]);
         accepted.data_types = data_types;
     }
+    Layerlift__V1__Encoding encodings[] = {(Layerlift__V1__Encoding)77,
+                                           LAYERLIFT__V1__ENCODING__ENCODING_FRAME,
+                                           LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME};
+    uint32_t bases[EDGE_LAYERS];
+    if (script->takes_frames) {
+        accepted.n_encodings = sizeof(encodings) / sizeof(encodings[0]);
+        accepted.encodings = encodings;
+    }
+    accepted.delta_layers = bases;
+    for (int i = 0; script->base && i < table->layer_count; i++) {
+        if (table->layers[i].blob_bytes > 0) {
+            bases[accepted.n_delta_layers++] = (uint32_t)i;
+        }
+    }
     accepted.model_id = (char *)edge->model->id_text;
     if (script->upload == FAKE_UPLOAD_OTHER_MODEL) {
         accepted.model_id = (char *)"sha256:00";
@@ -129,6 +143,61 @@ static void reject(struct fake_edge *edge, int layer)
     send_event(edge, LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_REJECTED, &rejected);
 }
 
+/* Bytes of a blob that a chunk makes whole. */
+struct fake_arrival {
+    const uint8_t *data;
+    size_t bytes;
+};
+
+static bool is_raw(const Layerlift__V1__Chunk *chunk)
+{
+    return chunk->encoding == LAYERLIFT__V1__ENCODING__ENCODING_RAW;
+}
+
+static ll_status decode_locked(struct fake_edge *edge, const Layerlift__V1__Chunk *chunk,
+                               const struct ll_frame *frame, size_t bytes)
+{
+    struct ll_error err = {.text = ""};
+    if (chunk->encoding == LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME && edge->script.base) {
+        const uint8_t *base = ll_buf_data(edge->script.base->blobs[chunk->layer]);
+        edge->counts.deltas++;
+        return ll_frame_decode_delta(edge->coder, frame, base + chunk->offset, bytes, edge->decoded,
+                                     &err);
+    }
+    return chunk->encoding == LAYERLIFT__V1__ENCODING__ENCODING_FRAME
+               ? ll_frame_decode(edge->coder, frame, bytes, edge->decoded, &err)
+               : LL_E_INVALID;
+}
+
+/* Puts a frame together; false where the chunk breaks its rules. */
+static bool collect_locked(struct fake_edge *edge, const Layerlift__V1__Chunk *chunk,
+                           int64_t blob_bytes, struct fake_arrival *arrival)
+{
+    bool is_next = chunk->frame_offset == edge->frame_used &&
+                   chunk->frame_bytes <= sizeof(edge->frame) &&
+                   chunk->data.len <= chunk->frame_bytes - chunk->frame_offset &&
+                   chunk->offset % LL_FRAME_BYTES == 0 && chunk->offset < (uint64_t)blob_bytes;
+    bool is_same = chunk->frame_offset == 0 ||
+                   (chunk->layer == edge->frame_layer && chunk->offset == edge->frame_offset);
+    if (!edge->script.takes_frames || !is_next || !is_same) {
+        return false;
+    }
+    edge->frame_layer = chunk->layer;
+    edge->frame_offset = chunk->offset;
+    memcpy(edge->frame + edge->frame_used, chunk->data.data, chunk->data.len);
+    edge->frame_used += chunk->data.len;
+    if (edge->frame_used < chunk->frame_bytes) {
+        return true;
+    }
+    struct ll_frame frame = {.data = edge->frame, .bytes = chunk->frame_bytes};
+    int64_t left = blob_bytes - (int64_t)chunk->offset;
+    arrival->bytes = left < LL_FRAME_BYTES ? (size_t)left : LL_FRAME_BYTES;
+    arrival->data = edge->decoded;
+    edge->frame_used = 0;
+    edge->counts.frames++;
+    return decode_locked(edge, chunk, &frame, arrival->bytes) == LL_OK;
+}
+
 /* Keeps the chunk; returns the layer if its blob is complete and to be rejected, else -1. */
 static int keep_chunk_locked(struct fake_edge *edge, const Layerlift__V1__Chunk *chunk)
 {
@@ -138,20 +207,33 @@ static int keep_chunk_locked(struct fake_edge *edge, const Layerlift__V1__Chunk 
     if (edge->counts.first_offset < 0) {
         edge->counts.first_offset = (int64_t)chunk->offset;
         edge->counts.first_layer = layer;
+        edge->counts.first_is_raw = is_raw(chunk);
     }
     bool is_wrong = layer >= table->layer_count || edge->stream_bytes > edge->credit ||
-                    chunk->offset != (uint64_t)edge->here[layer] ||
-                    (int64_t)chunk->data.len > table->layers[layer].blob_bytes - edge->here[layer];
+                    chunk->offset != (uint64_t)edge->here[layer];
+    struct fake_arrival arrival = {.data = NULL};
+    if (!is_wrong && is_raw(chunk)) {
+        /* Between a frame's chunks there is no other. */
+        is_wrong = edge->frame_used > 0;
+        arrival = (struct fake_arrival){chunk->data.data, chunk->data.len};
+    } else if (!is_wrong) {
+        is_wrong = !collect_locked(edge, chunk, table->layers[layer].blob_bytes, &arrival);
+    }
+    is_wrong =
+        is_wrong || (int64_t)arrival.bytes > table->layers[layer].blob_bytes - edge->here[layer];
     if (is_wrong) {
         edge->counts.faults++;
         edge->counts.repeated_bytes += chunk->data.len;
         return -1;
     }
     const char *right = ll_buf_data(edge->model->blobs[layer]);
-    if (memcmp(chunk->data.data, right + chunk->offset, chunk->data.len) != 0) {
+    if (!arrival.data) {
+        return -1;
+    }
+    if (memcmp(arrival.data, right + chunk->offset, arrival.bytes) != 0) {
         edge->counts.faults++;
     }
-    edge->here[layer] += (int64_t)chunk->data.len;
+    edge->here[layer] += (int64_t)arrival.bytes;
     bool is_rejected =
         edge->script.upload == FAKE_UPLOAD_REJECT_ALL || edge->rejected < edge->script.rejections;
     if (edge->here[layer] == table->layers[layer].blob_bytes && is_rejected) {
@@ -194,9 +276,11 @@ static void take_chunk(struct fake_edge *edge, const Layerlift__V1__Chunk *chunk
 
 static void take_open(struct fake_edge *edge)
 {
-    struct fake_edge_script script = fake_edge_script(edge);
     ll_mutex_lock(&edge->lock);
     edge->counts.opens++;
+    edge->script.takes_frames =
+        edge->script.takes_frames || (edge->script.takes_frames_later && edge->counts.opens > 1);
+    struct fake_edge_script script = edge->script;
     edge->counts.first_offset = -1;
     if (script.available_layer >= 0) {
         edge->here[script.available_layer] =
@@ -205,6 +289,7 @@ static void take_open(struct fake_edge *edge)
     ll_cond_broadcast(&edge->changed);
     ll_mutex_unlock(&edge->lock);
     edge->stream_bytes = 0;
+    edge->frame_used = 0;
     edge->is_dropping = false;
     if (script.upload == FAKE_UPLOAD_REFUSE) {
         rpc_stream_finish(edge->upload, ll_status_from_grpc(script.status), "no, thanks");

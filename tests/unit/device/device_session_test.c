@@ -29,15 +29,20 @@ static struct fake_edge *edge;
 static struct device_fixture device;
 static struct fake_edge_script script;
 
-static void begin(void)
+static void begin_with(void (*init)(struct fake_model *model, const char *cfg, unsigned seed))
 {
-    fake_model_init(&model, cfg, 5);
+    init(&model, cfg, 5);
     edge = fake_edge_create(&model);
     script = (struct fake_edge_script){.available_layer = -1};
     const char *address = fake_edge_address(edge);
     static const char *addresses[1];
     addresses[0] = address;
     device_fixture_init(&device, &model, addresses, 1, 0);
+}
+
+static void begin(void)
+{
+    begin_with(fake_model_init);
 }
 
 static void start(void)
@@ -132,6 +137,114 @@ static void test_a_broken_upload_goes_on_where_it_stopped(void)
     CU_ASSERT_EQUAL(device.returns, 1);
     expect_query(1, 0, LAYERS, "");
     end();
+}
+
+/* 4 frames in layer 4, and one in each of the others but layer 1. */
+enum { FRAMES = 8 };
+
+static void test_frames_bring_the_model_in_fewer_bytes(void)
+{
+    begin_with(fake_model_init_weights);
+    script.takes_frames = true;
+    start();
+    device_fixture_await_uploaded(&device);
+    struct fake_edge_counts counts;
+    fake_edge_get_counts(edge, &counts);
+    CU_ASSERT_TRUE(counts.frames >= FRAMES - 1);
+    CU_ASSERT_TRUE(device.uploaded.sent_weight_bytes < MODEL_BYTES * 9 / 10);
+    CU_ASSERT_EQUAL(device.uploaded.sent_weight_bytes, (int64_t)counts.chunk_bytes);
+    CU_ASSERT_EQUAL(device.uploaded.model_bytes, MODEL_BYTES);
+    CU_ASSERT_EQUAL(device.acked_bytes, MODEL_BYTES);
+    expect_query(1, 0, LAYERS, "");
+    end();
+}
+
+static void test_frames_keep_a_small_credit(void)
+{
+    begin_with(fake_model_init_weights);
+    script.takes_frames = true;
+    script.credit_bytes = 5000;
+    start();
+    device_fixture_await_uploaded(&device);
+    CU_ASSERT_EQUAL(device.acked_bytes, MODEL_BYTES);
+    expect_query(1, 0, LAYERS, "");
+    end();
+}
+
+/* At most the frame that was under way is sent twice. */
+static void test_a_broken_upload_goes_on_at_the_frame(void)
+{
+    begin_with(fake_model_init_weights);
+    script.takes_frames = true;
+    script.break_after_bytes = 120000;
+    start();
+    device_fixture_await_uploaded(&device);
+    struct fake_edge_counts counts;
+    fake_edge_get_counts(edge, &counts);
+    CU_ASSERT_EQUAL(counts.opens, 2);
+    CU_ASSERT_EQUAL(counts.first_layer, 4);
+    CU_ASSERT_TRUE(counts.first_offset > 0 && counts.first_offset % 65536 == 0);
+    CU_ASSERT_EQUAL(counts.repeated_bytes, 0);
+    CU_ASSERT_TRUE(counts.chunk_bytes < MODEL_BYTES * 9 / 10 + 65536);
+    CU_ASSERT_EQUAL(device.acked_bytes, MODEL_BYTES);
+    end();
+}
+
+/* The edge that the upload began at took no frames, and has an odd beginning; that it takes them
+ * now leaves what it has. */
+static void test_frames_go_on_behind_a_raw_beginning(void)
+{
+    begin_with(fake_model_init_weights);
+    script.break_after_bytes = 100000;
+    script.takes_frames_later = true;
+    start();
+    device_fixture_await_uploaded(&device);
+    struct fake_edge_counts counts;
+    fake_edge_get_counts(edge, &counts);
+    CU_ASSERT_EQUAL(counts.opens, 2);
+    CU_ASSERT_TRUE(counts.frames >= 2);
+    CU_ASSERT_TRUE(counts.first_is_raw == (counts.first_offset % 65536 != 0));
+    CU_ASSERT_EQUAL(counts.repeated_bytes, 0);
+    end();
+}
+
+static void test_a_rejected_blob_comes_again_in_frames(void)
+{
+    begin_with(fake_model_init_weights);
+    script.takes_frames = true;
+    script.rejections = 2;
+    start();
+    device_fixture_await_uploaded(&device);
+    CU_ASSERT_EQUAL(device.downs, 0);
+    device_fixture_finish(&device);
+    fake_edge_destroy(edge);
+    fake_model_finish(&model);
+}
+
+static void test_differences_from_an_earlier_model_are_enough(void)
+{
+    struct fake_model base;
+    fake_model_init_weights(&base, cfg, 5);
+    begin_with(fake_model_init_weights);
+    struct ll_digest digests[LAYERS];
+    for (int i = 0; i < LAYERS; i++) {
+        digests[i] = base.manifest.blobs[i].digest;
+    }
+    ((uint8_t *)ll_buf_writable(base.blobs[4]))[77] ^= 1;
+    device.model.bases = base.blobs;
+    device.model.base_digests = digests;
+    script.takes_frames = true;
+    script.base = &base;
+    start();
+    device_fixture_await_uploaded(&device);
+    struct fake_edge_counts counts;
+    fake_edge_get_counts(edge, &counts);
+    CU_ASSERT_TRUE(counts.deltas >= FRAMES - 1);
+    CU_ASSERT_TRUE(device.uploaded.sent_weight_bytes < MODEL_BYTES / 100);
+    CU_ASSERT_EQUAL(device.acked_bytes, MODEL_BYTES);
+    expect_query(1, 0, LAYERS, "");
+    end();
+    fake_model_finish(&base);
 }
 
 static void test_a_rejected_blob_is_sent_again(void)
@@ -582,6 +695,12 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_small_credit_is_kept),
     LL_TEST(test_blobs_that_are_there_are_not_sent),
     LL_TEST(test_a_broken_upload_goes_on_where_it_stopped),
+    LL_TEST(test_frames_bring_the_model_in_fewer_bytes),
+    LL_TEST(test_frames_keep_a_small_credit),
+    LL_TEST(test_a_broken_upload_goes_on_at_the_frame),
+    LL_TEST(test_frames_go_on_behind_a_raw_beginning),
+    LL_TEST(test_a_rejected_blob_comes_again_in_frames),
+    LL_TEST(test_differences_from_an_earlier_model_are_enough),
     LL_TEST(test_a_rejected_blob_is_sent_again),
     LL_TEST(test_an_edge_that_breaks_the_protocol_is_left),
     LL_TEST(test_an_edge_that_refuses_is_said_to),

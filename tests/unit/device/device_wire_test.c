@@ -33,9 +33,47 @@ static void test_open_has_manifest_and_plan(void)
     CU_ASSERT_EQUAL_FATAL(open->n_plan, (size_t)plan.count);
     CU_ASSERT_EQUAL(open->plan[plan.count - 1]->end, 2);
     CU_ASSERT_STRING_EQUAL(open->device, "me");
+    CU_ASSERT_EQUAL_FATAL(open->n_encodings, 1);
+    CU_ASSERT_EQUAL(open->encodings[0], LAYERLIFT__V1__ENCODING__ENCODING_FRAME);
+    CU_ASSERT_EQUAL(open->n_delta_bases, 0);
     layerlift__v1__upload_request__free_unpacked(request, NULL);
     free(data);
     ll_plan_finish(&plan);
+    fake_model_finish(&fake);
+}
+
+static void test_open_names_the_bases_of_differences(void)
+{
+    struct fake_model fake;
+    struct fake_model base;
+    struct ll_plan plan;
+    fake_model_init(&fake, "fake\ninput 4\nlayer 4 0\nlayer 8 64\n", 3);
+    fake_model_init(&base, "fake\ninput 4\nlayer 4 0\nlayer 8 64\n", 4);
+    fake_model_plan(&fake, &plan);
+    struct ll_digest digests[] = {base.manifest.blobs[0].digest, base.manifest.blobs[1].digest};
+    struct device_model model = {.table = &fake.network->table,
+                                 .manifest = &fake.manifest,
+                                 .plan = &plan,
+                                 .bases = base.blobs,
+                                 .base_digests = digests};
+    uint8_t *data = NULL;
+    size_t bytes = 0;
+    CU_ASSERT_EQUAL_FATAL(device_wire_open(&model, "me", &data, &bytes), LL_OK);
+    Layerlift__V1__UploadRequest *request =
+        layerlift__v1__upload_request__unpack(NULL, bytes, data);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(request);
+    const Layerlift__V1__UploadOpen *open = request->open;
+    CU_ASSERT_EQUAL_FATAL(open->n_encodings, 2);
+    CU_ASSERT_EQUAL(open->encodings[1], LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME);
+    CU_ASSERT_EQUAL_FATAL(open->n_delta_bases, 1);
+    CU_ASSERT_EQUAL(open->delta_bases[0]->layer, 1);
+    char text[LL_DIGEST_TEXT_BYTES];
+    ll_digest_format(&digests[1], text);
+    CU_ASSERT_STRING_EQUAL(open->delta_bases[0]->digest, text);
+    layerlift__v1__upload_request__free_unpacked(request, NULL);
+    free(data);
+    ll_plan_finish(&plan);
+    fake_model_finish(&base);
     fake_model_finish(&fake);
 }
 
@@ -66,6 +104,7 @@ static void test_a_query_tells_how_its_tensors_are_written(void)
 
 const struct ll_test ll_tests[] = {
     LL_TEST(test_open_has_manifest_and_plan),
+    LL_TEST(test_open_names_the_bases_of_differences),
     LL_TEST(test_a_query_tells_how_its_tensors_are_written),
     {NULL, NULL},
 };
