@@ -8,7 +8,9 @@
 
 const char *const ll_test_suite = "ll_draft";
 
-enum { K = 1 << 10, BF16 = 7 };
+#define K ((int64_t)1024)
+
+enum { BF16 = 7 };
 
 static void test_which_blobs(void)
 {
@@ -37,7 +39,7 @@ static void test_frames(void)
     const struct ll_draft_blob blob = {4, end, 64 * K + 8, 100 + 12};
     const struct {
         int64_t offset;
-        size_t bytes, head, tail;
+        int64_t bytes, head, tail;
     } rows[] = {
         {0, 64 * K, 64 * K, 0},   {64 * K, 64 * K, 8, 0}, {128 * K, 64 * K, 0, 0},
         {192 * K, 64 * K, 0, 12}, {256 * K, 100, 0, 100},
@@ -66,29 +68,61 @@ static void test_frame_with_both(void)
 /* Rounding a blob as one gives what rounding its frames gives. */
 static void test_frames_are_the_blob(void)
 {
-    enum { COUNT = 50 * K };
-    const struct ll_draft_blob blob = {BF16, COUNT * 4, 70 * K, 68 * K};
-    uint8_t *data = malloc(COUNT * 4);
-    uint8_t *whole = malloc(COUNT * 4);
+    enum { COUNT = 51200 };
+    const size_t bytes = COUNT * sizeof(uint32_t);
+    const size_t head = (size_t)70 * K;
+    const size_t tail = (size_t)68 * K;
+    const struct ll_draft_blob blob = {BF16, (int64_t)bytes, (int64_t)head, (int64_t)tail};
+    uint8_t *data = malloc(bytes);
+    uint8_t *whole = malloc(bytes);
     CU_ASSERT_PTR_NOT_NULL_FATAL(data);
     CU_ASSERT_PTR_NOT_NULL_FATAL(whole);
     coding_fill(CODING_WEIGHTS, 5, COUNT, (uint32_t *)(void *)data);
     struct ll_frame_draft draft = ll_draft_whole(&blob);
-    CU_ASSERT_TRUE(ll_frame_round(data, COUNT * 4, &draft, whole));
-    CU_ASSERT_EQUAL(memcmp(data, whole, 70 * K), 0);
-    CU_ASSERT_EQUAL(memcmp(data + 132 * K, whole + 132 * K, 68 * K), 0);
-    CU_ASSERT_NOT_EQUAL(memcmp(data + 70 * K, whole + 70 * K, 62 * K), 0);
+    CU_ASSERT_TRUE(ll_frame_round(data, bytes, &draft, whole));
+    CU_ASSERT_EQUAL(memcmp(data, whole, head), 0);
+    CU_ASSERT_EQUAL(memcmp(data + bytes - tail, whole + bytes - tail, tail), 0);
+    CU_ASSERT_NOT_EQUAL(memcmp(data + head, whole + head, bytes - head - tail), 0);
     for (int64_t offset = 0; offset < blob.bytes; offset += LL_FRAME_BYTES) {
         draft = ll_draft_frame(&blob, offset);
         CU_ASSERT_TRUE(ll_frame_round(data + offset, ll_draft_frame_bytes(&blob, offset), &draft,
                                       data + offset));
     }
-    CU_ASSERT_EQUAL(memcmp(data, whole, COUNT * 4), 0);
+    CU_ASSERT_EQUAL(memcmp(data, whole, bytes), 0);
     free(data);
     free(whole);
 }
 
+static void test_pays_for_weights_alone(void)
+{
+    enum { COUNT = 51200 };
+    static const struct {
+        coding_sort sort;
+        bool pays;
+    } rows[] = {
+        {CODING_WEIGHTS, true},
+        {CODING_NOISE, true},
+        {CODING_FEW_VALUES, false},
+        {CODING_REPEATED, false},
+    };
+    static uint32_t data[COUNT];
+    struct ll_frame_coder *coder = NULL;
+    CU_ASSERT_EQUAL_FATAL(ll_frame_coder_create(&coder), LL_OK);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (int bits = 4; bits <= BF16; bits += 3) {
+            const struct ll_draft_blob blob = {bits, sizeof(data), 400, 0};
+            coding_fill(rows[i].sort, 1, COUNT, data);
+            CU_ASSERT_EQUAL(ll_draft_pays(coder, &blob, data), rows[i].pays);
+        }
+    }
+    ll_frame_coder_destroy(coder);
+}
+
 const struct ll_test ll_tests[] = {
-    LL_TEST(test_which_blobs),         LL_TEST(test_frames), LL_TEST(test_frame_with_both),
-    LL_TEST(test_frames_are_the_blob), {NULL, NULL},
+    LL_TEST(test_which_blobs),
+    LL_TEST(test_frames),
+    LL_TEST(test_frame_with_both),
+    LL_TEST(test_frames_are_the_blob),
+    LL_TEST(test_pays_for_weights_alone),
+    {NULL, NULL},
 };
