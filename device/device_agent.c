@@ -204,14 +204,14 @@ static void tell_stay(struct device_agent *agent, const struct device_query_resu
 static ll_status run_query(struct device_agent *agent, int64_t id, struct ll_error *err)
 {
     struct device_query_result result;
-    struct ll_buf *input = agent->config.client.input;
+    struct device_query_input input = {.floats = agent->config.client.input};
     struct device_view view = {0};
     ll_status status = LL_OK;
     if (agent->config.pick) {
         status = agent->config.pick(agent->config.owner, id, &input, &view.image, err);
     }
     if (status == LL_OK) {
-        status = device_client_query(agent->client, input, &result, err);
+        status = device_client_query_picture(agent->client, &input, &result, err);
     }
     if (status != LL_OK) {
         device_report_lost(agent->config.report, id, err->text);

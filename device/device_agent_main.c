@@ -66,8 +66,8 @@ static void look(void *owner, const struct device_query_result *result,
                     result->output_floats, result->last_floats, &out_view->answer);
 }
 
-static ll_status pick(void *owner, int64_t id, struct ll_buf **out_input, const char **out_name,
-                      struct ll_error *err)
+static ll_status pick(void *owner, int64_t id, struct device_query_input *out_input,
+                      const char **out_name, struct ll_error *err)
 {
     struct agent_program *program = owner;
     return device_input_pick(&program->input, id, out_input, out_name, err);
@@ -152,7 +152,16 @@ static void set_count(struct agent_program *program, struct device_agent_config 
     config->count *= is_round ? program->input.count : 1;
 }
 
-static ll_status create_agent(struct agent_program *program, struct ll_buf *first,
+/* Of a picture's file that inputs like the first one would be sent as. */
+static int64_t file_bytes(const struct device_options *options,
+                          const struct device_query_input *first)
+{
+    bool may_be_file =
+        options->input_encoding == DEVICE_WANT_ANY || options->input_encoding == DEVICE_WANT_FILE;
+    return may_be_file && first->file.bytes ? (int64_t)ll_buf_bytes(first->file.bytes) : 0;
+}
+
+static ll_status create_agent(struct agent_program *program, const struct device_query_input *first,
                               struct ll_error *err)
 {
     const struct device_options *options = &program->options;
@@ -176,7 +185,8 @@ static ll_status create_agent(struct agent_program *program, struct ll_buf *firs
                 .network = program->file.network,
                 .model = &program->model,
                 .partitioner = options->partitioner,
-                .input = first,
+                .input = first->floats,
+                .input_file_bytes = file_bytes(options, first),
                 .edges = options->edges,
                 .edge_count = options->edge_count,
                 .slowdown = options->terms.slowdown,
@@ -185,7 +195,7 @@ static ll_status create_agent(struct agent_program *program, struct ll_buf *firs
                 .wish = {.cut_first = options->cut_first,
                          .cut_end = options->cut_end,
                          .choose = options->choose,
-                         .is_input_f32 = options->input_encoding == DEVICE_INPUT_F32,
+                         .input = options->input_encoding,
                          .cut_dtype = options->cut_dtype,
                          .deadline_ns = options->deadline_ns},
                 .wait_edge_ns = options->wait_edge_ns,
@@ -205,7 +215,7 @@ static ll_status create_agent(struct agent_program *program, struct ll_buf *firs
 }
 
 /* Makes the list of inputs and loads the first one: what is wrong with it comes to light early. */
-static ll_status load_input(struct agent_program *program, struct ll_buf **out_first,
+static ll_status load_input(struct agent_program *program, struct device_query_input *out_first,
                             struct ll_error *err)
 {
     const char *name = NULL;
@@ -216,7 +226,7 @@ static ll_status load_input(struct agent_program *program, struct ll_buf **out_f
 
 static ll_status prepare(struct agent_program *program, struct ll_error *err)
 {
-    struct ll_buf *first = NULL;
+    struct device_query_input first = {0};
     ll_status status = load_model(program, err);
     if (status == LL_OK) {
         status = dkb_engine_create(&program->options.model.engine, &program->engine, err);
@@ -237,7 +247,7 @@ static ll_status prepare(struct agent_program *program, struct ll_error *err)
     if (status == LL_OK) {
         status = create_times_store(program, err);
     }
-    return status == LL_OK ? create_agent(program, first, err) : status;
+    return status == LL_OK ? create_agent(program, &first, err) : status;
 }
 
 static void finish(struct agent_program *program)

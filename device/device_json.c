@@ -59,9 +59,15 @@ ll_status device_json_query(const struct device_json *json, int64_t id,
     ll_json_line_ms(&line, "predicted_ms", result->predicted_ns);
     ll_json_line_int(&line, "up_bytes", result->up_bytes);
     ll_json_line_int(&line, "down_bytes", result->down_bytes);
+    if (result->input_encoding) {
+        ll_json_line_text(&line, "input_encoding", result->input_encoding);
+    } else {
+        ll_json_line_null(&line, "input_encoding");
+    }
     cli_answer_add_top(&view->answer, &line);
     if (result->is_rounded) {
-        ll_json_line_text(&line, "cut_encoding", "f16");
+        ll_json_line_text(&line, "cut_encoding",
+                          result->rounded_to == LL_U8_CHANNEL ? "u8" : "f16");
     }
     if (result->is_verified) {
         ll_json_line_add(&line, "verified", json_object_new_boolean(!result->is_wrong));

@@ -14,14 +14,6 @@
 
 enum { DEVICE_OPTIONS_EDGES = 64 };
 
-typedef enum {
-    /* Bytes where they are exact. */
-    DEVICE_INPUT_AUTO,
-    DEVICE_INPUT_F32,
-    /* Made exact first. */
-    DEVICE_INPUT_U8,
-} device_input_encoding;
-
 struct device_options {
     struct cli_model_options model;
     const char *edges[DEVICE_OPTIONS_EDGES];
@@ -44,7 +36,10 @@ struct device_options {
     int cut_first;
     int cut_end;
     device_choose choose;
-    device_input_encoding input_encoding;
+    /* DEVICE_WANT_U8: made exact first. */
+    device_input_want input_encoding;
+    /* Of the JPEG that the network's input becomes; 0: none. */
+    int64_t input_quality;
     ll_dtype cut_dtype;
     /* Layer times are read and kept. */
     bool keeps_profile;

@@ -162,7 +162,7 @@ static ll_status create_local(struct device_client *client, struct ll_error *err
 static int input_width(const struct device_client_config *config)
 {
     struct device_input_bytes cache = {0};
-    if (config->wish.is_input_f32) {
+    if (config->wish.input == DEVICE_WANT_F32) {
         return (int)sizeof(float);
     }
     bool has_bytes = config->input && device_input_bytes(&cache, config->input) != NULL;
@@ -179,6 +179,7 @@ static ll_status create_plan(struct device_client *client, struct ll_error *err)
         .slowdown = config->slowdown,
         .limit_bytes_per_s = config->limit_bytes_per_s,
         .input_width = input_width(config),
+        .input_bytes = config->input_file_bytes,
         .cut_width = ll_dtype_bytes(config->wish.cut_dtype),
     };
     if (client->model.plan) {
@@ -310,6 +311,14 @@ void device_client_destroy(struct device_client *client)
 
 ll_status device_client_query(struct device_client *client, struct ll_buf *input,
                               struct device_query_result *out_result, struct ll_error *err)
+{
+    const struct device_query_input floats = {.floats = input};
+    return device_client_query_picture(client, &floats, out_result, err);
+}
+
+ll_status device_client_query_picture(struct device_client *client,
+                                      const struct device_query_input *input,
+                                      struct device_query_result *out_result, struct ll_error *err)
 {
     ll_status status = device_query_run(&client->querier, input, out_result, err);
     if (status == LL_OK) {

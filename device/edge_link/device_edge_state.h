@@ -46,6 +46,13 @@ struct device_edge_view {
     /* What the edge takes besides floats. */
     bool takes_u8;
     bool takes_f16;
+    bool takes_u8_channel;
+    /* It takes and gives coded tensors. */
+    bool takes_planes;
+    /* Of the network's input: pixels in WebP, and files of pictures, a bit for each PictureFormat.
+     */
+    bool takes_webp;
+    unsigned picture_formats;
     /* Counts the times that an edge came up. */
     uint64_t connection;
     /* Changes with the edge's layer times. */
@@ -79,6 +86,12 @@ void device_edge_state_set_prefix(struct device_edge_state *edge, int prefix);
 /* In what the edge takes tensors; forgotten when it goes. */
 void device_edge_state_set_dtypes(struct device_edge_state *edge, size_t count,
                                   const Layerlift__V1__DataType *dtypes);
+/* How it takes tensors coded; forgotten when it goes. */
+void device_edge_state_set_codings(struct device_edge_state *edge, size_t count,
+                                   const Layerlift__V1__TensorCoding *codings);
+/* Of which pictures it takes the files; forgotten when it goes. */
+void device_edge_state_set_pictures(struct device_edge_state *edge, size_t count,
+                                    const Layerlift__V1__PictureFormat *formats);
 /* Whether the edge computes as the device does; forgotten when it goes. */
 void device_edge_state_set_same_engine(struct device_edge_state *edge, bool is_same);
 /* 0 for what is not known. */

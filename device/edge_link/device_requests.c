@@ -73,6 +73,7 @@ ll_status device_requests_post(struct device_requests *requests, struct device_r
     }
     device_answer_init(&remote->answer, requests->model->table, remote->first, remote->end,
                        remote->least_prefix, remote->form.cut_dtype);
+    remote->answer.may_be_coded = remote->may_code_answer;
     remote->status = LL_OK;
     remote->is_rounded = remote->inputs.is_rounded;
     remote->is_done = false;
@@ -131,7 +132,7 @@ void device_requests_withdraw(struct device_requests *requests, struct device_re
         at = &(*at)->next;
     }
     *at = remote->next;
-    remote->is_rounded = remote->is_rounded || device_answer_is_encoded(&remote->answer);
+    remote->is_rounded = remote->is_rounded || device_answer_is_rounded(&remote->answer);
     bool is_cancelled = remote->status != LL_OK && remote->is_head_sent && !remote->is_over_there &&
                         requests->cancel_count < REQUESTS_CANCELS && requests->is_open;
     if (is_cancelled) {
@@ -277,8 +278,9 @@ static ll_status next_head_locked(struct device_requests *requests, struct devic
         .least_prefix = remote->least_prefix,
         .deadline_ms = wire_ms(remote->edge_time_ns),
         .answer_dtype = remote->form.cut_dtype,
+        .may_code_answer = remote->may_code_answer,
         .inputs = &remote->inputs.names,
-        .dtypes = remote->inputs.dtypes,
+        .forms = remote->inputs.forms,
     };
     ll_status status =
         device_wire_query(requests->model, &query, &message->head, &message->head_bytes);

@@ -34,8 +34,10 @@ struct device_remote {
     int64_t edge_time_ns;
     const struct device_tensors *tensors;
     /* Only what the edge takes; `cut_dtype` is the answer's, too. Its bytes are borrowed until
-     * withdraw. */
+     * withdraw, its coders only while it is posted. */
     struct device_remote_form form;
+    /* The answer's tensors may come coded. */
+    bool may_code_answer;
 
     /* Valid after withdraw. `status` is LL_OK where `answer` is complete; else `error` says why
      * not. */

@@ -96,6 +96,8 @@ void device_session_on_accepted(void *owner, const struct device_accepted *accep
     device_session_begin_use(session, accepted->prefix, accepted->left_bytes);
     device_edge_state_set_link(session->edge, session->acked_ns - session->opened_ns, 0);
     device_edge_state_set_dtypes(session->edge, accepted->dtype_count, accepted->dtypes);
+    device_edge_state_set_codings(session->edge, accepted->coding_count, accepted->codings);
+    device_edge_state_set_pictures(session->edge, accepted->picture_count, accepted->pictures);
     device_session_come_up(session);
     bool is_return = session->is_loss_told;
     session->is_loss_told = false;

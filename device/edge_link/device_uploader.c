@@ -257,6 +257,10 @@ static void take_accepted(struct device_uploader *uploader,
         .left_bytes = device_upload_queue_left(&uploader->queue),
         .dtype_count = accepted->n_data_types,
         .dtypes = accepted->data_types,
+        .coding_count = accepted->n_tensor_codings,
+        .codings = accepted->tensor_codings,
+        .picture_count = accepted->n_picture_formats,
+        .pictures = accepted->picture_formats,
     };
     uploader->config.events->accepted(uploader->config.owner, &told);
 }

@@ -29,6 +29,10 @@ struct device_accepted {
     /* In what the edge takes tensors; valid during the call. */
     size_t dtype_count;
     const Layerlift__V1__DataType *dtypes;
+    size_t coding_count;
+    const Layerlift__V1__TensorCoding *codings;
+    size_t picture_count;
+    const Layerlift__V1__PictureFormat *pictures;
 };
 
 /* One creation that the edge reported. */

@@ -94,7 +94,7 @@ ll_status device_wire_query(const struct device_model *model, const struct devic
                             uint8_t **out_data, size_t *out_bytes)
 {
     struct wire_tensors tensors;
-    ll_status status = wire_tensors_init(&tensors, model->table, query->inputs, query->dtypes);
+    ll_status status = wire_tensors_init(&tensors, model->table, query->inputs, query->forms);
     if (status != LL_OK) {
         return status;
     }
@@ -108,6 +108,9 @@ ll_status device_wire_query(const struct device_model *model, const struct devic
     message.answer_dtype = query->answer_dtype == LL_F32
                                ? LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_UNSPECIFIED
                                : wire_dtype_of(query->answer_dtype);
+    Layerlift__V1__TensorCoding codings[WIRE_CODINGS];
+    message.n_answer_codings = query->may_code_answer ? wire_codings(codings) : 0;
+    message.answer_codings = codings;
     message.sends_receipts = true;
     message.n_tensors = tensors.count;
     message.tensors = tensors.list;

@@ -13,6 +13,7 @@
 #include "layerlift/v1/offload.pb-c.h"
 #include "net/ll_dtype.h"
 #include "net/ll_table.h"
+#include "proto/wire/wire_form.h"
 
 struct device_answer {
     /* The query's range. */
@@ -21,6 +22,7 @@ struct device_answer {
     int end;
     int least;
     ll_dtype dtype;
+    bool may_be_coded;
     /* From the head; the edge ran [first, reached). */
     bool has_head;
     int reached;
@@ -28,16 +30,18 @@ struct device_answer {
     int64_t queued_ns;
     int64_t waited_ns;
     int64_t computed_ns;
+    int64_t coding_ns;
     /* Private: outputs(first, reached), their memory and what of it has come. */
     struct ll_names names;
     struct ll_buf **bufs;
-    ll_dtype *dtypes;
+    struct wire_form *forms;
     int64_t *received;
     int complete_count;
 };
 
 /* `least`: the prefix that the query said it needs, at most `end`; `dtype`: in what the query said
- * that tensors may come besides floats. The table outlives the answer. */
+ * that tensors may come besides floats; coded ones may come where `may_be_coded` is set then. The
+ * table outlives the answer. */
 void device_answer_init(struct device_answer *answer, const struct ll_table *table, int first,
                         int end, int least, ll_dtype dtype);
 void device_answer_finish(struct device_answer *answer);
@@ -59,13 +63,20 @@ LL_MUST_USE ll_status device_answer_chunk(struct device_answer *answer,
 /* Head and all tensors are here. */
 bool device_answer_is_complete(const struct device_answer *answer);
 
-/* Puts the tensors of a complete answer into the set, as floats. Once. */
-void device_answer_take(struct device_answer *answer, struct device_tensors *tensors);
+/* Makes floats of the tensors of a complete answer and puts them into the set. Once. `planes` is
+ * needed where tensors may be coded.
+ *
+ * Errors: LL_E_INVALID, "tensor 4: ...", where a tensor's bytes are not what its head says,
+ * LL_E_NO_MEMORY; the set stays as it is. */
+LL_MUST_USE ll_status device_answer_take(struct device_answer *answer, struct ll_planes *planes,
+                                         struct device_tensors *tensors, struct ll_error *err);
 
-/* Some of its tensors came in fewer bytes than floats have. */
-bool device_answer_is_encoded(const struct device_answer *answer);
+/* Some of its tensors came rounded. */
+bool device_answer_is_rounded(const struct device_answer *answer);
 
-/* Bytes of the tensors that the head announced, as they are written. */
+/* Bytes of the tensors that the head announced, as they are written, and before they were coded.
+ */
 int64_t device_answer_bytes(const struct device_answer *answer);
+int64_t device_answer_plain_bytes(const struct device_answer *answer);
 
 #endif

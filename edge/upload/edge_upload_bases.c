@@ -30,9 +30,8 @@ static ll_status read_bases(struct search *search, const Layerlift__V1__UploadOp
     for (size_t i = 0; i < open->n_delta_bases; i++) {
         const Layerlift__V1__DeltaBase *base = open->delta_bases[i];
         if (base->layer >= (uint32_t)count) {
-            return ll_fail(err, LL_E_INVALID,
-                           "delta_bases: there is no layer %u, the model has %d", base->layer,
-                           count);
+            return ll_fail(err, LL_E_INVALID, "delta_bases: there is no layer %u, the model has %d",
+                           base->layer, count);
         }
         search->bases[i].layer = (int)base->layer;
         if (ll_digest_parse(base->digest, &search->bases[i].digest) != LL_OK) {

@@ -4,12 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edge/upload/edge_upload_drafts.h"
 #include "edge/upload/edge_upload_session.h"
 
 const Layerlift__V1__Encoding edge_upload_encodings[EDGE_UPLOAD_ENCODINGS] = {
-    LAYERLIFT__V1__ENCODING__ENCODING_RAW,
-    LAYERLIFT__V1__ENCODING__ENCODING_FRAME,
-    LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME,
+    LAYERLIFT__V1__ENCODING__ENCODING_RAW,         LAYERLIFT__V1__ENCODING__ENCODING_FRAME,
+    LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME, LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME,
+    LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME,
 };
 
 /* What has come of a frame in several chunks. */
@@ -170,24 +171,52 @@ void edge_upload_decoder_destroy(struct edge_upload_decoder *decoder)
     }
 }
 
+static ll_status decode(struct edge_upload_session *session,
+                        const struct edge_upload_session_layer *layer,
+                        const Layerlift__V1__Chunk *chunk, const struct ll_frame *frame,
+                        size_t bytes, struct ll_error *err)
+{
+    const struct edge_model *draft = session->draft.model;
+    struct edge_upload_decoder *decoder = session->sessions->decoder;
+    const int index = (int)chunk->layer;
+    const int64_t offset = (int64_t)chunk->offset;
+    struct ll_draft_blob blob;
+    struct ll_frame_draft how;
+    switch (chunk->encoding) {
+    case LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME: {
+        const char *base = ll_buf_data(edge_blob_data(layer->base));
+        return ll_frame_decode_delta(decoder->coder, frame, base + offset, bytes, decoder->decoded,
+                                     err);
+    }
+    case LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME:
+        blob = edge_upload_draft_blob(draft, index);
+        how = ll_draft_frame(&blob, offset);
+        return ll_frame_decode_draft(decoder->coder, frame, &how, bytes, decoder->decoded, err);
+    case LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME: {
+        const char *rounded = ll_buf_data(edge_blob_data(edge_model_blob(draft, index)));
+        blob = edge_upload_draft_blob(draft, index);
+        how = ll_draft_frame(&blob, offset);
+        return ll_frame_decode_rest(decoder->coder, frame, &how, rounded + offset, bytes,
+                                    decoder->decoded, err);
+    }
+    default:
+        return ll_frame_decode(decoder->coder, frame, bytes, decoder->decoded, err);
+    }
+}
+
 ll_status edge_upload_frames_decode(struct edge_upload_session *session,
                                     const struct edge_upload_session_layer *layer,
                                     const Layerlift__V1__Chunk *chunk, const struct ll_frame *frame,
                                     size_t bytes, const void **out_data, struct ll_error *err)
 {
-    struct edge_upload_decoder *decoder = session->sessions->decoder;
     ll_status status = LL_OK;
     if (bytes % sizeof(uint32_t) != 0) {
-        status = ll_fail(err, LL_E_INVALID, "%zu bytes are no whole weights: they are sent raw",
-                         bytes);
-    } else if (chunk->encoding == LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME) {
-        const char *base = ll_buf_data(edge_blob_data(layer->base));
-        status = ll_frame_decode_delta(decoder->coder, frame, base + chunk->offset, bytes,
-                                       decoder->decoded, err);
+        status =
+            ll_fail(err, LL_E_INVALID, "%zu bytes are no whole weights: they are sent raw", bytes);
     } else {
-        status = ll_frame_decode(decoder->coder, frame, bytes, decoder->decoded, err);
+        status = decode(session, layer, chunk, frame, bytes, err);
     }
-    *out_data = decoder->decoded;
+    *out_data = session->sessions->decoder->decoded;
     if (status != LL_OK) {
         ll_error_prefix(err, "layer %u: the frame at %" PRIu64, chunk->layer, chunk->offset);
     }

@@ -26,7 +26,7 @@ struct edge_upload_session_layer;
 enum { EDGE_UPLOAD_FRAMES = 8 };
 
 /* What the edge takes, RAW first. Threads: any. */
-enum { EDGE_UPLOAD_ENCODINGS = 3 };
+enum { EDGE_UPLOAD_ENCODINGS = 5 };
 extern const Layerlift__V1__Encoding edge_upload_encodings[EDGE_UPLOAD_ENCODINGS];
 
 /* Notes what device and edge both have. What the edge does not know is not used. */

@@ -23,10 +23,20 @@ void edge_upload_session_init(struct edge_upload_session *session,
     atomic_init(&session->granted_bytes, 0);
 }
 
+struct edge_upload_side *edge_upload_session_side(struct edge_upload_session *session, int index)
+{
+    return index == 0 ? &session->exact : &session->draft;
+}
+
+int edge_upload_side_layers(const struct edge_upload_side *side)
+{
+    return side->model ? edge_model_table(side->model)->layer_count : 0;
+}
+
 /* Forgets what the session has of its layers besides the model's blobs. */
 static void drop_layers(struct edge_upload_session *session, struct edge_upload_side *side)
 {
-    int count = side->layers ? edge_model_table(side->model)->layer_count : 0;
+    int count = side->layers ? edge_upload_side_layers(side) : 0;
     for (int i = 0; i < count; i++) {
         struct edge_upload_session_layer *layer = &side->layers[i];
         edge_upload_frames_drop(session, layer);
@@ -39,12 +49,26 @@ static void drop_layers(struct edge_upload_session *session, struct edge_upload_
     session->unstored = NULL;
 }
 
+static void leave_draft(struct edge_upload_session *session)
+{
+    struct edge_model *draft = session->draft.model;
+    if (!draft) {
+        return;
+    }
+    drop_layers(session, &session->draft);
+    session->draft.model = NULL;
+    edge_model_close_upload(draft, &session->plan);
+    edge_creator_wake(session->sessions->creator, draft);
+    edge_catalog_leave_draft(session->sessions->catalog, draft);
+}
+
 void edge_upload_session_leave_model(struct edge_upload_session *session)
 {
     struct edge_model *model = session->exact.model;
     if (!model) {
         return;
     }
+    leave_draft(session);
     drop_layers(session, &session->exact);
     session->exact.model = NULL;
     edge_model_close_upload(model, &session->plan);
@@ -60,6 +84,7 @@ void edge_upload_session_finish(struct edge_upload_session *session)
     edge_places_leave(&session->sessions->streams, &session->stream_place);
     ll_plan_finish(&session->plan);
     free(session->exact.layers);
+    free(session->draft.layers);
     free(session->reported);
 }
 

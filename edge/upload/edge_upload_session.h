@@ -100,16 +100,25 @@ struct edge_upload_session {
     /* A Credit event, or others, wait until the stream takes them. */
     bool owes_credit;
     bool owes_events;
-    /* The model that the device names. */
+    /* The model that the device names, and its draft (edge_upload_drafts.h), if there is one. */
     struct edge_upload_side exact;
+    struct edge_upload_side draft;
     struct ll_plan plan;
     /* Which partitions were reported as received. */
     bool *reported;
     /* Creations of the model before this session, and those it was told about. */
     int creations_before;
     int creations_told;
+    /* Of the draft. */
+    int draft_creations_told;
     int rejections;
 };
+
+/* The side `index`, below EDGE_UPLOAD_SIDES: the model, then the draft. */
+enum { EDGE_UPLOAD_SIDES = 2 };
+struct edge_upload_side *edge_upload_session_side(struct edge_upload_session *session, int index);
+/* How many layers it has; 0 where there is none. */
+int edge_upload_side_layers(const struct edge_upload_side *side);
 
 void edge_upload_session_init(struct edge_upload_session *session,
                               struct edge_upload_sessions *sessions, struct rpc_stream *stream,

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 
+#include "edge/upload/edge_upload_drafts.h"
 #include "edge/upload/edge_upload_session_bring.h"
 #include "edge/upload/edge_upload_session_places.h"
 
@@ -21,12 +22,18 @@ struct arrival {
     uint64_t payload_bytes;
 };
 
+/* Whether there must be a draft for it. */
+static bool is_of_draft(Layerlift__V1__Encoding encoding)
+{
+    return encoding == LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME ||
+           encoding == LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME;
+}
+
 /* The layer that the chunk is of, if it may be sent. */
 static ll_status find_layer(struct edge_upload_session *session, const Layerlift__V1__Chunk *chunk,
                             struct arrival *arrival, struct ll_error *err)
 {
-    arrival->side = &session->exact;
-    const struct ll_table *table = edge_model_table(arrival->side->model);
+    const struct ll_table *table = edge_model_table(session->exact.model);
     if (chunk->layer >= (uint32_t)table->layer_count) {
         return ll_fail(err, LL_E_INVALID, "chunk: there is no layer %u, the model has %d",
                        chunk->layer, table->layer_count);
@@ -35,6 +42,14 @@ static ll_status find_layer(struct edge_upload_session *session, const Layerlift
         return ll_fail(err, LL_E_INVALID, "chunk of layer %u: encoding %d was not agreed upon",
                        chunk->layer, (int)chunk->encoding);
     }
+    if (is_of_draft(chunk->encoding) && !edge_upload_draft_rounds(session, (int)chunk->layer)) {
+        return ll_fail(err, LL_E_INVALID, "chunk of layer %u: encoding %d, but %s", chunk->layer,
+                       (int)chunk->encoding,
+                       session->draft.model ? "the draft does not round it"
+                                            : "the upload has no draft");
+    }
+    bool is_draft = chunk->encoding == LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME;
+    arrival->side = is_draft ? &session->draft : &session->exact;
     arrival->layer = &arrival->side->layers[chunk->layer];
     if (!arrival->layer->blob || arrival->layer->was_here) {
         return ll_fail(err, LL_E_INVALID, "chunk of layer %u: %s", chunk->layer,
@@ -95,6 +110,86 @@ static ll_status check_frame(const struct edge_upload_session_layer *layer,
     return LL_OK;
 }
 
+/* ---- Frames of which nothing is left ---- */
+
+/* Whether the frame at `offset` of a layer of the model is the draft's, which is here. */
+static bool is_in_draft(const struct edge_upload_session *session, int layer, int64_t offset)
+{
+    if (!edge_upload_draft_rounds(session, layer) ||
+        !edge_blob_data(session->draft.layers[layer].blob)) {
+        return false;
+    }
+    const struct ll_draft_blob blob = edge_upload_draft_blob(session->draft.model, layer);
+    return offset % LL_FRAME_BYTES == 0 && offset < blob.bytes &&
+           ll_draft_frame_is_exact(&blob, offset);
+}
+
+/* Whether the raw chunk is of such a frame, which has been taken already. */
+static bool was_filled(const struct edge_upload_session *session, const Layerlift__V1__Chunk *chunk)
+{
+    int64_t frame = (int64_t)(chunk->offset - chunk->offset % LL_FRAME_BYTES);
+    return !edge_upload_frames_has(chunk->encoding) &&
+           session->exact.layers[chunk->layer].next_offset >
+               (int64_t)(chunk->offset + chunk->data.len) - 1 &&
+           is_in_draft(session, (int)chunk->layer, frame);
+}
+
+/* Takes such frames from the draft, from the layer's next offset on, up to `until`. */
+static ll_status fill(struct edge_upload_session *session, int index, int64_t until,
+                      int64_t arrived_ns, struct ll_error *err)
+{
+    struct edge_upload_session_layer *layer = &session->exact.layers[index];
+    while (!session->is_over && layer->next_offset < until &&
+           is_in_draft(session, index, layer->next_offset)) {
+        int64_t left = edge_blob_bytes(layer->blob) - layer->next_offset;
+        const char *rounded = ll_buf_data(edge_blob_data(session->draft.layers[index].blob));
+        const struct edge_upload_piece piece = {
+            .layer = index,
+            .offset = layer->next_offset,
+            .data = rounded + layer->next_offset,
+            .bytes = left < LL_FRAME_BYTES ? (size_t)left : LL_FRAME_BYTES,
+            .arrived_ns = arrived_ns,
+        };
+        edge_write_outcome outcome = EDGE_WRITE_KEPT;
+        ll_status status =
+            edge_upload_session_bring(session, &session->exact, &piece, &outcome, err);
+        if (status != LL_OK) {
+            return status;
+        }
+        layer->next_offset += (int64_t)piece.bytes;
+        edge_upload_session_brought(session, &session->exact, index, outcome);
+        if (outcome != EDGE_WRITE_KEPT) {
+            return LL_OK;
+        }
+    }
+    return LL_OK;
+}
+
+/* The rest of a frame needs the draft's. Where that was rejected, what is on its way is dropped,
+ * and the device begins again with both. */
+static ll_status check_rest(struct edge_upload_session *session, const Layerlift__V1__Chunk *chunk,
+                            const struct arrival *arrival, bool *out_is_dropped,
+                            struct ll_error *err)
+{
+    struct edge_upload_session_layer *draft = &session->draft.layers[chunk->layer];
+    *out_is_dropped = false;
+    if (edge_blob_data(arrival->layer->blob) || edge_blob_data(draft->blob)) {
+        return LL_OK;
+    }
+    if (!draft->was_rejected) {
+        return ll_fail(err, LL_E_INVALID,
+                       "chunk of layer %u: the rest of the frame at %" PRIu64
+                       ", but the draft's blob is not here",
+                       chunk->layer, chunk->offset);
+    }
+    *out_is_dropped = true;
+    if (!arrival->layer->was_rejected || (chunk->offset == 0 && chunk->frame_offset == 0)) {
+        edge_upload_session_send_again(session, arrival->side, (int)chunk->layer,
+                                       "the draft's blob, which it needs, was rejected");
+    }
+    return LL_OK;
+}
+
 /* Whether the chunk is what comes next of its layer; else it is to be dropped. */
 static ll_status check_order(struct edge_upload_session *session,
                              struct edge_upload_session_layer *layer,
@@ -110,7 +205,7 @@ static ll_status check_order(struct edge_upload_session *session,
     /* Of a frame whose beginning was dropped the rest is, too. */
     bool is_rest = is_framed && !is_open && chunk->frame_offset > 0;
     *out_is_next = chunk->offset == (uint64_t)layer->next_offset;
-    if (layer->was_rejected && (!*out_is_next || is_rest)) {
+    if ((layer->was_rejected && (!*out_is_next || is_rest)) || was_filled(session, chunk)) {
         *out_is_next = false;
         return LL_OK;
     }
@@ -150,21 +245,36 @@ static ll_status take_frame(struct edge_upload_session *session, const Layerlift
     return status;
 }
 
-/* Takes a chunk that keeps the rules. `arrival` has nothing where there is nothing to bring yet. */
-static ll_status take_chunk(struct edge_upload_session *session, const Layerlift__V1__Chunk *chunk,
-                            struct arrival *arrival, struct ll_error *err)
+/* Whether a chunk keeps the rules, and whether it is what comes next; else it is to be dropped. */
+static ll_status check_chunk(struct edge_upload_session *session, const Layerlift__V1__Chunk *chunk,
+                             struct arrival *arrival, int64_t arrived_ns, bool *out_is_next,
+                             struct ll_error *err)
 {
-    bool is_next = false;
+    bool is_dropped = false;
+    *out_is_next = false;
     ll_status status = find_layer(session, chunk, arrival, err);
-    if (status != LL_OK) {
+    if (status == LL_OK) {
+        status = edge_upload_frames_has(chunk->encoding) ? check_frame(arrival->layer, chunk, err)
+                                                         : check_raw(arrival->layer, chunk, err);
+    }
+    if (status == LL_OK && chunk->encoding == LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME) {
+        status = check_rest(session, chunk, arrival, &is_dropped, err);
+        if (status == LL_OK && !is_dropped) {
+            status = fill(session, (int)chunk->layer, (int64_t)chunk->offset, arrived_ns, err);
+        }
+    }
+    if (status != LL_OK || is_dropped || session->is_over) {
         return status;
     }
-    bool is_framed = edge_upload_frames_has(chunk->encoding);
-    status = is_framed ? check_frame(arrival->layer, chunk, err)
-                       : check_raw(arrival->layer, chunk, err);
-    if (status == LL_OK) {
-        status = check_order(session, arrival->layer, chunk, &is_next, err);
-    }
+    return check_order(session, arrival->layer, chunk, out_is_next, err);
+}
+
+/* Takes a chunk. `arrival` has nothing where there is nothing to bring yet. */
+static ll_status take_chunk(struct edge_upload_session *session, const Layerlift__V1__Chunk *chunk,
+                            struct arrival *arrival, int64_t arrived_ns, struct ll_error *err)
+{
+    bool is_next = false;
+    ll_status status = check_chunk(session, chunk, arrival, arrived_ns, &is_next, err);
     if (status != LL_OK) {
         return status;
     }
@@ -172,7 +282,7 @@ static ll_status take_chunk(struct edge_upload_session *session, const Layerlift
         session->stored_bytes += chunk->data.len;
         return LL_OK;
     }
-    if (is_framed) {
+    if (edge_upload_frames_has(chunk->encoding)) {
         status = take_frame(session, chunk, arrival, err);
     } else {
         arrival->data = chunk->data.data;
@@ -192,7 +302,7 @@ void edge_upload_session_chunk(struct edge_upload_session *session,
         return;
     }
     edge_write_outcome outcome = EDGE_WRITE_KEPT;
-    ll_status status = take_chunk(session, chunk, &arrival, &err);
+    ll_status status = take_chunk(session, chunk, &arrival, arrived_ns, &err);
     if (status == LL_OK && arrival.data) {
         const struct edge_upload_piece piece = {.layer = (int)chunk->layer,
                                                 .offset = (int64_t)chunk->offset,
@@ -203,6 +313,9 @@ void edge_upload_session_chunk(struct edge_upload_session *session,
     }
     if (status != LL_OK) {
         edge_upload_session_fail(session, status, &err);
+        return;
+    }
+    if (session->is_over) {
         return;
     }
     session->received_bytes += chunk->data.len;
@@ -219,5 +332,12 @@ void edge_upload_session_chunk(struct edge_upload_session *session,
     }
     if (arrival.data) {
         edge_upload_session_brought(session, arrival.side, (int)chunk->layer, outcome);
+    }
+    if (arrival.data && outcome == EDGE_WRITE_KEPT && arrival.side == &session->exact) {
+        /* What is left of the blob may be in the draft. */
+        status = fill(session, (int)chunk->layer, INT64_MAX, arrived_ns, &err);
+        if (status != LL_OK) {
+            edge_upload_session_fail(session, status, &err);
+        }
     }
 }

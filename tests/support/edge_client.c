@@ -276,6 +276,29 @@ static void finish_bases(struct bases *bases)
     free(bases->digests);
 }
 
+/* The digests that differ from the model's. The caller frees the list. */
+static void init_draft(Layerlift__V1__Draft *message, const struct fake_model *model,
+                       const struct edge_open *more)
+{
+    size_t count = (size_t)model->manifest.blob_count;
+    layerlift__v1__draft__init(message);
+    message->mantissa_bits = (uint32_t)more->mantissa_bits;
+    message->digests = calloc(count, sizeof(*message->digests));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(message->digests);
+    message->n_digests = count;
+    for (size_t i = 0; i < count; i++) {
+        struct ll_blob_name *name = &more->draft->manifest.blobs[i];
+        if (!ll_digest_equal(&name->digest, &model->manifest.blobs[i].digest)) {
+            message->digests[i].data = name->digest.bytes;
+            message->digests[i].len =
+                more->digest_bytes > 0 ? more->digest_bytes : sizeof(name->digest.bytes);
+        }
+    }
+    if (more->digest_count > 0) {
+        message->n_digests = more->digest_count;
+    }
+}
+
 static void send_open(struct edge_call *upload, const struct fake_model *model,
                       const struct ll_plan *plan, const struct edge_open *more)
 {
@@ -294,10 +317,16 @@ static void send_open(struct edge_call *upload, const struct fake_model *model,
     open.n_encodings = more->encoding_count;
     open.delta_bases = bases.list;
     open.n_delta_bases = bases.count;
+    Layerlift__V1__Draft draft = LAYERLIFT__V1__DRAFT__INIT;
+    if (more->draft) {
+        init_draft(&draft, model, more);
+        open.draft = &draft;
+    }
     Layerlift__V1__UploadRequest request = LAYERLIFT__V1__UPLOAD_REQUEST__INIT;
     request.kind_case = LAYERLIFT__V1__UPLOAD_REQUEST__KIND_OPEN;
     request.open = &open;
     edge_call_send(upload, &request.base);
+    free(draft.digests);
     finish_bases(&bases);
     wire_plan_finish(&wire_plan);
     wire_manifest_finish(&manifest);

@@ -57,6 +57,7 @@ enum {
     EVENT_REJECTED = LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_REJECTED,
     EVENT_AVAILABLE = LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_AVAILABLE,
     EVENT_COMPLETE = LAYERLIFT__V1__UPLOAD_EVENT__KIND_COMPLETE,
+    EVENT_DRAFT_READY = LAYERLIFT__V1__UPLOAD_EVENT__KIND_DRAFT_READY,
 };
 
 Layerlift__V1__UploadEvent *edge_call_event(struct edge_call *upload);
@@ -72,6 +73,12 @@ struct edge_open {
     const Layerlift__V1__Encoding *encodings;
     /* Its blobs are the bases of the layers with the same index; NULL: there are none. */
     const struct fake_model *base;
+    /* The draft: a model whose blobs are the rounded ones; NULL: there is none. */
+    const struct fake_model *draft;
+    int mantissa_bits;
+    /* Of its digests, to be wrong: how many, and how long; 0: as they should be. */
+    size_t digest_count;
+    size_t digest_bytes;
 };
 /* Opens an upload with a partition per legal cut. */
 struct edge_call *edge_client_open(struct edge_client *client, const struct fake_model *model,

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "coding/ll_frame.h"
+#include "coding/ll_draft.h"
 #include "tests/support/edge_client.h"
 
 /* Frames of one layer's blob in one encoding. */
@@ -21,6 +21,10 @@ struct edge_frames {
     int mantissa_bits;
 };
 
+/* The draft of a model: its blobs rounded, where drafts have blobs of their own. */
+void edge_frames_init_draft(struct fake_model *draft, const struct fake_model *model,
+                            int mantissa_bits);
+
 /* A frame in LL_FRAME_ENCODED_BYTES at `out`, and the chunk that has all of it (that of its own
  * bytes, RAW, where it does not shrink). */
 void edge_frames_encode(const struct edge_frames *frames, int64_t offset, uint8_t *out,
@@ -31,6 +35,10 @@ size_t edge_frames_send(struct edge_call *upload, const struct edge_frames *fram
 /* Sends all frames from `offset` on. */
 size_t edge_frames_send_from(struct edge_call *upload, const struct edge_frames *frames,
                              int64_t offset, size_t chunk_bytes);
+/* All of a layer: what the draft has of it, or what is left; nothing where the draft does not round
+ * it (`is_rest`), or all of it raw. */
+size_t edge_frames_send_draft_layer(struct edge_call *upload, const struct fake_model *model,
+                                    int layer, int mantissa_bits, bool is_rest);
 /* The blobs of layers [first, end) in FRAMEs. */
 size_t edge_frames_send_layers(struct edge_call *upload, const struct fake_model *model, int first,
                                int end);

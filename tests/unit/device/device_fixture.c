@@ -296,7 +296,10 @@ void device_fixture_query(struct device_fixture *fixture, unsigned seed,
     fake_model_outputs(fixture->fake, seed, 0, layers, &expected);
     CU_ASSERT_EQUAL_FATAL(ll_buf_copy(input.data, (size_t)input.floats * sizeof(float), &buf),
                           LL_OK);
-    CU_ASSERT_EQUAL_FATAL(device_query_run(&fixture->querier, buf, out_result, &err), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(device_query_run(&fixture->querier,
+                                           &(struct device_query_input){.floats = buf}, out_result,
+                                           &err),
+                          LL_OK);
     CU_ASSERT_EQUAL_FATAL(out_result->output_floats, expected.floats);
     CU_ASSERT_EQUAL(
         memcmp(out_result->outputs, expected.data, (size_t)expected.floats * sizeof(float)), 0);

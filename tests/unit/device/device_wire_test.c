@@ -84,9 +84,17 @@ static void test_a_query_tells_how_its_tensors_are_written(void)
     struct device_model model = {.table = &fake.network->table, .id = "sha256:1"};
     int name_list[] = {-1, 0};
     struct ll_names names = {2, name_list};
-    ll_dtype dtypes[] = {LL_U8, LL_F16};
-    struct device_wire_query query = {
-        .id = 5, .first = 1, .end = 2, .answer_dtype = LL_F16, .inputs = &names, .dtypes = dtypes};
+    struct wire_form forms[] = {
+        {.dtype = LL_U8},
+        {.dtype = LL_F16, .coding = LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES, .bytes = 7},
+    };
+    struct device_wire_query query = {.id = 5,
+                                      .first = 1,
+                                      .end = 2,
+                                      .answer_dtype = LL_F16,
+                                      .may_code_answer = true,
+                                      .inputs = &names,
+                                      .forms = forms};
     uint8_t *data = NULL;
     size_t bytes = 0;
     CU_ASSERT_EQUAL_FATAL(device_wire_query(&model, &query, &data, &bytes), LL_OK);
@@ -96,6 +104,15 @@ static void test_a_query_tells_how_its_tensors_are_written(void)
     CU_ASSERT_EQUAL_FATAL(request->query->n_tensors, 2);
     CU_ASSERT_EQUAL(request->query->tensors[0]->dtype, LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8);
     CU_ASSERT_EQUAL(request->query->tensors[1]->dtype, LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16);
+    CU_ASSERT_EQUAL(request->query->tensors[0]->coding,
+                    LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLAIN);
+    CU_ASSERT_EQUAL(request->query->tensors[0]->coded_bytes, 0);
+    CU_ASSERT_EQUAL(request->query->tensors[1]->coding,
+                    LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES);
+    CU_ASSERT_EQUAL(request->query->tensors[1]->coded_bytes, 7);
+    CU_ASSERT_EQUAL_FATAL(request->query->n_answer_codings, 1);
+    CU_ASSERT_EQUAL(request->query->answer_codings[0],
+                    LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES);
     CU_ASSERT_EQUAL(request->query->answer_dtype, LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16);
     layerlift__v1__offload_request__free_unpacked(request, NULL);
     free(data);

@@ -23,6 +23,8 @@ enum { LAYERS = 4, INPUTS = 1000, HIDDEN = 700 };
 #define F32 LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32
 #define U8 LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8
 #define F16 LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16
+#define U8_CHANNEL LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8_CHANNEL
+#define PLANES LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES
 /* One that does not exist. */
 #define ODD ((Layerlift__V1__DataType)9)
 
@@ -131,10 +133,13 @@ static void test_an_edge_tells_what_it_takes(void)
     Layerlift__V1__UploadEvent *accepted = NULL;
     struct edge_call *upload = edge_client_upload(fixture.client, &model, &accepted);
     CU_ASSERT_PTR_NOT_NULL_FATAL(accepted);
-    CU_ASSERT_EQUAL_FATAL(accepted->accepted->n_data_types, 3);
+    CU_ASSERT_EQUAL_FATAL(accepted->accepted->n_data_types, 4);
     CU_ASSERT_EQUAL(accepted->accepted->data_types[0], F32);
     CU_ASSERT_EQUAL(accepted->accepted->data_types[1], U8);
     CU_ASSERT_EQUAL(accepted->accepted->data_types[2], F16);
+    CU_ASSERT_EQUAL(accepted->accepted->data_types[3], U8_CHANNEL);
+    CU_ASSERT_EQUAL_FATAL(accepted->accepted->n_tensor_codings, 2);
+    CU_ASSERT_EQUAL(accepted->accepted->tensor_codings[0], PLANES);
     layerlift__v1__upload_event__free_unpacked(accepted, NULL);
     edge_call_close(upload);
     end();

@@ -282,8 +282,9 @@ static void test_bases_must_be_named_rightly(void)
     struct fake_model model;
     struct fake_model other;
     set_up(&fixture, &model);
-    fake_model_init_weights(&other, "fake\ninput 8\nlayer 4 4\nlayer 4 4\nlayer 4 4\nlayer 4 8\n"
-                                    "layer 4 4\n",
+    fake_model_init_weights(&other,
+                            "fake\ninput 8\nlayer 4 4\nlayer 4 4\nlayer 4 4\nlayer 4 8\n"
+                            "layer 4 4\n",
                             1);
     struct edge_open open = encoded;
     open.base = &other;
@@ -373,8 +374,7 @@ static void test_frames_need_agreement(void)
     layerlift__v1__upload_event__free_unpacked(event, NULL);
     edge_frames_send(upload, &frames, 0, CHUNK);
     edge_fixture_check_refused(&fixture, upload, LL_E_INVALID, "encoding 2 was not agreed upon");
-    const struct edge_open open = {
-        .encoding_count = 1, .encodings = frame_alone, .base = &model};
+    const struct edge_open open = {.encoding_count = 1, .encodings = frame_alone, .base = &model};
     CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &model), LL_OK);
     struct fake_model tuned;
     fake_model_init_weights(&tuned, cfg, 1);

@@ -13,19 +13,19 @@ static void test_heads_that_are_written_are_believed(void)
     struct ll_error err = {.text = ""};
     int name_list[] = {LL_TENSOR_INPUT, 0};
     const struct ll_names names = {2, name_list};
-    const ll_dtype dtypes[] = {LL_U8, LL_F16};
+    const struct wire_form forms[] = {{.dtype = LL_U8}, {.dtype = LL_F16}};
     fake_model_init(&model, "fake\ninput 4\nlayer 8 64\nlayer 4 0\n", 3);
     for (int typed = 0; typed < 2; typed++) {
         CU_ASSERT_EQUAL_FATAL(
-            wire_tensors_init(&tensors, &model.network->table, &names, typed ? dtypes : NULL),
+            wire_tensors_init(&tensors, &model.network->table, &names, typed ? forms : NULL),
             LL_OK);
         CU_ASSERT_EQUAL_FATAL(tensors.count, 2);
         for (int i = 0; i < 2; i++) {
-            ll_dtype dtype = LL_F32;
+            struct wire_form form = {0};
             int64_t floats = ll_table_tensor_floats(&model.network->table, name_list[i]);
             CU_ASSERT_EQUAL(tensors.list[i]->name, name_list[i]);
-            CU_ASSERT_EQUAL(wire_tensor_check(tensors.list[i], floats, &dtype, &err), LL_OK);
-            CU_ASSERT_EQUAL(dtype, typed ? dtypes[i] : LL_F32);
+            CU_ASSERT_EQUAL(wire_tensor_check(tensors.list[i], floats, &form, &err), LL_OK);
+            CU_ASSERT_EQUAL(form.dtype, typed ? forms[i].dtype : LL_F32);
         }
         wire_tensors_finish(&tensors);
     }
@@ -46,11 +46,11 @@ static void test_a_shape_is_one_number_or_three_that_make_the_size(void)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         Layerlift__V1__Tensor head = LAYERLIFT__V1__TENSOR__INIT;
         struct ll_error err = {.text = ""};
-        ll_dtype dtype = LL_U8;
+        struct wire_form form = {0};
         head.name = 7;
         head.n_shape = cases[i].count;
         head.shape = (uint32_t *)cases[i].shape;
-        ll_status status = wire_tensor_check(&head, 24, &dtype, &err);
+        ll_status status = wire_tensor_check(&head, 24, &form, &err);
         CU_ASSERT_EQUAL(status, cases[i].is_right ? LL_OK : LL_E_INVALID);
         CU_ASSERT_EQUAL(strncmp(err.text, "tensor 7: ", 10) == 0, !cases[i].is_right);
     }
@@ -61,11 +61,11 @@ static void test_a_data_type_that_does_not_exist_is_refused(void)
     uint32_t shape = 1;
     Layerlift__V1__Tensor head = LAYERLIFT__V1__TENSOR__INIT;
     struct ll_error err = {.text = ""};
-    ll_dtype dtype = LL_F32;
+    struct wire_form form = {0};
     head.n_shape = 1;
     head.shape = &shape;
     head.dtype = (Layerlift__V1__DataType)9;
-    CU_ASSERT_EQUAL(wire_tensor_check(&head, 1, &dtype, &err), LL_E_INVALID);
+    CU_ASSERT_EQUAL(wire_tensor_check(&head, 1, &form, &err), LL_E_INVALID);
     CU_ASSERT_STRING_EQUAL(err.text, "tensor 0: dtype 9 is not known here");
 }
 
