@@ -13,9 +13,6 @@
 #include "proto/wire/wire_pack.h"
 #include "proto/wire/wire_unpack.h"
 
-/* What a creation takes of the engine's memory at most, against the weights' own bytes. */
-enum { CREATION_PERCENT = 125 };
-
 /* ---- Keeping ---- */
 
 static uint64_t unix_ms(void)
@@ -233,7 +230,9 @@ void edge_catalog_wake_stored(struct edge_catalog *catalog)
     int64_t room_bytes = memory ? ll_memory_limit(memory) - ll_memory_used(memory) : INT64_MAX;
     qsort(list, (size_t)count, sizeof(struct edge_model *), by_last_use);
     for (int i = 0; i < count; i++) {
-        int64_t bytes = edge_model_table(list[i])->blob_bytes / 100 * CREATION_PERCENT;
+        /* Packed weights, and a quarter for what they are packed with. */
+        int64_t bytes = edge_model_table(list[i])->blob_bytes;
+        bytes += bytes / 4;
         bool is_created = edge_model_prefix(list[i]) == edge_model_table(list[i])->layer_count;
         if (!is_created && bytes <= room_bytes) {
             room_bytes -= bytes;

@@ -351,10 +351,11 @@ void edge_store_forget_locked(struct edge_store *store, struct edge_blob *blob)
     store->used_bytes -= edge_store_held_bytes(blob);
     atomic_store(&blob->written, 0);
     atomic_store(&blob->stored, 0);
-    atomic_store(&blob->is_unread, false);
     blob->unread_bytes = 0;
     blob->synced = 0;
     blob->keep_from = blob->kept_from = blob->bytes;
+    /* The last: who sees it looks at the rest without the lock. */
+    atomic_store(&blob->is_unread, false);
 }
 
 void edge_store_free_blob(struct edge_blob *blob)

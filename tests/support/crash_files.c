@@ -58,32 +58,44 @@ void crash_files_begin(int stop_at)
         ll_mutex_init(&disk.lock);
         disk.has_lock = true;
     }
+    lock();
     for (int i = 0; i < disk.file_count; i++) {
         free(disk.files[i].data);
     }
     disk.file_count = disk.name_count = disk.calls = disk.syncs = disk.failure = 0;
     disk.stop_at = stop_at;
+    unlock();
 }
 
 void crash_files_fail(int stop_at, int number)
 {
     crash_files_begin(stop_at);
+    lock();
     disk.failure = number;
+    unlock();
+}
+
+static int read_count(const int *count)
+{
+    lock();
+    int now = *count;
+    unlock();
+    return now;
 }
 
 bool crash_files_has_stopped(void)
 {
-    return disk.calls > disk.stop_at;
+    return read_count(&disk.calls) > disk.stop_at;
 }
 
 int crash_files_calls(void)
 {
-    return disk.calls;
+    return read_count(&disk.calls);
 }
 
 int crash_files_syncs(void)
 {
-    return disk.syncs;
+    return read_count(&disk.syncs);
 }
 
 /* Counts a call; whether it is done. `takes_room`: a full disk may refuse it. */
