@@ -5,12 +5,12 @@
 
 ll_status device_upload_rest_init(struct device_upload_rest *rest, const struct ll_table *table)
 {
-    int64_t *done = calloc((size_t)table->layer_count, sizeof(*done));
-    if (!done) {
-        return LL_E_NO_MEMORY;
-    }
-    *rest = (struct device_upload_rest){.table = table, .done = done};
-    return LL_OK;
+    *rest = (struct device_upload_rest){
+        .table = table,
+        .done = calloc((size_t)table->layer_count, sizeof(*rest->done)),
+        .begun = calloc((size_t)table->layer_count, sizeof(*rest->begun)),
+    };
+    return rest->done && rest->begun ? LL_OK : LL_E_NO_MEMORY;
 }
 
 ll_status device_upload_rest_use_draft(struct device_upload_rest *rest, const bool *is_rounded,
@@ -31,6 +31,7 @@ ll_status device_upload_rest_use_draft(struct device_upload_rest *rest, const bo
 void device_upload_rest_finish(struct device_upload_rest *rest)
 {
     free(rest->done);
+    free(rest->begun);
     free(rest->drafted);
     free(rest->is_rounded);
     free(rest->is_whole);
@@ -104,7 +105,7 @@ ll_status device_upload_rest_skip(struct device_upload_rest *rest, uint64_t laye
     if (layer >= (uint64_t)rest->table->layer_count) {
         return LL_E_INVALID;
     }
-    rest->done[layer] = rest->table->layers[layer].blob_bytes;
+    rest->done[layer] = rest->begun[layer] = rest->table->layers[layer].blob_bytes;
     return LL_OK;
 }
 
@@ -133,7 +134,7 @@ ll_status device_upload_rest_seek(struct device_upload_rest *rest, uint64_t laye
     if (!is_place(rest, layer, offset)) {
         return LL_E_INVALID;
     }
-    rest->done[layer] = (int64_t)offset;
+    rest->done[layer] = rest->begun[layer] = (int64_t)offset;
     look_back(rest, (int)layer);
     return LL_OK;
 }
@@ -157,6 +158,15 @@ ll_status device_upload_rest_seek_draft(struct device_upload_rest *rest, uint64_
         look_back(rest, (int)layer);
     }
     return LL_OK;
+}
+
+ll_status device_upload_rest_draft_again(struct device_upload_rest *rest, uint64_t layer)
+{
+    ll_status status = device_upload_rest_seek_draft(rest, layer, 0);
+    if (status == LL_OK && rest->drafted) {
+        rest->done[layer] = rest->begun[layer];
+    }
+    return status;
 }
 
 ll_status device_upload_rest_again(struct device_upload_rest *rest, uint64_t layer, uint64_t offset)
