@@ -92,6 +92,8 @@ struct edge_ask {
     /* How the tensors are written, and the answer's are to be; 0: as floats. */
     Layerlift__V1__DataType dtype;
     Layerlift__V1__DataType answer_dtype;
+    /* One for each tensor, in the place of `dtype`; NULL: that. */
+    const struct wire_form *forms;
     bool sends_receipts;
 };
 
