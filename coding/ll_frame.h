@@ -1,14 +1,15 @@
 /* Weights in fewer bytes: frames of at most 64 KiB of little-endian f32, each encoded by itself.
  *
- * An f32 consists of its exponent, of which trained weights have few, and of sign and mantissa, which
- * are noise: a frame is taken apart into the exponents, sign with the upper mantissa bits, and the
- * rest, and each part is written in Huffman's codes where that is shorter, else as it is. Where a
- * frame has few distinct values a palette, or zstd on the whole, is shorter still. Integer
+ * An f32 consists of its exponent, of which trained weights have few, and of sign and mantissa,
+ * which are noise: a frame is taken apart into the exponents, sign with the upper mantissa bits,
+ * and the rest, and each part is written in Huffman's codes where that is shorter, else as it is.
+ * Where a frame has few distinct values a palette, or zstd on the whole, is shorter still. Integer
  * operations alone: every bit pattern comes back.
  *
  * A draft (offload.proto, "Words") splits the same bits into two frames: what the rounded weights
- * have, and what is left. The first `exact_bytes` of a frame (biases, normalisation) are not rounded
- * and stand in the draft's frame wholly. Both together are no longer than the frame in one.
+ * have, and what is left. What is exact of a frame (biases, normalisation: the first `exact_bytes`,
+ * the last `exact_tail_bytes`) is not rounded and stands in the draft's frame wholly. Both together
+ * are hardly longer than the frame in one.
  *
  * docs/protocol.md has the bytes.
  *
@@ -38,8 +39,8 @@ LL_MUST_USE ll_status ll_frame_coder_create(struct ll_frame_coder **out_coder);
 /* NULL is allowed. */
 void ll_frame_coder_destroy(struct ll_frame_coder *coder);
 
-/* A frame's own bytes: 1 to LL_FRAME_BYTES, a multiple of 4 (others are written raw), at any
- * address. */
+/* Bytes at any address. A frame's own are 4 to LL_FRAME_BYTES, a multiple of 4: there are no others
+ * in blobs, encoding gives 0 for them and decoding LL_E_INVALID. */
 struct ll_frame {
     const void *data;
     size_t bytes;
@@ -57,11 +58,13 @@ size_t ll_frame_encode_delta(struct ll_frame_coder *coder, const struct ll_frame
 struct ll_frame_draft {
     /* 1 to LL_FRAME_MANTISSA_MOST. */
     int mantissa_bits;
-    /* Of the frame's first bytes, not rounded; a multiple of 4. */
+    /* How many of the frame's first and of its last bytes are not rounded; multiples of 4. Together
+     * at most the frame. */
     size_t exact_bytes;
+    size_t exact_tail_bytes;
 };
 
-/* Never 0. */
+/* Never 0 for a frame of a blob: a draft's are never sent raw. */
 size_t ll_frame_encode_draft(struct ll_frame_coder *coder, const struct ll_frame *frame,
                              const struct ll_frame_draft *draft, void *out);
 /* 0: nothing is left (all of it is exact in the draft). */
@@ -92,8 +95,9 @@ LL_MUST_USE ll_status ll_frame_decode_rest(struct ll_frame_coder *coder,
 
 /* ---- Rounding ---- */
 
-/* The draft's f32 of a whole blob, whose first `exact_bytes` stay. False where it cannot have one: a
- * weight has exponent 255, or would get it (`out` is undefined then). `out` may be `data`. */
+/* The draft's f32 of a whole blob, of which `draft` says what stays. False where it cannot have
+ * one: a weight has exponent 255, or would get it (`out` is undefined then). `out` may be `data`.
+ */
 LL_MUST_USE bool ll_frame_round(const void *data, size_t bytes, const struct ll_frame_draft *draft,
                                 void *out);
 

@@ -1,26 +1,22 @@
 /* A piece, as docs/protocol.md has it ("Coded tensors"):
  *
  *     mode 0   the piece's bytes
- *     mode 1   a part for each plane of all values, the lowest byte's first
+ *     mode 1   a part (ll_part.h) for each plane of all values, the lowest byte's first
  *     mode 2   the frequent value, the part of the bitmap (bit i % 8 of byte i / 8: value i is that
  *              one), and a part for each plane of the other values; none where there are no others
- *
- *     part     kind 0   its bytes
- *              kind 1   u32 length, a zstd frame of that length
- *              kind 2   one byte, which all of them are
  *
  * The encoder is free in what it chooses; these choices are guesses from samples, which cost an
  * eighth of what coding a plane both ways would. */
 #include "coding/ll_planes.h"
 
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "coding/ll_entropy.h"
+#include "coding/ll_part.h"
 
+_Static_assert((int)LL_PLANES_PIECE_VALUES <= (int)LL_PART_BYTES, "a plane is a part");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "values are little-endian");
 
 enum {
@@ -30,17 +26,11 @@ enum {
 };
 
 enum {
-    PART_RAW,
-    PART_FRAME,
-    PART_SAME,
-};
-
-enum {
     PLANES_MOST = 4,
-    /* Of a piece of bytes. */
-    PIECE_VALUES_MOST = LL_PLANES_PIECE_BYTES,
-    /* Kind and length of a part that is a frame. */
-    PART_HEAD_BYTES = 5,
+    BITMAP_BYTES = LL_PLANES_PIECE_VALUES / 8,
+    /* More than any piece takes: mode, frequent value, bitmap, planes, and a head for each part. */
+    PIECE_ROOM = 1 + PLANES_MOST + BITMAP_BYTES + PLANES_MOST * LL_PLANES_PIECE_VALUES +
+                 (PLANES_MOST + 1) * LL_PART_HEAD_BYTES,
     /* Looked at to find a frequent value; the table has twice the room. */
     SAMPLED_VALUES = 512,
     SAMPLE_SLOTS = 2 * SAMPLED_VALUES,
@@ -51,12 +41,13 @@ enum {
 };
 
 struct ll_planes {
-    struct ll_entropy *entropy;
+    struct ll_part_coder parts;
     /* One value more than fits: what is not kept is written, too. */
-    uint8_t planes[PLANES_MOST][PIECE_VALUES_MOST + 1];
-    uint8_t bitmap[PIECE_VALUES_MOST / 8];
+    uint8_t planes[PLANES_MOST][LL_PLANES_PIECE_VALUES + 1];
+    uint8_t bitmap[BITMAP_BYTES];
+    uint8_t piece[PIECE_ROOM];
     uint8_t sample[SAMPLE_BYTES];
-    uint8_t trial[SAMPLE_BYTES];
+    uint8_t trial[SAMPLE_BYTES + LL_PART_HEAD_BYTES];
     uint32_t seen[SAMPLE_SLOTS];
     uint16_t counts[SAMPLE_SLOTS];
 };
@@ -67,11 +58,12 @@ ll_status ll_planes_create(struct ll_planes **out_planes)
     if (!planes) {
         return LL_E_NO_MEMORY;
     }
-    ll_status status = ll_entropy_create(&planes->entropy);
+    ll_status status = ll_part_coder_init(&planes->parts);
     if (status != LL_OK) {
-        free(planes);
+        ll_planes_destroy(planes);
         return status;
     }
+    ll_part_coder_hurry(&planes->parts);
     *out_planes = planes;
     return LL_OK;
 }
@@ -79,7 +71,7 @@ ll_status ll_planes_create(struct ll_planes **out_planes)
 void ll_planes_destroy(struct ll_planes *planes)
 {
     if (planes) {
-        ll_entropy_destroy(planes->entropy);
+        ll_part_coder_finish(&planes->parts);
         free(planes);
     }
 }
@@ -205,89 +197,33 @@ static void join_planes(const struct ll_planes *planes, uint8_t *out, size_t cou
 
 /* ---- Encoding ---- */
 
-/* Where encoded bytes go; `is_full`: they did not fit. */
-struct writer {
-    uint8_t *at;
-    uint8_t *end;
-    bool is_full;
-};
-
-static void put(struct writer *writer, const void *data, size_t bytes)
+/* The form in which a plane, or the bitmap, gets shortest, by samples of it. */
+static ll_part_form choose_form(struct ll_planes *planes, const uint8_t *data, size_t bytes)
 {
-    if (bytes > (size_t)(writer->end - writer->at)) {
-        writer->is_full = true;
-    } else {
-        memcpy(writer->at, data, bytes);
-        writer->at += bytes;
-    }
-}
-
-static void put_byte(struct writer *writer, int value)
-{
-    uint8_t byte = (uint8_t)value;
-    put(writer, &byte, 1);
-}
-
-/* Bytes that a sample of a plane takes; all of it where it does not get shorter. */
-static size_t try_method(struct ll_planes *planes, ll_entropy_method method, const uint8_t *sample,
-                         size_t bytes)
-{
-    size_t used = ll_entropy_encode(planes->entropy, method, sample, bytes, planes->trial, bytes);
-    return used > 0 ? used : bytes;
-}
-
-/* How a plane gets shortest; LL_ENTROPY_METHODS: not at all. */
-static ll_entropy_method choose_method(struct ll_planes *planes, const uint8_t *plane, size_t bytes)
-{
-    const uint8_t *sample = plane;
     size_t sample_bytes = bytes;
     if (bytes > SAMPLE_BYTES) {
         size_t distance = (bytes - STRETCH_BYTES) / (STRETCHES - 1);
         for (size_t i = 0; i < STRETCHES; i++) {
-            memcpy(planes->sample + i * STRETCH_BYTES, plane + i * distance, STRETCH_BYTES);
+            memcpy(planes->sample + i * STRETCH_BYTES, data + i * distance, STRETCH_BYTES);
         }
-        sample = planes->sample;
+        data = planes->sample;
         sample_bytes = SAMPLE_BYTES;
     }
-    size_t huffman = try_method(planes, LL_ENTROPY_HUFFMAN, sample, sample_bytes);
-    size_t matches = try_method(planes, LL_ENTROPY_MATCHES, sample, sample_bytes);
-    size_t least = huffman < matches ? huffman : matches;
+    size_t literals =
+        ll_part_write(&planes->parts, LL_PART_LITERALS, data, sample_bytes, planes->trial);
+    size_t matches =
+        ll_part_write(&planes->parts, LL_PART_MATCHES, data, sample_bytes, planes->trial);
+    size_t least = literals < matches ? literals : matches;
     /* A fiftieth is not worth its time. */
     if (least >= sample_bytes - sample_bytes / 50) {
-        return LL_ENTROPY_METHODS;
+        return LL_PART_PLAIN;
     }
-    return huffman <= matches ? LL_ENTROPY_HUFFMAN : LL_ENTROPY_MATCHES;
+    return literals <= matches ? LL_PART_LITERALS : LL_PART_MATCHES;
 }
 
-static bool are_same(const uint8_t *data, size_t bytes)
+static size_t write_part(struct ll_planes *planes, const uint8_t *data, size_t bytes, uint8_t *out)
 {
-    return memcmp(data, data + 1, bytes - 1) == 0;
-}
-
-static void put_part(struct ll_planes *planes, struct writer *writer, const uint8_t *data,
-                     size_t bytes)
-{
-    if (are_same(data, bytes)) {
-        put_byte(writer, PART_SAME);
-        put(writer, data, 1);
-        return;
-    }
-    ll_entropy_method method = choose_method(planes, data, bytes);
-    size_t room = (size_t)(writer->end - writer->at);
-    if (method != LL_ENTROPY_METHODS && room > PART_HEAD_BYTES) {
-        room -= PART_HEAD_BYTES;
-        size_t used = ll_entropy_encode(planes->entropy, method, data, bytes,
-                                        writer->at + PART_HEAD_BYTES, room < bytes ? room : bytes);
-        if (used > 0 && used + PART_HEAD_BYTES - 1 < bytes) {
-            uint32_t length = (uint32_t)used;
-            put_byte(writer, PART_FRAME);
-            put(writer, &length, sizeof(length));
-            writer->at += used;
-            return;
-        }
-    }
-    put_byte(writer, PART_RAW);
-    put(writer, data, bytes);
+    return ll_part_write(&planes->parts, choose_form(planes, data, bytes), data, bytes, out);
 }
 
 /* The most frequent value of a sample, and how often it is there. */
@@ -321,55 +257,62 @@ static bool is_worth_bitmap(int found, int width)
                         : found >= SAMPLED_VALUES / 2;
 }
 
-static void put_piece(struct ll_planes *planes, struct writer *writer, const uint8_t *data,
-                      size_t bytes, int width)
+/* Writes a piece to planes->piece; returns how long it is. */
+static size_t write_piece(struct ll_planes *planes, const uint8_t *data, size_t count, int width)
 {
-    struct writer begin = *writer;
-    size_t count = bytes / (size_t)width;
     uint32_t frequent = 0;
+    uint8_t *out = planes->piece;
     int found = find_frequent(planes, data, count, width, &frequent);
     bool has_bitmap = is_worth_bitmap(found, width);
     size_t others = split(planes, data, count, width, has_bitmap ? &frequent : NULL);
-    put_byte(writer, has_bitmap ? MODE_BITMAP : MODE_PLANES);
+    *out++ = has_bitmap ? MODE_BITMAP : MODE_PLANES;
     if (has_bitmap) {
-        put(writer, &frequent, (size_t)width);
-        put_part(planes, writer, planes->bitmap, (count + 7) / 8);
+        memcpy(out, &frequent, (size_t)width);
+        out += width;
+        out += write_part(planes, planes->bitmap, (count + 7) / 8, out);
     }
-    for (int p = 0; p < width && others > 0 && !writer->is_full; p++) {
-        put_part(planes, writer, planes->planes[p], others);
+    for (int p = 0; p < width && others > 0; p++) {
+        out += write_part(planes, planes->planes[p], others, out);
     }
-    if (writer->is_full || (size_t)(writer->at - begin.at) > bytes) {
-        *writer = begin;
-        put_byte(writer, MODE_RAW);
-        put(writer, data, bytes);
+    size_t bytes = count * (size_t)width;
+    if ((size_t)(out - planes->piece) > bytes) {
+        out = planes->piece;
+        *out++ = MODE_RAW;
+        memcpy(out, data, bytes);
+        out += bytes;
     }
+    return (size_t)(out - planes->piece);
+}
+
+/* Values of the next piece. */
+static size_t piece_values(size_t left_bytes, int width)
+{
+    size_t left = left_bytes / (size_t)width;
+    return left < LL_PLANES_PIECE_VALUES ? left : LL_PLANES_PIECE_VALUES;
 }
 
 size_t ll_planes_encode(struct ll_planes *planes, const struct ll_planes_values *values, void *out,
                         size_t room)
 {
-    struct writer writer = {.at = out, .end = (uint8_t *)out + room};
-    const uint8_t *data = values->data;
-    for (size_t at = 0; at < values->bytes && !writer.is_full; at += LL_PLANES_PIECE_BYTES) {
-        size_t left = values->bytes - at;
-        put_piece(planes, &writer, data + at,
-                  left < LL_PLANES_PIECE_BYTES ? left : LL_PLANES_PIECE_BYTES, values->width);
+    size_t used = 0;
+    for (size_t at = 0; at < values->bytes;) {
+        size_t count = piece_values(values->bytes - at, values->width);
+        size_t bytes =
+            write_piece(planes, (const uint8_t *)values->data + at, count, values->width);
+        if (bytes > room - used) {
+            return 0;
+        }
+        memcpy((uint8_t *)out + used, planes->piece, bytes);
+        used += bytes;
+        at += count * (size_t)values->width;
     }
-    return writer.is_full ? 0 : (size_t)(writer.at - (uint8_t *)out);
+    return used;
 }
 
 /* ---- Decoding ---- */
 
-/* Encoded bytes that are left, and where they stand, for sentences. */
-struct reader {
-    const uint8_t *begin;
-    const uint8_t *at;
-    const uint8_t *end;
-    struct ll_error *err;
-};
-
 /* The next bytes; NULL where there are not so many. */
-static const uint8_t *take(struct reader *reader, size_t bytes)
+static const uint8_t *take(struct ll_part_reader *reader, size_t bytes)
 {
     if (bytes > (size_t)(reader->end - reader->at)) {
         return NULL;
@@ -378,71 +321,34 @@ static const uint8_t *take(struct reader *reader, size_t bytes)
     return reader->at - bytes;
 }
 
-static ll_status fail(const struct reader *reader, const char *what)
+/* A part, into `out`. */
+static ll_status take_part(struct ll_planes *planes, struct ll_part_reader *reader, uint8_t *out,
+                           size_t bytes, struct ll_error *err)
 {
-    return ll_fail(reader->err, LL_E_INVALID, "byte %zu of its coded bytes: %s",
-                   (size_t)(reader->at - reader->begin), what);
-}
-
-static ll_status take_frame(struct ll_planes *planes, struct reader *reader, uint8_t *out,
-                            size_t bytes)
-{
-    uint32_t length = 0;
-    const uint8_t *head = take(reader, sizeof(length));
-    if (!head) {
-        return fail(reader, "they end in a part's length");
-    }
-    memcpy(&length, head, sizeof(length));
-    const uint8_t *frame = take(reader, length);
-    if (!frame) {
-        return fail(reader, "a part goes beyond their end");
-    }
-    return ll_entropy_decode(planes->entropy, frame, length, out, bytes)
-               ? LL_OK
-               : fail(reader,
-                      "the part before it is not a zstd frame of the size that it must have");
-}
-
-static ll_status take_part(struct ll_planes *planes, struct reader *reader, uint8_t *out,
-                           size_t bytes)
-{
-    const uint8_t *kind = take(reader, 1);
-    if (!kind) {
-        return fail(reader, "they end before a part");
-    }
-    if (*kind == PART_FRAME) {
-        return take_frame(planes, reader, out, bytes);
-    }
-    if (*kind != PART_RAW && *kind != PART_SAME) {
-        return fail(reader, "the part before it is of no known kind");
-    }
-    const uint8_t *data = take(reader, *kind == PART_RAW ? bytes : 1);
-    if (!data) {
-        return fail(reader, "a part goes beyond their end");
-    }
-    if (*kind == PART_RAW) {
+    const uint8_t *data = out;
+    ll_status status = ll_part_read(&planes->parts, reader, bytes, out, &data, err);
+    if (status == LL_OK && data != out) {
         memcpy(out, data, bytes);
-    } else {
-        memset(out, *data, bytes);
     }
-    return LL_OK;
+    return status;
 }
 
 /* The frequent value and where it is; how many others there are. */
-static ll_status take_bitmap(struct ll_planes *planes, struct reader *reader, size_t count,
-                             int width, uint32_t *out_frequent, size_t *out_others)
+static ll_status take_bitmap(struct ll_planes *planes, struct ll_part_reader *reader, size_t count,
+                             int width, uint32_t *out_frequent, size_t *out_others,
+                             struct ll_error *err)
 {
     const uint8_t *value = take(reader, (size_t)width);
     if (!value) {
-        return fail(reader, "they end in a frequent value");
+        return ll_fail(err, LL_E_INVALID, "they end in a frequent value");
     }
     size_t bytes = (count + 7) / 8;
-    ll_status status = take_part(planes, reader, planes->bitmap, bytes);
+    ll_status status = take_part(planes, reader, planes->bitmap, bytes, err);
     if (status != LL_OK) {
         return status;
     }
     if (count % 8 != 0 && planes->bitmap[bytes - 1] >> (count % 8) != 0) {
-        return fail(reader, "the bitmap before it has bits behind the last value");
+        return ll_fail(err, LL_E_INVALID, "a bitmap has bits behind the last value");
     }
     size_t frequent = 0;
     for (size_t i = 0; i < bytes; i++) {
@@ -453,34 +359,40 @@ static ll_status take_bitmap(struct ll_planes *planes, struct reader *reader, si
     return LL_OK;
 }
 
-static ll_status take_piece(struct ll_planes *planes, struct reader *reader, int width,
-                            uint8_t *out, size_t bytes)
+static ll_status take_raw(struct ll_part_reader *reader, uint8_t *out, size_t bytes,
+                          struct ll_error *err)
 {
-    size_t count = bytes / (size_t)width;
+    const uint8_t *data = take(reader, bytes);
+    if (!data) {
+        return ll_fail(err, LL_E_INVALID, "a piece of %zu bytes, of which %zu are there", bytes,
+                       (size_t)(reader->end - reader->at));
+    }
+    memcpy(out, data, bytes);
+    return LL_OK;
+}
+
+static ll_status take_piece(struct ll_planes *planes, struct ll_part_reader *reader, int width,
+                            uint8_t *out, size_t count, struct ll_error *err)
+{
     size_t others = count;
     uint32_t frequent = 0;
     const uint8_t *mode = take(reader, 1);
     ll_status status = LL_OK;
     if (!mode) {
-        return fail(reader, "they end before a piece");
+        return ll_fail(err, LL_E_INVALID, "they end before a piece");
     }
     if (*mode == MODE_RAW) {
-        const uint8_t *data = take(reader, bytes);
-        if (!data) {
-            return fail(reader, "a piece goes beyond their end");
-        }
-        memcpy(out, data, bytes);
-        return LL_OK;
+        return take_raw(reader, out, count * (size_t)width, err);
     }
     if (*mode != MODE_PLANES && *mode != MODE_BITMAP) {
-        return fail(reader, "the piece before it is in no known mode");
+        return ll_fail(err, LL_E_INVALID, "a piece in mode %d, which there is not", *mode);
     }
     bool has_bitmap = *mode == MODE_BITMAP;
     if (has_bitmap) {
-        status = take_bitmap(planes, reader, count, width, &frequent, &others);
+        status = take_bitmap(planes, reader, count, width, &frequent, &others, err);
     }
     for (int p = 0; p < width && others > 0 && status == LL_OK; p++) {
-        status = take_part(planes, reader, planes->planes[p], others);
+        status = take_part(planes, reader, planes->planes[p], others, err);
     }
     if (status == LL_OK) {
         join_planes(planes, out, count, width, has_bitmap ? &frequent : NULL);
@@ -492,15 +404,18 @@ ll_status ll_planes_decode(struct ll_planes *planes, const void *encoded, size_t
                            int width, void *out, size_t bytes, struct ll_error *err)
 {
     const uint8_t *begin = encoded;
-    struct reader reader = {.begin = begin, .at = begin, .end = begin + encoded_bytes, .err = err};
+    struct ll_part_reader reader = {.at = begin, .end = begin + encoded_bytes};
     ll_status status = LL_OK;
-    for (size_t at = 0; at < bytes && status == LL_OK; at += LL_PLANES_PIECE_BYTES) {
-        size_t left = bytes - at;
-        status = take_piece(planes, &reader, width, (uint8_t *)out + at,
-                            left < LL_PLANES_PIECE_BYTES ? left : LL_PLANES_PIECE_BYTES);
+    for (size_t at = 0; at < bytes && status == LL_OK;) {
+        size_t count = piece_values(bytes - at, width);
+        status = take_piece(planes, &reader, width, (uint8_t *)out + at, count, err);
+        at += count * (size_t)width;
     }
     if (status == LL_OK && reader.at != reader.end) {
-        status = fail(&reader, "more of them than the tensor has");
+        status = ll_fail(err, LL_E_INVALID, "more of them than the tensor has");
+    }
+    if (status != LL_OK) {
+        ll_error_prefix(err, "coded bytes, by byte %zu", (size_t)(reader.at - begin));
     }
     return status;
 }

@@ -5,7 +5,7 @@
  * bytes, each of which is written in Huffman's codes, by zstd, or as it is, whichever a trial says
  * is shortest. Integer operations alone: every bit pattern comes back.
  *
- * docs/protocol.md has the bytes. Pieces of LL_PLANES_PIECE_BYTES are coded each by itself.
+ * docs/protocol.md has the bytes. Pieces of LL_PLANES_PIECE_VALUES are coded each by itself.
  *
  * Threads: a coder is one thread's at a time. */
 #ifndef LL_PLANES_H
@@ -15,7 +15,7 @@
 
 #include "core/ll_status.h"
 
-enum { LL_PLANES_PIECE_BYTES = 256 << 10 };
+enum { LL_PLANES_PIECE_VALUES = 64 << 10 };
 
 /* Scratch memory and zstd's states: about a megabyte. */
 struct ll_planes;
@@ -34,8 +34,7 @@ struct ll_planes_values {
 };
 
 /* Encodes values into at most `room` bytes at `out`. Returns how many are used; 0 where they do not
- * fit (zstd wants some bytes more than it uses in the end), so that with a room of the values'
- * bytes - 1 what does not shrink is refused. */
+ * fit, so that with a room of the values' bytes - 1 what does not shrink is refused. */
 size_t ll_planes_encode(struct ll_planes *planes, const struct ll_planes_values *values, void *out,
                         size_t room);
 

@@ -66,7 +66,8 @@ ll_status device_json_query(const struct device_json *json, int64_t id,
     }
     cli_answer_add_top(&view->answer, &line);
     if (result->is_rounded) {
-        ll_json_line_text(&line, "cut_encoding", "f16");
+        ll_json_line_text(&line, "cut_encoding",
+                          result->rounded_to == LL_U8_CHANNEL ? "u8" : "f16");
     }
     if (result->is_verified) {
         ll_json_line_add(&line, "verified", json_object_new_boolean(!result->is_wrong));

@@ -65,11 +65,17 @@ static ll_status take_cut(const char *text, void *field, struct ll_error *err)
 
 static ll_status take_cut_encoding(const char *text, void *field, struct ll_error *err)
 {
-    if (strcmp(text, "f32") != 0 && strcmp(text, "f16") != 0) {
-        return ll_fail(err, LL_E_INVALID, "'%.100s' is not one of f32, f16", text);
+    static const struct {
+        const char *name;
+        ll_dtype dtype;
+    } names[] = {{"f32", LL_F32}, {"f16", LL_F16}, {"u8", LL_U8_CHANNEL}};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(text, names[i].name) == 0) {
+            *(ll_dtype *)field = names[i].dtype;
+            return LL_OK;
+        }
     }
-    *(ll_dtype *)field = strcmp(text, "f16") == 0 ? LL_F16 : LL_F32;
-    return LL_OK;
+    return ll_fail(err, LL_E_INVALID, "'%.100s' is not one of f32, f16, u8", text);
 }
 
 static ll_status take_partitioner(const char *text, void *field, struct ll_error *err)
@@ -201,9 +207,10 @@ static const struct ll_option_row rows[] = {
         .take = take_cut_encoding,
         .shown = "f32",
         FIELD(cut_dtype),
-        .choices = "f32|f16",
-        .help = "How other tensors are sent and come back: f32, or f16, with half the bytes and "
-                "rounded to 11 bits",
+        .choices = "f32|f16|u8",
+        .help = "How other tensors are sent and come back: f32; f16, with half the bytes and "
+                "rounded to 11 bits; or u8, with a quarter, rounded to 256 steps in each channel. "
+                "All are packed losslessly where that pays at the link's rate",
     },
     {
         .name = "deadline",

@@ -346,6 +346,11 @@ static void await_room(struct device_report *report)
     }
 }
 
+static const char *rounding_text(ll_dtype rounded_to)
+{
+    return rounded_to == LL_F16 ? " (in f16)" : rounded_to == LL_U8_CHANNEL ? " (in u8)" : "";
+}
+
 void device_report_hurry(struct device_report *report)
 {
     device_writer_hurry(report->text);
@@ -368,7 +373,7 @@ void device_report_query(struct device_report *report, int64_t id,
     device_part(result, layers, device, sizeof(device));
     if (ran_remote) {
         snprintf(edge, sizeof(edge), "  edge [%d, %d) %.1f ms%s", result->first, result->end,
-                 ll_clock_ms(result->edge_ns), result->is_rounded ? " (in f16)" : "");
+                 ll_clock_ms(result->edge_ns), rounding_text(result->rounded_to));
     }
     terms_text(&report->config.terms, !ran_remote || result->first > 0 || result->end < layers,
                ran_remote || fell_back, terms, sizeof(terms));

@@ -57,6 +57,14 @@ static ll_status seal_layer(struct ll_table *table, int index, struct ll_error *
                              index, layer->type, layer->line, (long long)layer->blob_bytes,
                              (long long)LL_LIMIT_BLOB_BYTES);
     }
+    if (layer->exact_bytes < 0 || layer->exact_bytes > layer->blob_bytes ||
+        layer->exact_tail_bytes < 0 ||
+        layer->exact_tail_bytes > layer->blob_bytes - layer->exact_bytes) {
+        return ll_fail(err, LL_E_INVALID,
+                       "layer %d (%s, line %d) has %lld and %lld exact bytes in a blob of %lld",
+                       index, layer->type, layer->line, (long long)layer->exact_bytes,
+                       (long long)layer->exact_tail_bytes, (long long)layer->blob_bytes);
+    }
     table->blob_bytes += layer->blob_bytes;
     if (table->blob_bytes > LL_LIMIT_MODEL_BYTES) {
         return ll_fail_limit(err, "model_bytes", LL_LIMIT_MODEL_BYTES, 0,

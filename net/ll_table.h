@@ -27,6 +27,10 @@ struct ll_layer {
     int64_t out_floats;
     /* Size of the layer's blob in bytes; 0 without weights. */
     int64_t blob_bytes;
+    /* How many of the blob's first and of its last bytes are biases and normalisation, which drafts
+     * do not round; multiples of 4, together at most the blob. */
+    int64_t exact_bytes;
+    int64_t exact_tail_bytes;
     /* Multiply-adds count as two. An estimate for planning. */
     int64_t flops;
     /* Names of the tensors it reads, each once, in no particular order; owned by the table. Names

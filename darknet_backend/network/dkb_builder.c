@@ -152,6 +152,7 @@ void dkb_have_weights(struct dkb_builder *builder, int64_t biases, int64_t scale
         return;
     }
     builder->row->blob_bytes = bytes;
+    builder->row->exact_bytes = bytes - (int64_t)sizeof(float) * weights;
     builder->layer->nbiases = (size_t)biases;
     builder->layer->nscales = (size_t)scales;
     builder->layer->nweights = (size_t)weights;

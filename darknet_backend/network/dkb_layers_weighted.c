@@ -161,6 +161,8 @@ void dkb_build_connected(struct dkb_builder *builder)
     dkb_have_weights(builder, outputs, scales_in_file(builder, outputs), weights);
     layer->weights_at = layer->nbiases;
     layer->scales_at = layer->nbiases + layer->nweights;
+    builder->row->exact_bytes = (int64_t)(layer->nbiases * sizeof(float));
+    builder->row->exact_tail_bytes = (int64_t)(3 * layer->nscales * sizeof(float));
     builder->row->flops = dkb_mul(2, weights);
     dkb_reads_input(builder);
 }

@@ -1,7 +1,7 @@
 /* Which way a query goes: the only place that decides. In front of the layers' times on the device
- * (device_layer_times.h), what is known of the edge and the link (device_estimate.h), what each
- * range of layers costs (device_choice.h), and when it is worth trying something else
- * (device_explore.h).
+ * (device_layer_times.h), what is known of the edge and the link (device_estimate.h), where coding
+ * tensors pays (device_coding.h), what each range of layers costs (device_choice.h), and when it is
+ * worth trying something else (device_explore.h).
  *
  * A query asks once, before it begins (device_chooser_choose), and reports once, when it is over
  * (device_chooser_learn).
@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "core/ll_status.h"
+#include "device/choose/device_coding.h"
 #include "device/choose/device_estimate.h"
 #include "device/choose/device_explore.h"
 #include "device/times/device_layer_times.h"
@@ -120,8 +121,7 @@ struct device_decision {
     /* How tensors are written. */
     ll_dtype input_dtype;
     ll_dtype cut_dtype;
-    /* Which of them are coded: the input, other tensors upward, tensors downward. */
-    bool codes_input;
+    /* Which of them are coded: tensors upward but for the input, tensors downward. */
     bool codes_up;
     bool codes_down;
     /* What the query is predicted to take, and of it the edge's part, from first to end. */
@@ -142,6 +142,8 @@ struct device_decision {
     double punctual_ns;
     /* The device alone could be tried, and is not. */
     bool could_try;
+    /* Tensors might be coded. */
+    bool may_code;
 };
 
 /* Errors: LL_E_NO_MEMORY. */
@@ -189,6 +191,11 @@ struct device_outcome {
     int64_t up_bytes;
     int64_t down_bytes;
     struct device_spent spent;
+    /* What was coded: tensors upward but for the input, the answer's; and what the edge said that
+     * these took, 0: it did not. */
+    struct device_coded coded_up;
+    struct device_coded coded_down;
+    int64_t edge_coding_ns;
     /* A deadline that passed; how late the edge was is found out here. */
     struct device_miss miss;
     int64_t latency_ns;

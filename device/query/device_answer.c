@@ -208,3 +208,14 @@ int64_t device_answer_bytes(const struct device_answer *answer)
     }
     return bytes;
 }
+
+int64_t device_answer_plain_bytes(const struct device_answer *answer)
+{
+    int64_t bytes = 0;
+    for (int i = 0; answer->has_head && i < answer->names.count; i++) {
+        const struct wire_form *form = &answer->forms[i];
+        bytes += wire_plain_bytes(form->dtype, form->channels,
+                                  ll_table_tensor_floats(answer->table, answer->names.names[i]));
+    }
+    return bytes;
+}

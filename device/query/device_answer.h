@@ -74,7 +74,9 @@ LL_MUST_USE ll_status device_answer_take(struct device_answer *answer, struct ll
 /* Some of its tensors came rounded. */
 bool device_answer_is_rounded(const struct device_answer *answer);
 
-/* Bytes of the tensors that the head announced, as they are written. */
+/* Bytes of the tensors that the head announced, as they are written, and before they were coded.
+ */
 int64_t device_answer_bytes(const struct device_answer *answer);
+int64_t device_answer_plain_bytes(const struct device_answer *answer);
 
 #endif

@@ -147,8 +147,7 @@ static ll_status decide(struct device_querier *querier, struct query *query)
     result->stays = query->decision.there_ns > 0;
     result->there_ns = (int64_t)fmin(query->decision.there_ns, QUERY_MOST_NS);
     result->first = result->end = is_beside(query) ? 0 : query->decision.first;
-    bool codes = query->decision.codes_input || query->decision.codes_up;
-    codes = codes || query->decision.codes_down;
+    bool codes = query->decision.codes_up || query->decision.codes_down;
     codes = codes || query->offers.forms[query->decision.offer] == DEVICE_FORM_PLANES;
     if (status == LL_OK && codes && !querier->planes) {
         status = ll_planes_create(&querier->planes);
@@ -251,7 +250,10 @@ static void note_end(struct device_querier *querier, struct query *query)
     outcome->asked = DEVICE_ANSWERED;
     outcome->asked_until_ns = remote->done_ns;
     outcome->reached = answer->reached;
-    if (input) {
+    bool is_input_coded =
+        input &&
+        (input->is_picture || input->coding != LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLAIN);
+    if (input && !remote->may_code_answer) {
         device_input_forms_learn(&querier->forms, query->input,
                                  query->offers.forms[query->decision.offer], answer->coding_ns);
     }
@@ -261,8 +263,17 @@ static void note_end(struct device_querier *querier, struct query *query)
         .up_ns = up_ns > 0 ? up_ns : 0,
         .down_ns = remote->done_ns - remote->answered_ns,
         .queued_ns = queued_ns > 0 ? queued_ns : 0,
-        .computed_ns = answer->computed_ns,
+        .computed_ns = answer->computed_ns - answer->coding_ns,
     };
+    outcome->coded_up = remote->inputs.coded;
+    /* Only where it tells of one thing. */
+    outcome->edge_coding_ns = is_input_coded ? 0 : answer->coding_ns;
+    if (remote->may_code_answer) {
+        outcome->coded_down = (struct device_coded){
+            .plain_bytes = device_answer_plain_bytes(answer),
+            .bytes = outcome->down_bytes,
+        };
+    }
 }
 
 /* Takes an answer into the set; where its bytes are not what they are said to be, the edge has
@@ -272,16 +283,19 @@ static void take_answer(const struct device_querier *querier, struct query *quer
     struct device_query_result *result = &query->result;
     struct device_remote *remote = &query->remote;
     struct ll_error why = {.text = ""};
+    int64_t began_ns = ll_clock_now_ns();
     ll_status status = device_answer_take(&remote->answer, querier->planes, &query->tensors, &why);
     if (status != LL_OK) {
         remote->status = ll_fail(&remote->error, status, "bad answer: %.200s", why.text);
         query->outcome.asked = DEVICE_FAILED;
         return;
     }
+    query->outcome.coded_down.ns = ll_clock_now_ns() - began_ns;
     result->end = remote->answer.reached;
     result->prefix = remote->answer.prefix;
     result->edge_ns = ll_clock_deadline(remote->answer.queued_ns, remote->answer.computed_ns);
     result->is_rounded = remote->is_rounded;
+    result->rounded_to = remote->is_rounded ? remote->form.cut_dtype : LL_F32;
 }
 
 /* ---- Trust ---- */
@@ -315,7 +329,7 @@ static bool is_finite(const struct device_answer *answer, const struct device_te
 static bool judge(struct query *query, bool is_ours_odd, bool is_odd_again)
 {
     struct device_query_result *result = &query->result;
-    double tolerance = device_trust_tolerance(query->edge.is_same_engine, result->is_rounded);
+    double tolerance = device_trust_tolerance(query->edge.is_same_engine, result->rounded_to);
     result->is_verified = query->is_due;
     result->difference =
         query->is_due ? answer_difference(&query->remote.answer, &query->tensors) : 0;

@@ -88,8 +88,9 @@ struct device_query_result {
     bool is_input_lossy;
     /* What the edge reported, or what was last known. */
     int prefix;
-    /* Tensors went or came as half floats. */
+    /* Tensors lost precision on the way, in this data type. */
     bool is_rounded;
+    ll_dtype rounded_to;
     /* The device computed what the edge did as well; by how much it differs (device_trust.h), and
      * whether that is too much: the edge's part is the device's own then, and `fallback` says so.
      */

@@ -2,10 +2,12 @@
 
 #include <stdlib.h>
 
+#include "core/ll_clock.h"
 #include "proto/wire/wire_tensor.h"
 
-static ll_status encode(struct device_remote_inputs *inputs, int at,
-                        const struct device_tensors *tensors, const struct device_remote_form *form)
+/* A tensor in its form, to `inputs`; `planes` NULL: not coded. */
+static ll_status write(struct device_remote_inputs *inputs, int at, struct ll_planes *planes,
+                       const struct device_tensors *tensors, const struct device_remote_form *form)
 {
     int name = inputs->names.names[at];
     int64_t channels = wire_tensor_channels(tensors->table, name);
@@ -16,13 +18,11 @@ static ll_status encode(struct device_remote_inputs *inputs, int at,
         inputs->input = out_form;
     }
     if (is_input && form->input_forms) {
-        ll_status status =
-            device_input_forms_make(form->input_forms, form->input, form->input_form,
-                                    form->input_dtype, form->input_planes, out_buf, out_form);
+        ll_status status = device_input_forms_make(form->input_forms, form->input, form->input_form,
+                                                   form->input_dtype, planes, out_buf, out_form);
         inputs->is_rounded = inputs->is_rounded || ll_dtype_is_rounding(out_form->dtype);
         return status;
     }
-    struct ll_planes *planes = is_input ? form->input_planes : form->cut_planes;
     if (is_input && form->input_dtype == LL_U8) {
         *out_form = wire_form_plain(LL_U8, channels, ll_table_tensor_floats(tensors->table, name));
         *out_buf = ll_buf_ref(form->input_bytes);
@@ -32,6 +32,25 @@ static ll_status encode(struct device_remote_inputs *inputs, int at,
         wire_form_encode(device_tensors_get(tensors, name), channels,
                          is_input ? form->input_dtype : form->cut_dtype, planes, out_buf, out_form);
     inputs->is_rounded = inputs->is_rounded || ll_dtype_is_rounding(out_form->dtype);
+    return status;
+}
+
+static ll_status encode(struct device_remote_inputs *inputs, int at,
+                        const struct device_tensors *tensors, const struct device_remote_form *form)
+{
+    int name = inputs->names.names[at];
+    bool is_input = name == LL_TENSOR_INPUT;
+    struct ll_planes *planes = is_input ? form->input_planes : form->cut_planes;
+    struct device_coded *coded = &inputs->coded;
+    const struct wire_form *written = &inputs->forms[at];
+    int64_t began_ns = ll_clock_now_ns();
+    ll_status status = write(inputs, at, planes, tensors, form);
+    if (status == LL_OK && planes && !is_input) {
+        coded->ns += ll_clock_now_ns() - began_ns;
+        coded->bytes += written->bytes;
+        coded->plain_bytes += wire_plain_bytes(written->dtype, written->channels,
+                                               ll_table_tensor_floats(tensors->table, name));
+    }
     return status;
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_status.h"
+#include "device/choose/device_coding.h"
 #include "device/query/device_input_forms.h"
 #include "device/query/device_tensors.h"
 #include "net/ll_dtype.h"
@@ -39,6 +40,8 @@ struct device_remote_inputs {
     const struct wire_form *input;
     /* Some tensor lost precision. */
     bool is_rounded;
+    /* What coding did to other tensors than the network's input. */
+    struct device_coded coded;
 };
 
 /* Takes inputs(first, end), legal cuts, from the set, which has them. Errors: LL_E_NO_MEMORY; there

@@ -107,6 +107,33 @@ static void test_shapes_are_darknets(void)
     }
 }
 
+static void test_exact_are_biases_and_normalisation(void)
+{
+    static const struct {
+        const char *cfg;
+        int64_t head_floats, weights, tail_floats;
+    } cases[] = {
+        {NET "[conv]\nfilters=3\nsize=3\npad=1\n", 3, 108, 0},
+        {NET "[conv]\nfilters=3\nsize=3\npad=1\nbatch_normalize=1\n", 12, 108, 0},
+        {NET "[conv]\nfilters=3\nsize=3\nbatch_normalize=1\ndontloadscales=1\n", 3, 108, 0},
+        {NET "[deconv]\nfilters=2\nsize=4\nbatch_normalize=1\n", 8, 128, 0},
+        {NET "[local]\nsize=3\n", 24, 864, 0},
+        {NET "[conn]\noutput=10\n", 10, 1920, 0},
+        {NET "[conn]\noutput=10\nbatch_normalize=1\n", 10, 1920, 30},
+        {NET "[batchnorm]\n", 12, 0, 0},
+        {NET "[max]\n", 0, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct ll_network *network = parse(cases[i].cfg);
+        const struct ll_layer *row = &network->table.layers[network->table.layer_count - 1];
+        CU_ASSERT_EQUAL(row->exact_bytes, 4 * cases[i].head_floats);
+        CU_ASSERT_EQUAL(row->exact_tail_bytes, 4 * cases[i].tail_floats);
+        CU_ASSERT_EQUAL(row->blob_bytes - row->exact_bytes - row->exact_tail_bytes,
+                        4 * cases[i].weights);
+        ll_network_unref(network);
+    }
+}
+
 static void test_defaults_are_darknets(void)
 {
     struct ll_network *network =
@@ -311,6 +338,7 @@ static void test_groups_need_the_exact_shapes(void)
 const char *const ll_test_suite = "dkb_network";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_shapes_are_darknets),
+    LL_TEST(test_exact_are_biases_and_normalisation),
     LL_TEST(test_defaults_are_darknets),
     LL_TEST(test_every_activation_of_darknet_is_known),
     LL_TEST(test_yolo_takes_masks_and_missing_anchors),

@@ -1,6 +1,7 @@
 #include "net/ll_table.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "net/plan/ll_plan.h"
 #include "tests/support/ll_test.h"
@@ -99,6 +100,27 @@ static void test_seal_reading_a_later_tensor_is_refused(void)
     ll_table_finish(&table);
 }
 
+static void test_seal_exact_bytes_beyond_the_blob_are_refused(void)
+{
+    static const struct {
+        int64_t head, tail;
+        ll_status status;
+    } cases[] = {
+        {100, 0, LL_OK},        {60, 40, LL_OK},        {0, 104, LL_E_INVALID},
+        {104, 0, LL_E_INVALID}, {60, 44, LL_E_INVALID}, {-4, 0, LL_E_INVALID},
+        {0, -4, LL_E_INVALID},
+    };
+    struct ll_table table = make_table();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct ll_error err = {.text = ""};
+        table.layers[1].exact_bytes = cases[i].head;
+        table.layers[1].exact_tail_bytes = cases[i].tail;
+        CU_ASSERT_EQUAL(ll_table_seal(&table, &err), cases[i].status);
+        CU_ASSERT_EQUAL(strstr(err.text, "layer 1") != NULL, cases[i].status != LL_OK);
+    }
+    ll_table_finish(&table);
+}
+
 static void test_plan_layer_cuts_at_groups_with_weights(void)
 {
     struct ll_table table = make_table();
@@ -142,6 +164,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_outputs_early_output_is_kept_for_the_end),
     LL_TEST(test_legal_cuts_are_group_borders),
     LL_TEST(test_seal_reading_a_later_tensor_is_refused),
+    LL_TEST(test_seal_exact_bytes_beyond_the_blob_are_refused),
     LL_TEST(test_plan_layer_cuts_at_groups_with_weights),
     LL_TEST(test_plan_names_are_checked),
     {NULL, NULL},

@@ -1,0 +1,50 @@
+#include "coding/ll_draft.h"
+
+enum { WEIGHT_BYTES = 4 };
+
+bool ll_draft_has_blob(const struct ll_draft_blob *blob)
+{
+    return blob->bytes > LL_DRAFT_EXACT_BLOB_BYTES && blob->bytes % WEIGHT_BYTES == 0 &&
+           blob->exact_bytes < blob->bytes - blob->exact_tail_bytes;
+}
+
+static int64_t at_least_0_at_most(int64_t value, int64_t most)
+{
+    if (value < 0) {
+        return 0;
+    }
+    return value < most ? value : most;
+}
+
+size_t ll_draft_frame_bytes(const struct ll_draft_blob *blob, int64_t offset)
+{
+    return (size_t)at_least_0_at_most(blob->bytes - offset, LL_FRAME_BYTES);
+}
+
+struct ll_frame_draft ll_draft_frame(const struct ll_draft_blob *blob, int64_t offset)
+{
+    int64_t bytes = (int64_t)ll_draft_frame_bytes(blob, offset);
+    int64_t tail_begins = blob->bytes - blob->exact_tail_bytes;
+    int64_t head = at_least_0_at_most(blob->exact_bytes - offset, bytes);
+    int64_t tail = at_least_0_at_most(offset + bytes - tail_begins, bytes - head);
+    return (struct ll_frame_draft){
+        .mantissa_bits = blob->mantissa_bits,
+        .exact_bytes = (size_t)head,
+        .exact_tail_bytes = (size_t)tail,
+    };
+}
+
+bool ll_draft_frame_is_exact(const struct ll_draft_blob *blob, int64_t offset)
+{
+    struct ll_frame_draft draft = ll_draft_frame(blob, offset);
+    return draft.exact_bytes + draft.exact_tail_bytes == ll_draft_frame_bytes(blob, offset);
+}
+
+struct ll_frame_draft ll_draft_whole(const struct ll_draft_blob *blob)
+{
+    return (struct ll_frame_draft){
+        .mantissa_bits = blob->mantissa_bits,
+        .exact_bytes = (size_t)blob->exact_bytes,
+        .exact_tail_bytes = (size_t)blob->exact_tail_bytes,
+    };
+}
