@@ -10,6 +10,7 @@
 
 enum {
     MATCHES_LEVEL = 3,
+    HURRIED_MATCHES_LEVEL = 1,
     VARINT_BITS = 7,
     VARINT_MORE = 0x80,
     /* Below this zstd's own heads eat what Huffman saves. */
@@ -51,6 +52,12 @@ void ll_part_coder_finish(struct ll_part_coder *coder)
     ZSTD_freeCCtx(coder->matches);
     ZSTD_freeDCtx(coder->decoder);
     *coder = (struct ll_part_coder){0};
+}
+
+void ll_part_coder_hurry(struct ll_part_coder *coder)
+{
+    /* Level 1 exists: there is nothing to fail. */
+    (void)ZSTD_CCtx_setParameter(coder->matches, ZSTD_c_compressionLevel, HURRIED_MATCHES_LEVEL);
 }
 
 /* ---- Writing ---- */

@@ -64,6 +64,19 @@ static void on_ready(void *owner, const struct device_creation *creation)
     device_report_ready(agent->config.report, creation);
 }
 
+static void on_drafted(void *owner, const struct device_drafted *drafted)
+{
+    struct device_agent *agent = owner;
+    device_report_draft(agent->config.report, drafted);
+}
+
+static void on_draftless(void *owner, const char *address)
+{
+    struct device_agent *agent = owner;
+    device_report_line(agent->config.report,
+                       "edge %s takes no drafts: its answers are exact, as far as it is", address);
+}
+
 static void on_uploaded(void *owner, const struct device_uploaded *uploaded)
 {
     struct device_agent *agent = owner;
@@ -85,6 +98,8 @@ static const struct device_session_events client_events = {
     .down = on_down,
     .progress = on_progress,
     .ready = on_ready,
+    .drafted = on_drafted,
+    .draftless = on_draftless,
     .uploaded = on_uploaded,
     .limited = on_limited,
 };
@@ -204,14 +219,14 @@ static void tell_stay(struct device_agent *agent, const struct device_query_resu
 static ll_status run_query(struct device_agent *agent, int64_t id, struct ll_error *err)
 {
     struct device_query_result result;
-    struct ll_buf *input = agent->config.client.input;
+    struct device_query_input input = {.floats = agent->config.client.input};
     struct device_view view = {0};
     ll_status status = LL_OK;
     if (agent->config.pick) {
         status = agent->config.pick(agent->config.owner, id, &input, &view.image, err);
     }
     if (status == LL_OK) {
-        status = device_client_query(agent->client, input, &result, err);
+        status = device_client_query_picture(agent->client, &input, &result, err);
     }
     if (status != LL_OK) {
         device_report_lost(agent->config.report, id, err->text);

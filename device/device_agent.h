@@ -31,8 +31,8 @@ struct device_agent_config {
      * the one whom events are told; the input is everyone's unless there is `pick`. */
     struct device_client_config client;
     /* Gives another input to each query, from 1, and its name or NULL; both until the next call. */
-    ll_status (*pick)(void *owner, int64_t id, struct ll_buf **out_input, const char **out_name,
-                      struct ll_error *err);
+    ll_status (*pick)(void *owner, int64_t id, struct device_query_input *out_input,
+                      const char **out_name, struct ll_error *err);
     device_until until;
     int64_t count;
     int64_t duration_ns;

@@ -22,6 +22,7 @@
 #include "darknet_backend/network/dkb_model_file.h"
 #include "device/device_agent.h"
 #include "device/device_cut.h"
+#include "device/device_draft.h"
 #include "device/device_input_main.h"
 #include "device/device_options.h"
 #include "net/ll_dtype.h"
@@ -32,6 +33,9 @@ enum { MAIN_GRACE_MS = 4000, MAIN_WRITE_MS = 500 };
 /* The status of a program that a signal ended is this and its number, as shells have it. */
 enum { MAIN_SIGNAL_STATUS = 128 };
 
+/* Bits of mantissa of --draft's choices. */
+enum { MAIN_BF16_MANTISSA = 7, MAIN_M4_MANTISSA = 4 };
+
 /* Threads beside those that compute: the agent's own, and gRPC's where there is an edge. */
 enum { MAIN_THREADS = 4, MAIN_NETWORK_THREADS = 16 };
 
@@ -39,6 +43,10 @@ struct agent_program {
     struct device_options options;
     struct ll_engine *engine;
     struct dkb_model_file file;
+    /* The earlier model of --delta-from, and its blobs' names. */
+    struct dkb_model_file base;
+    struct ll_digest *base_digests;
+    struct device_draft draft;
     struct device_model model;
     struct vision_labels labels;
     struct device_input input;
@@ -66,11 +74,61 @@ static void look(void *owner, const struct device_query_result *result,
                     result->output_floats, result->last_floats, &out_view->answer);
 }
 
-static ll_status pick(void *owner, int64_t id, struct ll_buf **out_input, const char **out_name,
-                      struct ll_error *err)
+static ll_status pick(void *owner, int64_t id, struct device_query_input *out_input,
+                      const char **out_name, struct ll_error *err)
 {
     struct agent_program *program = owner;
     return device_input_pick(&program->input, id, out_input, out_name, err);
+}
+
+/* The cfg is the same, and so are the sizes of all blobs. */
+static ll_status load_base(struct agent_program *program, struct ll_error *err)
+{
+    const struct device_options *options = &program->options;
+    if (!options->delta_from) {
+        return LL_OK;
+    }
+    if (options->precision == DEVICE_PRECISION_DRAFT) {
+        program->is_usage_error = true;
+        return ll_fail(err, LL_E_INVALID, "--delta-from and --precision draft exclude each other");
+    }
+    ll_status status =
+        dkb_model_file_load(options->model.cfg, options->delta_from, &program->base, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    size_t layers = (size_t)program->model.table->layer_count;
+    program->base_digests = calloc(layers, sizeof(*program->base_digests));
+    if (!program->base_digests) {
+        return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
+    }
+    for (size_t i = 0; i < layers; i++) {
+        program->base_digests[i] = program->base.manifest.blobs[i].digest;
+    }
+    program->model.bases = program->base.blobs;
+    program->model.base_digests = program->base_digests;
+    return LL_OK;
+}
+
+static ll_status make_draft(struct agent_program *program, struct ll_error *err)
+{
+    const struct device_options *options = &program->options;
+    struct device_draft_source source = {
+        .table = program->model.table,
+        .blobs = program->model.blobs,
+        .manifest = program->model.manifest,
+    };
+    if (options->precision != DEVICE_PRECISION_DRAFT || options->edge_count == 0) {
+        return LL_OK;
+    }
+    int mantissa_bits = options->draft == DEVICE_DRAFT_M4 ? MAIN_M4_MANTISSA : MAIN_BF16_MANTISSA;
+    if (device_draft_init(&program->draft, &source, mantissa_bits) != LL_OK) {
+        return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
+    }
+    if (device_draft_has_any(&program->draft, source.table->layer_count)) {
+        program->model.draft = &program->draft;
+    }
+    return LL_OK;
 }
 
 static ll_status load_model(struct agent_program *program, struct ll_error *err)
@@ -92,7 +150,10 @@ static ll_status load_model(struct agent_program *program, struct ll_error *err)
         status = device_cut_check(table, options->cut_first, options->cut_end, err);
         program->is_usage_error = status != LL_OK;
     }
-    return status;
+    if (status == LL_OK) {
+        status = load_base(program, err);
+    }
+    return status == LL_OK ? make_draft(program, err) : status;
 }
 
 static ll_status open_json(struct agent_program *program, struct ll_error *err)
@@ -152,7 +213,16 @@ static void set_count(struct agent_program *program, struct device_agent_config 
     config->count *= is_round ? program->input.count : 1;
 }
 
-static ll_status create_agent(struct agent_program *program, struct ll_buf *first,
+/* Of a picture's file that inputs like the first one would be sent as. */
+static int64_t file_bytes(const struct device_options *options,
+                          const struct device_query_input *first)
+{
+    bool may_be_file =
+        options->input_encoding == DEVICE_WANT_ANY || options->input_encoding == DEVICE_WANT_FILE;
+    return may_be_file && first->file.bytes ? (int64_t)ll_buf_bytes(first->file.bytes) : 0;
+}
+
+static ll_status create_agent(struct agent_program *program, const struct device_query_input *first,
                               struct ll_error *err)
 {
     const struct device_options *options = &program->options;
@@ -176,7 +246,8 @@ static ll_status create_agent(struct agent_program *program, struct ll_buf *firs
                 .network = program->file.network,
                 .model = &program->model,
                 .partitioner = options->partitioner,
-                .input = first,
+                .input = first->floats,
+                .input_file_bytes = file_bytes(options, first),
                 .edges = options->edges,
                 .edge_count = options->edge_count,
                 .slowdown = options->terms.slowdown,
@@ -185,7 +256,7 @@ static ll_status create_agent(struct agent_program *program, struct ll_buf *firs
                 .wish = {.cut_first = options->cut_first,
                          .cut_end = options->cut_end,
                          .choose = options->choose,
-                         .is_input_f32 = options->input_encoding == DEVICE_INPUT_F32,
+                         .input = options->input_encoding,
                          .cut_dtype = options->cut_dtype,
                          .deadline_ns = options->deadline_ns},
                 .wait_edge_ns = options->wait_edge_ns,
@@ -205,7 +276,7 @@ static ll_status create_agent(struct agent_program *program, struct ll_buf *firs
 }
 
 /* Makes the list of inputs and loads the first one: what is wrong with it comes to light early. */
-static ll_status load_input(struct agent_program *program, struct ll_buf **out_first,
+static ll_status load_input(struct agent_program *program, struct device_query_input *out_first,
                             struct ll_error *err)
 {
     const char *name = NULL;
@@ -216,7 +287,7 @@ static ll_status load_input(struct agent_program *program, struct ll_buf **out_f
 
 static ll_status prepare(struct agent_program *program, struct ll_error *err)
 {
-    struct ll_buf *first = NULL;
+    struct device_query_input first = {0};
     ll_status status = load_model(program, err);
     if (status == LL_OK) {
         status = dkb_engine_create(&program->options.model.engine, &program->engine, err);
@@ -237,7 +308,7 @@ static ll_status prepare(struct agent_program *program, struct ll_error *err)
     if (status == LL_OK) {
         status = create_times_store(program, err);
     }
-    return status == LL_OK ? create_agent(program, first, err) : status;
+    return status == LL_OK ? create_agent(program, &first, err) : status;
 }
 
 static void finish(struct agent_program *program)
@@ -249,6 +320,9 @@ static void finish(struct agent_program *program)
     cli_answer_room_finish(&program->room);
     device_input_finish(&program->input);
     vision_labels_finish(&program->labels);
+    device_draft_finish(&program->draft);
+    free(program->base_digests);
+    dkb_model_file_finish(&program->base);
     dkb_model_file_finish(&program->file);
     ll_engine_destroy(program->engine);
 }

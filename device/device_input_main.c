@@ -5,7 +5,8 @@
 static void item_finish(struct device_input_item *item)
 {
     cli_boxes_finish(&item->detect);
-    ll_buf_unref(item->buf);
+    ll_buf_unref(item->query.floats);
+    ll_buf_unref(item->query.file.bytes);
     *item = (struct device_input_item){0};
 }
 
@@ -49,29 +50,60 @@ static void free_data(void *arg, void *data, size_t bytes)
     free(data);
 }
 
+/* Makes of the input what is sent, where options say that it is not what the picture has. Here as
+ * there. */
+static ll_status change(const struct device_options *options, const struct ll_table *table,
+                        struct vision_input *image, struct ll_error *err)
+{
+    if (options->input_quality > 0) {
+        return options->model.input.input_f32
+                   ? ll_fail(err, LL_E_INVALID, "--input-quality: a raw input is no picture")
+                   : vision_input_squeeze(image, table, (int)options->input_quality, err);
+    }
+    if (options->input_encoding == DEVICE_WANT_U8) {
+        ll_u8_quantise(image->data, table->in_floats);
+        ll_buf_unref(image->file.bytes);
+        image->file.bytes = NULL;
+    }
+    return LL_OK;
+}
+
+/* Takes the floats, and a reference to the file. */
+static ll_status take(struct vision_input *image, const struct ll_table *table,
+                      struct device_query_input *query, struct ll_error *err)
+{
+    ll_status status = ll_buf_wrap(image->data, (size_t)table->in_floats * sizeof(float), free_data,
+                                   NULL, &query->floats);
+    if (status != LL_OK) {
+        return ll_fail(err, status, "out of memory");
+    }
+    image->data = NULL;
+    query->file = image->file;
+    query->made_ns = image->made_ns;
+    image->file.bytes = NULL;
+    return LL_OK;
+}
+
 static ll_status load(struct device_input *input, const char *path, struct device_input_item *item,
                       struct ll_error *err)
 {
+    const struct device_options *options = input->options;
     const struct ll_table *table = &input->network->table;
-    struct vision_input_source source = input->options->model.input;
+    struct vision_input_source source = options->model.input;
     struct vision_input image = {0};
     source.image = path;
+    source.keeps_file = options->edge_count > 0;
     ll_status status = vision_input_load(&source, table, &image, err);
-    if (status != LL_OK) {
-        return status;
-    }
-    if (input->options->input_encoding == DEVICE_INPUT_U8) {
-        /* Here as there. */
-        ll_u8_quantise(image.data, table->in_floats);
-    }
-    status = ll_buf_wrap(image.data, (size_t)table->in_floats * sizeof(float), free_data, NULL,
-                         &item->buf);
     if (status == LL_OK) {
-        image.data = NULL;
-        status = cli_boxes_init(&item->detect, &input->options->model, input->network, &image,
+        status = change(options, table, &image, err);
+    }
+    if (status == LL_OK) {
+        status = take(&image, table, &item->query, err);
+    }
+    if (status == LL_OK) {
+        item->query.is_lossy = options->input_quality > 0;
+        status = cli_boxes_init(&item->detect, &options->model, input->network, &image,
                                 input->labels, err);
-    } else {
-        status = ll_fail(err, status, "out of memory");
     }
     vision_input_finish(&image);
     if (status != LL_OK) {
@@ -80,8 +112,9 @@ static ll_status load(struct device_input *input, const char *path, struct devic
     return status;
 }
 
-ll_status device_input_pick(struct device_input *input, int64_t id, struct ll_buf **out_buf,
-                            const char **out_name, struct ll_error *err)
+ll_status device_input_pick(struct device_input *input, int64_t id,
+                            struct device_query_input *out_query, const char **out_name,
+                            struct ll_error *err)
 {
     int at = (int)((id - 1) % input->count);
     const struct vision_path *picture =
@@ -92,14 +125,14 @@ ll_status device_input_pick(struct device_input *input, int64_t id, struct ll_bu
         input->current = NULL;
         item_finish(item);
     }
-    if (!item->buf) {
+    if (!item->query.floats) {
         ll_status status = load(input, picture ? picture->path : NULL, item, err);
         if (status != LL_OK) {
             return status;
         }
     }
     input->current = item;
-    *out_buf = item->buf;
+    *out_query = item->query;
     *out_name = picture ? picture->path : NULL;
     return LL_OK;
 }

@@ -11,12 +11,13 @@
 #include "core/ll_buf.h"
 #include "core/ll_status.h"
 #include "device/device_options.h"
+#include "device/query/device_query_input.h"
 #include "engine/ll_engine.h"
 #include "vision/vision_paths.h"
 
 struct device_input_item {
-    /* NULL: not loaded. */
-    struct ll_buf *buf;
+    /* Its floats are NULL: not loaded. */
+    struct device_query_input query;
     struct cli_boxes detect;
 };
 
@@ -45,12 +46,12 @@ LL_MUST_USE ll_status device_input_init(struct device_input *input,
 /* Takes zeroed ones too. */
 void device_input_finish(struct device_input *input);
 
-/* Loads the input of the query `id`, from 1: the pictures in turn. Buffer, and `input->current`,
+/* Loads the input of the query `id`, from 1: the pictures in turn. It, and `input->current`, stay
  * until the next call. The name is NULL for a raw input.
  *
  * Errors: those of vision_input_load and cli_boxes_init, LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status device_input_pick(struct device_input *input, int64_t id,
-                                        struct ll_buf **out_buf, const char **out_name,
+                                        struct device_query_input *out_query, const char **out_name,
                                         struct ll_error *err);
 
 #endif

@@ -59,9 +59,17 @@ ll_status device_json_query(const struct device_json *json, int64_t id,
     ll_json_line_ms(&line, "predicted_ms", result->predicted_ns);
     ll_json_line_int(&line, "up_bytes", result->up_bytes);
     ll_json_line_int(&line, "down_bytes", result->down_bytes);
+    if (result->input_encoding) {
+        ll_json_line_text(&line, "input_encoding", result->input_encoding);
+    } else {
+        ll_json_line_null(&line, "input_encoding");
+    }
+    ll_json_line_text(&line, "precision", result->is_draft ? "draft" : "exact");
+    ll_json_line_add(&line, "exact", json_object_new_boolean(result->is_exact));
     cli_answer_add_top(&view->answer, &line);
     if (result->is_rounded) {
-        ll_json_line_text(&line, "cut_encoding", "f16");
+        ll_json_line_text(&line, "cut_encoding",
+                          result->rounded_to == LL_U8_CHANNEL ? "u8" : "f16");
     }
     if (result->is_verified) {
         ll_json_line_add(&line, "verified", json_object_new_boolean(!result->is_wrong));
@@ -97,6 +105,13 @@ ll_status device_json_upload(const struct device_json *json, const struct device
     ll_json_line_ms(&line, "ready_ms", uploaded->ready_ns - json->origin_ns);
     ll_json_line_int(&line, "model_bytes", uploaded->model_bytes);
     ll_json_line_int(&line, "sent_bytes", uploaded->sent_bytes);
+    ll_json_line_int(&line, "weight_bytes_sent", uploaded->sent_weight_bytes);
+    ll_json_line_int(&line, "draft_bytes_sent", uploaded->sent_draft_bytes);
+    if (uploaded->draft_ready_ns > 0) {
+        ll_json_line_ms(&line, "draft_ready_ms", uploaded->draft_ready_ns - json->origin_ns);
+    } else {
+        ll_json_line_null(&line, "draft_ready_ms");
+    }
     ll_json_line_int(&line, "partitions", uploaded->partitions);
     ll_json_line_int(&line, "creations", uploaded->creations);
     ll_json_line_ms(&line, "creation_ms", uploaded->creation_ns);

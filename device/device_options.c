@@ -65,11 +65,17 @@ static ll_status take_cut(const char *text, void *field, struct ll_error *err)
 
 static ll_status take_cut_encoding(const char *text, void *field, struct ll_error *err)
 {
-    if (strcmp(text, "f32") != 0 && strcmp(text, "f16") != 0) {
-        return ll_fail(err, LL_E_INVALID, "'%.100s' is not one of f32, f16", text);
+    static const struct {
+        const char *name;
+        ll_dtype dtype;
+    } names[] = {{"f32", LL_F32}, {"f16", LL_F16}, {"u8", LL_U8_CHANNEL}};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(text, names[i].name) == 0) {
+            *(ll_dtype *)field = names[i].dtype;
+            return LL_OK;
+        }
     }
-    *(ll_dtype *)field = strcmp(text, "f16") == 0 ? LL_F16 : LL_F32;
-    return LL_OK;
+    return ll_fail(err, LL_E_INVALID, "'%.100s' is not one of f32, f16, u8", text);
 }
 
 static ll_status take_partitioner(const char *text, void *field, struct ll_error *err)
@@ -84,8 +90,12 @@ static ll_status take_partitioner(const char *text, void *field, struct ll_error
 #define FIELD(member) LL_OPTION_FIELD(struct device_options, member)
 
 /* Choices are in the order of their enums. */
-_Static_assert(DEVICE_INPUT_AUTO == 0 && DEVICE_INPUT_F32 == 1 && DEVICE_INPUT_U8 == 2,
+_Static_assert(DEVICE_WANT_ANY == 0 && DEVICE_WANT_F32 == 1 && DEVICE_WANT_U8 == 2 &&
+                   DEVICE_WANT_FILE == 3 && DEVICE_WANT_WEBP == 4 && DEVICE_WANT_PLANES == 5,
                "as --input-encoding has them");
+_Static_assert(DEVICE_PRECISION_EXACT == 0 && DEVICE_PRECISION_DRAFT == 1,
+               "as --precision has them");
+_Static_assert(DEVICE_DRAFT_BF16 == 0 && DEVICE_DRAFT_M4 == 1, "as --draft has them");
 _Static_assert(DEVICE_CHOOSE_FASTEST == 0 && DEVICE_CHOOSE_FURTHEST == 1, "as --choose has them");
 
 static const struct ll_option_row rows[] = {
@@ -172,11 +182,25 @@ static const struct ll_option_row rows[] = {
         .group = GROUP_QUERY,
         .kind = LL_OPTION_CHOICE,
         .arg = "E",
-        .choices = "auto|f32|u8",
+        .choices = "auto|f32|u8|file|webp|planes",
         FIELD(input_encoding),
-        .help = "How the network's input is sent: auto (a byte a value where that is exact, as for "
-                "a cropped picture; else f32), f32, or u8 (made exact first, for the layers here "
-                "too)",
+        .help = "How the network's input is sent: auto (whichever of the exact ways is fastest on "
+                "this link), f32, u8 (made exact first, for the layers here too), file (the "
+                "picture's own, without its metadata), webp (lossless, of inputs that bytes hold) "
+                "or planes (lossless); where one cannot be had, auto",
+    },
+    {
+        .name = "input-quality",
+        .group = GROUP_QUERY,
+        .kind = LL_OPTION_INT,
+        .arg = "Q",
+        .min = 1,
+        .max = 100,
+        .shown = "the picture as it is",
+        FIELD(input_quality),
+        .help = "Make a JPEG of quality Q of the network's input, and compute with what is left of "
+                "it, here as there: not the picture's own answer any more (at 95 the best class "
+                "of one photo in fifteen is another one, at 90 of one in ten)",
     },
     {
         .name = "cut-encoding",
@@ -186,9 +210,42 @@ static const struct ll_option_row rows[] = {
         .take = take_cut_encoding,
         .shown = "f32",
         FIELD(cut_dtype),
-        .choices = "f32|f16",
-        .help = "How other tensors are sent and come back: f32, or f16, with half the bytes and "
-                "rounded to 11 bits",
+        .choices = "f32|f16|u8",
+        .help = "How other tensors are sent and come back: f32; f16, with half the bytes and "
+                "rounded to 11 bits; or u8, with a quarter, rounded to 256 steps in each channel. "
+                "All are packed losslessly where that pays at the link's rate",
+    },
+    {
+        .name = "precision",
+        .group = GROUP_QUERY,
+        .kind = LL_OPTION_CHOICE,
+        .arg = "P",
+        .choices = "exact|draft",
+        FIELD(precision),
+        .help = "The least that an answer may have: exact, or draft (rounded weights are uploaded "
+                "first, and answer until the rest is there)",
+        .manual = "The least that an answer may have: exact, or draft (rounded weights are "
+                  "uploaded first, and answer until the rest is there; [below](#drafts))",
+    },
+    {
+        .name = "draft",
+        .group = GROUP_QUERY,
+        .kind = LL_OPTION_CHOICE,
+        .arg = "D",
+        .choices = "bf16|m4",
+        FIELD(draft),
+        .help = "How a draft's weights are rounded: bf16 (to 8 bits of significand; a third of the "
+                "model's bytes), or m4 (to 5; a quarter, for links below a few Mbit/s)",
+    },
+    {
+        .name = "delta-from",
+        .group = GROUP_QUERY,
+        .kind = LL_OPTION_TEXT,
+        .arg = "WEIGHTS",
+        .shown = "none",
+        FIELD(delta_from),
+        .help = "Weights of an earlier model with the same cfg, which the edge may have: what "
+                "differs from them is sent; not with --precision draft",
     },
     {
         .name = "deadline",

@@ -14,13 +14,16 @@
 
 enum { DEVICE_OPTIONS_EDGES = 64 };
 
+/* The least that an answer may have. */
 typedef enum {
-    /* Bytes where they are exact. */
-    DEVICE_INPUT_AUTO,
-    DEVICE_INPUT_F32,
-    /* Made exact first. */
-    DEVICE_INPUT_U8,
-} device_input_encoding;
+    DEVICE_PRECISION_EXACT,
+    DEVICE_PRECISION_DRAFT,
+} device_precision;
+
+typedef enum {
+    DEVICE_DRAFT_BF16,
+    DEVICE_DRAFT_M4,
+} device_draft_kind;
 
 struct device_options {
     struct cli_model_options model;
@@ -44,8 +47,15 @@ struct device_options {
     int cut_first;
     int cut_end;
     device_choose choose;
-    device_input_encoding input_encoding;
+    /* DEVICE_WANT_U8: made exact first. */
+    device_input_want input_encoding;
+    /* Of the JPEG that the network's input becomes; 0: none. */
+    int64_t input_quality;
     ll_dtype cut_dtype;
+    device_precision precision;
+    device_draft_kind draft;
+    /* Weights of an earlier model, or NULL. */
+    const char *delta_from;
     /* Layer times are read and kept. */
     bool keeps_profile;
     const char *partitioner;

@@ -182,13 +182,27 @@ static ll_status run_layers(struct edge_job *job, const struct ll_tensor_out *ou
                                    .stop = &job->stop};
         int64_t began_ns = ll_clock_now_ns();
         status = ll_engine_run(context, &run, &job->err);
-        job->computed_ns = ll_clock_now_ns() - began_ns;
+        job->computed_ns += ll_clock_now_ns() - began_ns;
         edge_model_put_context(job->model, context);
     }
     if (status == LL_OK) {
         edge_model_add_run(job->model, job->first, job->reached, layer_ns);
     }
     free(layer_ns);
+    return status;
+}
+
+/* Calls one of the job's hooks; NULL is allowed. */
+static ll_status run_hook(struct edge_job *job, ll_status (*hook)(struct edge_job *job))
+{
+    if (!hook) {
+        return LL_OK;
+    }
+    int64_t began_ns = ll_clock_now_ns();
+    ll_status status = hook(job);
+    int64_t took_ns = ll_clock_now_ns() - began_ns;
+    job->coding_ns += took_ns;
+    job->computed_ns += took_ns;
     return status;
 }
 
@@ -213,14 +227,14 @@ static void run_job(struct edge_job *job)
     }
     struct ll_tensor_out *outputs = NULL;
     job->status = make_outputs(job, &outputs);
-    if (job->status == LL_OK && job->before_run) {
-        job->before_run(job);
+    if (job->status == LL_OK) {
+        job->status = run_hook(job, job->before_run);
     }
     if (job->status == LL_OK) {
         job->status = run_layers(job, outputs);
     }
-    if (job->status == LL_OK && job->after_run) {
-        job->status = job->after_run(job);
+    if (job->status == LL_OK) {
+        job->status = run_hook(job, job->after_run);
     }
     free(outputs);
     if (job->status == LL_E_NO_MEMORY && job->err.text[0] == '\0') {

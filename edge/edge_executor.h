@@ -38,8 +38,9 @@ struct edge_job {
     const struct ll_tensor_in *inputs;
     int input_count;
     /* NULL, or called on an executor's thread right before the layers run, to finish the inputs'
-     * values, and right after, to put the outputs into another form. */
-    void (*before_run)(struct edge_job *job);
+     * values, and right after, to put the outputs into another form. Where one fails, so does the
+     * job; `err` may say why. */
+    ll_status (*before_run)(struct edge_job *job);
     ll_status (*after_run)(struct edge_job *job);
     /* The job has ended. On an executor's thread, without locks, once; never after a cancel that
      * returned true. */
@@ -53,10 +54,12 @@ struct edge_job {
     /* outputs(first, reached), one buffer each; nothing where reached is first. */
     struct ll_names names;
     struct ll_buf **outputs;
-    /* From submission until computation began; of that, waiting for least_prefix; computing. */
+    /* From submission until computation began; of that, waiting for least_prefix; computing, with
+     * both hooks; and of that, the hooks. */
     int64_t queued_ns;
     int64_t waited_ns;
     int64_t computed_ns;
+    int64_t coding_ns;
 
     /* Private. */
     atomic_bool stop;

@@ -19,7 +19,12 @@ enum { DTYPE_BLOCK = 256 };
 
 int ll_dtype_bytes(ll_dtype dtype)
 {
-    return dtype == LL_U8 ? 1 : dtype == LL_F16 ? 2 : (int)sizeof(float);
+    return dtype == LL_U8 || dtype == LL_U8_CHANNEL ? 1 : dtype == LL_F16 ? 2 : (int)sizeof(float);
+}
+
+bool ll_dtype_is_rounding(ll_dtype dtype)
+{
+    return dtype == LL_F16 || dtype == LL_U8_CHANNEL;
 }
 
 /* ---- Bytes ---- */

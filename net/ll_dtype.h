@@ -1,6 +1,7 @@
 /* Values of tensors in fewer bytes than a float has, for the wire.
  *
  *   LL_F32   the floats themselves
+ *   LL_U8_CHANNEL   256 steps in each channel: of whole tensors, not of values (ll_u8_channel.h)
  *   LL_U8    value k, 0 to 255, is k / 255 in single precision: what 8-bit pictures become. Exact
  *            where every value is one of these 256.
  *   LL_F16   IEEE 754 half precision, rounded to nearest even: 11 bits, from 2^-24 to 65504.
@@ -17,10 +18,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum { LL_F32, LL_U8, LL_F16 } ll_dtype;
+typedef enum { LL_F32, LL_U8, LL_F16, LL_U8_CHANNEL } ll_dtype;
 
-/* Bytes of one value: 4, 1 or 2. */
+/* Bytes of one value: 4, 1 or 2; LL_U8_CHANNEL has some more for each channel. */
 int ll_dtype_bytes(ll_dtype dtype);
+
+/* What comes back is not what was encoded. */
+bool ll_dtype_is_rounding(ll_dtype dtype);
+
+/* What follows is not for LL_U8_CHANNEL. */
 
 /* Writes `count` values to `out_bytes` (count x ll_dtype_bytes). False where `dtype` does not hold
  * one of them: with LL_U8 unless each is exact, with LL_F16 where one is beyond 65504 and finite.

@@ -111,6 +111,17 @@ static ll_status read_masks(struct bmp *bmp, struct ll_error *err)
     return LL_OK;
 }
 
+/* Rows begin at multiples of four bytes; behind the last one nothing needs to stand. */
+static int64_t row_bytes(const struct bmp *bmp)
+{
+    return (bmp->w * bmp->depth + 31) / 32 * 4;
+}
+
+static int64_t last_row_bytes(const struct bmp *bmp)
+{
+    return (bmp->w * bmp->depth + 7) / 8;
+}
+
 /* The palette, or the masks, and whether all bytes of pixels are there. */
 static ll_status check(struct bmp *bmp, struct ll_error *err)
 {
@@ -134,10 +145,8 @@ static ll_status check(struct bmp *bmp, struct ll_error *err)
             return refuse(err, "the file ends within its palette");
         }
     }
-    int64_t row_bytes = (bmp->w * bmp->depth + 31) / 32 * 4;
-    int64_t last_bytes = (bmp->w * bmp->depth + 7) / 8;
     if (bmp->data_at < bmp->palette_at ||
-        (int64_t)bmp->count - bmp->data_at < row_bytes * (bmp->h - 1) + last_bytes) {
+        (int64_t)bmp->count - bmp->data_at < row_bytes(bmp) * (bmp->h - 1) + last_row_bytes(bmp)) {
         return refuse(err, "the file ends before the picture does");
     }
     return is_wide ? read_masks(bmp, err) : LL_OK;
@@ -202,11 +211,10 @@ static bool decode_pixel(const struct bmp *bmp, const uint8_t *row, int64_t x, u
 static ll_status decode_rows(const struct bmp *bmp, struct vision_picture *picture,
                              struct ll_error *err)
 {
-    int64_t row_bytes = (bmp->w * bmp->depth + 31) / 32 * 4;
     uint8_t *rgb = picture->pixels;
     for (int64_t y = 0; y < bmp->h; y++) {
         int64_t stored = bmp->is_from_top ? y : bmp->h - 1 - y;
-        const uint8_t *row = bmp->bytes + bmp->data_at + stored * row_bytes;
+        const uint8_t *row = bmp->bytes + bmp->data_at + stored * row_bytes(bmp);
         for (int64_t x = 0; x < bmp->w; x++) {
             if (!decode_pixel(bmp, row, x, rgb)) {
                 return refuse(err, "a colour that its palette does not have");
@@ -217,17 +225,46 @@ static ll_status decode_rows(const struct bmp *bmp, struct vision_picture *pictu
     return LL_OK;
 }
 
+/* Reads the header and checks what it says. */
+static ll_status open_file(struct bmp *bmp, struct ll_error *err)
+{
+    ll_status status = read_header(bmp, err);
+    if (status == LL_OK) {
+        status = vision_picture_check_size(bmp->w, bmp->h, err);
+    }
+    return status == LL_OK ? check(bmp, err) : status;
+}
+
+/* Behind all that is read of the file: nobody forbids a palette or masks that reach into the
+ * pixels.
+ */
+static size_t end_of(const struct bmp *bmp)
+{
+    int64_t pixels_end = bmp->data_at + row_bytes(bmp) * (bmp->h - 1) + last_row_bytes(bmp);
+    int64_t other_end = bmp->depth <= 8 ? bmp->palette_at + bmp->palette_count * bmp->palette_bytes
+                        : bmp->compression != COMPRESSION_NONE ? MASKS_AT + 12
+                                                               : 0;
+    return (size_t)(pixels_end > other_end ? pixels_end : other_end);
+}
+
+ll_status vision_bmp_measure(const uint8_t *bytes, size_t count, int *out_w, int *out_h,
+                             size_t *out_end, struct ll_error *err)
+{
+    struct bmp bmp = {.bytes = bytes, .count = count};
+    ll_status status = open_file(&bmp, err);
+    if (status == LL_OK) {
+        *out_w = (int)bmp.w;
+        *out_h = (int)bmp.h;
+        *out_end = end_of(&bmp);
+    }
+    return status;
+}
+
 ll_status vision_bmp_decode(const uint8_t *bytes, size_t count, struct vision_picture *picture,
                             struct ll_error *err)
 {
     struct bmp bmp = {.bytes = bytes, .count = count};
-    ll_status status = read_header(&bmp, err);
-    if (status == LL_OK) {
-        status = vision_picture_check_size(bmp.w, bmp.h, err);
-    }
-    if (status == LL_OK) {
-        status = check(&bmp, err);
-    }
+    ll_status status = open_file(&bmp, err);
     if (status == LL_OK) {
         status = vision_picture_allocate(picture, bmp.w, bmp.h, err);
     }

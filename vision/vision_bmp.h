@@ -19,4 +19,8 @@
 LL_MUST_USE ll_status vision_bmp_decode(const uint8_t *bytes, size_t count,
                                         struct vision_picture *picture, struct ll_error *err);
 
+/* A picture's size from its header, and where its pixels end. Errors: as vision_bmp_decode. */
+LL_MUST_USE ll_status vision_bmp_measure(const uint8_t *bytes, size_t count, int *out_w, int *out_h,
+                                         size_t *out_end, struct ll_error *err);
+
 #endif

@@ -68,30 +68,52 @@ static ll_status turn_upright(struct vision_picture *picture, int orientation, s
 
 /* ---- Any kind ---- */
 
-static ll_status decode(const uint8_t *bytes, size_t count, struct vision_picture *picture,
-                        struct ll_error *err)
+ll_status vision_format_of(const uint8_t *bytes, size_t count, vision_format *out_format,
+                           struct ll_error *err)
 {
     static const uint8_t png_magic[] = {0x89, 'P', 'N', 'G'};
-    int orientation = 1;
-    ll_status status = LL_OK;
     if (count >= 2 && bytes[0] == 0xff && bytes[1] == 0xd8) {
-        status = vision_jpeg_decode(bytes, count, picture, &orientation, err);
+        *out_format = VISION_JPEG;
     } else if (count >= sizeof(png_magic) && memcmp(bytes, png_magic, sizeof(png_magic)) == 0) {
-        status = vision_png_decode(bytes, count, picture, &orientation, err);
+        *out_format = VISION_PNG;
     } else if (count >= 2 && bytes[0] == 'B' && bytes[1] == 'M') {
-        status = vision_bmp_decode(bytes, count, picture, err);
+        *out_format = VISION_BMP;
     } else {
-        status = ll_fail(err, LL_E_INVALID,
-                         count == 0 ? "an empty file" : "neither a JPEG, a PNG nor a BMP picture");
+        return ll_fail(err, LL_E_INVALID,
+                       count == 0 ? "an empty file" : "neither a JPEG, a PNG nor a BMP picture");
     }
-    return status == LL_OK ? turn_upright(picture, orientation, err) : status;
+    return LL_OK;
 }
 
-ll_status vision_decode(const uint8_t *bytes, size_t count, struct vision_picture *out_picture,
-                        struct ll_error *err)
+static ll_status decode(const uint8_t *bytes, size_t count, struct vision_picture *picture,
+                        int *out_orientation, struct ll_error *err)
+{
+    vision_format format = VISION_BMP;
+    *out_orientation = 1;
+    ll_status status = vision_format_of(bytes, count, &format, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    switch (format) {
+    case VISION_JPEG:
+        return vision_jpeg_decode(bytes, count, picture, out_orientation, err);
+    case VISION_PNG:
+        return vision_png_decode(bytes, count, picture, out_orientation, err);
+    default:
+        return vision_bmp_decode(bytes, count, picture, err);
+    }
+}
+
+ll_status vision_decode_held(const uint8_t *bytes, size_t count, int *orientation,
+                             struct vision_picture *out_picture, struct ll_error *err)
 {
     struct vision_picture picture = {0};
-    ll_status status = decode(bytes, count, &picture, err);
+    int own = 1;
+    ll_status status = decode(bytes, count, &picture, &own, err);
+    int held = *orientation != 0 ? *orientation : own;
+    if (status == LL_OK) {
+        status = turn_upright(&picture, held, err);
+    }
     if (status == LL_OK && (picture.w < 1 || picture.h < 1)) {
         /* The decoders check it; everything that follows divides by it. */
         status = ll_fail(err, LL_E_INTERNAL, "no pixels");
@@ -100,8 +122,45 @@ ll_status vision_decode(const uint8_t *bytes, size_t count, struct vision_pictur
         vision_picture_finish(&picture);
         return status;
     }
+    *orientation = held;
     *out_picture = picture;
     return LL_OK;
+}
+
+ll_status vision_decode(const uint8_t *bytes, size_t count, struct vision_picture *out_picture,
+                        struct ll_error *err)
+{
+    int orientation = 0;
+    return vision_decode_held(bytes, count, &orientation, out_picture, err);
+}
+
+ll_status vision_measure(const uint8_t *bytes, size_t count, struct vision_measure *out_measure,
+                         struct ll_error *err)
+{
+    struct vision_measure measure = {0};
+    size_t end = 0;
+    vision_format format = VISION_BMP;
+    ll_status status = vision_format_of(bytes, count, &format, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    switch (format) {
+    case VISION_JPEG:
+        status = vision_jpeg_measure(bytes, count, &measure.w, &measure.h, &measure.bytes, err);
+        break;
+    case VISION_PNG:
+        status = vision_png_measure(bytes, count, &measure.w, &measure.h, err);
+        break;
+    default:
+        status = vision_bmp_measure(bytes, count, &measure.w, &measure.h, &end, err);
+        break;
+    }
+    if (status == LL_OK) {
+        /* As it is decoded, and upright beside it. */
+        measure.bytes += (int64_t)2 * 3 * measure.w * measure.h;
+        *out_measure = measure;
+    }
+    return status;
 }
 
 /* ---- Files and pipes ---- */
@@ -159,7 +218,7 @@ static const char *name_of(const char *path)
 }
 
 /* Standard input and pipes are read to their end; opening a pipe waits for who writes it. */
-static ll_status read_file(const char *path, struct ll_buf **out_file, struct ll_error *err)
+ll_status vision_read_file(const char *path, struct ll_buf **out_file, struct ll_error *err)
 {
     struct stat info;
     bool is_stdin = strcmp(path, "-") == 0;
@@ -184,7 +243,7 @@ ll_status vision_decode_file(const char *path, struct vision_picture *out_pictur
                              struct ll_error *err)
 {
     struct ll_buf *file = NULL;
-    ll_status status = read_file(path, &file, err);
+    ll_status status = vision_read_file(path, &file, err);
     if (status != LL_OK) {
         return status;
     }

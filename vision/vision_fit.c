@@ -150,3 +150,25 @@ ll_status vision_fit_picture(const struct vision_picture *picture,
     }
     return status;
 }
+
+ll_status vision_fit_measure(int w, int h, const struct vision_fit_target *target,
+                             int64_t *out_bytes, struct ll_error *err)
+{
+    struct vision_placement placement = {
+        .picture_w = w,
+        .picture_h = h,
+        .net_w = target->w,
+        .net_h = target->h,
+    };
+    ll_status status = vision_placement_fit(&placement, target->fit, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    int64_t bytes = target->c == 1 ? (int64_t)w * h : 0;
+    if (target->fit == VISION_FIT_CROP) {
+        /* Narrowed, then scaled. */
+        bytes += (int64_t)target->c * placement.scaled_w * ((int64_t)h + placement.scaled_h);
+    }
+    *out_bytes = bytes;
+    return LL_OK;
+}

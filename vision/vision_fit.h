@@ -6,6 +6,8 @@
 #ifndef VISION_FIT_H
 #define VISION_FIT_H
 
+#include <stdint.h>
+
 #include "core/ll_status.h"
 #include "vision/vision_picture.h"
 #include "vision/vision_placement.h"
@@ -33,5 +35,11 @@ LL_MUST_USE ll_status vision_fit_picture(const struct vision_picture *picture,
                                          const struct vision_fit_target *target, float **out_data,
                                          struct vision_placement *out_placement,
                                          struct ll_error *err);
+
+/* The most memory that fitting a picture of w x h pixels takes, beside picture and input.
+ *
+ * Errors: those of vision_placement_fit. */
+LL_MUST_USE ll_status vision_fit_measure(int w, int h, const struct vision_fit_target *target,
+                                         int64_t *out_bytes, struct ll_error *err);
 
 #endif

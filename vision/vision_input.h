@@ -4,8 +4,14 @@
 #ifndef VISION_INPUT_H
 #define VISION_INPUT_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/ll_buf.h"
 #include "core/ll_status.h"
 #include "net/ll_table.h"
+#include "vision/vision_decode.h"
 #include "vision/vision_fit.h"
 #include "vision/vision_picture.h"
 #include "vision/vision_placement.h"
@@ -18,6 +24,18 @@ struct vision_input_source {
     const char *input_f32;
     /* For pictures. */
     vision_fit fit;
+    /* The picture's file is wanted, too. */
+    bool keeps_file;
+};
+
+/* A picture's file, as whoever has it makes an input of it. */
+struct vision_file {
+    /* Stripped (vision_strip.h); NULL: none. */
+    struct ll_buf *bytes;
+    vision_format format;
+    /* EXIF's, from 1 to 8, whatever the bytes say of it. */
+    int orientation;
+    vision_fit fit;
 };
 
 /* A network's input and the picture that it was made of; who does not need the latter any more
@@ -29,6 +47,11 @@ struct vision_input {
     struct vision_placement placement;
     /* Empty for a raw input. */
     struct vision_picture picture;
+    /* Where the source asks for it, of a picture whose file can be stripped; its bytes are the
+     * input's, who wants to keep them takes a reference. */
+    struct vision_file file;
+    /* What it took to make `data` of the file's bytes; 0 for a raw input. */
+    int64_t made_ns;
 };
 
 /* Reads the input of a network with this table: table->in_floats floats.
@@ -40,5 +63,28 @@ LL_MUST_USE ll_status vision_input_load(const struct vision_input_source *source
                                         struct vision_input *out_input, struct ll_error *err);
 /* Takes zeroed inputs too. */
 void vision_input_finish(struct vision_input *input);
+
+/* Puts a JPEG of the input itself in its place, of libjpeg's `quality` (1 to 100): `data` becomes
+ * what vision_input_of_file makes of `file`, rounded and with what the JPEG loses. The table is the
+ * one that the input was loaded for.
+ *
+ * Errors: LL_E_UNSUPPORTED where the network's input is no picture, those of vision_jpeg_write. */
+LL_MUST_USE ll_status vision_input_squeeze(struct vision_input *input, const struct ll_table *table,
+                                           int quality, struct ll_error *err);
+
+/* What vision_input_of_file will take at most, beside the file and the input: from the header.
+ *
+ * Errors: as it, for what the header shows; LL_E_UNSUPPORTED for an input that no picture fits. */
+LL_MUST_USE ll_status vision_input_measure(const struct vision_file *file,
+                                           const struct ll_table *table, int64_t *out_bytes,
+                                           struct ll_error *err);
+
+/* Makes a network's input of a file that somebody else sent: the same bits as theirs.
+ *
+ * `out_data` is freed with free(). Errors: those of vision_decode and vision_fit_picture;
+ * LL_E_INVALID where the bytes are of another format. */
+LL_MUST_USE ll_status vision_input_of_file(const struct vision_file *file,
+                                           const struct ll_table *table, float **out_data,
+                                           struct ll_error *err);
 
 #endif

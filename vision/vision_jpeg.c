@@ -1,5 +1,5 @@
 /* libjpeg reports errors by calling back, and goes on where the callback returns. Ours jumps back
- * into decode_guarded, whose state all lives in `struct decoder`, so that nothing is lost on the
+ * into work_guarded, whose state all lives in `struct decoder`, so that nothing is lost on the
  * way. */
 #include "vision/vision_jpeg.h"
 
@@ -27,6 +27,7 @@ struct decoder {
     ll_status status;
     /* The file's bytes ended before its end marker. */
     bool is_end_missing;
+    int64_t coefficient_bytes;
     /* One row in four colours. */
     uint8_t *row;
 };
@@ -151,7 +152,8 @@ static void read_rows(struct decoder *decoder)
     }
 }
 
-static void decode_all(struct decoder *decoder, const uint8_t *bytes, size_t count)
+/* Reads up to the first scan. */
+static void open_file(struct decoder *decoder, const uint8_t *bytes, size_t count)
 {
     struct jpeg_decompress_struct *jpeg = &decoder->jpeg;
     jpeg_create_decompress(jpeg);
@@ -159,6 +161,12 @@ static void decode_all(struct decoder *decoder, const uint8_t *bytes, size_t cou
     jpeg_mem_src(jpeg, bytes, count);
     jpeg->src->resync_to_restart = on_restart;
     jpeg_read_header(jpeg, TRUE);
+}
+
+static void decode_all(struct decoder *decoder, const uint8_t *bytes, size_t count)
+{
+    struct jpeg_decompress_struct *jpeg = &decoder->jpeg;
+    open_file(decoder, bytes, count);
     ll_status status = vision_picture_allocate(decoder->picture, jpeg->image_width,
                                                jpeg->image_height, decoder->err);
     if (status != LL_OK) {
@@ -176,16 +184,41 @@ static void decode_all(struct decoder *decoder, const uint8_t *bytes, size_t cou
     }
 }
 
-static ll_status decode_guarded(struct decoder *decoder, const uint8_t *bytes, size_t count)
+/* The size goes to the picture, which gets no pixels. */
+static void measure_all(struct decoder *decoder, const uint8_t *bytes, size_t count)
+{
+    struct jpeg_decompress_struct *jpeg = &decoder->jpeg;
+    open_file(decoder, bytes, count);
+    ll_status status =
+        vision_picture_check_size(jpeg->image_width, jpeg->image_height, decoder->err);
+    if (status != LL_OK) {
+        give_up(decoder, status);
+    }
+    decoder->picture->w = (int)jpeg->image_width;
+    decoder->picture->h = (int)jpeg->image_height;
+    for (int c = 0; jpeg_has_multiple_scans(jpeg) && c < jpeg->num_components; c++) {
+        const jpeg_component_info *part = &jpeg->comp_info[c];
+        /* Rows and columns of blocks are filled up to whole units of sampling. */
+        decoder->coefficient_bytes += ((int64_t)part->width_in_blocks + part->h_samp_factor) *
+                                      ((int64_t)part->height_in_blocks + part->v_samp_factor) *
+                                      (int64_t)sizeof(JBLOCK);
+    }
+}
+
+typedef void (*decoder_work)(struct decoder *decoder, const uint8_t *bytes, size_t count);
+
+static ll_status work_guarded(struct decoder *decoder, decoder_work work, const uint8_t *bytes,
+                              size_t count)
 {
     if (setjmp(decoder->jump) == 0) {
-        decode_all(decoder, bytes, count);
+        work(decoder, bytes, count);
     }
     return decoder->status;
 }
 
-ll_status vision_jpeg_decode(const uint8_t *bytes, size_t count, struct vision_picture *picture,
-                             int *out_orientation, struct ll_error *err)
+/* Does the work with a decoder that is freed then; `*out_bytes`: see vision_jpeg_measure. */
+static ll_status decode_by(decoder_work work, const uint8_t *bytes, size_t count,
+                           struct vision_picture *picture, int64_t *out_bytes, struct ll_error *err)
 {
     struct decoder *decoder = calloc(1, sizeof(*decoder));
     if (!decoder) {
@@ -199,12 +232,35 @@ ll_status vision_jpeg_decode(const uint8_t *bytes, size_t count, struct vision_p
     decoder->errors.emit_message = on_message;
     decoder->errors.output_message = on_output;
     decoder->jpeg.client_data = decoder;
-    ll_status status = decode_guarded(decoder, bytes, count);
+    ll_status status = work_guarded(decoder, work, bytes, count);
+    *out_bytes = decoder->coefficient_bytes;
     jpeg_destroy_decompress(&decoder->jpeg);
     free(decoder->row);
     free(decoder);
+    return status;
+}
+
+ll_status vision_jpeg_decode(const uint8_t *bytes, size_t count, struct vision_picture *picture,
+                             int *out_orientation, struct ll_error *err)
+{
+    int64_t unused = 0;
+    ll_status status = decode_by(decode_all, bytes, count, picture, &unused, err);
     if (status == LL_OK) {
         *out_orientation = vision_exif_of_jpeg(bytes, count);
+    }
+    return status;
+}
+
+ll_status vision_jpeg_measure(const uint8_t *bytes, size_t count, int *out_w, int *out_h,
+                              int64_t *out_bytes, struct ll_error *err)
+{
+    struct vision_picture sizes = {0};
+    int64_t coefficient_bytes = 0;
+    ll_status status = decode_by(measure_all, bytes, count, &sizes, &coefficient_bytes, err);
+    if (status == LL_OK) {
+        *out_w = sizes.w;
+        *out_h = sizes.h;
+        *out_bytes = coefficient_bytes;
     }
     return status;
 }

@@ -26,4 +26,10 @@ LL_MUST_USE ll_status vision_jpeg_decode(const uint8_t *bytes, size_t count,
                                          struct vision_picture *picture, int *out_orientation,
                                          struct ll_error *err);
 
+/* A picture's size, and the memory that its coefficients take where they must all be there before
+ * the first pixel is (progressive and like files); from its header. Errors: as vision_jpeg_decode.
+ */
+LL_MUST_USE ll_status vision_jpeg_measure(const uint8_t *bytes, size_t count, int *out_w,
+                                          int *out_h, int64_t *out_bytes, struct ll_error *err);
+
 #endif

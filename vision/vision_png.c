@@ -152,6 +152,25 @@ ll_status vision_png_decode(const uint8_t *bytes, size_t count, struct vision_pi
     return status;
 }
 
+ll_status vision_png_measure(const uint8_t *bytes, size_t count, int *out_w, int *out_h,
+                             struct ll_error *err)
+{
+    /* The signature, then IHDR's length and name; libpng takes no other chunk before it. */
+    static const uint8_t begin[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n',
+                                    0,    0,   0,   13,  'I',  'H',  'D',  'R'};
+    if (count < sizeof(begin) + 8 || memcmp(bytes, begin, sizeof(begin)) != 0) {
+        return ll_fail(err, LL_E_INVALID, "damaged PNG picture: no header");
+    }
+    int64_t w = png_get_uint_32(bytes + sizeof(begin));
+    int64_t h = png_get_uint_32(bytes + sizeof(begin) + 4);
+    ll_status status = vision_picture_check_size(w, h, err);
+    if (status == LL_OK) {
+        *out_w = (int)w;
+        *out_h = (int)h;
+    }
+    return status;
+}
+
 static ll_status write_to(const struct vision_picture *picture, FILE *file, struct ll_error *err)
 {
     png_image png = {

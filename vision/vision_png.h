@@ -24,6 +24,10 @@ LL_MUST_USE ll_status vision_png_decode(const uint8_t *bytes, size_t count,
                                         struct vision_picture *picture, int *out_orientation,
                                         struct ll_error *err);
 
+/* A picture's size from its header. Errors: as vision_png_decode. */
+LL_MUST_USE ll_status vision_png_measure(const uint8_t *bytes, size_t count, int *out_w, int *out_h,
+                                         struct ll_error *err);
+
 /* Writes a picture of 3 channels as PNG to `path`, wholly or not at all (ll_output_open).
  *
  * Errors: LL_E_IO; `err` names the file. */

@@ -172,15 +172,27 @@ void device_choice_destroy(struct device_choice *choice)
 
 /* ---- Predicting ---- */
 
+static double up_ns(const struct device_costs *costs, int cut)
+{
+    return costs->up_factors ? costs->up_ns * costs->up_factors[cut] : costs->up_ns;
+}
+
+static double down_ns(const struct device_costs *costs, int cut)
+{
+    return costs->down_factors ? costs->down_ns * costs->down_factors[cut] : costs->down_ns;
+}
+
 /* A range's remote part without what its end alone decides. */
 static double remote_ns(const struct device_choice *choice, const struct device_costs *costs, int i,
                         int j)
 {
     size_t at = (size_t)i * (size_t)choice->count + (size_t)j;
     double input = choice->cuts[j] >= choice->input_end[i] ? (double)choice->table->in_floats : 0;
-    return costs->fixed_ns + input * costs->input_ns + (double)choice->up[at] * costs->up_ns +
-           costs->edge_ns[choice->cuts[j]] - costs->edge_ns[choice->cuts[i]] +
-           (double)choice->down[at] * costs->down_ns +
+    int first = choice->cuts[i];
+    int end = choice->cuts[j];
+    return costs->fixed_ns + input * costs->input_ns +
+           (double)choice->up[at] * up_ns(costs, first) + costs->edge_ns[end] -
+           costs->edge_ns[first] + (double)choice->down[at] * down_ns(costs, end) +
            (choice->outputs[j] - choice->outputs[i]) * costs->output_ns;
 }
 
@@ -246,8 +258,8 @@ ll_status device_choice_predict(const struct device_choice *choice,
             return status;
         }
         range.remote_ns = costs->fixed_ns + (double)crossing.input * costs->input_ns +
-                          (double)crossing.up * costs->up_ns + costs->edge_ns[end] -
-                          costs->edge_ns[first] + (double)crossing.down * costs->down_ns +
+                          (double)crossing.up * up_ns(costs, first) + costs->edge_ns[end] -
+                          costs->edge_ns[first] + (double)crossing.down * down_ns(costs, end) +
                           (double)crossing.outputs * costs->output_ns;
     }
     range.latency_ns = costs->device_ns[choice->table->layer_count] - costs->device_ns[end] +

@@ -35,6 +35,10 @@ struct device_costs {
     double up_ns;
     double down_ns;
     double output_ns;
+    /* By cut, layer_count + 1 each: `up_ns` and `down_ns` are this many times as much for what
+     * crosses there, since it is coded; NULL: 1. */
+    const double *up_factors;
+    const double *down_factors;
     /* Of every remote part: round trip, waiting. */
     double fixed_ns;
 };

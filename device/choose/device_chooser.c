@@ -33,6 +33,7 @@ struct device_chooser {
     const struct ll_table *table;
     struct device_choice *choice;
     struct device_estimate estimate;
+    struct device_coding coding;
     /* When to try the device, and the edge. */
     struct device_explore explore;
     struct device_pause pause;
@@ -62,6 +63,9 @@ ll_status device_chooser_create(const struct device_chooser_config *config,
     sums->corrected_edge_ns = calloc(count, sizeof(double));
     sums->hoped_edge_ns = calloc(count, sizeof(double));
     ll_status status = device_choice_create(chooser->table, &chooser->choice);
+    if (status == LL_OK) {
+        status = device_coding_init(&chooser->coding, chooser->table->layer_count);
+    }
     if (status != LL_OK || !chooser->told_ns || !sums->device_ns || !sums->edge_ns ||
         !sums->corrected_device_ns || !sums->corrected_edge_ns || !sums->hoped_edge_ns) {
         device_chooser_destroy(chooser);
@@ -78,6 +82,7 @@ void device_chooser_destroy(struct device_chooser *chooser)
 {
     if (chooser) {
         device_choice_destroy(chooser->choice);
+        device_coding_finish(&chooser->coding);
         free(chooser->told_ns);
         free(chooser->sums.device_ns);
         free(chooser->sums.edge_ns);
@@ -145,11 +150,15 @@ static void refresh_sums(struct device_chooser *chooser)
 static void choose_dtypes(const struct device_wish *wish, const struct device_prospect *prospect,
                           struct device_decision *decision)
 {
-    decision->cut_dtype = prospect->takes_f16 ? wish->cut_dtype : LL_F32;
+    bool takes_wish = wish->cut_dtype == LL_F16          ? prospect->takes_f16
+                      : wish->cut_dtype == LL_U8_CHANNEL ? prospect->takes_u8_channel
+                                                         : true;
+    decision->cut_dtype = takes_wish ? wish->cut_dtype : LL_F32;
     decision->input_dtype = LL_F32;
-    if (!wish->is_input_f32) {
+    if (wish->input != DEVICE_WANT_F32) {
         decision->input_dtype = prospect->takes_u8 ? LL_U8 : decision->cut_dtype;
     }
+    decision->may_code = prospect->takes_planes;
 }
 
 /* Bytes of a value, as the decision has it sent. */
@@ -165,9 +174,10 @@ struct costs {
 };
 
 /* The link's part of the costs, as it is taken for and as good as may be hoped (but never above the
- * limit). */
+ * limit). What coding takes and brings is part of it. */
 static void put_link_costs(const struct device_rates *rates, const struct widths *widths,
-                           double limit_bytes_per_s, struct costs *costs)
+                           const struct device_coding *coding, double limit_bytes_per_s,
+                           struct costs *costs)
 {
     double least = limit_bytes_per_s > 0 ? (double)LL_NS_PER_S / limit_bytes_per_s : 0;
     for (int i = 0; i < 2; i++) {
@@ -179,6 +189,8 @@ static void put_link_costs(const struct device_rates *rates, const struct widths
         out->up_ns = up_ns * widths->cut;
         out->down_ns = down_ns * widths->cut;
         out->output_ns = down_ns * (double)sizeof(float);
+        out->up_factors = coding->up_factors;
+        out->down_factors = coding->down_factors;
         out->fixed_ns = rates->fixed_ns / hope;
     }
 }
@@ -196,7 +208,31 @@ static void make_costs(struct device_chooser *chooser, const struct device_rates
                                              .edge_ns = sums->corrected_edge_ns};
     out_costs->hoped = (struct device_costs){.device_ns = sums->corrected_device_ns,
                                              .edge_ns = sums->hoped_edge_ns};
-    put_link_costs(rates, widths, chooser->config.limit_bytes_per_s, out_costs);
+    put_link_costs(rates, widths, &chooser->coding, chooser->config.limit_bytes_per_s, out_costs);
+}
+
+/* The form that takes the input there in the least time, at the rate that the link is taken for. */
+static void choose_offer(const struct device_chooser *chooser,
+                         const struct device_prospect *prospect, const struct device_rates *rates,
+                         struct costs *costs, int *out_offer)
+{
+    double limit = chooser->config.limit_bytes_per_s;
+    double least = limit > 0 ? (double)LL_NS_PER_S / limit : 0;
+    double floats = (double)chooser->table->in_floats;
+    double best_ns = INFINITY;
+    for (int i = 0; i < prospect->offer_count; i++) {
+        const struct device_offer *offer = &prospect->offers[i];
+        double coding_ns = (double)offer->coding_ns;
+        double took_ns = (double)offer->bytes * fmax(rates->up_ns, least) + coding_ns;
+        if (took_ns < best_ns) {
+            double hoped_ns =
+                (double)offer->bytes * fmax(rates->up_ns / CHOOSER_HOPE, least) + coding_ns;
+            best_ns = took_ns;
+            costs->known.input_ns = took_ns / floats;
+            costs->hoped.input_ns = hoped_ns / floats;
+            *out_offer = i;
+        }
+    }
 }
 
 /* The ranges that come into question. */
@@ -235,6 +271,25 @@ static ll_status find_ranges(const struct device_choice *choice, const struct de
     return status;
 }
 
+/* Which of the tensors that the decision has cross are coded. Errors: LL_E_NO_MEMORY. */
+static ll_status choose_coding(const struct device_chooser *chooser, int prefix,
+                               const struct widths *widths, struct device_decision *decision)
+{
+    const struct device_coding *coding = &chooser->coding;
+    struct device_crossing crossing = {0};
+    int first = decision->first;
+    /* The furthest range ends where the edge is ready. */
+    int end = decision->least_prefix == 0 && prefix < decision->end ? prefix : decision->end;
+    if (!decision->may_code || first >= end) {
+        return LL_OK;
+    }
+    ll_status status = device_choice_crossing(chooser->choice, first, end, &crossing);
+    int64_t down_bytes = crossing.down * widths->cut + crossing.outputs * (int64_t)sizeof(float);
+    decision->codes_up = device_coding_pays_up(coding, first, crossing.up * widths->cut);
+    decision->codes_down = device_coding_pays_down(coding, end, down_bytes);
+    return status;
+}
+
 ll_status device_chooser_choose(struct device_chooser *chooser, const struct device_wish *wish,
                                 const struct device_prospect *prospect, int64_t now_ns,
                                 struct device_decision *out_decision)
@@ -251,7 +306,10 @@ ll_status device_chooser_choose(struct device_chooser *chooser, const struct dev
     struct widths widths = {.input = ll_dtype_bytes(decision.input_dtype),
                             .cut = ll_dtype_bytes(decision.cut_dtype)};
     device_estimate_look(&chooser->estimate, prospect->connection, &prospect->link, &rates);
+    device_coding_look(&chooser->coding, decision.may_code, decision.cut_dtype, rates.up_ns,
+                       rates.down_ns);
     make_costs(chooser, &rates, &widths, &costs);
+    choose_offer(chooser, prospect, &rates, &costs, &decision.offer);
     ll_status status = find_ranges(chooser->choice, wish, &costs, prospect->is_up, prefix, &ranges);
     decision.alone_ns = costs.known.device_ns[layers];
     decision.best_ns = decision.predicted_ns = ranges.best.latency_ns;
@@ -287,6 +345,9 @@ ll_status device_chooser_choose(struct device_chooser *chooser, const struct dev
             decision.end = tried->end;
             decision.remote_ns = tried->remote_ns;
         }
+    }
+    if (status == LL_OK) {
+        status = choose_coding(chooser, prefix, &widths, &decision);
     }
     decision.punctual_ns = decision.remote_ns - rates.lateness_ns;
     decision.allowance_ns =
@@ -347,10 +408,33 @@ static void learn_times(struct device_chooser *chooser, const struct device_deci
     }
 }
 
+static void learn_coding(struct device_chooser *chooser, const struct device_decision *decision,
+                         const struct device_outcome *outcome)
+{
+    struct device_coding *coding = &chooser->coding;
+    bool has_run = outcome->reached > decision->first;
+    int64_t edge_bytes = outcome->coded_up.plain_bytes + outcome->coded_down.plain_bytes;
+    if (!decision->may_code || outcome->asked != DEVICE_ANSWERED || !has_run) {
+        return;
+    }
+    device_coding_encoded(coding, decision->first, &outcome->coded_up);
+    device_coding_decoded(coding, outcome->reached, &outcome->coded_down);
+    if (outcome->edge_coding_ns > 0) {
+        device_coding_told(coding, edge_bytes, outcome->edge_coding_ns);
+    }
+    if (!decision->codes_up) {
+        device_coding_went_plain(coding, decision->first);
+    }
+    if (!decision->codes_down) {
+        device_coding_went_plain(coding, outcome->reached);
+    }
+}
+
 void device_chooser_learn(struct device_chooser *chooser, const struct device_decision *decision,
                           const struct device_outcome *outcome)
 {
     learn_times(chooser, decision, outcome);
+    learn_coding(chooser, decision, outcome);
     if (decision->could_try) {
         device_explore_stayed(&chooser->explore, (double)outcome->latency_ns);
     } else if (decision->tries == DEVICE_TRY_DEVICE) {

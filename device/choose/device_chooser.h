@@ -1,7 +1,7 @@
 /* Which way a query goes: the only place that decides. In front of the layers' times on the device
- * (device_layer_times.h), what is known of the edge and the link (device_estimate.h), what each
- * range of layers costs (device_choice.h), and when it is worth trying something else
- * (device_explore.h).
+ * (device_layer_times.h), what is known of the edge and the link (device_estimate.h), where coding
+ * tensors pays (device_coding.h), what each range of layers costs (device_choice.h), and when it is
+ * worth trying something else (device_explore.h).
  *
  * A query asks once, before it begins (device_chooser_choose), and reports once, when it is over
  * (device_chooser_learn).
@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "core/ll_status.h"
+#include "device/choose/device_coding.h"
 #include "device/choose/device_estimate.h"
 #include "device/choose/device_explore.h"
 #include "device/times/device_layer_times.h"
@@ -49,6 +50,19 @@ typedef enum {
     DEVICE_CHOOSE_FURTHEST,
 } device_choose;
 
+/* In which form the network's input is to leave. All but the first and F32 are had where the edge
+ * takes them and the input can be written so; else it is as if nothing was wished for. */
+typedef enum {
+    /* Whichever is fastest. */
+    DEVICE_WANT_ANY,
+    /* Floats, even where bytes would say the same. */
+    DEVICE_WANT_F32,
+    DEVICE_WANT_U8,
+    DEVICE_WANT_FILE,
+    DEVICE_WANT_WEBP,
+    DEVICE_WANT_PLANES,
+} device_input_want;
+
 /* What queries are to do. */
 struct device_wish {
     /* A fixed range for the edge, legal cuts, which queries wait for; or `cut_end` -1: by `choose`.
@@ -56,13 +70,19 @@ struct device_wish {
     int cut_first;
     int cut_end;
     device_choose choose;
-    /* The input goes as floats even where bytes would say the same. */
-    bool is_input_f32;
-    /* LL_F32, or LL_F16 for tensors that cross a cut (the input too, where it does not go as
-     * bytes): answers are no longer exact then. */
+    device_input_want input;
+    /* LL_F32; or LL_F16 or LL_U8_CHANNEL for tensors that cross a cut (the input too, where it does
+     * not go as bytes): answers are no longer exact then. */
     ll_dtype cut_dtype;
     /* The remote part's time; 0: by prediction. */
     int64_t deadline_ns;
+};
+
+/* A form that the network's input may leave in: its bytes, and the time that coding it takes here
+ * and there. */
+struct device_offer {
+    int64_t bytes;
+    int64_t coding_ns;
 };
 
 /* The edge as a query finds it. */
@@ -73,6 +93,12 @@ struct device_prospect {
     /* What it takes besides floats; `takes_u8` only where bytes hold the input's values. */
     bool takes_u8;
     bool takes_f16;
+    bool takes_u8_channel;
+    /* It takes and gives coded tensors. */
+    bool takes_planes;
+    /* The forms of the input that come into question; none: as `takes_u8` has it. */
+    const struct device_offer *offers;
+    int offer_count;
     struct device_link_state link;
     /* Counts the times that an edge came up; another number: what was learnt of the edge is
      * forgotten. */
@@ -90,9 +116,14 @@ struct device_decision {
     int end;
     int least_prefix;
     device_try tries;
+    /* Which of the offers the input leaves in. */
+    int offer;
     /* How tensors are written. */
     ll_dtype input_dtype;
     ll_dtype cut_dtype;
+    /* Which of them are coded: tensors upward but for the input, tensors downward. */
+    bool codes_up;
+    bool codes_down;
     /* What the query is predicted to take, and of it the edge's part, from first to end. */
     double predicted_ns;
     double remote_ns;
@@ -111,6 +142,8 @@ struct device_decision {
     double punctual_ns;
     /* The device alone could be tried, and is not. */
     bool could_try;
+    /* Tensors might be coded. */
+    bool may_code;
 };
 
 /* Errors: LL_E_NO_MEMORY. */
@@ -158,6 +191,11 @@ struct device_outcome {
     int64_t up_bytes;
     int64_t down_bytes;
     struct device_spent spent;
+    /* What was coded: tensors upward but for the input, the answer's; and what the edge said that
+     * these took, 0: it did not. */
+    struct device_coded coded_up;
+    struct device_coded coded_down;
+    int64_t edge_coding_ns;
     /* A deadline that passed; how late the edge was is found out here. */
     struct device_miss miss;
     int64_t latency_ns;

@@ -39,6 +39,9 @@ static void encode(struct ll_chain *chain, const struct device_plan_terms *terms
         bool is_last = i == chain->count - 1;
         element->input_bytes =
             element->input_bytes / whole * (i == 0 ? terms->input_width : terms->cut_width);
+        if (i == 0 && terms->input_bytes > 0 && terms->input_bytes < element->input_bytes) {
+            element->input_bytes = terms->input_bytes;
+        }
         element->output_bytes =
             element->output_bytes / whole * (is_last ? whole : terms->cut_width);
     }

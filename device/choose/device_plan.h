@@ -29,6 +29,8 @@ struct device_plan_terms {
     /* In how many bytes a value of the network's input, and of other tensors, is sent. */
     int input_width;
     int cut_width;
+    /* The input in all, where it is sent as a picture's file; 0: by its width. */
+    int64_t input_bytes;
 };
 
 /* The plan for the table of `times`, in the order of its layers.

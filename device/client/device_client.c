@@ -93,6 +93,24 @@ static void on_ready(void *owner, const struct device_creation *creation)
     }
 }
 
+static void on_drafted(void *owner, const struct device_drafted *drafted)
+{
+    struct device_client *client = owner;
+    const struct device_session_events *events = client->config.events;
+    if (events && events->drafted) {
+        events->drafted(client->config.owner, drafted);
+    }
+}
+
+static void on_draftless(void *owner, const char *address)
+{
+    struct device_client *client = owner;
+    const struct device_session_events *events = client->config.events;
+    if (events && events->draftless) {
+        events->draftless(client->config.owner, address);
+    }
+}
+
 static void on_uploaded(void *owner, const struct device_uploaded *uploaded)
 {
     struct device_client *client = owner;
@@ -125,6 +143,8 @@ static const struct device_session_events session_events = {
     .down = on_down,
     .progress = on_progress,
     .ready = on_ready,
+    .drafted = on_drafted,
+    .draftless = on_draftless,
     .uploaded = on_uploaded,
     .limited = on_limited,
 };
@@ -162,7 +182,7 @@ static ll_status create_local(struct device_client *client, struct ll_error *err
 static int input_width(const struct device_client_config *config)
 {
     struct device_input_bytes cache = {0};
-    if (config->wish.is_input_f32) {
+    if (config->wish.input == DEVICE_WANT_F32) {
         return (int)sizeof(float);
     }
     bool has_bytes = config->input && device_input_bytes(&cache, config->input) != NULL;
@@ -179,6 +199,7 @@ static ll_status create_plan(struct device_client *client, struct ll_error *err)
         .slowdown = config->slowdown,
         .limit_bytes_per_s = config->limit_bytes_per_s,
         .input_width = input_width(config),
+        .input_bytes = config->input_file_bytes,
         .cut_width = ll_dtype_bytes(config->wish.cut_dtype),
     };
     if (client->model.plan) {
@@ -310,6 +331,14 @@ void device_client_destroy(struct device_client *client)
 
 ll_status device_client_query(struct device_client *client, struct ll_buf *input,
                               struct device_query_result *out_result, struct ll_error *err)
+{
+    const struct device_query_input floats = {.floats = input};
+    return device_client_query_picture(client, &floats, out_result, err);
+}
+
+ll_status device_client_query_picture(struct device_client *client,
+                                      const struct device_query_input *input,
+                                      struct device_query_result *out_result, struct ll_error *err)
 {
     ll_status status = device_query_run(&client->querier, input, out_result, err);
     if (status == LL_OK) {

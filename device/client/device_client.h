@@ -38,6 +38,8 @@ struct device_client_config {
     /* An input like those to come: whether bytes would say the same, which the plan is made for;
      * NULL: floats. */
     struct ll_buf *input;
+    /* The bytes of its picture's file, where queries bring such; 0: they do not. */
+    int64_t input_file_bytes;
     /* "HOST:PORT" each, DEVICE_NEXT_EDGE_EDGES of them at most; none: everything runs here. */
     const char *const *edges;
     int edge_count;
@@ -80,6 +82,13 @@ void device_client_start(struct device_client *client);
 LL_MUST_USE ll_status device_client_query(struct device_client *client, struct ll_buf *input,
                                           struct device_query_result *out_result,
                                           struct ll_error *err);
+
+/* The same where the picture's file is there that makes the input: it may leave in the floats'
+ * place, and makes the same ones on the edge. */
+LL_MUST_USE ll_status device_client_query_picture(struct device_client *client,
+                                                  const struct device_query_input *input,
+                                                  struct device_query_result *out_result,
+                                                  struct ll_error *err);
 
 /* How far it has come. */
 struct device_client_view {

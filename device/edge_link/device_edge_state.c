@@ -5,6 +5,7 @@
 
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"
+#include "proto/wire/wire_form.h"
 
 struct device_edge_state {
     int layer_count;
@@ -104,12 +105,15 @@ void device_edge_state_set(struct device_edge_state *edge, device_edge_phase pha
     ll_mutex_lock(&edge->lock);
     edge->view.phase = phase;
     edge->view.prefix = prefix;
+    edge->view.draft_prefix = 0;
     edge->view.is_same_engine = false;
     edge->is_accused = false;
     if (phase == DEVICE_EDGE_UP) {
         edge->view.connection++;
     } else {
-        edge->view.takes_u8 = edge->view.takes_f16 = false;
+        edge->view.takes_u8 = edge->view.takes_f16 = edge->view.takes_u8_channel = false;
+        edge->view.takes_planes = edge->view.takes_webp = false;
+        edge->view.picture_formats = 0;
         memset(edge->times_ns, 0, (size_t)edge->layer_count * sizeof(*edge->times_ns));
         edge->view.times_version++;
     }
@@ -127,18 +131,55 @@ void device_edge_state_set_prefix(struct device_edge_state *edge, int prefix)
     ll_mutex_unlock(&edge->lock);
 }
 
+void device_edge_state_set_draft_prefix(struct device_edge_state *edge, int prefix)
+{
+    ll_mutex_lock(&edge->lock);
+    edge->view.draft_prefix = edge->view.phase == DEVICE_EDGE_UP ? prefix : 0;
+    ll_mutex_unlock(&edge->lock);
+}
+
 void device_edge_state_set_dtypes(struct device_edge_state *edge, size_t count,
                                   const Layerlift__V1__DataType *dtypes)
 {
     bool takes_u8 = false;
     bool takes_f16 = false;
+    bool takes_u8_channel = false;
     for (size_t i = 0; i < count; i++) {
         takes_u8 = takes_u8 || dtypes[i] == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8;
         takes_f16 = takes_f16 || dtypes[i] == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16;
+        takes_u8_channel =
+            takes_u8_channel || dtypes[i] == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8_CHANNEL;
     }
     ll_mutex_lock(&edge->lock);
     edge->view.takes_u8 = takes_u8;
     edge->view.takes_f16 = takes_f16;
+    edge->view.takes_u8_channel = takes_u8_channel;
+    ll_mutex_unlock(&edge->lock);
+}
+
+void device_edge_state_set_codings(struct device_edge_state *edge, size_t count,
+                                   const Layerlift__V1__TensorCoding *codings)
+{
+    bool takes_planes =
+        wire_has_coding(count, codings, LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES);
+    bool takes_webp =
+        wire_has_coding(count, codings, LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_WEBP);
+    ll_mutex_lock(&edge->lock);
+    edge->view.takes_planes = takes_planes;
+    edge->view.takes_webp = takes_webp;
+    ll_mutex_unlock(&edge->lock);
+}
+
+void device_edge_state_set_pictures(struct device_edge_state *edge, size_t count,
+                                    const Layerlift__V1__PictureFormat *formats)
+{
+    unsigned bits = 0;
+    for (size_t i = 0; i < count; i++) {
+        /* What is newer than this device is nothing that it would send. */
+        bits |= (unsigned)formats[i] < 8 * sizeof(bits) ? 1U << (unsigned)formats[i] : 0;
+    }
+    ll_mutex_lock(&edge->lock);
+    edge->view.picture_formats = bits;
     ll_mutex_unlock(&edge->lock);
 }
 

@@ -37,6 +37,8 @@ struct device_edge_view {
     device_edge_phase phase;
     /* Layers [0, prefix) run on the edge; 0 unless it is up. */
     int prefix;
+    /* The same of the model's draft; 0 where the edge has none. */
+    int draft_prefix;
     /* As far as it was measured: the least round trip, and the rate of acknowledged bytes; 0 if
      * not. */
     int64_t rtt_ns;
@@ -46,6 +48,13 @@ struct device_edge_view {
     /* What the edge takes besides floats. */
     bool takes_u8;
     bool takes_f16;
+    bool takes_u8_channel;
+    /* It takes and gives coded tensors. */
+    bool takes_planes;
+    /* Of the network's input: pixels in WebP, and files of pictures, a bit for each PictureFormat.
+     */
+    bool takes_webp;
+    unsigned picture_formats;
     /* Counts the times that an edge came up. */
     uint64_t connection;
     /* Changes with the edge's layer times. */
@@ -76,9 +85,17 @@ void device_edge_state_stop(struct device_edge_state *edge);
 void device_edge_state_set(struct device_edge_state *edge, device_edge_phase phase, int prefix);
 /* A longer prefix, or the same. */
 void device_edge_state_set_prefix(struct device_edge_state *edge, int prefix);
+/* The draft's prefix; 0: there is none any more. Forgotten when the edge goes. */
+void device_edge_state_set_draft_prefix(struct device_edge_state *edge, int prefix);
 /* In what the edge takes tensors; forgotten when it goes. */
 void device_edge_state_set_dtypes(struct device_edge_state *edge, size_t count,
                                   const Layerlift__V1__DataType *dtypes);
+/* How it takes tensors coded; forgotten when it goes. */
+void device_edge_state_set_codings(struct device_edge_state *edge, size_t count,
+                                   const Layerlift__V1__TensorCoding *codings);
+/* Of which pictures it takes the files; forgotten when it goes. */
+void device_edge_state_set_pictures(struct device_edge_state *edge, size_t count,
+                                    const Layerlift__V1__PictureFormat *formats);
 /* Whether the edge computes as the device does; forgotten when it goes. */
 void device_edge_state_set_same_engine(struct device_edge_state *edge, bool is_same);
 /* 0 for what is not known. */

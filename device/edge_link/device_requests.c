@@ -25,6 +25,7 @@ struct device_requests {
     /* An edge takes queries, and runs layers [0, prefix). */
     bool is_open LL_GUARDED_BY(lock);
     int prefix LL_GUARDED_BY(lock);
+    bool has_draft LL_GUARDED_BY(lock);
     bool is_stopped LL_GUARDED_BY(lock);
     struct device_remote *remotes LL_GUARDED_BY(lock);
     uint64_t last_id LL_GUARDED_BY(lock);
@@ -73,6 +74,7 @@ ll_status device_requests_post(struct device_requests *requests, struct device_r
     }
     device_answer_init(&remote->answer, requests->model->table, remote->first, remote->end,
                        remote->least_prefix, remote->form.cut_dtype);
+    remote->answer.may_be_coded = remote->may_code_answer;
     remote->status = LL_OK;
     remote->is_rounded = remote->inputs.is_rounded;
     remote->is_done = false;
@@ -131,7 +133,7 @@ void device_requests_withdraw(struct device_requests *requests, struct device_re
         at = &(*at)->next;
     }
     *at = remote->next;
-    remote->is_rounded = remote->is_rounded || device_answer_is_encoded(&remote->answer);
+    remote->is_rounded = remote->is_rounded || device_answer_is_rounded(&remote->answer);
     bool is_cancelled = remote->status != LL_OK && remote->is_head_sent && !remote->is_over_there &&
                         requests->cancel_count < REQUESTS_CANCELS && requests->is_open;
     if (is_cancelled) {
@@ -178,6 +180,13 @@ void device_requests_set_prefix(struct device_requests *requests, int prefix)
     ll_mutex_unlock(&requests->lock);
 }
 
+void device_requests_set_draft(struct device_requests *requests, bool has_draft)
+{
+    ll_mutex_lock(&requests->lock);
+    requests->has_draft = requests->is_open && has_draft;
+    ll_mutex_unlock(&requests->lock);
+}
+
 static void end_locked(struct device_requests *requests, struct device_remote *remote,
                        ll_status status) LL_REQUIRES(requests->lock)
 {
@@ -192,6 +201,7 @@ void device_requests_close(struct device_requests *requests, ll_status status, c
     ll_mutex_lock(&requests->lock);
     requests->is_open = false;
     requests->prefix = 0;
+    requests->has_draft = false;
     requests->cancel_count = 0;
     for (struct device_remote *remote = requests->remotes; remote; remote = remote->next) {
         if (!remote->is_done) {
@@ -277,12 +287,15 @@ static ll_status next_head_locked(struct device_requests *requests, struct devic
         .least_prefix = remote->least_prefix,
         .deadline_ms = wire_ms(remote->edge_time_ns),
         .answer_dtype = remote->form.cut_dtype,
+        .may_code_answer = remote->may_code_answer,
+        .takes_draft = requests->has_draft,
         .inputs = &remote->inputs.names,
-        .dtypes = remote->inputs.dtypes,
+        .forms = remote->inputs.forms,
     };
     ll_status status =
         device_wire_query(requests->model, &query, &message->head, &message->head_bytes);
     if (status == LL_OK) {
+        remote->answer.takes_draft = query.takes_draft;
         remote->is_head_sent = true;
     }
     return status;

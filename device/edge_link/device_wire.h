@@ -5,6 +5,7 @@
 #ifndef DEVICE_WIRE_H
 #define DEVICE_WIRE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,7 @@
 #include "device/device_model.h"
 #include "layerlift/v1/offload.pb-c.h"
 #include "net/ll_dtype.h"
+#include "proto/wire/wire_form.h"
 
 /* What a message takes on the connection besides its bytes: gRPC's and HTTP/2's frame heads. */
 enum { DEVICE_WIRE_FRAME_BYTES = 14 };
@@ -29,9 +31,13 @@ struct device_wire_query {
     int least_prefix;
     uint32_t deadline_ms;
     ll_dtype answer_dtype;
+    /* The answer's tensors may come coded (wire_codings). */
+    bool may_code_answer;
+    /* An answer of the model's draft will do. */
+    bool takes_draft;
     /* inputs(first, end), and how each of them is written. */
     const struct ll_names *inputs;
-    const ll_dtype *dtypes;
+    const struct wire_form *forms;
 };
 
 /* The query with the heads of its tensors. */

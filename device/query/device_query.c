@@ -33,6 +33,7 @@ ll_status device_querier_init(struct device_querier *querier)
         device_querier_finish(querier);
         return status;
     }
+    device_input_forms_init(&querier->forms, querier->model->table);
     double alone_ns = device_chooser_alone_ns(querier->chooser);
     double wait_ns = fmax(QUERY_WAIT_NS, alone_ns * QUERY_WAIT_PART);
     querier->predicted_wait_ns =
@@ -42,7 +43,9 @@ ll_status device_querier_init(struct device_querier *querier)
 
 void device_querier_finish(struct device_querier *querier)
 {
-    device_input_bytes_finish(&querier->input_bytes);
+    device_input_forms_finish(&querier->forms);
+    ll_planes_destroy(querier->planes);
+    querier->planes = NULL;
     device_chooser_destroy(querier->chooser);
     free(querier->edge_times_ns);
     querier->chooser = NULL;
@@ -57,8 +60,9 @@ struct query {
     struct device_decision decision;
     struct device_outcome outcome;
     struct device_query_result result;
-    /* The network's input as bytes, NULL where it goes otherwise. */
-    struct ll_buf *input_bytes;
+    const struct device_query_input *input;
+    /* In which the network's input may leave; `decision.offer` is one of them. */
+    struct device_form_offers offers;
     /* The edge's part; `is_posted`: it is under way. */
     struct device_remote remote;
     struct device_patience patience;
@@ -116,19 +120,21 @@ static void look(struct device_querier *querier, struct query *query)
     query->result.prefix = edge->prefix;
 }
 
-static ll_status decide(struct device_querier *querier, struct query *query, struct ll_buf *input)
+static ll_status decide(struct device_querier *querier, struct query *query)
 {
     const struct device_edge_view *edge = &query->edge;
     struct device_query_result *result = &query->result;
     look(querier, query);
-    query->input_bytes = edge->takes_u8 && !querier->wish.is_input_f32
-                             ? device_input_bytes(&querier->input_bytes, input)
-                             : NULL;
+    device_input_forms_set(&querier->forms, query->input);
+    device_input_forms_offer(&querier->forms, query->input, &querier->wish, edge, &query->offers);
     struct device_prospect prospect = {
         .is_up = edge->phase == DEVICE_EDGE_UP,
-        .prefix = edge->prefix,
-        .takes_u8 = query->input_bytes != NULL,
+        .prefix = edge->draft_prefix > edge->prefix ? edge->draft_prefix : edge->prefix,
+        .offers = query->offers.offers,
+        .offer_count = query->offers.count,
         .takes_f16 = edge->takes_f16,
+        .takes_u8_channel = edge->takes_u8_channel,
+        .takes_planes = edge->takes_planes,
         .link = {.rtt_ns = edge->rtt_ns, .bytes_per_s = edge->bytes_per_s},
         .connection = edge->connection,
         .times_ns = querier->edge_times_ns,
@@ -141,23 +147,35 @@ static ll_status decide(struct device_querier *querier, struct query *query, str
     result->stays = query->decision.there_ns > 0;
     result->there_ns = (int64_t)fmin(query->decision.there_ns, QUERY_MOST_NS);
     result->first = result->end = is_beside(query) ? 0 : query->decision.first;
+    bool codes = query->decision.codes_up || query->decision.codes_down;
+    codes = codes || query->offers.forms[query->decision.offer] == DEVICE_FORM_PLANES;
+    if (status == LL_OK && codes && !querier->planes) {
+        status = ll_planes_create(&querier->planes);
+    }
     return status;
 }
 
 /* ---- The edge's part ---- */
 
 /* What is asked of the edge, and how long it may take, here and there. */
-static void plan_remote(struct query *query, const struct device_wish *wish)
+static void plan_remote(struct device_querier *querier, struct query *query)
 {
     const struct device_decision *decision = &query->decision;
+    const struct device_wish *wish = &querier->wish;
     query->remote = (struct device_remote){
         .first = decision->first,
         .end = decision->end,
         .least_prefix = decision->least_prefix,
         .tensors = &query->tensors,
-        .form = {.input_dtype = decision->input_dtype,
-                 .input_bytes = query->input_bytes,
-                 .cut_dtype = decision->cut_dtype},
+        .form = {.input_dtype =
+                     querier->wish.input == DEVICE_WANT_F32 ? LL_F32 : decision->cut_dtype,
+                 .input_forms = &querier->forms,
+                 .input = query->input,
+                 .input_form = query->offers.forms[decision->offer],
+                 .cut_dtype = decision->cut_dtype,
+                 .input_planes = querier->planes,
+                 .cut_planes = decision->codes_up ? querier->planes : NULL},
+        .may_code_answer = decision->codes_down,
     };
     query->patience =
         (struct device_patience){.most_ns = LL_CLOCK_NEVER, .allowance_ns = decision->allowance_ns};
@@ -172,14 +190,47 @@ static void plan_remote(struct query *query, const struct device_wish *wish)
     }
 }
 
-/* What its end teaches. */
-static void note_end(struct query *query)
+/* The edge makes another input of the picture's file than this device does. */
+static bool is_file_refused(const struct query *query)
 {
     const struct device_remote *remote = &query->remote;
+    return remote->status == LL_E_PRECONDITION && remote->inputs.input &&
+           remote->inputs.input->is_picture;
+}
+
+/* Takes the edge's part back. One whose file was refused is asked for once more, with pixels. */
+static void withdraw(struct device_querier *querier, struct query *query)
+{
+    struct device_remote *remote = &query->remote;
+    device_requests_withdraw(querier->requests, remote, &query->patience);
+    if (!is_file_refused(query)) {
+        return;
+    }
+    int64_t sent_bytes = remote->sent_bytes;
+    device_input_forms_refuse(&querier->forms, query->input, query->edge.connection);
+    if (!is_beside(query)) {
+        device_remote_finish(remote);
+        query->offers.forms[query->decision.offer] =
+            device_input_forms_bytes(&querier->forms) ? DEVICE_FORM_BYTES : DEVICE_FORM_PLAIN;
+        plan_remote(querier, query);
+        if (device_requests_post(querier->requests, remote) == LL_OK) {
+            device_requests_withdraw(querier->requests, remote, &query->patience);
+        }
+        remote->sent_bytes += sent_bytes;
+    }
+}
+
+/* What its end teaches. */
+static void note_end(struct device_querier *querier, struct query *query)
+{
+    const struct device_remote *remote = &query->remote;
+    const struct wire_form *input = remote->inputs.input;
     const struct device_answer *answer = &remote->answer;
     struct device_outcome *outcome = &query->outcome;
     outcome->asked_until_ns = ll_clock_now_ns();
     query->result.up_bytes = remote->sent_bytes;
+    query->result.input_encoding =
+        input && remote->sent_bytes > 0 ? device_input_form_name(input) : NULL;
     if (remote->status == LL_E_DEADLINE) {
         outcome->asked = DEVICE_MISSED;
         outcome->miss = (struct device_miss){
@@ -199,26 +250,53 @@ static void note_end(struct query *query)
     outcome->asked = DEVICE_ANSWERED;
     outcome->asked_until_ns = remote->done_ns;
     outcome->reached = answer->reached;
+    bool is_input_coded =
+        input &&
+        (input->is_picture || input->coding != LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLAIN);
+    if (input && !remote->may_code_answer) {
+        device_input_forms_learn(&querier->forms, query->input,
+                                 query->offers.forms[query->decision.offer], answer->coding_ns);
+    }
     outcome->up_bytes = remote->sent_bytes;
     outcome->down_bytes = query->result.down_bytes = device_answer_bytes(answer);
     outcome->spent = (struct device_spent){
         .up_ns = up_ns > 0 ? up_ns : 0,
         .down_ns = remote->done_ns - remote->answered_ns,
         .queued_ns = queued_ns > 0 ? queued_ns : 0,
-        .computed_ns = answer->computed_ns,
+        .computed_ns = answer->computed_ns - answer->coding_ns,
     };
+    outcome->coded_up = remote->inputs.coded;
+    /* Only where it tells of one thing. */
+    outcome->edge_coding_ns = is_input_coded ? 0 : answer->coding_ns;
+    if (remote->may_code_answer) {
+        outcome->coded_down = (struct device_coded){
+            .plain_bytes = device_answer_plain_bytes(answer),
+            .bytes = outcome->down_bytes,
+        };
+    }
 }
 
-/* Takes an answer into the set. */
-static void take_answer(struct query *query)
+/* Takes an answer into the set; where its bytes are not what they are said to be, the edge has
+ * failed. */
+static void take_answer(const struct device_querier *querier, struct query *query)
 {
     struct device_query_result *result = &query->result;
     struct device_remote *remote = &query->remote;
-    device_answer_take(&remote->answer, &query->tensors);
+    struct ll_error why = {.text = ""};
+    int64_t began_ns = ll_clock_now_ns();
+    ll_status status = device_answer_take(&remote->answer, querier->planes, &query->tensors, &why);
+    if (status != LL_OK) {
+        remote->status = ll_fail(&remote->error, status, "bad answer: %.200s", why.text);
+        query->outcome.asked = DEVICE_FAILED;
+        return;
+    }
+    query->outcome.coded_down.ns = ll_clock_now_ns() - began_ns;
     result->end = remote->answer.reached;
     result->prefix = remote->answer.prefix;
     result->edge_ns = ll_clock_deadline(remote->answer.queued_ns, remote->answer.computed_ns);
     result->is_rounded = remote->is_rounded;
+    result->rounded_to = remote->is_rounded ? remote->form.cut_dtype : LL_F32;
+    result->is_draft = remote->answer.is_draft;
 }
 
 /* ---- Trust ---- */
@@ -252,7 +330,7 @@ static bool is_finite(const struct device_answer *answer, const struct device_te
 static bool judge(struct query *query, bool is_ours_odd, bool is_odd_again)
 {
     struct device_query_result *result = &query->result;
-    double tolerance = device_trust_tolerance(query->edge.is_same_engine, result->is_rounded);
+    double tolerance = device_trust_tolerance(query->edge.is_same_engine, result->rounded_to);
     result->is_verified = query->is_due;
     result->difference =
         query->is_due ? answer_difference(&query->remote.answer, &query->tensors) : 0;
@@ -266,6 +344,7 @@ static bool judge(struct query *query, bool is_ours_odd, bool is_odd_again)
     }
     result->is_wrong = is_odd_alone || differs;
     if (result->is_wrong) {
+        result->is_draft = false;
         result->end = query->decision.first;
     }
     return is_odd_alone ? is_odd_again : differs;
@@ -317,18 +396,23 @@ static struct range begin_stretch(struct device_querier *querier, struct query *
         if (!query->is_posted) {
             break;
         }
-        device_requests_withdraw(querier->requests, remote, &query->patience);
+        withdraw(querier, query);
         query->is_posted = false;
-        note_end(query);
+        note_end(querier, query);
         if (is_beside(query)) {
             break;
+        }
+        if (remote->status == LL_OK) {
+            take_answer(querier, query);
         }
         if (remote->status != LL_OK) {
             query->result.fallback = remote->error;
             break;
         }
-        take_answer(query);
-        query->is_due = device_trust_is_due(trust, query->edge.connection);
+        /* How far a draft's values may be from the model's depends on the network: they are not
+         * compared. */
+        query->is_due =
+            !remote->answer.is_draft && device_trust_is_due(trust, query->edge.connection);
         query->is_odd = !trust->is_odd_normal && !is_finite(&remote->answer, &query->tensors);
         at = remote->answer.reached;
         return (struct range){query->is_due || query->is_odd ? decision->first : at, at};
@@ -396,6 +480,9 @@ static ll_status conclude(struct query *query, struct ll_error *err)
 {
     struct device_query_result *result = &query->result;
     account(query);
+    bool is_alone = result->first == result->end;
+    result->is_exact =
+        is_alone || (!result->is_rounded && !result->is_draft && query->edge.is_same_engine);
     ll_status status = device_tensors_outputs(&query->tensors, &result->outputs,
                                               &result->output_floats, &result->last_floats);
     if (status != LL_OK) {
@@ -408,19 +495,21 @@ static ll_status conclude(struct query *query, struct ll_error *err)
     return LL_OK;
 }
 
-ll_status device_query_run(struct device_querier *querier, struct ll_buf *input,
+ll_status device_query_run(struct device_querier *querier, const struct device_query_input *input,
                            struct device_query_result *out_result, struct ll_error *err)
 {
-    struct query query = {.result.issued_ns = ll_clock_now_ns()};
-    ll_status status = decide(querier, &query, input);
+    struct query query = {.input = input,
+                          .result.issued_ns = ll_clock_now_ns(),
+                          .result.is_input_lossy = input->is_lossy};
+    ll_status status = decide(querier, &query);
     if (status == LL_OK) {
         status = device_tensors_init(&query.tensors, querier->model->table);
     }
     if (status != LL_OK) {
         return ll_fail(err, status, "out of memory");
     }
-    device_tensors_put(&query.tensors, LL_TENSOR_INPUT, input);
-    plan_remote(&query, &querier->wish);
+    device_tensors_put(&query.tensors, LL_TENSOR_INPUT, input->floats);
+    plan_remote(querier, &query);
     status = run(querier, &query, err);
     if (status == LL_OK) {
         status = conclude(&query, err);

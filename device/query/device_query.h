@@ -8,14 +8,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "coding/ll_planes.h"
 #include "core/ll_buf.h"
 #include "core/ll_status.h"
 #include "device/choose/device_chooser.h"
 #include "device/device_model.h"
 #include "device/edge_link/device_edge_state.h"
 #include "device/edge_link/device_requests.h"
-#include "device/query/device_encode.h"
+#include "device/query/device_input_forms.h"
 #include "device/query/device_local.h"
+#include "device/query/device_query_input.h"
 #include "device/query/device_trust.h"
 #include "device/times/device_layer_times.h"
 
@@ -43,7 +45,9 @@ struct device_querier {
 
     /* Private. */
     struct device_chooser *chooser;
-    struct device_input_bytes input_bytes;
+    struct device_input_forms forms;
+    /* Codes tensors; NULL until some are. */
+    struct ll_planes *planes;
     int64_t *edge_times_ns;
     uint64_t edge_times_version;
     /* What DEVICE_WAIT_PREDICTED is, and until when `wait_edge_ns` lasts; 0: no query yet. */
@@ -78,10 +82,20 @@ struct device_query_result {
     /* Bytes of tensors, to the edge as far as they left, and back. */
     int64_t up_bytes;
     int64_t down_bytes;
+    /* How the network's input was sent (device_input_form_name); NULL: it was not. */
+    const char *input_encoding;
+    /* The query was about what a JPEG left of the picture (device_query_input.h). */
+    bool is_input_lossy;
     /* What the edge reported, or what was last known. */
     int prefix;
-    /* Tensors went or came as half floats. */
+    /* Tensors lost precision on the way, in this data type. */
     bool is_rounded;
+    ll_dtype rounded_to;
+    /* Some layers ran with the draft's weights. */
+    bool is_draft;
+    /* Nothing was rounded on the way, and whoever ran layers computes alike: the same bits as with
+     * all of them here. */
+    bool is_exact;
     /* The device computed what the edge did as well; by how much it differs (device_trust.h), and
      * whether that is too much: the edge's part is the device's own then, and `fallback` says so.
      */
@@ -102,10 +116,11 @@ struct device_query_result {
     int64_t last_floats;
 };
 
-/* Runs one query on `input`, the network's input. Then device_query_result_finish.
+/* Runs one query. Then device_query_result_finish.
  *
  * Errors: only those of the device's own engine, and LL_E_NO_MEMORY. */
-LL_MUST_USE ll_status device_query_run(struct device_querier *querier, struct ll_buf *input,
+LL_MUST_USE ll_status device_query_run(struct device_querier *querier,
+                                       const struct device_query_input *input,
                                        struct device_query_result *out_result,
                                        struct ll_error *err);
 void device_query_result_finish(struct device_query_result *result);

@@ -61,10 +61,10 @@ double device_trust_difference(const struct ll_buf *theirs, const struct ll_buf 
     return part > 0 ? part : 1e-45;
 }
 
-double device_trust_tolerance(bool is_same_engine, bool is_rounded)
+double device_trust_tolerance(bool is_same_engine, ll_dtype rounded_to)
 {
-    if (is_rounded) {
-        return DEVICE_TRUST_ROUNDED;
+    if (ll_dtype_is_rounding(rounded_to)) {
+        return rounded_to == LL_U8_CHANNEL ? DEVICE_TRUST_STEPS : DEVICE_TRUST_ROUNDED;
     }
     return is_same_engine ? 0 : DEVICE_TRUST_NEAR;
 }

@@ -13,10 +13,13 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_status.h"
+#include "net/ll_dtype.h"
 
-/* Between engines, and where tensors were sent as half floats: of the largest value. */
+/* Between engines, and where tensors were sent as half floats, or in 256 steps: of the largest
+ * value. */
 #define DEVICE_TRUST_NEAR 1e-4
 #define DEVICE_TRUST_ROUNDED 1e-2
+#define DEVICE_TRUST_STEPS 1e-1
 
 /* Zeroed, then `verify_every`: one answer in so many is computed here as well; 0: none. */
 struct device_trust {
@@ -42,8 +45,8 @@ bool device_trust_is_finite(const struct ll_buf *tensor);
 double device_trust_difference(const struct ll_buf *theirs, const struct ll_buf *ours);
 
 /* The difference that is allowed: none where the edge computes with the same engine, instruction
- * set and threads, and nothing was rounded on the way. */
-double device_trust_tolerance(bool is_same_engine, bool is_rounded);
+ * set and threads, and nothing was rounded on the way (LL_F32). */
+double device_trust_tolerance(bool is_same_engine, ll_dtype rounded_to);
 
 /* An answer had values that are not finite; `ours` has, too. Returns whether the edge is to be
  * left: the second time that it does not. */

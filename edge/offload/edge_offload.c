@@ -121,6 +121,8 @@ static void on_query(struct edge_offload *offload, const Layerlift__V1__Query *h
         return;
     }
     query->offload = offload;
+    query->coders = &offload->service->coders;
+    query->pictures = &offload->service->pictures;
     query->next = offload->open;
     offload->open = query;
     offload->query_count++;
@@ -373,13 +375,15 @@ ll_status edge_offloads_create(const struct edge_offloads_config *config,
         return LL_E_NO_MEMORY;
     }
     service->config = *config;
+    edge_coders_init(&service->coders);
+    edge_pictures_init(&service->pictures, config->most_stream_bytes, config->most_server_bytes);
     edge_places_init(&service->receiving, config->most_receiving, config->idle_ns,
                      config->patience_ns);
     service->give_way = edge_offload_refuse;
     service->drain.run = run_drain;
     ll_status status = edge_catalog_observe(config->catalog, on_changed, service);
     if (status != LL_OK) {
-        free(service);
+        edge_offloads_destroy(service);
         return status;
     }
     *out_offloads = service;
@@ -388,7 +392,10 @@ ll_status edge_offloads_create(const struct edge_offloads_config *config,
 
 void edge_offloads_destroy(struct edge_offloads *offloads)
 {
-    free(offloads);
+    if (offloads) {
+        edge_coders_finish(&offloads->coders);
+        free(offloads);
+    }
 }
 
 ll_status edge_offloads_add(struct edge_offloads *offloads, struct rpc_server *server)

@@ -17,7 +17,9 @@
 #include "edge/fair/edge_peer.h"
 #include "edge/fair/edge_places.h"
 #include "edge/model/edge_catalog.h"
+#include "edge/offload/edge_coders.h"
 #include "edge/offload/edge_offload.h"
+#include "edge/offload/edge_pictures.h"
 #include "edge/offload/edge_query.h"
 #include "rpc/rpc_loop.h"
 #include "rpc/rpc_stream.h"
@@ -36,6 +38,8 @@ struct edge_offload_peer {
 /* The service. */
 struct edge_offloads {
     struct edge_offloads_config config;
+    struct edge_coders coders;
+    struct edge_pictures pictures;
     /* Ends a query that has to make room: edge_offload_refuse. */
     void (*give_way)(struct edge_query *query, ll_status status, const struct ll_error *err);
     atomic_bool is_drain_posted;

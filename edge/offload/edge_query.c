@@ -39,10 +39,10 @@ static void drop_inputs(struct edge_query *query)
     }
     free(query->input_bufs);
     free(query->inputs);
-    free(query->input_dtypes);
+    free(query->input_forms);
     free(query->input_received);
     query->input_bufs = NULL;
-    query->input_dtypes = NULL;
+    query->input_forms = NULL;
     query->inputs = NULL;
     query->input_received = NULL;
     ll_names_finish(&query->input_names);
@@ -55,7 +55,7 @@ void edge_query_destroy(struct edge_query *query)
         drop_inputs(query);
         edge_job_finish(&query->job);
         rpc_timer_destroy(query->timer);
-        free(query->output_dtypes);
+        free(query->output_forms);
         free(query->head);
         free(query);
     }
@@ -87,11 +87,11 @@ static ll_status check_range(const Layerlift__V1__Query *head, const struct ll_t
 
 /* One head. Bytes are for the network's input. */
 static ll_status check_tensor(const Layerlift__V1__Tensor *head, const struct ll_table *table,
-                              ll_dtype *out_dtype, struct ll_error *err)
+                              struct wire_form *out_form, struct ll_error *err)
 {
     int64_t floats = ll_table_tensor_floats(table, head->name);
-    ll_status status = wire_tensor_check(head, floats, out_dtype, err);
-    if (status == LL_OK && *out_dtype == LL_U8 && head->name != LL_TENSOR_INPUT) {
+    ll_status status = wire_tensor_check(head, floats, out_form, err);
+    if (status == LL_OK && out_form->dtype == LL_U8 && head->name != LL_TENSOR_INPUT) {
         status =
             ll_fail(err, LL_E_INVALID, "tensor %d: only the network's input may be U8", head->name);
     }
@@ -106,15 +106,17 @@ static ll_status check_tensors(struct edge_query *query, const Layerlift__V1__Qu
                                const struct ll_table *table, struct ll_error *err)
 {
     const struct ll_names *names = &query->input_names;
-    query->input_dtypes = calloc((size_t)names->count + 1, sizeof(*query->input_dtypes));
-    if (!query->input_dtypes) {
+    query->input_forms = calloc((size_t)names->count + 1, sizeof(*query->input_forms));
+    if (!query->input_forms) {
         return LL_E_NO_MEMORY;
     }
     if (!wire_dtype_parse(head->answer_dtype, &query->answer_dtype) ||
         query->answer_dtype == LL_U8) {
-        return ll_fail(err, LL_E_INVALID, "query: answer_dtype %d is neither F32 nor F16",
+        return ll_fail(err, LL_E_INVALID, "query: answer_dtype %d is not F32, F16 or U8_CHANNEL",
                        (int)head->answer_dtype);
     }
+    query->may_code_answer = wire_has_coding(head->n_answer_codings, head->answer_codings,
+                                             LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES);
     if (head->n_tensors != (size_t)names->count) {
         return ll_fail(err, LL_E_INVALID, "query: %zu tensors; layers [%u, %u) read %d",
                        head->n_tensors, head->first, head->end, names->count);
@@ -127,7 +129,7 @@ static ll_status check_tensors(struct edge_query *query, const Layerlift__V1__Qu
         if (!found) {
             return ll_fail(err, LL_E_INVALID, "query: tensor %d is missing", names->names[i]);
         }
-        ll_status status = check_tensor(found, table, &query->input_dtypes[i], err);
+        ll_status status = check_tensor(found, table, &query->input_forms[i], err);
         if (status != LL_OK) {
             return status;
         }
@@ -163,6 +165,10 @@ static ll_status measure(struct edge_query *query, const struct ll_table *table,
     }
     int64_t bytes = ll_names_bytes(table, &query->input_names) + ll_names_bytes(table, &outputs);
     ll_names_finish(&outputs);
+    for (int i = 0; i < query->input_names.count; i++) {
+        /* It stays until the input is made of it. */
+        bytes += edge_pictures_has(&query->input_forms[i]) ? query->input_forms[i].bytes : 0;
+    }
     status = check_room(bytes, "query_bytes", room->most_bytes, room->used_bytes, err);
     query->bytes = status == LL_OK ? bytes : 0;
     return status;
@@ -203,6 +209,7 @@ ll_status edge_query_open(struct edge_query *query, const Layerlift__V1__Query *
         edge_model_unref(model);
         return ll_fail(err, LL_E_NOT_FOUND, "no model %s here", head->model_id);
     }
+    edge_catalog_want(catalog, model);
     query->job.model = model;
     query->job.prefix = edge_model_prefix(model);
     const struct ll_table *table = edge_model_table(model);
@@ -235,11 +242,10 @@ ll_status edge_query_open(struct edge_query *query, const Layerlift__V1__Query *
 static struct ll_buf *input_buf(struct edge_query *query, int at)
 {
     if (!query->input_bufs[at]) {
-        size_t bytes = (size_t)query->inputs[at].floats * sizeof(float);
-        if (ll_buf_create(bytes, &query->input_bufs[at]) != LL_OK) {
+        int64_t bytes = wire_form_room(&query->input_forms[at], query->inputs[at].floats);
+        if (ll_buf_create((size_t)bytes, &query->input_bufs[at]) != LL_OK) {
             return NULL;
         }
-        query->inputs[at].data = ll_buf_data(query->input_bufs[at]);
     }
     return query->input_bufs[at];
 }
@@ -256,7 +262,7 @@ ll_status edge_query_chunk(struct edge_query *query, const Layerlift__V1__Tensor
                        query->id, chunk->name);
     }
     int64_t received = query->input_received[at];
-    int64_t whole = query->inputs[at].floats * ll_dtype_bytes(query->input_dtypes[at]);
+    int64_t whole = query->input_forms[at].bytes;
     ll_status status = wire_tensor_check_chunk(chunk, received, whole, err);
     if (status != LL_OK) {
         ll_error_prefix(err, "chunk of query %" PRIu64, query->id);
@@ -299,8 +305,9 @@ static ll_status fill_result(const struct edge_query *query, Layerlift__V1__Answ
     answer->queued_ns = (uint64_t)job->queued_ns;
     answer->waited_ns = (uint64_t)job->waited_ns;
     answer->computed_ns = (uint64_t)job->computed_ns;
+    answer->coding_ns = (uint64_t)job->coding_ns;
     ll_status status =
-        wire_tensors_init(tensors, edge_model_table(job->model), &job->names, query->output_dtypes);
+        wire_tensors_init(tensors, edge_model_table(job->model), &job->names, query->output_forms);
     answer->tensors = tensors->list;
     answer->n_tensors = tensors->count;
     return status;

@@ -15,8 +15,11 @@
 #include "edge/edge_executor.h"
 #include "edge/fair/edge_places.h"
 #include "edge/model/edge_catalog.h"
+#include "edge/offload/edge_coders.h"
+#include "edge/offload/edge_pictures.h"
 #include "layerlift/v1/offload.pb-c.h"
 #include "net/ll_dtype.h"
+#include "proto/wire/wire_form.h"
 #include "rpc/rpc_loop.h"
 #include "rpc/rpc_stream.h"
 
@@ -44,12 +47,11 @@ struct edge_query {
     struct rpc_timer *timer;
     struct edge_query *next;
 
-    /* inputs(first, end): tensors, how they are written, their buffers, and how many bytes of each
-     * have come. What is written in fewer bytes than floats arrives at its buffer's end and is
-     * expanded before the run. */
+    /* inputs(first, end): tensors, how they are written, their buffers (wire_form_room), and how
+     * many bytes of each have come. Floats are made of them before the run. */
     struct ll_names input_names;
     struct ll_tensor_in *inputs;
-    ll_dtype *input_dtypes;
+    struct wire_form *input_forms;
     struct ll_buf **input_bufs;
     int64_t *input_received;
     int inputs_missing;
@@ -61,9 +63,13 @@ struct edge_query {
     /* Held while tensors are missing. */
     struct edge_place place;
 
-    /* What the device wants back, and what each output became. */
+    /* What the device wants back, and what each output became; NULL: floats. */
     ll_dtype answer_dtype;
-    ll_dtype *output_dtypes;
+    bool may_code_answer;
+    struct wire_form *output_forms;
+    /* The service's. */
+    struct edge_coders *coders;
+    struct edge_pictures *pictures;
 
     /* The answer's head, packed; and how far the answer is sent: the head, then byte `sent_bytes`
      * of output `sending`. */
@@ -94,8 +100,9 @@ LL_MUST_USE ll_status edge_query_open(struct edge_query *query, const Layerlift_
                                       struct edge_catalog *catalog,
                                       const struct edge_query_room *room, struct ll_error *err);
 
-/* The job's hooks: edge_query_values.c. */
-void edge_query_expand_inputs(struct edge_job *job);
+/* The job's hooks: edge_query_values.c. Errors: LL_E_INVALID naming the tensor whose bytes are not
+ * what its head says, LL_E_NO_MEMORY, those of edge_pictures_expand. */
+LL_MUST_USE ll_status edge_query_expand_inputs(struct edge_job *job);
 LL_MUST_USE ll_status edge_query_encode_outputs(struct edge_job *job);
 
 /* Takes a piece of a tensor. All are here once inputs_missing is 0.

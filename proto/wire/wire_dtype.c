@@ -13,6 +13,9 @@ bool wire_dtype_parse(Layerlift__V1__DataType wire, ll_dtype *out_dtype)
     case LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16:
         *out_dtype = LL_F16;
         return true;
+    case LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8_CHANNEL:
+        *out_dtype = LL_U8_CHANNEL;
+        return true;
     default:
         return false;
     }
@@ -25,6 +28,8 @@ Layerlift__V1__DataType wire_dtype_of(ll_dtype dtype)
         return LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8;
     case LL_F16:
         return LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16;
+    case LL_U8_CHANNEL:
+        return LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8_CHANNEL;
     default:
         return LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32;
     }
@@ -35,5 +40,6 @@ size_t wire_dtypes(Layerlift__V1__DataType out_types[WIRE_DTYPES])
     out_types[0] = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32;
     out_types[1] = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8;
     out_types[2] = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16;
+    out_types[3] = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8_CHANNEL;
     return WIRE_DTYPES;
 }

@@ -16,7 +16,7 @@ bool wire_dtype_parse(Layerlift__V1__DataType wire, ll_dtype *out_dtype);
 Layerlift__V1__DataType wire_dtype_of(ll_dtype dtype);
 
 /* The data types that exist here. Returns how many. */
-enum { WIRE_DTYPES = 3 };
+enum { WIRE_DTYPES = 4 };
 size_t wire_dtypes(Layerlift__V1__DataType out_types[WIRE_DTYPES]);
 
 #endif

@@ -12,6 +12,7 @@
 
 struct wire_tensor {
     Layerlift__V1__Tensor message;
+    struct wire_picture_message picture;
     uint32_t shape[3];
 };
 
@@ -37,8 +38,14 @@ static size_t fill_shape(const struct ll_table *table, int name, uint32_t out_sh
     return 3;
 }
 
+int64_t wire_tensor_channels(const struct ll_table *table, int name)
+{
+    uint32_t shape[3];
+    return fill_shape(table, name, shape) == 3 ? (int64_t)shape[0] : 1;
+}
+
 ll_status wire_tensors_init(struct wire_tensors *tensors, const struct ll_table *table,
-                            const struct ll_names *names, const ll_dtype *dtypes)
+                            const struct ll_names *names, const struct wire_form *forms)
 {
     size_t count = (size_t)names->count;
     *tensors = (struct wire_tensors){
@@ -54,7 +61,16 @@ ll_status wire_tensors_init(struct wire_tensors *tensors, const struct ll_table 
         struct wire_tensor *head = &tensors->heads[i];
         layerlift__v1__tensor__init(&head->message);
         head->message.name = names->names[i];
-        head->message.dtype = wire_dtype_of(dtypes ? dtypes[i] : LL_F32);
+        head->message.dtype = wire_dtype_of(forms ? forms[i].dtype : LL_F32);
+        if (forms && forms[i].coding != LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLAIN) {
+            head->message.coding = forms[i].coding;
+            head->message.coded_bytes = (uint64_t)forms[i].bytes;
+        }
+        if (forms && forms[i].is_picture) {
+            wire_picture_fill(&forms[i].picture, &head->picture);
+            head->message.picture = &head->picture.message;
+            head->message.coded_bytes = (uint64_t)forms[i].bytes;
+        }
         head->message.n_shape = fill_shape(table, names->names[i], head->shape);
         head->message.shape = head->shape;
         tensors->list[i] = &head->message;
@@ -89,14 +105,81 @@ static ll_status check_shape(const Layerlift__V1__Tensor *head, int64_t floats,
     return LL_OK;
 }
 
-ll_status wire_tensor_check(const Layerlift__V1__Tensor *head, int64_t floats, ll_dtype *out_dtype,
-                            struct ll_error *err)
+/* Fewer bytes than before, and so never more to keep than the floats that become of them. */
+static ll_status check_coding(const Layerlift__V1__Tensor *head, struct wire_form *form,
+                              struct ll_error *err)
 {
-    if (!wire_dtype_parse(head->dtype, out_dtype)) {
+    if (head->coding == LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLAIN) {
+        return LL_OK;
+    }
+    bool is_webp = head->coding == LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_WEBP;
+    if (!is_webp && head->coding != LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES) {
+        return ll_fail(err, LL_E_INVALID, "tensor %d: coding %d is not known here", head->name,
+                       (int)head->coding);
+    }
+    if (is_webp && (form->dtype != LL_U8 || form->channels != 3)) {
+        return ll_fail(err, LL_E_INVALID, "tensor %d: WebP is for U8 of 3 channels", head->name);
+    }
+    if (head->coded_bytes < 1 || head->coded_bytes >= (uint64_t)form->bytes) {
+        return ll_fail(err, LL_E_INVALID,
+                       "tensor %d: %" PRIu64 " coded bytes, of %lld that it has plain", head->name,
+                       head->coded_bytes, (long long)form->bytes);
+    }
+    form->coding = head->coding;
+    form->bytes = (int64_t)head->coded_bytes;
+    return LL_OK;
+}
+
+/* A picture in the place of the network's input. */
+static ll_status check_picture(const Layerlift__V1__Tensor *head, struct wire_form *out_form,
+                               struct ll_error *err)
+{
+    struct wire_form form = {.is_picture = true, .channels = 1};
+    if (head->name != LL_TENSOR_INPUT) {
+        return ll_fail(err, LL_E_INVALID, "tensor %d: only the network's input may be a picture",
+                       head->name);
+    }
+    if (head->coded_bytes < 1 || head->coded_bytes > (uint64_t)LL_LIMIT_IMAGE_FILE_BYTES) {
+        return ll_fail(err, LL_E_INVALID,
+                       "tensor %d: a picture's file of %" PRIu64 " bytes; the most is %lld",
+                       head->name, head->coded_bytes, (long long)LL_LIMIT_IMAGE_FILE_BYTES);
+    }
+    ll_status status = wire_picture_parse(head->picture, &form.picture, err);
+    if (status == LL_OK) {
+        form.bytes = (int64_t)head->coded_bytes;
+        *out_form = form;
+    }
+    return status;
+}
+
+ll_status wire_tensor_check(const Layerlift__V1__Tensor *head, int64_t floats,
+                            struct wire_form *out_form, struct ll_error *err)
+{
+    ll_dtype dtype = LL_F32;
+    if (head->picture) {
+        ll_status status = check_shape(head, floats, err);
+        return status == LL_OK ? check_picture(head, out_form, err) : status;
+    }
+    if (!wire_dtype_parse(head->dtype, &dtype)) {
         return ll_fail(err, LL_E_INVALID, "tensor %d: dtype %d is not known here", head->name,
                        (int)head->dtype);
     }
-    return check_shape(head, floats, err);
+    ll_status status = check_shape(head, floats, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    int64_t channels = head->n_shape == 3 ? (int64_t)head->shape[0] : 1;
+    struct wire_form form = wire_form_plain(dtype, channels, floats);
+    if (form.bytes > floats * (int64_t)sizeof(float)) {
+        return ll_fail(err, LL_E_INVALID,
+                       "tensor %d: dtype %d takes %lld bytes for %lld channels, more than floats",
+                       head->name, (int)head->dtype, (long long)form.bytes, (long long)channels);
+    }
+    status = check_coding(head, &form, err);
+    if (status == LL_OK) {
+        *out_form = form;
+    }
+    return status;
 }
 
 /* ---- Pieces ---- */

@@ -1,4 +1,4 @@
-/* Tensors of queries and answers: their heads (name, data type, shape), and the pieces in which
+/* Tensors of queries and answers: their heads (name, form, shape), and the pieces in which
  * they come. Both sides write them alike and believe them by the same rules.
  *
  * Threads: pure functions. */
@@ -11,8 +11,8 @@
 #include "core/ll_buf.h"
 #include "core/ll_status.h"
 #include "layerlift/v1/offload.pb-c.h"
-#include "net/ll_dtype.h"
 #include "net/ll_table.h"
+#include "proto/wire/wire_form.h"
 
 /* ---- Heads ---- */
 
@@ -24,20 +24,25 @@ struct wire_tensors {
     struct wire_tensor *heads;
 };
 
-/* Heads of tensors of `table`, each written in its data type (`dtypes` NULL: all as floats).
+/* The channels of a tensor that has them, else 1. */
+int64_t wire_tensor_channels(const struct ll_table *table, int name);
+
+/* Heads of tensors of `table`, each written in its form (`forms` NULL: all as floats).
  *
  * Errors: LL_E_NO_MEMORY; nothing to finish then. */
 LL_MUST_USE ll_status wire_tensors_init(struct wire_tensors *tensors, const struct ll_table *table,
-                                        const struct ll_names *names, const ll_dtype *dtypes);
+                                        const struct ll_names *names,
+                                        const struct wire_form *forms);
 void wire_tensors_finish(struct wire_tensors *tensors);
 
 /* Checks a peer's head of a tensor that has `floats` values: its shape is one number or three
- * (channels, height, width) that make them, its data type exists. Which tensors may come, and in
- * which of the data types, is the caller's.
+ * (channels, height, width) that make them, its form exists, and that takes no more bytes than
+ * floats and, if it is coded, fewer than if it were not. A picture's file may be larger. Which
+ * tensors may come, and in which of the forms, is the caller's.
  *
  * Errors: LL_E_INVALID, "tensor 4: ...". */
 LL_MUST_USE ll_status wire_tensor_check(const Layerlift__V1__Tensor *head, int64_t floats,
-                                        ll_dtype *out_dtype, struct ll_error *err);
+                                        struct wire_form *out_form, struct ll_error *err);
 
 /* ---- Pieces ---- */
 
@@ -49,9 +54,8 @@ LL_MUST_USE ll_status wire_tensor_check_chunk(const Layerlift__V1__TensorChunk *
                                               int64_t received, int64_t whole,
                                               struct ll_error *err);
 
-/* Puts a checked piece into its tensor's buffer, of `whole` bytes at least. The tensor lies at the
- * buffer's end: what is written in fewer bytes than floats have is expanded from there
- * (ll_dtype_expand). */
+/* Puts a checked piece into its tensor's buffer, of `whole` bytes at least (wire_form_room). The
+ * tensor lies at the buffer's end, from where wire_form_expand takes it. */
 void wire_tensor_place_chunk(const Layerlift__V1__TensorChunk *chunk, int64_t whole,
                              struct ll_buf *buf);
 

@@ -219,7 +219,9 @@ static float *run(struct ll_buf *input, int first, int reached)
 {
     struct device_query_result result = {0};
     struct ll_error err = {.text = ""};
-    CU_ASSERT_EQUAL_FATAL(device_query_run(&querier, input, &result, &err), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(
+        device_query_run(&querier, &(struct device_query_input){.floats = input}, &result, &err),
+        LL_OK);
     CU_ASSERT_EQUAL_FATAL(result.output_floats, CLASSES);
     CU_ASSERT_EQUAL(result.first, first);
     CU_ASSERT_EQUAL(result.end, reached);
@@ -292,10 +294,15 @@ static void check_queries_during_the_upload_equal_the_device_alone(const char *e
     struct ll_buf *input = image(3);
     struct ll_error err = {.text = ""};
     struct device_query_result first = {0};
-    CU_ASSERT_EQUAL_FATAL(device_query_run(&querier, input, &first, &err), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(
+        device_query_run(&querier, &(struct device_query_input){.floats = input}, &first, &err),
+        LL_OK);
     for (int reached = 0; reached < model.table->layer_count;) {
         struct device_query_result result = {0};
-        CU_ASSERT_EQUAL_FATAL(device_query_run(&querier, input, &result, &err), LL_OK);
+        CU_ASSERT_EQUAL_FATAL(device_query_run(&querier,
+                                               &(struct device_query_input){.floats = input},
+                                               &result, &err),
+                              LL_OK);
         CU_ASSERT_TRUE(is_same(result.outputs, first.outputs));
         CU_ASSERT_TRUE(result.end >= reached);
         reached = result.end;

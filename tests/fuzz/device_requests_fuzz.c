@@ -91,7 +91,7 @@ static void withdraw(struct game *game)
         struct device_tensors taken;
         must(device_tensors_init(&taken, game->model.table) == LL_OK);
         /* Checks the sizes. */
-        device_answer_take(&game->remote.answer, &taken);
+        must(device_answer_take(&game->remote.answer, NULL, &taken, NULL) == LL_OK);
         device_tensors_finish(&taken);
     } else {
         must(memchr(game->remote.error.text, '\0', sizeof(game->remote.error.text)) != NULL);

@@ -215,11 +215,11 @@ static void test_a_time_ends_the_run(void)
 }
 
 /* Two pictures in turn, and none for the third query. */
-static ll_status pick(void *owner, int64_t id, struct ll_buf **out_input, const char **out_name,
-                      struct ll_error *pick_err)
+static ll_status pick(void *owner, int64_t id, struct device_query_input *out_input,
+                      const char **out_name, struct ll_error *pick_err)
 {
     CU_ASSERT_PTR_EQUAL(owner, &fake);
-    *out_input = input;
+    *out_input = (struct device_query_input){.floats = input};
     *out_name = id == 1 ? "one" : "t\"wo";
     return id < 3 ? LL_OK : ll_fail(pick_err, LL_E_NOT_FOUND, "three: not there");
 }

@@ -78,7 +78,7 @@ static void test_answer_complete_gives_its_tensors(void)
     CU_ASSERT_TRUE_FATAL(device_answer_is_complete(&answer));
     struct device_tensors set;
     CU_ASSERT_EQUAL_FATAL(device_tensors_init(&set, &model.network->table), LL_OK);
-    device_answer_take(&answer, &set);
+    CU_ASSERT_EQUAL(device_answer_take(&answer, NULL, &set, NULL), LL_OK);
     CU_ASSERT_PTR_NULL(device_tensors_get(&set, LL_TENSOR_INPUT));
     CU_ASSERT_PTR_NULL(device_tensors_get(&set, 2));
     const uint8_t *bytes = ll_buf_data(device_tensors_get(&set, 1));
@@ -98,7 +98,7 @@ static void test_halves_that_were_asked_for_become_floats(void)
     tensors[0].dtype = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16;
     CU_ASSERT_EQUAL(device_answer_head(&answer, &message, &err), LL_OK);
     CU_ASSERT_EQUAL(device_answer_bytes(&answer), 12 + 32);
-    CU_ASSERT_TRUE(device_answer_is_encoded(&answer));
+    CU_ASSERT_TRUE(device_answer_is_rounded(&answer));
     CU_ASSERT_EQUAL(chunk(0, 0, 5), LL_OK);
     CU_ASSERT_EQUAL(chunk(0, 5, 8), LL_E_INVALID);
     CU_ASSERT_EQUAL(chunk(0, 5, 7), LL_OK);
@@ -106,7 +106,7 @@ static void test_halves_that_were_asked_for_become_floats(void)
     CU_ASSERT_TRUE_FATAL(device_answer_is_complete(&answer));
     struct device_tensors set;
     CU_ASSERT_EQUAL_FATAL(device_tensors_init(&set, &model.network->table), LL_OK);
-    device_answer_take(&answer, &set);
+    CU_ASSERT_EQUAL(device_answer_take(&answer, NULL, &set, NULL), LL_OK);
     const float *values = ll_buf_data(device_tensors_get(&set, 0));
     for (int i = 0; i < 6; i++) {
         CU_ASSERT_EQUAL(values[i], ll_half_to_float((uint16_t)((2 * i + 1) << 8 | 2 * i)));
@@ -238,6 +238,38 @@ static void test_head_shape_of_three_numbers_is_taken(void)
     end();
 }
 
+static ll_status head_of_draft(bool takes_draft, int precision, uint32_t exact_reached)
+{
+    begin();
+    answer.takes_draft = takes_draft;
+    message.precision = (Layerlift__V1__Precision)precision;
+    message.exact_reached = exact_reached;
+    return device_answer_head(&answer, &message, &err);
+}
+
+static void test_a_drafts_answer_is_taken_where_it_was_asked_for(void)
+{
+    CU_ASSERT_EQUAL(head_of_draft(true, LAYERLIFT__V1__PRECISION__PRECISION_DRAFT, 1), LL_OK);
+    CU_ASSERT_TRUE(answer.is_draft);
+    CU_ASSERT_EQUAL(answer.exact_reached, 1);
+    end();
+    CU_ASSERT_EQUAL(head_of_draft(true, LAYERLIFT__V1__PRECISION__PRECISION_EXACT, 0), LL_OK);
+    CU_ASSERT_FALSE(answer.is_draft);
+    CU_ASSERT_EQUAL(answer.exact_reached, answer.reached);
+    end();
+    CU_ASSERT_EQUAL(head_of_draft(false, LAYERLIFT__V1__PRECISION__PRECISION_DRAFT, 1),
+                    LL_E_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "a draft's answer was not asked for"));
+    end();
+    CU_ASSERT_EQUAL(head_of_draft(true, LAYERLIFT__V1__PRECISION__PRECISION_DRAFT, UINT32_MAX),
+                    LL_E_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "exact up to layer 4294967295"));
+    end();
+    CU_ASSERT_EQUAL(head_of_draft(true, 7, 0), LL_E_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "precision 7 is not known"));
+    end();
+}
+
 static void test_chunks_out_of_order_are_refused(void)
 {
     begin();
@@ -278,6 +310,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_head_with_wrong_tensors_is_refused),
     LL_TEST(test_head_with_wrong_shape_is_refused),
     LL_TEST(test_head_shape_of_three_numbers_is_taken),
+    LL_TEST(test_a_drafts_answer_is_taken_where_it_was_asked_for),
     LL_TEST(test_chunks_out_of_order_are_refused),
     LL_TEST(test_times_beyond_the_range_are_clamped),
     {NULL, NULL},

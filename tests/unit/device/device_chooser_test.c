@@ -453,6 +453,44 @@ static void test_encodings_move_the_choice(void)
     end();
 }
 
+/* The tensor at cut 1 has 800 kB. */
+static void test_coding_moves_the_choice(void)
+{
+    begin();
+    struct device_wish wish = {.cut_first = 1, .cut_end = LAYERS};
+    struct device_decision decision;
+    decide(&wish, &decision);
+    CU_ASSERT_FALSE(decision.codes_up || decision.codes_down);
+    double plain_ns = decision.remote_ns;
+    prospect.takes_planes = true;
+    decide(&wish, &decision);
+    CU_ASSERT_TRUE(decision.codes_up);
+    /* Ten values come back. */
+    CU_ASSERT_FALSE(decision.codes_down);
+    CU_ASSERT_DOUBLE_EQUAL(decision.remote_ns, plain_ns - 800e3 * (0.2 * 100 - 8), 1e3);
+    /* The edge's part is 4 layers; half of the bytes went, at 1 ns each here and 2 there. */
+    struct device_outcome outcome = {
+        .asked = DEVICE_ANSWERED,
+        .asked_until_ns = now_ns,
+        .reached = LAYERS,
+        .up_bytes = 400000,
+        .down_bytes = 40,
+        .spent = {.up_ns = 45000000, .down_ns = 4000, .computed_ns = 20000000},
+        .coded_up = {.plain_bytes = 800000, .bytes = 400000, .ns = 800000},
+        .edge_coding_ns = 1600000,
+        .latency_ns = 200000000,
+    };
+    device_chooser_learn(chooser, &decision, &outcome);
+    decide(&wish, &decision);
+    CU_ASSERT_TRUE(decision.codes_up);
+    /* Unless the link is so fast that it would take longer: 1.6 ns a byte. */
+    prospect.connection++;
+    prospect.link.bytes_per_s = 625e6;
+    decide(&wish, &decision);
+    CU_ASSERT_FALSE(decision.codes_up);
+    end();
+}
+
 static void test_a_fixed_range_is_waited_for(void)
 {
     begin();
@@ -504,6 +542,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_late_edge_counts_as_late),
     LL_TEST(test_a_slowdown_is_part_of_the_devices_times),
     LL_TEST(test_encodings_move_the_choice),
+    LL_TEST(test_coding_moves_the_choice),
     LL_TEST(test_a_fixed_range_is_waited_for),
     LL_TEST(test_the_furthest_range_asks_for_everything),
     {NULL, NULL},

@@ -446,7 +446,9 @@ static void expect_failing_engine(void)
     CU_ASSERT_EQUAL_FATAL(ll_buf_create(2000 * sizeof(float), &input), LL_OK);
     memset(ll_buf_writable(input), 0, 2000 * sizeof(float));
     fake_engine_fail(device.engine, FAKE_RUN, 1, LL_E_NO_MEMORY);
-    CU_ASSERT_EQUAL(device_query_run(&device.querier, input, &result, &err), LL_E_NO_MEMORY);
+    CU_ASSERT_EQUAL(device_query_run(&device.querier, &(struct device_query_input){.floats = input},
+                                     &result, &err),
+                    LL_E_NO_MEMORY);
     CU_ASSERT_STRING_EQUAL(err.text, "made to fail");
     ll_buf_unref(input);
 }
@@ -600,7 +602,10 @@ static void run_cut(struct ll_buf *input, int first, int range_end,
     struct ll_error err = {.text = ""};
     device.querier.wish.cut_first = first;
     device.querier.wish.cut_end = range_end;
-    CU_ASSERT_EQUAL_FATAL(device_query_run(&device.querier, input, out_result, &err), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(device_query_run(&device.querier,
+                                           &(struct device_query_input){.floats = input},
+                                           out_result, &err),
+                          LL_OK);
     CU_ASSERT_EQUAL(out_result->end, range_end);
     CU_ASSERT_STRING_EQUAL(out_result->fallback.text, "");
 }
@@ -638,7 +643,7 @@ static void test_a_picture_goes_as_bytes(void)
     CU_ASSERT_TRUE(is_same_as_here(input, 0, 6, 2000, 840));
     CU_ASSERT_TRUE(is_same_as_here(input, 0, 2, 2000, 2000));
     CU_ASSERT_TRUE(is_same_as_here(input, 4, 5, 5200, 480));
-    device.querier.wish.is_input_f32 = true;
+    device.querier.wish.input = DEVICE_WANT_F32;
     CU_ASSERT_TRUE(is_same_as_here(input, 0, 6, 8000, 840));
     ll_buf_unref(input);
     end();
@@ -675,7 +680,7 @@ static void test_cut_tensors_go_as_halves_where_that_is_wanted(void)
     CU_ASSERT_FALSE(is_same_as_here(input, 0, 6, 4000, 840));
     CU_ASSERT_FALSE(is_same_as_here(exact, 0, 2, 2000, 1400));
     CU_ASSERT_FALSE(is_same_as_here(exact, 4, 5, 3600, 240));
-    device.querier.wish.is_input_f32 = true;
+    device.querier.wish.input = DEVICE_WANT_F32;
     CU_ASSERT_FALSE(is_same_as_here(exact, 4, 5, 9600, 240));
     ll_buf_unref(exact);
     ll_buf_unref(input);

@@ -69,7 +69,7 @@ static void test_floats_go_as_they_are(void)
     CU_ASSERT_FALSE(inputs.is_rounded);
     for (int i = 0; i < 2; i++) {
         const struct ll_buf *held = device_tensors_get(&tensors, inputs.names.names[i]);
-        CU_ASSERT_EQUAL(inputs.dtypes[i], LL_F32);
+        CU_ASSERT_EQUAL(inputs.forms[i].dtype, LL_F32);
         CU_ASSERT_EQUAL_FATAL(ll_buf_bytes(inputs.bufs[i]), ll_buf_bytes(held));
         CU_ASSERT_EQUAL(memcmp(ll_buf_data(inputs.bufs[i]), ll_buf_data(held), ll_buf_bytes(held)),
                         0);
@@ -89,9 +89,9 @@ static void test_bytes_stand_for_the_input_alone(void)
     CU_ASSERT_EQUAL_FATAL(device_remote_inputs_init(&inputs, table, 1, 2, &tensors, &form), LL_OK);
     int input = find(&inputs, LL_TENSOR_INPUT);
     int cut = find(&inputs, 0);
-    CU_ASSERT_EQUAL(inputs.dtypes[input], LL_U8);
+    CU_ASSERT_EQUAL(inputs.forms[input].dtype, LL_U8);
     CU_ASSERT_PTR_EQUAL(inputs.bufs[input], bytes);
-    CU_ASSERT_EQUAL(inputs.dtypes[cut], LL_F16);
+    CU_ASSERT_EQUAL(inputs.forms[cut].dtype, LL_F16);
     CU_ASSERT_EQUAL(ll_buf_bytes(inputs.bufs[cut]), 4);
     CU_ASSERT_TRUE(inputs.is_rounded);
     device_remote_inputs_finish(&inputs);
@@ -106,8 +106,8 @@ static void test_what_halves_do_not_hold_goes_as_floats(void)
     struct device_remote_form form = {.input_dtype = LL_F16, .cut_dtype = LL_F16};
     begin(1e30F);
     CU_ASSERT_EQUAL_FATAL(device_remote_inputs_init(&inputs, table, 1, 2, &tensors, &form), LL_OK);
-    CU_ASSERT_EQUAL(inputs.dtypes[find(&inputs, 0)], LL_F32);
-    CU_ASSERT_EQUAL(inputs.dtypes[find(&inputs, LL_TENSOR_INPUT)], LL_F16);
+    CU_ASSERT_EQUAL(inputs.forms[find(&inputs, 0)].dtype, LL_F32);
+    CU_ASSERT_EQUAL(inputs.forms[find(&inputs, LL_TENSOR_INPUT)].dtype, LL_F16);
     device_remote_inputs_finish(&inputs);
     end();
 }

@@ -67,9 +67,10 @@ static void test_differences_are_parts_of_the_largest_value(void)
 
 static void test_the_promise(void)
 {
-    CU_ASSERT_EQUAL(device_trust_tolerance(true, false), 0);
-    CU_ASSERT_EQUAL(device_trust_tolerance(false, false), 1e-4);
-    CU_ASSERT_EQUAL(device_trust_tolerance(true, true), 1e-2);
+    CU_ASSERT_EQUAL(device_trust_tolerance(true, LL_F32), 0);
+    CU_ASSERT_EQUAL(device_trust_tolerance(false, LL_F32), 1e-4);
+    CU_ASSERT_EQUAL(device_trust_tolerance(true, LL_F16), 1e-2);
+    CU_ASSERT_EQUAL(device_trust_tolerance(true, LL_U8_CHANNEL), 1e-1);
 }
 
 static void test_one_answer_in_so_many(void)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tests/support/ll_test.h"
+#include "tests/support/picture_files.h"
 #include "vision/vision_output.h"
 #include "vision/vision_png.h"
 
@@ -561,7 +562,146 @@ static void test_load_what_was_written(void)
     vision_input_finish(&input);
 }
 
+/* ---- Files for others ---- */
+
+static const struct ll_table other_tables[] = {
+    {.in_c = 3, .in_h = 32, .in_w = 48, .in_floats = 3 * 32 * 48},
+    {.in_c = 1, .in_h = 28, .in_w = 28, .in_floats = 28 * 28},
+};
+
+/* The bits that a picture's owner has, from the file that it gives away. */
+static void check_file(const struct picture_file *picture, vision_fit fit,
+                       const struct ll_table *table, vision_format format, int orientation)
+{
+    const struct vision_input_source source = {
+        .image = ll_test_new_file("p", picture->data, picture->count),
+        .fit = fit,
+        .keeps_file = true,
+    };
+    struct vision_input input = {0};
+    struct ll_error err = {.text = ""};
+    float *data = NULL;
+    int64_t bytes = 0;
+    CU_ASSERT_EQUAL_FATAL(vision_input_load(&source, table, &input, &err), LL_OK);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(input.file.bytes);
+    CU_ASSERT(input.file.format == format && input.file.orientation == orientation);
+    CU_ASSERT(ll_buf_bytes(input.file.bytes) <= picture->count);
+    CU_ASSERT_EQUAL_FATAL(vision_input_of_file(&input.file, table, &data, &err), LL_OK);
+    CU_ASSERT_EQUAL(memcmp(data, input.data, (size_t)table->in_floats * sizeof(float)), 0);
+    CU_ASSERT_EQUAL(vision_input_measure(&input.file, table, &bytes, &err), LL_OK);
+    CU_ASSERT(bytes >= (int64_t)3 * input.picture.w * input.picture.h);
+    free(data);
+    vision_input_finish(&input);
+}
+
+static void test_files_give_the_same_bits(void)
+{
+    static const vision_fit fits[] = {VISION_FIT_LETTERBOX, VISION_FIT_CROP, VISION_FIT_STRETCH};
+    static const struct picture_jpeg kinds[] = {
+        {90, 61, 2, 2, false, false, 85},
+        {61, 90, 2, 1, false, true, 75},
+        {90, 61, 1, 2, false, false, 90},
+        {64, 64, 1, 1, true, false, 85},
+    };
+    for (int i = 0; i < 3 * 2 * 4; i++) {
+        const struct ll_table *table = &other_tables[i / 3 % 2];
+        struct picture_file exif = picture_exif_segment(1 + i % 8);
+        struct picture_file jpeg = picture_file_jpeg(&kinds[i / 6], (unsigned)i);
+        picture_file_insert(&jpeg, 2, exif.data, exif.count);
+        check_file(&jpeg, fits[i % 3], table, VISION_JPEG, 1 + i % 8);
+        struct picture_file png = picture_file_png(50, 70, i % 2 == 0, (unsigned)i);
+        check_file(&png, fits[i % 3], table, VISION_PNG, 1);
+        struct picture_file bmp = picture_file_bmp(70, 50, (unsigned)i);
+        check_file(&bmp, fits[i % 3], table, VISION_BMP, 1);
+        picture_file_finish(&exif);
+        picture_file_finish(&jpeg);
+        picture_file_finish(&png);
+        picture_file_finish(&bmp);
+    }
+}
+
+/* A progressive picture needs all of its coefficients at once, a turned one its pixels twice. */
+static void test_measure(void)
+{
+    const struct picture_jpeg kinds[] = {{80, 64, 2, 2, false, false, 85},
+                                         {80, 64, 2, 2, false, true, 85}};
+    int64_t bytes[2];
+    struct ll_error err = {.text = ""};
+    for (int i = 0; i < 2; i++) {
+        struct picture_file jpeg = picture_file_jpeg(&kinds[i], 1);
+        struct vision_measure measure;
+        CU_ASSERT_EQUAL_FATAL(vision_measure(jpeg.data, jpeg.count, &measure, &err), LL_OK);
+        CU_ASSERT(measure.w == 80 && measure.h == 64);
+        bytes[i] = measure.bytes;
+        picture_file_finish(&jpeg);
+    }
+    CU_ASSERT_EQUAL(bytes[0], 2 * 3 * 80 * 64);
+    CU_ASSERT(bytes[1] - bytes[0] >= 80 * 64 * 3 / 2 * 2);
+}
+
+/* A file of a few bytes that announces a huge picture is refused from its header. */
+static void test_measure_of_huge_files(void)
+{
+    struct ll_buf *whole = NULL;
+    struct picture_file bmp = picture_file_bmp(4, 4, 1);
+    const uint8_t huge[] = {0xff, 0xff, 0xff, 0x7f};
+    memcpy(bmp.data + 18, huge, sizeof(huge));
+    CU_ASSERT_EQUAL_FATAL(ll_buf_copy(bmp.data, bmp.count, &whole), LL_OK);
+    struct vision_file file = {
+        .bytes = whole, .format = VISION_BMP, .orientation = 1, .fit = VISION_FIT_CROP};
+    struct ll_error err = {.text = ""};
+    int64_t bytes = 0;
+    CU_ASSERT_EQUAL(vision_input_measure(&file, &other_tables[0], &bytes, &err), LL_E_EXHAUSTED);
+    float *data = NULL;
+    file.format = VISION_PNG;
+    CU_ASSERT_EQUAL(vision_input_of_file(&file, &other_tables[0], &data, &err), LL_E_INVALID);
+    CU_ASSERT_STRING_EQUAL(err.text, "a BMP picture, not the PNG that it is said to be");
+    CU_ASSERT_EQUAL(vision_input_measure(&file, &other_tables[0], &bytes, &err), LL_E_INVALID);
+    ll_buf_unref(whole);
+    picture_file_finish(&bmp);
+}
+
+/* What stands in the input's place is what its file gives; at the best quality hardly another
+ * picture. */
+static void test_squeeze(void)
+{
+    for (int i = 0; i < 2; i++) {
+        const struct ll_table *table = &other_tables[i];
+        struct picture_file bmp = picture_file_bmp(100, 80, 9);
+        const struct vision_input_source source = {
+            .image = ll_test_new_file("p", bmp.data, bmp.count), .fit = VISION_FIT_LETTERBOX};
+        struct vision_input input = {0};
+        struct ll_error err = {.text = ""};
+        CU_ASSERT_EQUAL_FATAL(vision_input_load(&source, table, &input, &err), LL_OK);
+        CU_ASSERT_PTR_NULL(input.file.bytes);
+        float *before = malloc((size_t)table->in_floats * sizeof(float));
+        float *after = NULL;
+        CU_ASSERT_PTR_NOT_NULL_FATAL(before);
+        memcpy(before, input.data, (size_t)table->in_floats * sizeof(float));
+        CU_ASSERT_EQUAL_FATAL(vision_input_squeeze(&input, table, 100, &err), LL_OK);
+        CU_ASSERT_EQUAL_FATAL(vision_input_of_file(&input.file, table, &after, &err), LL_OK);
+        CU_ASSERT_EQUAL(memcmp(after, input.data, (size_t)table->in_floats * sizeof(float)), 0);
+        float most = 0;
+        for (int64_t at = 0; at < table->in_floats; at++) {
+            float difference = before[at] - after[at];
+            most = difference > most ? difference : -difference > most ? -difference : most;
+        }
+        CU_ASSERT(most > 0 && most < 0.03F);
+        size_t best_bytes = ll_buf_bytes(input.file.bytes);
+        CU_ASSERT_EQUAL_FATAL(vision_input_squeeze(&input, table, 30, &err), LL_OK);
+        CU_ASSERT(ll_buf_bytes(input.file.bytes) < best_bytes / 2);
+        free(before);
+        free(after);
+        vision_input_finish(&input);
+        picture_file_finish(&bmp);
+    }
+}
+
 const struct ll_test ll_tests[] = {
+    LL_TEST(test_files_give_the_same_bits),
+    LL_TEST(test_measure),
+    LL_TEST(test_measure_of_huge_files),
+    LL_TEST(test_squeeze),
     LL_TEST(test_load_png),
     LL_TEST(test_load_png_drops_alpha),
     LL_TEST(test_load_bmp),
