@@ -444,7 +444,7 @@ void edge_call_send_query(struct edge_call *offload, const struct fake_model *mo
     struct ll_names names;
     CU_ASSERT_EQUAL_FATAL(ll_table_inputs(table, ask->first, ask->end, &names), LL_OK);
     struct wire_tensors tensors;
-    CU_ASSERT_EQUAL_FATAL(wire_tensors_init(&tensors, table, &names, NULL), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(wire_tensors_init(&tensors, table, &names, ask->forms), LL_OK);
     for (size_t i = 0; ask->dtype != 0 && i < tensors.count; i++) {
         tensors.list[i]->dtype = ask->dtype;
     }

@@ -115,6 +115,8 @@ struct edge_ask {
     Layerlift__V1__TensorCoding coding;
     uint64_t coded_bytes;
     bool may_code_answer;
+    /* One for each tensor, in the place of `dtype`; NULL: that. */
+    const struct wire_form *forms;
     bool sends_receipts;
 };
 

@@ -124,10 +124,10 @@ static void test_a_query_names_the_draft_that_will_do(void)
     struct device_model model = {.table = &fake.network->table, .id = "sha256:1", .draft = &draft};
     int name_list[] = {-1};
     struct ll_names names = {1, name_list};
-    ll_dtype dtypes[] = {LL_F32};
+    const struct wire_form forms[] = {wire_form_plain(LL_F32, 1, 4)};
     for (int takes_draft = 0; takes_draft < 2; takes_draft++) {
         struct device_wire_query query = {
-            .id = 5, .end = 1, .takes_draft = takes_draft == 1, .inputs = &names, .dtypes = dtypes};
+            .id = 5, .end = 1, .takes_draft = takes_draft == 1, .inputs = &names, .forms = forms};
         uint8_t *data = NULL;
         size_t bytes = 0;
         CU_ASSERT_EQUAL_FATAL(device_wire_query(&model, &query, &data, &bytes), LL_OK);
