@@ -315,12 +315,12 @@ static void take_accepted(struct device_uploader *uploader,
         .left_bytes = device_upload_queue_left(&uploader->queue),
         .dtype_count = accepted->n_data_types,
         .dtypes = accepted->data_types,
-        .has_draft = uploader->has_draft,
-        .draft_prefix = uploader->draft_prefix,
         .coding_count = accepted->n_tensor_codings,
         .codings = accepted->tensor_codings,
         .picture_count = accepted->n_picture_formats,
         .pictures = accepted->picture_formats,
+        .has_draft = uploader->has_draft,
+        .draft_prefix = uploader->draft_prefix,
     };
     uploader->config.events->accepted(uploader->config.owner, &told);
 }

@@ -29,13 +29,13 @@ struct device_accepted {
     /* In what the edge takes tensors; valid during the call. */
     size_t dtype_count;
     const Layerlift__V1__DataType *dtypes;
-    /* The edge takes the model's draft, and layers [0, draft_prefix) of that can run. */
-    bool has_draft;
-    int draft_prefix;
     size_t coding_count;
     const Layerlift__V1__TensorCoding *codings;
     size_t picture_count;
     const Layerlift__V1__PictureFormat *pictures;
+    /* The edge takes the model's draft, and layers [0, draft_prefix) of that can run. */
+    bool has_draft;
+    int draft_prefix;
 };
 
 /* One creation that the edge reported. */
