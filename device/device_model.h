@@ -7,6 +7,7 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_digest.h"
+#include "device/device_draft.h"
 #include "engine/ll_engine.h"
 #include "net/ll_manifest.h"
 #include "net/plan/ll_plan.h"
@@ -22,6 +23,9 @@ struct device_model {
      * their names, by layer; NULL without one, as are those of layers without weights. */
     struct ll_buf *const *bases;
     const struct ll_digest *base_digests;
+    /* The draft that answers until the model is there; NULL: none is wanted, or nothing of it would
+     * differ. */
+    const struct device_draft *draft;
 };
 
 #endif

@@ -90,6 +90,30 @@ static ll_status encode_delta(struct device_encoder *encoder, const struct devic
     return LL_OK;
 }
 
+/* A frame of the draft, or what is left of it; where nothing is left it is of no use without its
+ * encoding, and goes as any other. */
+static void encode_draft(struct device_encoder *encoder, const struct device_frame *wanted,
+                         const struct ll_frame *frame, void *out, struct device_encoded *encoded)
+{
+    const struct device_model *model = encoder->config.model;
+    struct ll_draft_blob blob =
+        device_draft_blob(model->draft, &model->table->layers[wanted->layer]);
+    struct ll_frame_draft how = ll_draft_frame(&blob, wanted->offset);
+    encoded->encoding = wanted->encoding;
+    encoded->bytes = wanted->encoding == LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME
+                         ? ll_frame_encode_draft(encoder->coder, frame, &how, out)
+                         : ll_frame_encode_rest(encoder->coder, frame, &how, out);
+    if (encoded->bytes == 0) {
+        encode_plain(encoder, frame, out, encoded);
+    }
+}
+
+static bool is_of_draft(Layerlift__V1__Encoding encoding)
+{
+    return encoding == LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME ||
+           encoding == LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME;
+}
+
 static ll_status encode(struct device_encoder *encoder, const struct device_frame *wanted,
                         struct device_encoded *encoded)
 {
@@ -102,6 +126,8 @@ static ll_status encode(struct device_encoder *encoder, const struct device_fram
     }
     if (wanted->encoding == LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME) {
         status = encode_delta(encoder, wanted, &frame, encoded);
+    } else if (is_of_draft(wanted->encoding)) {
+        encode_draft(encoder, wanted, &frame, ll_buf_writable(encoded->data), encoded);
     } else {
         encode_plain(encoder, &frame, ll_buf_writable(encoded->data), encoded);
     }

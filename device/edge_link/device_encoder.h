@@ -21,8 +21,9 @@ struct device_encoder;
 
 enum { DEVICE_ENCODER_FRAMES = 16 };
 
-/* A frame of a layer's blob, and how it is to be written: FRAME, or DELTA_FRAME where the model has
- * the layer's base. `offset` is a multiple of LL_FRAME_BYTES, `bytes` one of 4. */
+/* A frame of a layer's blob, and how it is to be written: FRAME; DELTA_FRAME where the model has
+ * the layer's base; DRAFT_FRAME or REST_FRAME where its draft rounds the layer's blob. `offset` is
+ * a multiple of LL_FRAME_BYTES, `bytes` one of 4. */
 struct device_frame {
     int layer;
     Layerlift__V1__Encoding encoding;

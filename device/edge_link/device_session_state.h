@@ -82,6 +82,9 @@ struct device_session {
     /* The edge's use: layers [0, prefix) run there, and of the bytes that it lacked when it came
      * up, so many have arrived since. */
     int prefix;
+    /* The edge has the draft, and layers [0, draft_prefix) run with it. */
+    bool has_draft;
+    int draft_prefix;
     int64_t left_bytes, acked_now;
     int64_t acked_ns;
     int creations_now;
@@ -91,8 +94,11 @@ struct device_session {
     bool was_accepted;
     bool is_uploaded;
     bool is_limit_told;
+    bool is_draftless_told;
     int64_t start_ns;
+    int64_t draft_ready_ns;
     int64_t sent_before;
+    int64_t draft_before;
     int creations_before;
     int64_t creation_ns_before;
 
@@ -138,6 +144,7 @@ void device_session_drop_uploader(struct device_session *session);
 void device_session_on_accepted(void *owner, const struct device_accepted *accepted);
 void device_session_on_progress(void *owner, int64_t bytes);
 void device_session_on_ready(void *owner, const struct device_creation *creation);
+void device_session_on_draft_ready(void *owner, const struct device_creation *creation);
 void device_session_on_complete(void *owner, const struct device_upload_done *done);
 void device_session_on_limited(void *owner);
 

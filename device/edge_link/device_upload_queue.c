@@ -49,6 +49,12 @@ ll_status device_upload_queue_use_base(struct device_upload_queue *queue, uint64
     return LL_OK;
 }
 
+ll_status device_upload_queue_use_draft(struct device_upload_queue *queue)
+{
+    const struct device_draft *draft = queue->model->draft;
+    return device_upload_rest_use_draft(&queue->rest, draft->is_rounded, device_draft_bits(draft));
+}
+
 /* ---- Frames ahead ---- */
 
 static bool is_raw(Layerlift__V1__Encoding encoding)
@@ -79,15 +85,28 @@ static Layerlift__V1__Encoding encoding_of(const struct device_upload_queue *que
                : LAYERLIFT__V1__ENCODING__ENCODING_FRAME;
 }
 
+/* What the draft has of this frame is all of it: no rest is sent. */
+static bool is_nothing(const struct device_upload_queue *queue, const struct device_piece *piece)
+{
+    if (!piece->is_rest || piece->offset % LL_FRAME_BYTES != 0) {
+        return false;
+    }
+    struct ll_draft_blob blob =
+        device_draft_blob(queue->model->draft, &queue->model->table->layers[piece->layer]);
+    return ll_draft_frame_is_exact(&blob, piece->offset);
+}
+
 static bool take_frame(struct device_upload_queue *queue, struct device_upload_frame *out_frame)
 {
     struct device_piece piece;
-    if (!device_upload_rest_next(&queue->rest, LL_FRAME_BYTES, &piece)) {
-        return false;
-    }
-    int64_t to_border = LL_FRAME_BYTES - piece.offset % LL_FRAME_BYTES;
-    piece.bytes = piece.bytes < to_border ? piece.bytes : to_border;
-    device_upload_rest_advance(&queue->rest, &piece);
+    do {
+        if (!device_upload_rest_next(&queue->rest, LL_FRAME_BYTES, &piece)) {
+            return false;
+        }
+        int64_t to_border = LL_FRAME_BYTES - piece.offset % LL_FRAME_BYTES;
+        piece.bytes = piece.bytes < to_border ? piece.bytes : to_border;
+        device_upload_rest_advance(&queue->rest, &piece);
+    } while (is_nothing(queue, &piece));
     *out_frame = (struct device_upload_frame){piece, encoding_of(queue, &piece)};
     return true;
 }

@@ -76,6 +76,10 @@ void device_upload_queue_encode(struct device_upload_queue *queue);
 LL_MUST_USE ll_status device_upload_queue_use_base(struct device_upload_queue *queue,
                                                    uint64_t layer);
 
+/* The edge takes the model's draft, and frames: that goes first. Before anything else. Errors:
+ * LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status device_upload_queue_use_draft(struct device_upload_queue *queue);
+
 /* The next chunk, of at most `limit_bytes` (more than 0). It stays the next one until
  * device_upload_queue_advance. */
 LL_MUST_USE device_upload_next device_upload_queue_next(struct device_upload_queue *queue,

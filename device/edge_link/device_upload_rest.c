@@ -9,10 +9,11 @@ ll_status device_upload_rest_init(struct device_upload_rest *rest, const struct 
     *rest = (struct device_upload_rest){
         .table = table,
         .done = calloc(layers, sizeof(*rest->done)),
+        .begun = calloc(layers, sizeof(*rest->begun)),
         .gaps = calloc(layers, sizeof(*rest->gaps)),
         .is_elsewhere = calloc(layers, sizeof(*rest->is_elsewhere)),
     };
-    if (!rest->done || !rest->gaps || !rest->is_elsewhere) {
+    if (!rest->done || !rest->begun || !rest->gaps || !rest->is_elsewhere) {
         device_upload_rest_finish(rest);
         return LL_E_NO_MEMORY;
     }
@@ -37,6 +38,7 @@ ll_status device_upload_rest_use_draft(struct device_upload_rest *rest, const bo
 void device_upload_rest_finish(struct device_upload_rest *rest)
 {
     free(rest->done);
+    free(rest->begun);
     free(rest->gaps);
     free(rest->is_elsewhere);
     free(rest->drafted);
@@ -128,7 +130,7 @@ ll_status device_upload_rest_skip(struct device_upload_rest *rest, uint64_t laye
     if (layer >= (uint64_t)rest->table->layer_count) {
         return LL_E_INVALID;
     }
-    rest->done[layer] = rest->table->layers[layer].blob_bytes;
+    rest->done[layer] = rest->begun[layer] = rest->table->layers[layer].blob_bytes;
     return LL_OK;
 }
 
@@ -157,7 +159,7 @@ ll_status device_upload_rest_seek(struct device_upload_rest *rest, uint64_t laye
     if (!is_place(rest, layer, offset)) {
         return LL_E_INVALID;
     }
-    rest->done[layer] = (int64_t)offset;
+    rest->done[layer] = rest->begun[layer] = (int64_t)offset;
     rest->gaps[layer] = (struct device_upload_gap){0};
     look_back(rest, (int)layer);
     return LL_OK;
@@ -220,6 +222,16 @@ ll_status device_upload_rest_seek_draft(struct device_upload_rest *rest, uint64_
         look_back(rest, (int)layer);
     }
     return LL_OK;
+}
+
+ll_status device_upload_rest_draft_again(struct device_upload_rest *rest, uint64_t layer)
+{
+    ll_status status = device_upload_rest_seek_draft(rest, layer, 0);
+    if (status == LL_OK && rest->drafted) {
+        rest->done[layer] = rest->begun[layer];
+        rest->gaps[layer] = (struct device_upload_gap){0};
+    }
+    return status;
 }
 
 ll_status device_upload_rest_again(struct device_upload_rest *rest, uint64_t layer, uint64_t offset)

@@ -23,6 +23,8 @@ struct device_upload_rest {
     const struct ll_table *table;
     /* Private: per layer, the bytes that are sent or not wanted. */
     int64_t *done;
+    /* Where what is sent of the layer began. */
+    int64_t *begun;
     struct device_upload_gap *gaps;
     /* Other devices bring the layer's blob. */
     bool *is_elsewhere;
@@ -101,6 +103,10 @@ LL_MUST_USE ll_status device_upload_rest_skip_draft(struct device_upload_rest *r
                                                     uint64_t layer);
 LL_MUST_USE ll_status device_upload_rest_seek_draft(struct device_upload_rest *rest, uint64_t layer,
                                                     uint64_t offset);
+/* The draft's blob is to be sent again, and what was sent behind it: without it that was of no use.
+ */
+LL_MUST_USE ll_status device_upload_rest_draft_again(struct device_upload_rest *rest,
+                                                     uint64_t layer);
 /* The layer's blob is to be sent again, from `offset` on, and as a whole: what the edge has made of
  * the draft's and the rest was wrong.
  * Errors: LL_E_INVALID for a layer or an offset that does not exist. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "coding/ll_frame.h"
 #include "core/ll_clock.h"
 #include "device/edge_link/device_upload_acks.h"
 #include "device/edge_link/device_upload_queue.h"
@@ -39,10 +40,15 @@ struct device_uploader {
     uint64_t credit_bytes;
     uint64_t sent_bytes;
     uint64_t received_bytes;
+    /* Of those sent, what the draft takes. */
+    uint64_t draft_bytes;
     int rejections;
     /* By layer. */
     bool *was_rejected;
     int prefix;
+    /* The edge takes the draft, and has so much of it. */
+    bool has_draft;
+    int draft_prefix;
     /* What the edge did wrong; empty while nothing. */
     struct ll_error fault;
     bool has_fault;
@@ -158,6 +164,7 @@ static void upload_send(void *owner)
     if (status == LL_OK) {
         device_upload_queue_advance(&uploader->queue, &chunk);
         uploader->sent_bytes += (uint64_t)chunk.bytes;
+        uploader->draft_bytes += chunk.is_first_pass ? (uint64_t)chunk.bytes : 0;
         device_upload_acks_sent(&uploader->acks, uploader->sent_bytes, chunk.model_bytes);
         ll_window_send(device_send_scheduler_window(uploader->config.scheduler), chunk.bytes,
                        now_ns);
@@ -211,6 +218,55 @@ static bool takes(const Layerlift__V1__UploadAccepted *accepted, Layerlift__V1__
     return false;
 }
 
+/* The draft goes first, where the edge takes it. */
+static bool take_draft(struct device_uploader *uploader,
+                       const Layerlift__V1__UploadAccepted *accepted)
+{
+    const struct device_model *model = uploader->config.model;
+    if (!model->draft || !accepted->draft_id[0]) {
+        return true;
+    }
+    if (strcmp(accepted->draft_id, model->draft->id) != 0 ||
+        !takes(accepted, LAYERLIFT__V1__ENCODING__ENCODING_FRAME) ||
+        !takes(accepted, LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME) ||
+        !takes(accepted, LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME)) {
+        fault(uploader, "the edge accepted another draft");
+        return false;
+    }
+    if (accepted->draft_prefix > (uint32_t)model->table->layer_count ||
+        !ll_table_is_legal_cut(model->table, (int)accepted->draft_prefix)) {
+        fault(uploader, "the edge accepted with a draft's prefix that is not a legal cut");
+        return false;
+    }
+    if (device_upload_queue_use_draft(&uploader->queue) != LL_OK) {
+        fault(uploader, "out of memory");
+        return false;
+    }
+    uploader->has_draft = true;
+    uploader->draft_prefix = (int)accepted->draft_prefix;
+    return true;
+}
+
+/* What the edge has of the draft's blobs. */
+static bool take_draft_offsets(struct device_uploader *uploader,
+                               const Layerlift__V1__UploadAccepted *accepted)
+{
+    struct device_upload_rest *rest = device_upload_queue_change(&uploader->queue, -1, false);
+    bool is_right = true;
+    for (size_t i = 0; is_right && i < accepted->n_available_drafts; i++) {
+        is_right = device_upload_rest_skip_draft(rest, accepted->available_drafts[i]) == LL_OK;
+    }
+    for (size_t i = 0; is_right && i < accepted->n_partial_drafts; i++) {
+        const Layerlift__V1__BlobOffset *partial = accepted->partial_drafts[i];
+        is_right = partial->offset % LL_FRAME_BYTES == 0 &&
+                   device_upload_rest_seek_draft(rest, partial->layer, partial->offset) == LL_OK;
+    }
+    if (!is_right) {
+        fault(uploader, "the edge has of the draft what cannot be");
+    }
+    return is_right;
+}
+
 static bool take_encodings(struct device_uploader *uploader,
                            const Layerlift__V1__UploadAccepted *accepted)
 {
@@ -246,7 +302,9 @@ static void take_accepted(struct device_uploader *uploader,
         fault(uploader, "the edge accepted with a prefix that is not a legal cut");
         return;
     }
-    if (!take_offsets(uploader, accepted) || !take_encodings(uploader, accepted)) {
+    if (!take_draft(uploader, accepted) || !take_offsets(uploader, accepted) ||
+        !take_encodings(uploader, accepted) ||
+        (uploader->has_draft && !take_draft_offsets(uploader, accepted))) {
         return;
     }
     uploader->is_accepted = true;
@@ -261,6 +319,8 @@ static void take_accepted(struct device_uploader *uploader,
         .codings = accepted->tensor_codings,
         .picture_count = accepted->n_picture_formats,
         .pictures = accepted->picture_formats,
+        .has_draft = uploader->has_draft,
+        .draft_prefix = uploader->draft_prefix,
     };
     uploader->config.events->accepted(uploader->config.owner, &told);
 }
@@ -284,6 +344,18 @@ static void take_credit(struct device_uploader *uploader, const Layerlift__V1__C
     }
 }
 
+static struct device_creation creation_of(const Layerlift__V1__PrefixReady *ready)
+{
+    return (struct device_creation){
+        .first = (int)ready->first,
+        .prefix = (int)ready->prefix,
+        .partitions = (int)ready->partitions,
+        .creation_ns = ready->creation_ns > INT64_MAX ? INT64_MAX : (int64_t)ready->creation_ns,
+        .time_count = ready->n_layer_times,
+        .times = ready->layer_times,
+    };
+}
+
 static void take_ready(struct device_uploader *uploader, const Layerlift__V1__PrefixReady *ready)
 {
     const struct ll_table *table = uploader->config.model->table;
@@ -298,15 +370,26 @@ static void take_ready(struct device_uploader *uploader, const Layerlift__V1__Pr
         return;
     }
     uploader->prefix = (int)ready->prefix;
-    struct device_creation creation = {
-        .first = (int)ready->first,
-        .prefix = (int)ready->prefix,
-        .partitions = (int)ready->partitions,
-        .creation_ns = ready->creation_ns > INT64_MAX ? INT64_MAX : (int64_t)ready->creation_ns,
-        .time_count = ready->n_layer_times,
-        .times = ready->layer_times,
-    };
+    struct device_creation creation = creation_of(ready);
     uploader->config.events->ready(uploader->config.owner, &creation);
+}
+
+static void take_draft_ready(struct device_uploader *uploader,
+                             const Layerlift__V1__PrefixReady *ready)
+{
+    const struct ll_table *table = uploader->config.model->table;
+    if (!uploader->has_draft || ready->prefix > (uint32_t)table->layer_count ||
+        ready->first > ready->prefix || !ll_table_is_legal_cut(table, (int)ready->prefix)) {
+        fault(uploader, uploader->has_draft
+                            ? "the edge reported a draft's prefix that is not a legal cut"
+                            : "the edge reported a draft that it does not have");
+        return;
+    }
+    if ((int)ready->prefix > uploader->draft_prefix) {
+        uploader->draft_prefix = (int)ready->prefix;
+        struct device_creation creation = creation_of(ready);
+        uploader->config.events->draft_ready(uploader->config.owner, &creation);
+    }
 }
 
 /* What the edge has of the model has changed, and not by what was sent. */
@@ -321,15 +404,21 @@ static void tell_change(struct device_uploader *uploader, int64_t left_before)
 static void take_rejected(struct device_uploader *uploader,
                           const Layerlift__V1__BlobRejected *rejected)
 {
-    bool is_beginning = rejected->end > 0;
+    bool is_beginning = rejected->end > 0 && !rejected->is_draft;
     ll_log_to(uploader->config.log, LL_LOG_WARN, "device",
               "the edge rejects layer %u's weights%s (%.200s): they go again", rejected->layer,
               is_beginning ? ", their beginning" : "", rejected->reason);
     int64_t left_before = device_upload_queue_left(&uploader->queue);
     struct device_upload_rest *rest =
-        device_upload_queue_change(&uploader->queue, rejected->layer, false);
-    ll_status status = is_beginning ? device_upload_rest_fill(rest, rejected->layer, rejected->end)
-                                    : device_upload_rest_again(rest, rejected->layer, 0);
+        device_upload_queue_change(&uploader->queue, rejected->layer, rejected->is_draft);
+    ll_status status = LL_OK;
+    if (rejected->is_draft) {
+        status = device_upload_rest_draft_again(rest, rejected->layer);
+    } else if (is_beginning) {
+        status = device_upload_rest_fill(rest, rejected->layer, rejected->end);
+    } else {
+        status = device_upload_rest_again(rest, rejected->layer, 0);
+    }
     if (status != LL_OK) {
         fault(uploader, "the edge rejected a layer that the model has not");
         return;
@@ -348,8 +437,10 @@ static void take_available(struct device_uploader *uploader,
 {
     int64_t left_before = device_upload_queue_left(&uploader->queue);
     struct device_upload_rest *rest =
-        device_upload_queue_change(&uploader->queue, available->layer, false);
-    if (device_upload_rest_skip(rest, available->layer) != LL_OK) {
+        device_upload_queue_change(&uploader->queue, available->layer, available->is_draft);
+    ll_status status = available->is_draft ? device_upload_rest_skip_draft(rest, available->layer)
+                                           : device_upload_rest_skip(rest, available->layer);
+    if (status != LL_OK) {
         fault(uploader, "the edge has a layer that the model has not");
         return;
     }
@@ -405,6 +496,9 @@ static void take_event(struct device_uploader *uploader, const Layerlift__V1__Up
         break;
     case LAYERLIFT__V1__UPLOAD_EVENT__KIND_PREFIX_READY:
         take_ready(uploader, event->prefix_ready);
+        break;
+    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_DRAFT_READY:
+        take_draft_ready(uploader, event->draft_ready);
         break;
     case LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_REJECTED:
         take_rejected(uploader, event->blob_rejected);
@@ -524,6 +618,16 @@ void device_uploader_destroy(struct device_uploader *uploader)
 void device_uploader_cancel(struct device_uploader *uploader)
 {
     rpc_stream_cancel(uploader->stream);
+}
+
+int64_t device_uploader_draft_bytes(const struct device_uploader *uploader)
+{
+    return (int64_t)uploader->draft_bytes;
+}
+
+int64_t device_uploader_received_bytes(const struct device_uploader *uploader)
+{
+    return (int64_t)uploader->received_bytes;
 }
 
 int64_t device_uploader_sent_bytes(const struct device_uploader *uploader)

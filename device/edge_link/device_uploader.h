@@ -33,6 +33,9 @@ struct device_accepted {
     const Layerlift__V1__TensorCoding *codings;
     size_t picture_count;
     const Layerlift__V1__PictureFormat *pictures;
+    /* The edge takes the model's draft, and layers [0, draft_prefix) of that can run. */
+    bool has_draft;
+    int draft_prefix;
 };
 
 /* One creation that the edge reported. */
@@ -61,6 +64,8 @@ struct device_uploader_events {
     void (*progress)(void *owner, int64_t bytes);
     /* A longer prefix. `creation->first` equals its prefix where nothing was created for it. */
     void (*ready)(void *owner, const struct device_creation *creation);
+    /* A longer prefix of the draft. */
+    void (*draft_ready)(void *owner, const struct device_creation *creation);
     /* `most_bytes` have left: nothing follows. Once. */
     void (*limited)(void *owner);
     /* The whole model is ready. The stream's end follows. */
@@ -96,7 +101,10 @@ void device_uploader_destroy(struct device_uploader *uploader);
 /* Ends the stream; `closed` still comes. */
 void device_uploader_cancel(struct device_uploader *uploader);
 
-/* Payload bytes sent so far. */
+/* Payload bytes sent so far; and those of them that came before the draft was there as a whole. */
 int64_t device_uploader_sent_bytes(const struct device_uploader *uploader);
+int64_t device_uploader_draft_bytes(const struct device_uploader *uploader);
+/* What of it has arrived. */
+int64_t device_uploader_received_bytes(const struct device_uploader *uploader);
 
 #endif

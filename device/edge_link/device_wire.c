@@ -51,41 +51,84 @@ static ll_status init_bases(struct wire_bases *bases, const struct device_model 
     return LL_OK;
 }
 
+/* The draft; its digests stay the model's. Without one, `digests` is NULL. */
+static ll_status init_draft(Layerlift__V1__Draft *message, const struct device_model *model)
+{
+    layerlift__v1__draft__init(message);
+    if (!model->draft) {
+        return LL_OK;
+    }
+    size_t layers = (size_t)model->table->layer_count;
+    message->digests = calloc(layers, sizeof(*message->digests));
+    if (!message->digests) {
+        return LL_E_NO_MEMORY;
+    }
+    message->mantissa_bits = (uint32_t)model->draft->mantissa_bits;
+    message->n_digests = layers;
+    for (size_t i = 0; i < layers; i++) {
+        if (model->draft->is_rounded[i]) {
+            message->digests[i] = (ProtobufCBinaryData){.data = model->draft->digests[i].bytes,
+                                                        .len = LL_DIGEST_BYTES};
+        }
+    }
+    return LL_OK;
+}
+
+/* What besides frames. */
+static size_t list_encodings(const struct device_model *model, Layerlift__V1__Encoding list[4])
+{
+    size_t count = 0;
+    list[count++] = LAYERLIFT__V1__ENCODING__ENCODING_FRAME;
+    if (model->bases) {
+        list[count++] = LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME;
+    }
+    if (model->draft) {
+        list[count++] = LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME;
+        list[count++] = LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME;
+    }
+    return count;
+}
+
 ll_status device_wire_open(const struct device_model *model, const char *device, uint8_t **out_data,
                            size_t *out_bytes)
 {
-    struct wire_manifest manifest;
+    struct wire_manifest manifest = {0};
+    struct wire_plan plan = {0};
+    struct wire_bases bases = {.count = 0};
+    Layerlift__V1__Draft draft;
+    Layerlift__V1__Encoding encodings[4];
     ll_status status = wire_manifest_init(&manifest, model->manifest);
     if (status != LL_OK) {
         return status;
     }
-    struct wire_bases bases;
-    status = init_bases(&bases, model);
+    status = wire_plan_init(&plan, model->plan);
     if (status != LL_OK) {
         wire_manifest_finish(&manifest);
         return status;
     }
-    struct wire_plan plan;
-    status = wire_plan_init(&plan, model->plan);
+    status = init_draft(&draft, model);
     if (status == LL_OK) {
-        Layerlift__V1__Encoding encodings[] = {LAYERLIFT__V1__ENCODING__ENCODING_FRAME,
-                                               LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME};
+        status = init_bases(&bases, model);
+    }
+    if (status == LL_OK) {
         Layerlift__V1__UploadOpen open = LAYERLIFT__V1__UPLOAD_OPEN__INIT;
         open.manifest = &manifest.message;
         open.n_plan = plan.count;
         open.plan = plan.list;
         open.device = (char *)device;
-        open.n_encodings = bases.count > 0 ? 2 : 1;
+        open.n_encodings = list_encodings(model, encodings);
         open.encodings = encodings;
+        open.draft = model->draft ? &draft : NULL;
         open.n_delta_bases = bases.count;
         open.delta_bases = bases.list;
         Layerlift__V1__UploadRequest request = LAYERLIFT__V1__UPLOAD_REQUEST__INIT;
         request.kind_case = LAYERLIFT__V1__UPLOAD_REQUEST__KIND_OPEN;
         request.open = &open;
         status = wire_pack(&request.base, out_data, out_bytes);
-        wire_plan_finish(&plan);
+        finish_bases(&bases);
     }
-    finish_bases(&bases);
+    free(draft.digests);
+    wire_plan_finish(&plan);
     wire_manifest_finish(&manifest);
     return status;
 }
@@ -112,6 +155,10 @@ ll_status device_wire_query(const struct device_model *model, const struct devic
     message.n_answer_codings = query->may_code_answer ? wire_codings(codings) : 0;
     message.answer_codings = codings;
     message.sends_receipts = true;
+    if (query->takes_draft) {
+        message.precision = LAYERLIFT__V1__PRECISION__PRECISION_DRAFT;
+        message.draft_id = (char *)model->draft->id;
+    }
     message.n_tensors = tensors.count;
     message.tensors = tensors.list;
     Layerlift__V1__OffloadRequest request = LAYERLIFT__V1__OFFLOAD_REQUEST__INIT;

@@ -221,25 +221,6 @@ ll_status edge_store_get(struct edge_store *store, const struct ll_digest *diges
     return LL_OK;
 }
 
-ll_status edge_store_copy(struct edge_store *store, const struct edge_blob *blob,
-                          struct edge_blob **out_copy)
-{
-    struct edge_blob *copy = calloc(1, sizeof(*copy));
-    if (!copy) {
-        return LL_E_NO_MEMORY;
-    }
-    copy->store = store;
-    copy->digest = blob->digest;
-    copy->bytes = blob->bytes;
-    copy->keep_from = copy->kept_from = blob->bytes;
-    copy->refs = 1;
-    ll_mutex_lock(&store->lock);
-    copy->copy_number = ++store->last_copy;
-    ll_mutex_unlock(&store->lock);
-    *out_copy = copy;
-    return LL_OK;
-}
-
 struct edge_blob *edge_blob_ref(struct edge_blob *blob)
 {
     ll_mutex_lock(&blob->store->lock);

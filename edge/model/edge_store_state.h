@@ -155,6 +155,13 @@ LL_MUST_USE ll_status edge_store_part_publish(struct edge_blob *blob, struct ll_
  * written. */
 void edge_store_part_recover(struct edge_blob *blob);
 
+/* ---- edge_store_write.c ---- */
+
+/* Appends a small one that lasts to a pack. Errors: LL_E_EXHAUSTED where the disk is full, LL_E_IO.
+ */
+LL_MUST_USE ll_status edge_store_pack_blob(struct edge_blob *blob, const struct ll_buf *data,
+                                           struct ll_error *err);
+
 /* ---- edge_store_scan.c ---- */
 
 /* What is here of a new record. */

@@ -45,7 +45,7 @@ def start_server(options, name):
 def start_agent(options, name, address):
     """All queries are the device's own: the upload has the link for itself."""
     command = [options.agent, "--edge", address, "--cfg", options.cfg, "--weights", options.weights]
-    command += ["--image", options.image, "--fit", "crop", "--limit-mbps", str(options.rate), "--interval", "250"]
+    command += ["--image", options.image, "--fit", "crop", "--limit-mbps", str(options.rate), "--interval", "1000"]
     command += ["--cut", "0:0", "--until-uploaded", "0", "--json", options.out / f"{name}.jsonl"]
     with open(options.out / f"{name}.log", "wb") as log:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

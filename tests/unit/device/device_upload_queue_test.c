@@ -5,6 +5,7 @@
 
 #include <CUnit/CUnit.h>
 
+#include "coding/ll_draft.h"
 #include "coding/ll_frame.h"
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"
@@ -19,6 +20,8 @@ enum {
     RAW = LAYERLIFT__V1__ENCODING__ENCODING_RAW,
     FRAME = LAYERLIFT__V1__ENCODING__ENCODING_FRAME,
     DELTA = LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME,
+    DRAFT = LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME,
+    REST = LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME,
     LAYERS = 5,
     MODEL_BYTES = 200000 + 30 + 65536 + 100000,
     LAYER_BYTES = 200000,
@@ -45,6 +48,10 @@ static int ready_count;
 static struct ll_frame_coder *coder;
 static uint8_t *received[LAYERS];
 static int64_t here[LAYERS];
+/* The same of the draft's blobs. */
+static uint8_t *rounded[LAYERS];
+static int64_t drafted[LAYERS];
+static struct device_draft draft;
 static uint8_t frame[LL_FRAME_ENCODED_BYTES];
 static int64_t model_bytes;
 static int counts[8];
@@ -72,7 +79,9 @@ static void begin(void)
     for (int i = 0; i < LAYERS; i++) {
         received[i] = calloc(1, LAYER_BYTES);
         CU_ASSERT_PTR_NOT_NULL_FATAL(received[i]);
-        here[i] = 0;
+        rounded[i] = calloc(1, LAYER_BYTES);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(rounded[i]);
+        here[i] = drafted[i] = 0;
     }
     model_bytes = 0;
     memset(counts, 0, sizeof(counts));
@@ -85,6 +94,7 @@ static void end(void)
     ll_frame_coder_destroy(coder);
     for (int i = 0; i < LAYERS; i++) {
         free(received[i]);
+        free(rounded[i]);
     }
     ll_cond_finish(&changed);
     ll_mutex_finish(&lock);
@@ -112,6 +122,24 @@ static bool next(int64_t limit, struct device_chunk *out_chunk)
     return outcome == DEVICE_UPLOAD_CHUNK;
 }
 
+/* The model's behind the whole of the draft's. */
+static ll_status receive_draft(const struct wire_upload_chunk *head, const struct ll_frame *encoded,
+                               size_t bytes, uint8_t *out)
+{
+    struct ll_error err = {.text = ""};
+    const struct ll_layer *layer = &model.table->layers[head->layer];
+    struct ll_draft_blob blob = device_draft_blob(&draft, layer);
+    struct ll_frame_draft how = ll_draft_frame(&blob, (int64_t)head->offset);
+    uint8_t *at = rounded[head->layer] + head->offset;
+    if (head->encoding == DRAFT) {
+        drafted[head->layer] += (int64_t)bytes;
+        return ll_frame_decode_draft(coder, encoded, &how, bytes, at, &err);
+    }
+    CU_ASSERT_EQUAL(drafted[head->layer], layer->blob_bytes);
+    here[head->layer] += (int64_t)bytes;
+    return ll_frame_decode_rest(coder, encoded, &how, at, bytes, out, &err);
+}
+
 static void receive_frame(const struct wire_upload_chunk *head)
 {
     struct ll_error err = {.text = ""};
@@ -120,6 +148,10 @@ static void receive_frame(const struct wire_upload_chunk *head)
     size_t bytes = left < LL_FRAME_BYTES ? (size_t)left : LL_FRAME_BYTES;
     uint8_t *out = received[head->layer] + head->offset;
     ll_status status = LL_E_INVALID;
+    if (head->encoding == DRAFT || head->encoding == REST) {
+        CU_ASSERT_EQUAL(receive_draft(head, &encoded, bytes, out), LL_OK);
+        return;
+    }
     if (head->encoding == DELTA) {
         const uint8_t *from = ll_buf_data(base.blobs[head->layer]);
         status = ll_frame_decode_delta(coder, &encoded, from + head->offset, bytes, out, &err);
@@ -136,7 +168,8 @@ static void take(const struct device_chunk *chunk)
     const struct wire_upload_chunk *head = &chunk->head;
     const uint8_t *data = (const uint8_t *)ll_buf_data(chunk->whole) + chunk->from;
     CU_ASSERT_TRUE_FATAL(head->layer < LAYERS && head->encoding < 8);
-    CU_ASSERT_EQUAL_FATAL(head->offset, (uint64_t)here[head->layer]);
+    int64_t at = head->encoding == DRAFT ? drafted[head->layer] : here[head->layer];
+    CU_ASSERT_EQUAL_FATAL(head->offset, (uint64_t)at);
     model_bytes += chunk->model_bytes;
     counts[head->encoding]++;
     if (head->encoding == RAW) {
@@ -346,6 +379,35 @@ static void test_differences_go_where_they_are_shorter(void)
     end();
 }
 
+/* Layers 0 and 4 are large enough to be rounded: 4 and 2 frames. */
+static void test_a_draft_and_its_rest_are_the_model(void)
+{
+    begin();
+    struct device_draft_source source = {
+        .table = model.table, .blobs = model.blobs, .manifest = &fake.manifest};
+    CU_ASSERT_EQUAL_FATAL(device_draft_init(&draft, &source, 7), LL_OK);
+    model.draft = &draft;
+    CU_ASSERT_EQUAL_FATAL(device_upload_queue_use_draft(&queue), LL_OK);
+    device_upload_queue_encode(&queue);
+    struct device_chunk chunk;
+    int64_t first = 0;
+    while (next(64 << 10, &chunk) && chunk.is_first_pass) {
+        CU_ASSERT_EQUAL(counts[REST], 0);
+        take(&chunk);
+        first += chunk.bytes;
+    }
+    CU_ASSERT_EQUAL(counts[DRAFT], 6);
+    CU_ASSERT_EQUAL(here[2] + here[3], 30 + 65536);
+    CU_ASSERT_TRUE(first < MODEL_BYTES / 2);
+    int64_t all = first + take_all(64 << 10);
+    CU_ASSERT_EQUAL(counts[REST], 6);
+    CU_ASSERT_EQUAL(model_bytes, MODEL_BYTES);
+    expect_model();
+    CU_ASSERT_TRUE(all < MODEL_BYTES * 9 / 10);
+    device_draft_finish(&draft);
+    end();
+}
+
 const struct ll_test ll_tests[] = {
     LL_TEST(test_without_frames_the_blobs_go_as_they_are),
     LL_TEST(test_frames_bring_the_model_in_fewer_bytes),
@@ -356,5 +418,6 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_layer_that_is_not_wanted_any_more_ends_in_mid_frame),
     LL_TEST(test_a_rejected_layer_goes_again),
     LL_TEST(test_differences_go_where_they_are_shorter),
+    LL_TEST(test_a_draft_and_its_rest_are_the_model),
     {NULL, NULL},
 };
