@@ -59,13 +59,13 @@ ll_status device_json_query(const struct device_json *json, int64_t id,
     ll_json_line_ms(&line, "predicted_ms", result->predicted_ns);
     ll_json_line_int(&line, "up_bytes", result->up_bytes);
     ll_json_line_int(&line, "down_bytes", result->down_bytes);
-    ll_json_line_text(&line, "precision", result->is_draft ? "draft" : "exact");
-    ll_json_line_add(&line, "exact", json_object_new_boolean(result->is_exact));
     if (result->input_encoding) {
         ll_json_line_text(&line, "input_encoding", result->input_encoding);
     } else {
         ll_json_line_null(&line, "input_encoding");
     }
+    ll_json_line_text(&line, "precision", result->is_draft ? "draft" : "exact");
+    ll_json_line_add(&line, "exact", json_object_new_boolean(result->is_exact));
     cli_answer_add_top(&view->answer, &line);
     if (result->is_rounded) {
         ll_json_line_text(&line, "cut_encoding",

@@ -287,8 +287,8 @@ static ll_status next_head_locked(struct device_requests *requests, struct devic
         .least_prefix = remote->least_prefix,
         .deadline_ms = wire_ms(remote->edge_time_ns),
         .answer_dtype = remote->form.cut_dtype,
-        .takes_draft = requests->has_draft,
         .may_code_answer = remote->may_code_answer,
+        .takes_draft = requests->has_draft,
         .inputs = &remote->inputs.names,
         .forms = remote->inputs.forms,
     };

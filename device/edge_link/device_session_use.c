@@ -122,11 +122,16 @@ static void check_draft(struct device_session *session)
     session->config.events->drafted(session->config.owner, &drafted);
 }
 
-void device_session_on_draft_ready(void *owner, int prefix)
+/* Layers take as long with a draft's weights as with the model's. */
+void device_session_on_draft_ready(void *owner, const struct device_creation *creation)
 {
     struct device_session *session = owner;
     if (!session->has_draft) {
         return;
+    }
+    int prefix = creation->prefix;
+    if (creation->time_count > 0) {
+        device_edge_state_set_times(session->edge, creation->time_count, creation->times);
     }
     session->draft_prefix = prefix;
     device_edge_state_heard(session->edge);

@@ -315,12 +315,12 @@ static void take_accepted(struct device_uploader *uploader,
         .left_bytes = device_upload_queue_left(&uploader->queue),
         .dtype_count = accepted->n_data_types,
         .dtypes = accepted->data_types,
-        .has_draft = uploader->has_draft,
-        .draft_prefix = uploader->draft_prefix,
         .coding_count = accepted->n_tensor_codings,
         .codings = accepted->tensor_codings,
         .picture_count = accepted->n_picture_formats,
         .pictures = accepted->picture_formats,
+        .has_draft = uploader->has_draft,
+        .draft_prefix = uploader->draft_prefix,
     };
     uploader->config.events->accepted(uploader->config.owner, &told);
 }
@@ -344,6 +344,18 @@ static void take_credit(struct device_uploader *uploader, const Layerlift__V1__C
     }
 }
 
+static struct device_creation creation_of(const Layerlift__V1__PrefixReady *ready)
+{
+    return (struct device_creation){
+        .first = (int)ready->first,
+        .prefix = (int)ready->prefix,
+        .partitions = (int)ready->partitions,
+        .creation_ns = ready->creation_ns > INT64_MAX ? INT64_MAX : (int64_t)ready->creation_ns,
+        .time_count = ready->n_layer_times,
+        .times = ready->layer_times,
+    };
+}
+
 static void take_ready(struct device_uploader *uploader, const Layerlift__V1__PrefixReady *ready)
 {
     const struct ll_table *table = uploader->config.model->table;
@@ -358,14 +370,7 @@ static void take_ready(struct device_uploader *uploader, const Layerlift__V1__Pr
         return;
     }
     uploader->prefix = (int)ready->prefix;
-    struct device_creation creation = {
-        .first = (int)ready->first,
-        .prefix = (int)ready->prefix,
-        .partitions = (int)ready->partitions,
-        .creation_ns = ready->creation_ns > INT64_MAX ? INT64_MAX : (int64_t)ready->creation_ns,
-        .time_count = ready->n_layer_times,
-        .times = ready->layer_times,
-    };
+    struct device_creation creation = creation_of(ready);
     uploader->config.events->ready(uploader->config.owner, &creation);
 }
 
@@ -374,16 +379,16 @@ static void take_draft_ready(struct device_uploader *uploader,
 {
     const struct ll_table *table = uploader->config.model->table;
     if (!uploader->has_draft || ready->prefix > (uint32_t)table->layer_count ||
-        !ll_table_is_legal_cut(table, (int)ready->prefix)) {
+        ready->first > ready->prefix || !ll_table_is_legal_cut(table, (int)ready->prefix)) {
         fault(uploader, uploader->has_draft
                             ? "the edge reported a draft's prefix that is not a legal cut"
                             : "the edge reported a draft that it does not have");
         return;
     }
-    /* The creation told is the draft's: the model's are counted. */
     if ((int)ready->prefix > uploader->draft_prefix) {
         uploader->draft_prefix = (int)ready->prefix;
-        uploader->config.events->draft_ready(uploader->config.owner, uploader->draft_prefix);
+        struct device_creation creation = creation_of(ready);
+        uploader->config.events->draft_ready(uploader->config.owner, &creation);
     }
 }
 

@@ -29,13 +29,13 @@ struct device_accepted {
     /* In what the edge takes tensors; valid during the call. */
     size_t dtype_count;
     const Layerlift__V1__DataType *dtypes;
-    /* The edge takes the model's draft, and layers [0, draft_prefix) of that can run. */
-    bool has_draft;
-    int draft_prefix;
     size_t coding_count;
     const Layerlift__V1__TensorCoding *codings;
     size_t picture_count;
     const Layerlift__V1__PictureFormat *pictures;
+    /* The edge takes the model's draft, and layers [0, draft_prefix) of that can run. */
+    bool has_draft;
+    int draft_prefix;
 };
 
 /* One creation that the edge reported. */
@@ -64,8 +64,8 @@ struct device_uploader_events {
     void (*progress)(void *owner, int64_t bytes);
     /* A longer prefix. `creation->first` equals its prefix where nothing was created for it. */
     void (*ready)(void *owner, const struct device_creation *creation);
-    /* A longer prefix of the draft, or the same. */
-    void (*draft_ready)(void *owner, int prefix);
+    /* A longer prefix of the draft. */
+    void (*draft_ready)(void *owner, const struct device_creation *creation);
     /* `most_bytes` have left: nothing follows. Once. */
     void (*limited)(void *owner);
     /* The whole model is ready. The stream's end follows. */

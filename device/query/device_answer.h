@@ -22,9 +22,9 @@ struct device_answer {
     int end;
     int least;
     ll_dtype dtype;
+    bool may_be_coded;
     /* Set after device_answer_init: the query said that a draft's answer will do. */
     bool takes_draft;
-    bool may_be_coded;
     /* From the head; the edge ran [first, reached). */
     bool has_head;
     int reached;

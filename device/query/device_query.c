@@ -295,8 +295,8 @@ static void take_answer(const struct device_querier *querier, struct query *quer
     result->prefix = remote->answer.prefix;
     result->edge_ns = ll_clock_deadline(remote->answer.queued_ns, remote->answer.computed_ns);
     result->is_rounded = remote->is_rounded;
-    result->is_draft = remote->answer.is_draft;
     result->rounded_to = remote->is_rounded ? remote->form.cut_dtype : LL_F32;
+    result->is_draft = remote->answer.is_draft;
 }
 
 /* ---- Trust ---- */

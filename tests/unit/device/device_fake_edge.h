@@ -110,6 +110,9 @@ struct fake_edge_script {
     bool forgets_draft;
     /* The first draft's blob that is complete is rejected this many times. */
     int draft_rejections;
+    /* It takes JPEG files, and then makes other inputs of them than the device: their queries'
+     * answers have the status FAILED_PRECONDITION. */
+    bool refuses_pictures;
     /* What it tells every layer to take, some that do not exist too; 0: it tells nothing. */
     uint64_t layer_ns;
     bool takes_receipts;

@@ -23,6 +23,7 @@ struct fake_query {
     size_t received[EDGE_TENSORS];
     ll_dtype dtypes[EDGE_TENSORS];
     size_t whole[EDGE_TENSORS];
+    bool has_picture;
 };
 
 struct fake_edge {

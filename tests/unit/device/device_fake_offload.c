@@ -185,10 +185,17 @@ static void answer_query(struct fake_edge *edge, struct rpc_stream *stream,
     ll_names_finish(&names);
 }
 
+/* gRPC's. */
+enum { FAKE_FAILED_PRECONDITION = 9 };
+
 static void deal_with(struct fake_edge *edge, struct rpc_stream *stream, struct fake_query *query)
 {
     struct fake_edge_script script = fake_edge_script(edge);
     Layerlift__V1__Answer failed = LAYERLIFT__V1__ANSWER__INIT;
+    if (query->has_picture) {
+        script.answer = FAKE_ANSWER_STATUS;
+        script.status = FAKE_FAILED_PRECONDITION;
+    }
     switch (script.answer) {
     case FAKE_ANSWER_NONE:
         break;
@@ -249,6 +256,12 @@ static struct fake_query *new_query(struct fake_edge *edge, Layerlift__V1__Offlo
             return NULL;
         }
         query->whole[i] = (size_t)floats * (size_t)ll_dtype_bytes(query->dtypes[i]);
+        if (asked->tensors[i]->picture) {
+            fake_edge_must(edge, fake_edge_script(edge).refuses_pictures &&
+                                     asked->tensors[i]->coded_bytes < query->whole[i]);
+            query->whole[i] = (size_t)asked->tensors[i]->coded_bytes;
+            query->has_picture = true;
+        }
         device_tensors_put(&query->tensors, asked->tensors[i]->name, buf);
         ll_buf_unref(buf);
     }

@@ -149,6 +149,12 @@ static void send_accepted(struct fake_edge *edge, const struct fake_edge_script 
             bases[accepted.n_delta_layers++] = (uint32_t)i;
         }
     }
+    Layerlift__V1__PictureFormat pictures[] = {(Layerlift__V1__PictureFormat)99,
+                                               LAYERLIFT__V1__PICTURE_FORMAT__PICTURE_FORMAT_JPEG};
+    if (script->refuses_pictures) {
+        accepted.n_picture_formats = sizeof(pictures) / sizeof(pictures[0]);
+        accepted.picture_formats = pictures;
+    }
     accepted.model_id = (char *)edge->model->id_text;
     if (script->upload == FAKE_UPLOAD_OTHER_MODEL) {
         accepted.model_id = (char *)"sha256:00";

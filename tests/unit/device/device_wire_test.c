@@ -124,7 +124,7 @@ static void test_a_query_names_the_draft_that_will_do(void)
     struct device_model model = {.table = &fake.network->table, .id = "sha256:1", .draft = &draft};
     int name_list[] = {-1};
     struct ll_names names = {1, name_list};
-    struct wire_form forms[] = {{.dtype = LL_F32}};
+    const struct wire_form forms[] = {wire_form_plain(LL_F32, 1, 4)};
     for (int takes_draft = 0; takes_draft < 2; takes_draft++) {
         struct device_wire_query query = {
             .id = 5, .end = 1, .takes_draft = takes_draft == 1, .inputs = &names, .forms = forms};
