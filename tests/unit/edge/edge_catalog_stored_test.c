@@ -295,7 +295,7 @@ static void test_kept_models_are_put_away(void)
 }
 
 /* A draft of 7 bits whose first layer has the other model's blob. */
-static struct edge_model *open_draft(struct process *process, const struct edge_model *exact,
+static struct edge_model *open_draft(struct process *process, struct edge_model *exact,
                                      const struct fake_model *fake, const struct fake_model *other)
 {
     struct ll_manifest manifest;
