@@ -111,6 +111,12 @@ struct edge_ask {
     /* How the tensors are written, and the answer's are to be; 0: as floats. */
     Layerlift__V1__DataType dtype;
     Layerlift__V1__DataType answer_dtype;
+    /* How they are coded, in how many bytes each; and whether the answer's may be. */
+    Layerlift__V1__TensorCoding coding;
+    uint64_t coded_bytes;
+    bool may_code_answer;
+    /* One for each tensor, in the place of `dtype`; NULL: that. */
+    const struct wire_form *forms;
     bool sends_receipts;
     Layerlift__V1__Precision precision;
     /* NULL: none. */
@@ -147,6 +153,10 @@ struct edge_answer {
     /* The tensors one behind the other, as they were written. */
     int tensors;
     Layerlift__V1__DataType dtypes[EDGE_ANSWER_DTYPES];
+    Layerlift__V1__TensorCoding codings[EDGE_ANSWER_DTYPES];
+    int64_t tensor_bytes[EDGE_ANSWER_DTYPES];
+    int64_t computed_ns;
+    int64_t coding_ns;
     int64_t floats;
     int64_t bytes;
     float *data;

@@ -4,6 +4,7 @@
  * The cfg:
  *   fake                          first line
  *   input 8                       floats of the network's input
+ *   input 3 24 32                 the same as channels, height and width
  *   layer 16 64                   floats that it makes, bytes of its blob; reads the layer before
  *   layer 16 0 reads 0 -1         reads these tensors instead
  *   layer 16 32 joined            no legal cut behind it
