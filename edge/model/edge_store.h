@@ -77,7 +77,8 @@ void edge_store_remove_orphans(struct edge_store *store);
 /* Waits until what was verified is on disk (or the disk has refused it), and what an earlier
  * process left has been looked at. */
 void edge_store_settle(struct edge_store *store);
-/* The process ends: waits as edge_store_settle does; blobs leave their files from now on. */
+/* The process ends: blobs leave their files from now on. Waits until what was verified is on disk.
+ */
 void edge_store_leave_files(struct edge_store *store);
 
 /* For a process that leaves without edge_store_destroy: removes the temporary folder of a store
@@ -104,6 +105,8 @@ struct edge_blob *edge_blob_ref(struct edge_blob *blob);
 void edge_blob_unref(struct edge_blob *blob);
 
 int64_t edge_blob_bytes(const struct edge_blob *blob);
+/* Whether it counts against the budget of memory. */
+bool edge_blob_holds_memory(const struct edge_blob *blob);
 /* The frontier: how many bytes are here. */
 int64_t edge_blob_written(const struct edge_blob *blob);
 /* How many of its first bytes survive the end of this process, whatever ends it (not that of the

@@ -64,6 +64,7 @@ void edge_blob_adopt(struct edge_blob *blob, struct edge_blob *copy)
     edge_store_give_place_locked(store, blob);
     blob->has_place = copy->has_place;
     copy->has_place = false;
+    atomic_store(&blob->holds_memory, atomic_exchange(&copy->holds_memory, false));
     atomic_store(&blob->written, blob->bytes);
     atomic_store(&copy->written, 0);
     ll_mutex_unlock(&store->lock);
