@@ -244,9 +244,17 @@ ll_status edge_catalog_remove(struct edge_catalog *catalog, const char *id_text,
     return status;
 }
 
-/* A reference to the unused model that goes first, or NULL. One that has weights and is ready goes
- * only if it was last used at `used_until_ns` or before. */
-static struct edge_model *find_victim(struct edge_catalog *catalog, int64_t used_until_ns)
+/* Whether it is ready, or would be if somebody wanted it. */
+static bool is_whole(const struct edge_model *model)
+{
+    return is_ready(model) || (edge_model_is_kept(model) && edge_model_has_all_weights(model));
+}
+
+/* A reference to the unused model that goes first, or NULL. One that has weights and is whole goes
+ * only if it was last used at `used_until_ns` or before. `for_memory`: one that the store keeps
+ * goes only if that gives memory back. */
+static struct edge_model *find_victim(struct edge_catalog *catalog, int64_t used_until_ns,
+                                      bool for_memory)
 {
     struct edge_model *victim = NULL;
     bool victim_has_weights = true;
@@ -255,8 +263,10 @@ static struct edge_model *find_victim(struct edge_catalog *catalog, int64_t used
         struct edge_model *model = catalog->list[i];
         bool has_weights = edge_model_has_weights(model);
         int64_t used_ns = edge_model_last_use_ns(model);
-        bool rests = has_weights && is_ready(model) && used_ns > used_until_ns;
-        if (edge_model_is_used(model) || edge_model_is_creating(model) || rests) {
+        bool rests = has_weights && is_whole(model) && used_ns > used_until_ns;
+        bool is_in_vain =
+            for_memory && edge_model_is_kept(model) && !edge_model_holds_memory(model);
+        if (edge_model_is_used(model) || edge_model_is_creating(model) || rests || is_in_vain) {
             continue;
         }
         bool goes_first = has_weights == victim_has_weights
@@ -288,16 +298,16 @@ bool edge_catalog_has_room(struct edge_catalog *catalog)
     ll_mutex_unlock(&catalog->lock);
     struct edge_model *victim = NULL;
     if (!has_room) {
-        victim = find_victim(catalog, used_until_ns(catalog, NULL));
+        victim = find_victim(catalog, used_until_ns(catalog, NULL), false);
     }
     edge_model_unref(victim);
     return has_room || victim;
 }
 
-static bool evict(struct edge_catalog *catalog, int64_t until_ns)
+static bool evict(struct edge_catalog *catalog, int64_t until_ns, bool for_memory)
 {
     struct edge_model *victim = NULL;
-    while ((victim = find_victim(catalog, until_ns)) != NULL) {
+    while ((victim = find_victim(catalog, until_ns, for_memory)) != NULL) {
         bool is_removed = edge_model_try_remove(victim);
         if (is_removed) {
             ll_log(LL_LOG_INFO, "models", "%s evicted: %s", edge_model_short_id(victim),
@@ -314,12 +324,17 @@ static bool evict(struct edge_catalog *catalog, int64_t until_ns)
 
 bool edge_catalog_evict(struct edge_catalog *catalog)
 {
-    return evict(catalog, INT64_MAX);
+    return evict(catalog, INT64_MAX, false);
+}
+
+bool edge_catalog_evict_for_memory(struct edge_catalog *catalog)
+{
+    return evict(catalog, INT64_MAX, true);
 }
 
 bool edge_catalog_evict_for(struct edge_catalog *catalog, const struct edge_model *newcomer)
 {
-    return evict(catalog, used_until_ns(catalog, newcomer));
+    return evict(catalog, used_until_ns(catalog, newcomer), false);
 }
 
 /* Whether every layer has the blob size that its cfg asks for. */

@@ -114,5 +114,5 @@ bool edge_catalog_make_room(void *arg)
         edge_model_unref(oldest);
         return true;
     }
-    return put_away(catalog) || edge_catalog_evict(catalog);
+    return put_away(catalog) || edge_catalog_evict_for_memory(catalog);
 }

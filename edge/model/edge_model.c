@@ -188,6 +188,15 @@ bool edge_model_has_all_weights(const struct edge_model *model)
     return true;
 }
 
+bool edge_model_holds_memory(const struct edge_model *model)
+{
+    bool holds = edge_model_prefix(model) > 0;
+    for (int i = 0; i < model->network->table.layer_count && !holds; i++) {
+        holds = model->blobs[i] && edge_blob_holds_memory(model->blobs[i]);
+    }
+    return holds;
+}
+
 bool edge_model_has_blob(const struct edge_model *model, const struct edge_blob *blob)
 {
     for (int i = 0; i < model->network->table.layer_count; i++) {

@@ -50,6 +50,8 @@ bool edge_model_has_weights(const struct edge_model *model);
 /* Whether none of its blobs is missing. */
 bool edge_model_has_all_weights(const struct edge_model *model);
 /* Whether it is a blob of its layers; of a draft's, in either model. */
+/* Whether memory would be given back if it went: it has layers, or small blobs in memory. */
+bool edge_model_holds_memory(const struct edge_model *model);
 bool edge_model_has_blob(const struct edge_model *model, const struct edge_blob *blob);
 
 /* ---- Use ---- */

@@ -37,11 +37,10 @@ struct edge_blob {
     /* The writing thread's: whether it has its place; a small one's is here, until it is verified.
      */
     bool has_place;
+    atomic_bool holds_memory;
     struct ll_buf *draft;
     /* Not 0: a copy, which no bucket has. */
     uint64_t copy_number;
-    /* The writing thread's. */
-    bool is_contested;
     atomic_int_least64_t written;
     /* Of that, what a new process would trust. */
     atomic_int_least64_t stored;

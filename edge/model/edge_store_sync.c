@@ -103,7 +103,10 @@ static void work(void *arg)
         if (job == EDGE_STORE_SYNC) {
             sync_blob(blob);
         } else if (job == EDGE_STORE_RECOVER) {
-            edge_store_part_recover(blob);
+            /* The next process looks at it. */
+            if (!atomic_load(&store->leaves_files)) {
+                edge_store_part_recover(blob);
+            }
         } else {
             edge_packs_tidy(store->packs);
         }

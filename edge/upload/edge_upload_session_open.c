@@ -7,6 +7,7 @@
 #include "edge/upload/edge_upload_bases.h"
 #include "edge/upload/edge_upload_drafts.h"
 #include "edge/upload/edge_upload_session_events.h"
+#include "edge/upload/edge_upload_session_fill.h"
 #include "edge/upload/edge_upload_session_places.h"
 #include "edge/upload/edge_upload_session_share.h"
 #include "proto/wire/wire_dtype.h"
@@ -267,6 +268,11 @@ void edge_upload_session_open(struct edge_upload_session *session,
     edge_creator_wake(session->sessions->creator, model);
     if (session->draft.model) {
         edge_creator_wake(session->sessions->creator, session->draft.model);
+    }
+    status = edge_upload_session_fill_all(session, now_ns, &err);
+    if (status != LL_OK) {
+        edge_upload_session_fail(session, status, &err);
+        return;
     }
     edge_upload_session_update(session);
 }

@@ -294,6 +294,36 @@ static void test_kept_models_are_put_away(void)
     finish_fakes(fakes, 2);
 }
 
+/* What lies on the disk alone does not go for the sake of memory. */
+static void test_memory_evicts_nothing_in_vain(void)
+{
+    char folder[4096];
+    struct process process;
+    struct fake_model fakes[2];
+    struct ll_memory *memory = NULL;
+    struct ll_error err = {.text = ""};
+    snprintf(folder, sizeof(folder), "%s", ll_test_folder());
+    make_fakes(fakes, 2);
+    begin(&process, folder, 1000, 4, NULL);
+    upload(&process, &fakes[0], "ipv4:10.0.0.1:1");
+    upload(&process, &fakes[1], "ipv4:10.0.0.1:1");
+    end(&process);
+    CU_ASSERT_EQUAL_FATAL(ll_memory_create(60, &memory), LL_OK);
+    begin(&process, folder, 1000, 4, memory);
+    struct edge_model *model = catalog_fixture_open(&process.base, &fakes[0], LL_OK, NULL);
+    catalog_fixture_create(model, &fakes[0], LAYERS);
+    CU_ASSERT_EQUAL(ll_memory_take(memory, 30, "a test", &err), LL_E_EXHAUSTED);
+    check_list(&process, fakes, "01");
+    /* Once nobody uses the one that has layers, it loses them. */
+    catalog_fixture_close(model);
+    CU_ASSERT_EQUAL(ll_memory_take(memory, 30, "a test", &err), LL_OK);
+    check_list(&process, fakes, "01");
+    ll_memory_give(memory, 30);
+    end(&process);
+    ll_memory_destroy(memory);
+    finish_fakes(fakes, 2);
+}
+
 /* A draft of 7 bits whose first layer has the other model's blob. */
 static struct edge_model *open_draft(struct process *process, struct edge_model *exact,
                                      const struct fake_model *fake, const struct fake_model *other)
@@ -363,6 +393,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_strange_files_are_set_aside),
     LL_TEST(test_models_are_woken_as_far_as_memory_goes),
     LL_TEST(test_kept_models_are_put_away),
+    LL_TEST(test_memory_evicts_nothing_in_vain),
     LL_TEST(test_drafts_are_found_with_their_model),
     {NULL, NULL},
 };
