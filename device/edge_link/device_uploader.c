@@ -344,6 +344,18 @@ static void take_credit(struct device_uploader *uploader, const Layerlift__V1__C
     }
 }
 
+static struct device_creation creation_of(const Layerlift__V1__PrefixReady *ready)
+{
+    return (struct device_creation){
+        .first = (int)ready->first,
+        .prefix = (int)ready->prefix,
+        .partitions = (int)ready->partitions,
+        .creation_ns = ready->creation_ns > INT64_MAX ? INT64_MAX : (int64_t)ready->creation_ns,
+        .time_count = ready->n_layer_times,
+        .times = ready->layer_times,
+    };
+}
+
 static void take_ready(struct device_uploader *uploader, const Layerlift__V1__PrefixReady *ready)
 {
     const struct ll_table *table = uploader->config.model->table;
@@ -358,14 +370,7 @@ static void take_ready(struct device_uploader *uploader, const Layerlift__V1__Pr
         return;
     }
     uploader->prefix = (int)ready->prefix;
-    struct device_creation creation = {
-        .first = (int)ready->first,
-        .prefix = (int)ready->prefix,
-        .partitions = (int)ready->partitions,
-        .creation_ns = ready->creation_ns > INT64_MAX ? INT64_MAX : (int64_t)ready->creation_ns,
-        .time_count = ready->n_layer_times,
-        .times = ready->layer_times,
-    };
+    struct device_creation creation = creation_of(ready);
     uploader->config.events->ready(uploader->config.owner, &creation);
 }
 
@@ -374,34 +379,53 @@ static void take_draft_ready(struct device_uploader *uploader,
 {
     const struct ll_table *table = uploader->config.model->table;
     if (!uploader->has_draft || ready->prefix > (uint32_t)table->layer_count ||
-        !ll_table_is_legal_cut(table, (int)ready->prefix)) {
+        ready->first > ready->prefix || !ll_table_is_legal_cut(table, (int)ready->prefix)) {
         fault(uploader, uploader->has_draft
                             ? "the edge reported a draft's prefix that is not a legal cut"
                             : "the edge reported a draft that it does not have");
         return;
     }
-    /* The creation told is the draft's: the model's are counted. */
     if ((int)ready->prefix > uploader->draft_prefix) {
         uploader->draft_prefix = (int)ready->prefix;
-        uploader->config.events->draft_ready(uploader->config.owner, uploader->draft_prefix);
+        struct device_creation creation = creation_of(ready);
+        uploader->config.events->draft_ready(uploader->config.owner, &creation);
+    }
+}
+
+/* What the edge has of the model has changed, and not by what was sent. */
+static void tell_change(struct device_uploader *uploader, int64_t left_before)
+{
+    int64_t more = left_before - device_upload_queue_left(&uploader->queue);
+    if (more != 0) {
+        uploader->config.events->progress(uploader->config.owner, more);
     }
 }
 
 static void take_rejected(struct device_uploader *uploader,
                           const Layerlift__V1__BlobRejected *rejected)
 {
+    bool is_beginning = rejected->end > 0 && !rejected->is_draft;
     ll_log_to(uploader->config.log, LL_LOG_WARN, "device",
-              "the edge rejects layer %u's weights (%.200s): they go again", rejected->layer,
-              rejected->reason);
+              "the edge rejects layer %u's weights%s (%.200s): they go again", rejected->layer,
+              is_beginning ? ", their beginning" : "", rejected->reason);
+    int64_t left_before = device_upload_queue_left(&uploader->queue);
     struct device_upload_rest *rest =
         device_upload_queue_change(&uploader->queue, rejected->layer, rejected->is_draft);
-    ll_status status = rejected->is_draft ? device_upload_rest_draft_again(rest, rejected->layer)
-                                          : device_upload_rest_again(rest, rejected->layer, 0);
+    ll_status status = LL_OK;
+    if (rejected->is_draft) {
+        status = device_upload_rest_draft_again(rest, rejected->layer);
+    } else if (is_beginning) {
+        status = device_upload_rest_fill(rest, rejected->layer, rejected->end);
+    } else {
+        status = device_upload_rest_again(rest, rejected->layer, 0);
+    }
     if (status != LL_OK) {
         fault(uploader, "the edge rejected a layer that the model has not");
         return;
     }
-    uploader->rejections += uploader->was_rejected[rejected->layer] ? 1 : 0;
+    tell_change(uploader, left_before);
+    /* Others brought a beginning that is wrong. */
+    uploader->rejections += uploader->was_rejected[rejected->layer] && !is_beginning ? 1 : 0;
     uploader->was_rejected[rejected->layer] = true;
     if (uploader->rejections > UPLOAD_REJECTIONS) {
         fault(uploader, "the edge keeps rejecting the model's weights");
@@ -411,13 +435,33 @@ static void take_rejected(struct device_uploader *uploader,
 static void take_available(struct device_uploader *uploader,
                            const Layerlift__V1__BlobAvailable *available)
 {
+    int64_t left_before = device_upload_queue_left(&uploader->queue);
     struct device_upload_rest *rest =
         device_upload_queue_change(&uploader->queue, available->layer, available->is_draft);
     ll_status status = available->is_draft ? device_upload_rest_skip_draft(rest, available->layer)
                                            : device_upload_rest_skip(rest, available->layer);
     if (status != LL_OK) {
         fault(uploader, "the edge has a layer that the model has not");
+        return;
     }
+    tell_change(uploader, left_before);
+}
+
+static void take_elsewhere(struct device_uploader *uploader,
+                           const Layerlift__V1__BlobsElsewhere *elsewhere)
+{
+    int64_t left_before = device_upload_queue_left(&uploader->queue);
+    struct device_upload_rest *rest = device_upload_queue_change(&uploader->queue, -1, false);
+    ll_status status = device_upload_rest_leave_out(rest, elsewhere->layers, elsewhere->n_layers);
+    for (size_t i = 0; i < elsewhere->n_partial && status == LL_OK; i++) {
+        status = device_upload_rest_go_on(rest, elsewhere->partial[i]->layer,
+                                          elsewhere->partial[i]->offset);
+    }
+    if (status != LL_OK) {
+        fault(uploader, "others bring a layer that the model has not");
+        return;
+    }
+    tell_change(uploader, left_before);
 }
 
 static void take_complete(struct device_uploader *uploader,
@@ -461,6 +505,9 @@ static void take_event(struct device_uploader *uploader, const Layerlift__V1__Up
         break;
     case LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_AVAILABLE:
         take_available(uploader, event->blob_available);
+        break;
+    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_ELSEWHERE:
+        take_elsewhere(uploader, event->elsewhere);
         break;
     case LAYERLIFT__V1__UPLOAD_EVENT__KIND_COMPLETE:
         take_complete(uploader, event->complete);

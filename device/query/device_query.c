@@ -481,8 +481,9 @@ static ll_status conclude(struct query *query, struct ll_error *err)
     struct device_query_result *result = &query->result;
     account(query);
     bool is_alone = result->first == result->end;
+    bool is_rounded = result->is_rounded || result->is_draft;
     result->is_exact =
-        is_alone || (!result->is_rounded && !result->is_draft && query->edge.is_same_engine);
+        !result->is_input_lossy && (is_alone || (!is_rounded && query->edge.is_same_engine));
     ll_status status = device_tensors_outputs(&query->tensors, &result->outputs,
                                               &result->output_floats, &result->last_floats);
     if (status != LL_OK) {

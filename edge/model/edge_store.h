@@ -137,6 +137,12 @@ void edge_blob_adopt(struct edge_blob *blob, struct edge_blob *copy);
  * read counts as equal. */
 bool edge_blob_agrees(const struct edge_blob *copy, const struct edge_blob *blob);
 
+/* Reads bytes [offset, offset + bytes), which are written. Errors: LL_E_IO.
+ *
+ * Threads: the writing one. */
+LL_MUST_USE ll_status edge_blob_read(const struct edge_blob *blob, int64_t offset, void *data,
+                                     size_t bytes, struct ll_error *err);
+
 /* Should the whole have another digest, then bytes [offset, size) stay, for one rejection: the
  * outcome is EDGE_WRITE_REJECTED as ever, the frontier is 0, and once it reaches `offset` again
  * they are hashed and the blob is completed, or rejected again. 0 < offset; the size or more keeps

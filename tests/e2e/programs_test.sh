@@ -89,6 +89,32 @@ passed "layer times are kept beside the weights"
 "$check" run.json --uploaded --whole-last --sent-at-most 12544 || fail "second run"
 passed "a second run that has nothing to upload"
 
+# The last four bytes are another weight: a frame differs, by next to nothing.
+{ head -c -4 "$weights"; printf '\0\0\200\77'; } >update.weights
+updated=(--cfg "$cfg" --weights update.weights --input-f32 input.f32)
+"$infer" "${updated[@]}" --output-f32 update.f32 >/dev/null
+"$agent" --edge "127.0.0.1:$port" "${updated[@]}" --choose furthest --no-profile --delta-from fashion.weights --until-uploaded 1 \
+    --json run.json --output-f32 edge.f32 >agent.log 2>&1 || fail "the agent ended with status $?"
+"$check" run.json --uploaded --whole-last || fail "an update"
+cmp update.f32 edge.f32 || fail "the updated model's answer is another one"
+grep -q '"weight_bytes_sent":[0-9]\{1,3\},' run.json || fail "more than the update was sent: $(grep '"upload"' run.json)"
+passed "differences from an earlier model"
+
+"$make_weights" --cfg "$cfg" --out draft.weights --seed 9 >/dev/null
+drafted=(--cfg "$cfg" --weights draft.weights --input-f32 input.f32)
+"$infer" "${drafted[@]}" --output-f32 draft.f32 >/dev/null
+"$agent" --edge "127.0.0.1:$port" "${drafted[@]}" --choose furthest --no-profile --precision draft --limit-mbps 5 --until-uploaded 2 \
+    --json run.json --output-f32 edge.f32 >agent.log 2>&1 || fail "the agent ended with status $?"
+"$check" run.json --uploaded --whole-last || fail "a draft"
+cmp draft.f32 edge.f32 || fail "the answer after a draft is another one"
+grep -q '"precision":"exact"' <(tail -n 2 run.json) || fail "the whole model's answer is a draft's"
+python3 - run.json <<'PYTHON' || fail "the draft's bytes: $(grep '"upload"' run.json)"
+import json, sys
+upload = next(e for e in map(json.loads, open(sys.argv[1])) if e["event"] == "upload")
+sys.exit(not 0 < upload["draft_bytes_sent"] < upload["weight_bytes_sent"] < 0.9 * upload["model_bytes"])
+PYTHON
+passed "a draft before the model"
+
 "$agent" --edge "127.0.0.1:$port" "${input[@]}" --cut 5:13 --repeat 3 --json run.json --output-f32 edge.f32 \
     >agent.log 2>&1 || fail "the agent ended with status $?"
 cmp local.f32 edge.f32 || fail "the answer with a cut is another one"

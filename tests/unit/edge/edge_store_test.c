@@ -287,6 +287,7 @@ static void test_only_large_blobs_are_mappings(void)
     for (int i = 0; i < 3; i++) {
         edge_blob_unref(blobs[i]);
     }
+    edge_store_settle(store);
     CU_ASSERT_EQUAL(count_mappings(folder), 0);
     edge_store_destroy(store);
 }
