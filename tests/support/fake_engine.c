@@ -130,6 +130,10 @@ static ll_status parse_words(struct ll_layer *layer, char *words, int line, stru
             layer->ends_group = false;
         } else if (strcmp(word, "heavy") == 0) {
             layer->flops = FAKE_HEAVY_FLOPS;
+        } else if (strncmp(word, "exact=", 6) == 0) {
+            layer->exact_bytes = strtoll(word + 6, NULL, 10);
+        } else if (strncmp(word, "tail=", 5) == 0) {
+            layer->exact_tail_bytes = strtoll(word + 5, NULL, 10);
         } else if (strcmp(word, "output") == 0) {
             layer->is_output = true;
         } else if (reads && *end == '\0' && layer->read_count < 8) {
@@ -186,12 +190,14 @@ static ll_status parse_lines(struct ll_table *table, char *text, struct ll_error
         } else if (number == 2) {
             static const char head[] = "input ";
             bool is_input = strncmp(line, head, sizeof(head) - 1) == 0;
-            table->in_c = is_input ? (int)strtol(line + sizeof(head) - 1, NULL, 10) : 0;
-            if (table->in_c < 1) {
+            table->in_h = table->in_w = 1;
+            if (!is_input ||
+                sscanf(line + sizeof(head) - 1, "%d %d %d", &table->in_c, &table->in_h,
+                       &table->in_w) < 1 ||
+                table->in_c < 1 || table->in_h < 1 || table->in_w < 1) {
                 return ll_fail(err, LL_E_INVALID, "line 2: \"%s\"", line);
             }
-            table->in_h = table->in_w = 1;
-            table->in_floats = table->in_c;
+            table->in_floats = (int64_t)table->in_c * table->in_h * table->in_w;
         } else if (strcmp(line, "unsupported") == 0) {
             return ll_fail(err, LL_E_UNSUPPORTED, "line %d: unsupported", number);
         } else {

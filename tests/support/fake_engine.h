@@ -4,10 +4,12 @@
  * The cfg:
  *   fake                          first line
  *   input 8                       floats of the network's input
+ *   input 3 24 32                 the same as channels, height and width
  *   layer 16 64                   floats that it makes, bytes of its blob; reads the layer before
  *   layer 16 0 reads 0 -1         reads these tensors instead
  *   layer 16 32 joined            no legal cut behind it
  *   layer 4 8 heavy               says that it takes FAKE_HEAVY_FLOPS operations
+ *   layer 4 80 exact=8 tail=4     drafts keep so many of its blob's first and last bytes
  *   layer 4 8 output              one of the network's outputs (the last layer always is)
  *   unsupported                   refused with LL_E_UNSUPPORTED
  *

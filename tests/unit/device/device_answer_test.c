@@ -238,6 +238,38 @@ static void test_head_shape_of_three_numbers_is_taken(void)
     end();
 }
 
+static ll_status head_of_draft(bool takes_draft, int precision, uint32_t exact_reached)
+{
+    begin();
+    answer.takes_draft = takes_draft;
+    message.precision = (Layerlift__V1__Precision)precision;
+    message.exact_reached = exact_reached;
+    return device_answer_head(&answer, &message, &err);
+}
+
+static void test_a_drafts_answer_is_taken_where_it_was_asked_for(void)
+{
+    CU_ASSERT_EQUAL(head_of_draft(true, LAYERLIFT__V1__PRECISION__PRECISION_DRAFT, 1), LL_OK);
+    CU_ASSERT_TRUE(answer.is_draft);
+    CU_ASSERT_EQUAL(answer.exact_reached, 1);
+    end();
+    CU_ASSERT_EQUAL(head_of_draft(true, LAYERLIFT__V1__PRECISION__PRECISION_EXACT, 0), LL_OK);
+    CU_ASSERT_FALSE(answer.is_draft);
+    CU_ASSERT_EQUAL(answer.exact_reached, answer.reached);
+    end();
+    CU_ASSERT_EQUAL(head_of_draft(false, LAYERLIFT__V1__PRECISION__PRECISION_DRAFT, 1),
+                    LL_E_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "a draft's answer was not asked for"));
+    end();
+    CU_ASSERT_EQUAL(head_of_draft(true, LAYERLIFT__V1__PRECISION__PRECISION_DRAFT, UINT32_MAX),
+                    LL_E_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "exact up to layer 4294967295"));
+    end();
+    CU_ASSERT_EQUAL(head_of_draft(true, 7, 0), LL_E_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "precision 7 is not known"));
+    end();
+}
+
 static void test_chunks_out_of_order_are_refused(void)
 {
     begin();
@@ -278,6 +310,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_head_with_wrong_tensors_is_refused),
     LL_TEST(test_head_with_wrong_shape_is_refused),
     LL_TEST(test_head_shape_of_three_numbers_is_taken),
+    LL_TEST(test_a_drafts_answer_is_taken_where_it_was_asked_for),
     LL_TEST(test_chunks_out_of_order_are_refused),
     LL_TEST(test_times_beyond_the_range_are_clamped),
     {NULL, NULL},

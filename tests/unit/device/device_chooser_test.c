@@ -453,6 +453,31 @@ static void test_encodings_move_the_choice(void)
     end();
 }
 
+/* Few bytes that take long to code are for slow links, many bytes as they are for fast ones. */
+static void test_the_input_leaves_in_the_form_that_is_fastest_here(void)
+{
+    static const struct device_offer offers[] = {{400000, 0}, {100000, 5000000}, {40000, 50000000}};
+    static const struct {
+        double bytes_per_s;
+        int offer;
+    } links[] = {{1e9, 0}, {40e6, 1}, {1e6, 2}};
+    for (int i = 0; i < 3; i++) {
+        begin_limited(links[i].bytes_per_s);
+        struct device_decision decision;
+        prospect.link.bytes_per_s = links[i].bytes_per_s;
+        prospect.offers = offers;
+        prospect.offer_count = 3;
+        decide(&fastest, &decision);
+        CU_ASSERT_EQUAL(decision.offer, links[i].offer);
+        /* What it costs counts: the device alone takes 0.5 s. */
+        const struct device_offer *offer = &offers[decision.offer];
+        double input_ns =
+            (double)offer->bytes / links[i].bytes_per_s * 1e9 + (double)offer->coding_ns;
+        CU_ASSERT(decision.predicted_ns > input_ns);
+        end();
+    }
+}
+
 /* The tensor at cut 1 has 800 kB. */
 static void test_coding_moves_the_choice(void)
 {
@@ -542,6 +567,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_late_edge_counts_as_late),
     LL_TEST(test_a_slowdown_is_part_of_the_devices_times),
     LL_TEST(test_encodings_move_the_choice),
+    LL_TEST(test_the_input_leaves_in_the_form_that_is_fastest_here),
     LL_TEST(test_coding_moves_the_choice),
     LL_TEST(test_a_fixed_range_is_waited_for),
     LL_TEST(test_the_furthest_range_asks_for_everything),

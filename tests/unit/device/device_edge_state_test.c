@@ -84,9 +84,11 @@ static void test_the_view_follows_the_edge(void)
     CU_ASSERT_EQUAL(view.prefix, 2);
     device_edge_state_set(edge, DEVICE_EDGE_UP, 0);
     device_edge_state_set_prefix(edge, 1);
+    device_edge_state_set_draft_prefix(edge, 2);
     device_edge_state_set_link(edge, 5000, 7e6);
     device_edge_state_look(edge, 0, 0, NULL, &view);
     CU_ASSERT_EQUAL(view.prefix, 1);
+    CU_ASSERT_EQUAL(view.draft_prefix, 2);
     CU_ASSERT_EQUAL(view.rtt_ns, 5000);
     CU_ASSERT_EQUAL(view.bytes_per_s, 7e6);
     CU_ASSERT_FALSE(view.takes_u8 || view.takes_f16);

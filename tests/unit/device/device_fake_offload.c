@@ -142,7 +142,8 @@ static void answer_query(struct fake_edge *edge, struct rpc_stream *stream,
     const Layerlift__V1__Query *asked = query->request->query;
     int first = (int)asked->first;
     int prefix = fake_edge_prefix(edge);
-    int reached = prefix < (int)asked->end ? prefix : (int)asked->end;
+    int usable = fake_edge_reach(edge, asked);
+    int reached = usable < (int)asked->end ? usable : (int)asked->end;
     reached = reached > first ? reached : first;
     struct ll_names names = {0};
     struct ll_error err;
@@ -151,6 +152,10 @@ static void answer_query(struct fake_edge *edge, struct rpc_stream *stream,
     answer.id = asked->id;
     answer.reached = (uint32_t)reached;
     answer.prefix = (uint32_t)prefix;
+    if (reached > prefix || how == FAKE_ANSWER_OF_DRAFT) {
+        answer.precision = LAYERLIFT__V1__PRECISION__PRECISION_DRAFT;
+        answer.exact_reached = (uint32_t)(reached > prefix ? prefix : first);
+    }
     answer.takes_receipts = fake_edge_script(edge).takes_receipts;
     bool is_run =
         device_local_run(edge->local, first, reached, &query->tensors, &time_ns, &err) == LL_OK &&
@@ -180,10 +185,17 @@ static void answer_query(struct fake_edge *edge, struct rpc_stream *stream,
     ll_names_finish(&names);
 }
 
+/* gRPC's. */
+enum { FAKE_FAILED_PRECONDITION = 9 };
+
 static void deal_with(struct fake_edge *edge, struct rpc_stream *stream, struct fake_query *query)
 {
     struct fake_edge_script script = fake_edge_script(edge);
     Layerlift__V1__Answer failed = LAYERLIFT__V1__ANSWER__INIT;
+    if (query->has_picture) {
+        script.answer = FAKE_ANSWER_STATUS;
+        script.status = FAKE_FAILED_PRECONDITION;
+    }
     switch (script.answer) {
     case FAKE_ANSWER_NONE:
         break;
@@ -244,6 +256,12 @@ static struct fake_query *new_query(struct fake_edge *edge, Layerlift__V1__Offlo
             return NULL;
         }
         query->whole[i] = (size_t)floats * (size_t)ll_dtype_bytes(query->dtypes[i]);
+        if (asked->tensors[i]->picture) {
+            fake_edge_must(edge, fake_edge_script(edge).refuses_pictures &&
+                                     asked->tensors[i]->coded_bytes < query->whole[i]);
+            query->whole[i] = (size_t)asked->tensors[i]->coded_bytes;
+            query->has_picture = true;
+        }
         device_tensors_put(&query->tensors, asked->tensors[i]->name, buf);
         ll_buf_unref(buf);
     }
@@ -266,15 +284,17 @@ static void take_query(struct fake_edge *edge, struct rpc_stream *stream,
     edge->queries = query;
     ll_mutex_lock(&edge->lock);
     edge->counts.queries++;
+    edge->counts.draft_queries +=
+        request->query->precision == LAYERLIFT__V1__PRECISION__PRECISION_DRAFT ? 1 : 0;
     ll_cond_broadcast(&edge->changed);
     ll_mutex_unlock(&edge->lock);
 }
 
 static bool is_due(struct fake_edge *edge, const struct fake_query *query)
 {
-    return has_inputs(query) &&
-           (fake_edge_script(edge).answer != FAKE_ANSWER_RIGHT ||
-            (uint32_t)fake_edge_prefix(edge) >= query->request->query->least_prefix);
+    return has_inputs(query) && (fake_edge_script(edge).answer != FAKE_ANSWER_RIGHT ||
+                                 (uint32_t)fake_edge_reach(edge, query->request->query) >=
+                                     query->request->query->least_prefix);
 }
 
 void fake_edge_serve(struct fake_edge *edge)

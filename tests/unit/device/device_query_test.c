@@ -687,7 +687,58 @@ static void test_cut_tensors_go_as_halves_where_that_is_wanted(void)
     end();
 }
 
+/* Runs [0, 6) there, with a file that the edge is told to make the input of. */
+static void run_file(struct ll_buf *input, struct ll_buf *file, vision_format format,
+                     int64_t up_bytes, const char *encoding)
+{
+    struct device_query_input query = {
+        .floats = input,
+        .file = {.bytes = file, .format = format, .orientation = 1, .fit = VISION_FIT_CROP},
+        .made_ns = 1,
+    };
+    struct device_query_result result;
+    struct ll_error err = {.text = ""};
+    device.querier.wish.cut_first = 0;
+    device.querier.wish.cut_end = 6;
+    CU_ASSERT_EQUAL_FATAL(device_query_run(&device.querier, &query, &result, &err), LL_OK);
+    CU_ASSERT_STRING_EQUAL(result.fallback.text, "");
+    CU_ASSERT_EQUAL(result.end, 6);
+    CU_ASSERT_EQUAL(result.up_bytes, up_bytes);
+    CU_ASSERT_STRING_EQUAL(result.input_encoding, encoding);
+    device_query_result_finish(&result);
+}
+
+/* The query itself goes on with pixels, later ones begin with them. What the edge does not know is
+ * not sent at all. */
+static void test_an_edge_that_makes_another_input_of_a_file_gets_pixels(void)
+{
+    struct fake_edge_counts counts;
+    struct ll_buf *file = NULL;
+    struct ll_buf *bytes = picture(true);
+    struct ll_buf *floats = picture(false);
+    CU_ASSERT_EQUAL_FATAL(ll_buf_copy("no JPEG at all", 14, &file), LL_OK);
+    begin();
+    script.takes_encodings = script.refuses_pictures = true;
+    start();
+    device_fixture_await_uploaded(&device);
+    run_file(bytes, file, VISION_PNG, 2000, "u8");
+    fake_edge_get_counts(edge, &counts);
+    CU_ASSERT_EQUAL(counts.queries, 1);
+    run_file(bytes, file, VISION_JPEG, 14 + 2000, "u8");
+    fake_edge_get_counts(edge, &counts);
+    CU_ASSERT_EQUAL(counts.queries, 3);
+    run_file(floats, file, VISION_JPEG, 8000, "f32");
+    run_file(bytes, file, VISION_JPEG, 2000, "u8");
+    fake_edge_get_counts(edge, &counts);
+    CU_ASSERT_EQUAL(counts.queries, 5);
+    ll_buf_unref(file);
+    ll_buf_unref(bytes);
+    ll_buf_unref(floats);
+    end();
+}
+
 const struct ll_test ll_tests[] = {
+    LL_TEST(test_an_edge_that_makes_another_input_of_a_file_gets_pixels),
     LL_TEST(test_every_cut_gives_the_right_answer),
     LL_TEST(test_a_fixed_cut_waits_for_the_edge),
     LL_TEST(test_queries_before_the_first_connection_run_here),

@@ -142,6 +142,9 @@ static void test_an_edge_tells_what_it_takes(void)
     CU_ASSERT_EQUAL(accepted->accepted->data_types[3], U8_CHANNEL);
     CU_ASSERT_EQUAL_FATAL(accepted->accepted->n_tensor_codings, 2);
     CU_ASSERT_EQUAL(accepted->accepted->tensor_codings[0], PLANES);
+    CU_ASSERT_EQUAL(accepted->accepted->tensor_codings[1],
+                    LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_WEBP);
+    CU_ASSERT_EQUAL(accepted->accepted->n_picture_formats, 3);
     layerlift__v1__upload_event__free_unpacked(accepted, NULL);
     edge_call_close(upload);
     end();
