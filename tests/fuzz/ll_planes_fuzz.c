@@ -34,7 +34,8 @@ static void check_round_trip(const uint8_t *values, size_t bytes, int width)
     const struct ll_planes_values all = {.data = values, .bytes = bytes, .width = width};
     size_t used = ll_planes_encode(planes, &all, coded, room);
     REQUIRE(used > 0);
-    REQUIRE(ll_planes_decode(planes, coded, used, width, back, bytes, NULL) == LL_OK);
+    const struct ll_planes_coded sent = {.data = coded, .bytes = used, .width = width};
+    REQUIRE(ll_planes_decode(planes, &sent, back, bytes, NULL) == LL_OK);
     REQUIRE(memcmp(values, back, bytes) == 0);
     free(coded);
     free(back);
@@ -51,8 +52,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *out = malloc(bytes);
     struct ll_error err = {.text = ""};
     REQUIRE(out);
-    ll_status status =
-        ll_planes_decode(planes, data + HEAD_BYTES, size - HEAD_BYTES, width, out, bytes, &err);
+    const struct ll_planes_coded sent = {
+        .data = data + HEAD_BYTES, .bytes = size - HEAD_BYTES, .width = width};
+    ll_status status = ll_planes_decode(planes, &sent, out, bytes, &err);
     if (status == LL_OK) {
         check_round_trip(out, bytes, width);
     } else {
