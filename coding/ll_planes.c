@@ -6,7 +6,8 @@
  *              one), and a part for each plane of the other values; none where there are no others
  *
  * The encoder is free in what it chooses; these choices are guesses from samples, which cost an
- * eighth of what coding a plane both ways would. */
+ * eighth of what coding a plane both ways would. What one piece's samples say holds for the next
+ * one less well than it saves time. */
 #include "coding/ll_planes.h"
 
 #include <stdbool.h>
@@ -165,17 +166,18 @@ static inline void join_all(const struct ll_planes *planes, uint8_t *out, size_t
     }
 }
 
+/* Without branches, which nobody could predict. */
 static inline void join_others(const struct ll_planes *planes, uint8_t *out, size_t count,
                                int width, uint32_t frequent)
 {
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
-        bool is_frequent = (planes->bitmap[i / 8] >> (i % 8) & 1) != 0;
+        uint32_t is_frequent = planes->bitmap[i / 8] >> (i % 8) & 1U;
         /* Behind the last of the others stands nothing that counts. */
         uint32_t other = join(planes, at, width);
-        uint32_t value = is_frequent ? frequent : other;
+        uint32_t value = other ^ ((other ^ frequent) & (0 - is_frequent));
         memcpy(out + i * (size_t)width, &value, (size_t)width);
-        at += !is_frequent;
+        at += 1 - is_frequent;
     }
 }
 
