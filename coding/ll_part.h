@@ -33,7 +33,8 @@ struct ll_part_coder {
     struct ZSTD_DCtx_s *decoder;
 };
 
-/* Errors: LL_E_NO_MEMORY (finish is allowed then). */
+/* Errors: LL_E_NO_MEMORY; LL_E_UNSUPPORTED where zstd lacks a parameter (finish is allowed then).
+ */
 LL_MUST_USE ll_status ll_part_coder_init(struct ll_part_coder *coder);
 void ll_part_coder_finish(struct ll_part_coder *coder);
 /* From now on matches are found in half the time, and fewer of them: what is written again and

@@ -13,7 +13,7 @@ enum {
     WORD_BITS = 32,
     /* Of words that look frequent, one in so many makes a bitmap worth its bytes and time. */
     SPARSE_ONE_IN = 16,
-    /* Fewer are not worth a look. */
+    /* Fewer words are not worth a look, nor words that take fewer bytes. */
     LEAST_TRIED = 64,
 };
 
@@ -285,7 +285,7 @@ size_t ll_words_write(struct ll_words_coder *coder, const uint32_t *words, size_
 {
     out[0] = LL_WORDS_MODE_PLANES;
     size_t used = 1 + write_planes(coder, words, count, bits, out + 1);
-    if (count >= LEAST_TRIED && bits > BYTE_BITS) {
+    if (count >= LEAST_TRIED && used >= LEAST_TRIED && bits > BYTE_BITS) {
         try_others(coder, words, count, bits, out, &used);
     }
     return used;

@@ -51,23 +51,24 @@ static bool round_blob(struct ll_hasher *hasher, const struct ll_draft_blob *blo
     return is_rounded;
 }
 
-/* A blob that rounding leaves as it is needs none of its own. */
+/* A blob that rounding leaves as it is needs none of its own, nor one that is short already. */
 static ll_status round_blobs(struct device_draft *draft, const struct device_draft_source *source,
                              struct ll_hasher *hasher)
 {
+    struct ll_frame_coder *coder = NULL;
     uint8_t *frame = malloc(LL_FRAME_BYTES);
-    if (!frame) {
-        return LL_E_NO_MEMORY;
-    }
-    for (int i = 0; i < source->table->layer_count; i++) {
+    ll_status status = frame ? ll_frame_coder_create(&coder) : LL_E_NO_MEMORY;
+    for (int i = 0; status == LL_OK && i < source->table->layer_count; i++) {
         struct ll_draft_blob blob = device_draft_blob(draft, &source->table->layers[i]);
+        const uint8_t *data = source->blobs[i] ? ll_buf_data(source->blobs[i]) : NULL;
         draft->is_rounded[i] =
-            source->blobs[i] &&
-            round_blob(hasher, &blob, ll_buf_data(source->blobs[i]), frame, &draft->digests[i]) &&
+            data && ll_draft_has_blob(&blob) && ll_draft_pays(coder, &blob, data) &&
+            round_blob(hasher, &blob, data, frame, &draft->digests[i]) &&
             !ll_digest_equal(&draft->digests[i], &source->manifest->blobs[i].digest);
     }
+    ll_frame_coder_destroy(coder);
     free(frame);
-    return LL_OK;
+    return status;
 }
 
 /* The model id of the same network with the draft's blobs. */

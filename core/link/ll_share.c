@@ -1,36 +1,33 @@
 #include "core/link/ll_share.h"
 
-/* Of four bytes that queries and the upload send while both wait, the upload has one; it asks for
- * its share when it is half a second of the link behind. */
-enum { TURNS_QUERY_PARTS = 3 };
-#define TURNS_PATIENCE_S 0.125
+/* Of six bytes that queries and the upload send while both wait, the upload has five. Queries may
+ * have a tenth of a second of the link before it asks for them. */
+enum { SHARE_UPLOAD_PARTS = 5 };
+#define SHARE_BURST_S 0.1
 
-void ll_share_init(struct ll_share *turns, double bytes_per_s)
+void ll_share_init(struct ll_share *share)
 {
-    *turns = (struct ll_share){.patience_bytes = (int64_t)(bytes_per_s * TURNS_PATIENCE_S)};
+    *share = (struct ll_share){0};
 }
 
-bool ll_share_upload_first(const struct ll_share *turns)
+void ll_share_set_rate(struct ll_share *share, double bytes_per_s)
 {
-    return turns->is_repaying;
+    share->patience_bytes = (int64_t)(bytes_per_s * SHARE_BURST_S * SHARE_UPLOAD_PARTS);
 }
 
-void ll_share_query_sent(struct ll_share *turns, int64_t bytes, bool is_other_waiting)
+bool ll_share_upload_first(const struct ll_share *share)
 {
-    if (turns->patience_bytes <= 0 || !is_other_waiting) {
-        return;
-    }
-    turns->owed_bytes += bytes / TURNS_QUERY_PARTS;
-    if (turns->owed_bytes >= turns->patience_bytes) {
-        turns->is_repaying = true;
+    return share->patience_bytes > 0 && share->owed_bytes >= share->patience_bytes;
+}
+
+void ll_share_query_sent(struct ll_share *share, int64_t bytes, bool is_other_waiting)
+{
+    if (is_other_waiting) {
+        share->owed_bytes += bytes * SHARE_UPLOAD_PARTS;
     }
 }
 
-void ll_share_upload_sent(struct ll_share *turns, int64_t bytes)
+void ll_share_upload_sent(struct ll_share *share, int64_t bytes)
 {
-    turns->owed_bytes -= bytes;
-    if (turns->owed_bytes <= 0) {
-        turns->owed_bytes = 0;
-        turns->is_repaying = false;
-    }
+    share->owed_bytes = share->owed_bytes > bytes ? share->owed_bytes - bytes : 0;
 }

@@ -69,7 +69,7 @@ void device_send_scheduler_destroy(struct device_send_scheduler *scheduler)
 
 void device_send_scheduler_reset(struct device_send_scheduler *scheduler)
 {
-    ll_share_init(&scheduler->share, scheduler->limit_bytes_per_s);
+    ll_share_init(&scheduler->share);
     ll_window_init(&scheduler->window, scheduler->limit_bytes_per_s);
 }
 
@@ -97,6 +97,14 @@ static int64_t next_of(struct device_send_scheduler *scheduler,
     return source->next ? source->next(source->owner) : 0;
 }
 
+/* What the sender is held to, or what the link has shown; 0 before. */
+static double link_bytes_per_s(struct device_send_scheduler *scheduler)
+{
+    double measured = ll_window_bytes_per_s(&scheduler->window);
+    double limit = scheduler->limit_bytes_per_s;
+    return limit > 0 && (measured <= 0 || limit < measured) ? limit : measured;
+}
+
 /* Sends one message if one may be sent now. */
 static bool pump_once(struct device_send_scheduler *scheduler)
 {
@@ -110,6 +118,7 @@ static bool pump_once(struct device_send_scheduler *scheduler)
         }
         return false;
     }
+    ll_share_set_rate(&scheduler->share, link_bytes_per_s(scheduler));
     bool is_upload = query == 0 || (upload > 0 && ll_share_upload_first(&scheduler->share));
     int64_t bytes = is_upload ? upload : query;
     int64_t ready_ns = ll_pacer_ready_ns(&scheduler->pacer, bytes, now_ns);

@@ -1,8 +1,8 @@
 /* The way out of the device, shared by queries and the upload: who sends next, and when.
  *
- * Queries go ahead of the upload. Under a stated rate (--limit-mbps) the upload keeps a quarter of
- * what is sent while both have something to send for long, so that queries without a pause between
- * them cannot keep it from ever ending.
+ * Queries go ahead of the upload, but the upload keeps five sixths of what is sent while both have
+ * something to send for long (ll_share.h), so that queries without a pause between them cannot hold
+ * it up.
  *
  * The scheduler asks its two sources for one message at a time and sends nothing by itself.
  *

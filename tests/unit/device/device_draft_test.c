@@ -128,9 +128,25 @@ static void test_blobs_without_a_draft_stay(void)
     end();
 }
 
+/* Draft and rest of 256 different weights would take twice the bytes of the blob itself. */
+static void test_blobs_that_are_short_already_stay(void)
+{
+    begin();
+    uint32_t *words = ll_buf_writable(model.blobs[0]);
+    for (int i = 0; i < 50000; i++) {
+        words[i] = 0x3c000000U + ((uint32_t)i * (uint32_t)i * 2654435761U >> 24) * 0x12345U;
+    }
+    fake_model_rename(&model);
+    make(7);
+    CU_ASSERT_FALSE(draft.is_rounded[0]);
+    CU_ASSERT_TRUE(draft.is_rounded[4]);
+    end();
+}
+
 const struct ll_test ll_tests[] = {
     LL_TEST(test_large_blobs_of_floats_are_rounded),
     LL_TEST(test_the_id_is_that_of_the_rounded_model),
     LL_TEST(test_blobs_without_a_draft_stay),
+    LL_TEST(test_blobs_that_are_short_already_stay),
     {NULL, NULL},
 };
