@@ -140,6 +140,7 @@ static ll_status load_model(struct agent_program *program, struct ll_error *err)
         .table = table,
         .blobs = program->file.blobs,
         .manifest = &program->file.manifest,
+        .is_raw = options->weight_encoding == DEVICE_WEIGHTS_RAW,
     };
     ll_digest_format(&program->file.model_id, program->model.id);
     if (options->cut_end >= 0) {
