@@ -30,7 +30,7 @@ TEST=(python3 python3-numpy)
 DEMO=(gnuplot-nox python3 python3-numpy python3-pip)
 LINT=(clang clang-19 clang-format clang-tidy git python3 shellcheck)
 FUZZ=(clang libclang-rt-14-dev llvm-14)
-BENCH=(gnuplot-nox iperf3 iproute2 python3 python3-pip python3-venv tcpdump)
+BENCH=(gnuplot-nox iperf3 iproute2 libjpeg-turbo-progs python3 python3-pip python3-venv tcpdump)
 TRAIN=(dataset-fashion-mnist python3 python3-numpy)
 
 wanted=()
