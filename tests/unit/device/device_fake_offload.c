@@ -43,12 +43,19 @@ static void send_chunk(struct fake_edge *edge, struct rpc_stream *stream,
     fake_edge_send(stream, &response.base);
 }
 
+/* What tensors take that are said to be coded. */
+enum { FAKE_CODED_BYTES = 9 };
+
 /* The tensor in two halves, or as the script wants it. */
 static void send_tensor(struct fake_edge *edge, struct rpc_stream *stream, fake_answer how,
                         uint64_t id, int name, struct ll_buf *tensor)
 {
     size_t whole = ll_buf_bytes(tensor);
     size_t half = whole / 2;
+    if (how == FAKE_ANSWER_BAD_CODING) {
+        send_chunk(edge, stream, chunk_of(id, name, 0, FAKE_CODED_BYTES, tensor));
+        return;
+    }
     if (how == FAKE_ANSWER_DISORDER) {
         send_chunk(edge, stream, chunk_of(id, name, half, whole - half, tensor));
         send_chunk(edge, stream, chunk_of(id, name, 0, half, tensor));
@@ -121,6 +128,10 @@ static void send_head(struct fake_edge *edge, struct rpc_stream *stream, fake_an
                     (how == FAKE_ANSWER_WRONG_SIZE ? 1 : 0);
         tensors[i].n_shape = 1;
         tensors[i].shape = &shapes[i];
+        if (how == FAKE_ANSWER_BAD_CODING) {
+            tensors[i].coding = LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES;
+            tensors[i].coded_bytes = FAKE_CODED_BYTES;
+        }
         list[i] = &tensors[i];
     }
     answer->n_tensors = (size_t)names->count + (how == FAKE_ANSWER_TOO_MANY_TENSORS ? 1 : 0);
@@ -247,6 +258,9 @@ static struct fake_query *new_query(struct fake_edge *edge, Layerlift__V1__Offlo
         bool is_u8 = dtype == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8;
         bool is_f16 = dtype == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16;
         fake_edge_must(edge, (!is_u8 && !is_f16) || fake_edge_script(edge).takes_encodings);
+        fake_edge_must(edge, asked->tensors[i]->coding ==
+                                 LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLAIN);
+        fake_edge_must(edge, asked->n_answer_codings == 0 || fake_edge_script(edge).takes_planes);
         fake_edge_must(edge, !is_u8 || asked->tensors[i]->name == LL_TENSOR_INPUT);
         query->dtypes[i] = is_u8 ? LL_U8 : is_f16 ? LL_F16 : LL_F32;
         int64_t floats = ll_table_tensor_floats(fake_edge_table(edge), asked->tensors[i]->name);
