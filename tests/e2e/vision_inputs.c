@@ -53,8 +53,8 @@ static int write_pictures(const char *folder)
     };
     int status = 0;
     for (size_t i = 0; i < sizeof(jpegs) / sizeof(jpegs[0]); i++) {
-        status |= write_picture(folder, jpegs[i].name,
-                                picture_file_jpeg(&jpegs[i].kind, (unsigned)i));
+        status |=
+            write_picture(folder, jpegs[i].name, picture_file_jpeg(&jpegs[i].kind, (unsigned)i));
     }
     status |= write_picture(folder, "plain.png", picture_file_png(131, 97, false, 20));
     status |= write_picture(folder, "interlaced.png", picture_file_png(97, 131, true, 21));
