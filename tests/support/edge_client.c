@@ -355,6 +355,10 @@ void edge_call_send_query(struct edge_call *offload, const struct fake_model *mo
     for (size_t i = 0; ask->dtype != 0 && i < tensors.count; i++) {
         tensors.list[i]->dtype = ask->dtype;
     }
+    for (size_t i = 0; ask->coding != 0 && i < tensors.count; i++) {
+        tensors.list[i]->coding = ask->coding;
+        tensors.list[i]->coded_bytes = ask->coded_bytes;
+    }
     Layerlift__V1__Query query = LAYERLIFT__V1__QUERY__INIT;
     query.id = ask->id;
     query.model_id = (char *)model->id_text;
@@ -363,6 +367,9 @@ void edge_call_send_query(struct edge_call *offload, const struct fake_model *mo
     query.least_prefix = (uint32_t)ask->least_prefix;
     query.deadline_ms = (uint32_t)ask->deadline_ms;
     query.answer_dtype = ask->answer_dtype;
+    Layerlift__V1__TensorCoding codings[WIRE_CODINGS];
+    query.n_answer_codings = ask->may_code_answer ? wire_codings(codings) : 0;
+    query.answer_codings = codings;
     query.sends_receipts = ask->sends_receipts;
     query.tensors = tensors.list;
     query.n_tensors = tensors.count;
@@ -458,18 +465,23 @@ static struct assembly *begin_answer(struct edge_call *call, const Layerlift__V1
                     LL_OK);
     answer->reached = (int)message->reached;
     answer->prefix = (int)message->prefix;
+    answer->computed_ns = (int64_t)message->computed_ns;
+    answer->coding_ns = (int64_t)message->coding_ns;
     answer->tensors = (int)message->n_tensors;
     for (size_t i = 0; i < message->n_tensors; i++) {
         int64_t floats = 1;
         for (size_t d = 0; d < message->tensors[i]->n_shape; d++) {
             floats *= message->tensors[i]->shape[d];
         }
-        Layerlift__V1__DataType dtype = message->tensors[i]->dtype;
+        struct wire_form form = {0};
+        CU_ASSERT_EQUAL(wire_tensor_check(message->tensors[i], floats, &form, NULL), LL_OK);
         if (i < EDGE_ANSWER_DTYPES) {
-            answer->dtypes[i] = dtype;
+            answer->dtypes[i] = message->tensors[i]->dtype;
+            answer->codings[i] = form.coding;
+            answer->tensor_bytes[i] = form.bytes;
         }
         answer->floats += floats;
-        answer->bytes += floats * (dtype == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16 ? 2 : 4);
+        answer->bytes += form.bytes;
     }
     assembly->room_bytes = answer->bytes;
     answer->data = calloc((size_t)answer->floats + 1, sizeof(float));

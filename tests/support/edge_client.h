@@ -94,6 +94,10 @@ struct edge_ask {
     Layerlift__V1__DataType answer_dtype;
     /* One for each tensor, in the place of `dtype`; NULL: that. */
     const struct wire_form *forms;
+    /* How they are coded, in how many bytes each; and whether the answer's may be. */
+    Layerlift__V1__TensorCoding coding;
+    uint64_t coded_bytes;
+    bool may_code_answer;
     bool sends_receipts;
 };
 
@@ -125,6 +129,10 @@ struct edge_answer {
     /* The tensors one behind the other, as they were written. */
     int tensors;
     Layerlift__V1__DataType dtypes[EDGE_ANSWER_DTYPES];
+    Layerlift__V1__TensorCoding codings[EDGE_ANSWER_DTYPES];
+    int64_t tensor_bytes[EDGE_ANSWER_DTYPES];
+    int64_t computed_ns;
+    int64_t coding_ns;
     int64_t floats;
     int64_t bytes;
     float *data;

@@ -6,6 +6,8 @@
 
 #include "net/ll_dtype.h"
 #include "net/ll_half.h"
+#include "proto/wire/wire_dtype.h"
+#include "proto/wire/wire_form.h"
 #include "tests/support/edge_fixture.h"
 #include "tests/support/ll_test.h"
 
@@ -241,6 +243,236 @@ static void test_more_bytes_than_the_type_has_are_refused(void)
     end();
 }
 
+/* ---- Coded tensors ---- */
+
+/* Behind a relu, so to speak. */
+static void fill_sparse(struct values *values)
+{
+    for (int i = 0; i < INPUTS; i++) {
+        float value = sinf((float)i * 0.7F);
+        values->floats[i] = value > 0 ? value : 0;
+    }
+}
+
+/* The input coded in a data type; returns a buffer that the caller drops. */
+static struct ll_buf *code(const struct values *values, ll_dtype dtype, struct wire_form *out_form)
+{
+    struct ll_planes *planes = NULL;
+    struct ll_buf *floats = NULL;
+    struct ll_buf *coded = NULL;
+    CU_ASSERT_EQUAL_FATAL(ll_planes_create(&planes), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(ll_buf_copy(values->floats, sizeof(values->floats), &floats), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(wire_form_encode(floats, 1, dtype, planes, &coded, out_form), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(out_form->coding, PLANES);
+    ll_buf_unref(floats);
+    ll_planes_destroy(planes);
+    return coded;
+}
+
+/* Asks with the input coded. */
+static void send_coded(const struct wire_form *form, const struct ll_buf *coded, int range_end,
+                       bool may_code_answer)
+{
+    const struct edge_ask query = {.id = ++last_id,
+                                   .end = range_end,
+                                   .dtype = wire_dtype_of(form->dtype),
+                                   .coding = PLANES,
+                                   .coded_bytes = (uint64_t)form->bytes,
+                                   .may_code_answer = may_code_answer};
+    edge_call_send_query(call, &model, &query);
+    send(LL_TENSOR_INPUT, ll_buf_data(coded), ll_buf_bytes(coded));
+}
+
+/* Tensor `at` of an answer as floats, wherever its bytes begin. */
+static struct ll_buf *decode(const struct edge_answer *answer, int at, int64_t floats)
+{
+    struct ll_planes *planes = NULL;
+    struct ll_buf *buf = NULL;
+    struct ll_error err = {.text = ""};
+    const char *bytes = (const char *)answer->data;
+    for (int i = 0; i < at; i++) {
+        bytes += answer->tensor_bytes[i];
+    }
+    struct wire_form form = {
+        .coding = answer->codings[at], .channels = 1, .bytes = answer->tensor_bytes[at]};
+    CU_ASSERT_TRUE_FATAL(wire_dtype_parse(answer->dtypes[at], &form.dtype));
+    size_t room = (size_t)wire_form_room(&form, floats);
+    CU_ASSERT_EQUAL_FATAL(ll_planes_create(&planes), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(ll_buf_create(room, &buf), LL_OK);
+    memcpy((char *)ll_buf_writable(buf) + room - form.bytes, bytes, (size_t)form.bytes);
+    CU_ASSERT_EQUAL_FATAL(wire_form_expand(&form, floats, planes, &buf, &err), LL_OK);
+    ll_planes_destroy(planes);
+    return buf;
+}
+
+static void test_coded_tensors_are_the_values_that_they_stand_for(void)
+{
+    static struct values values;
+    struct wire_form form;
+    begin();
+    fill_sparse(&values);
+    struct ll_buf *coded = code(&values, LL_F32, &form);
+    for (int range_end = 1; range_end <= LAYERS; range_end++) {
+        struct edge_answer expected;
+        struct edge_answer answer;
+        ask(F32, F32, range_end, &values, &expected);
+        send_coded(&form, coded, range_end, false);
+        CU_ASSERT_FATAL(edge_call_answer(call, &answer));
+        CU_ASSERT_EQUAL_FATAL(answer.status, LL_OK);
+        CU_ASSERT_EQUAL_FATAL(answer.bytes, expected.bytes);
+        CU_ASSERT(fake_floats_equal(answer.data, expected.data, expected.floats));
+        CU_ASSERT_TRUE(answer.coding_ns > 0 && answer.coding_ns <= answer.computed_ns);
+        edge_answer_finish(&answer);
+        edge_answer_finish(&expected);
+    }
+    ll_buf_unref(coded);
+    end();
+}
+
+static void test_answers_come_coded_where_they_may(void)
+{
+    static struct values values;
+    struct wire_form form;
+    struct edge_answer expected;
+    struct edge_answer answer;
+    begin();
+    fill_sparse(&values);
+    struct ll_buf *coded = code(&values, LL_F32, &form);
+    ask(F32, F32, 2, &values, &expected);
+    send_coded(&form, coded, 2, true);
+    CU_ASSERT_FATAL(edge_call_answer(call, &answer));
+    CU_ASSERT_EQUAL_FATAL(answer.tensors, 2);
+    CU_ASSERT_EQUAL(answer.codings[0], PLANES);
+    CU_ASSERT_TRUE(answer.bytes < expected.bytes);
+    struct ll_buf *hidden = decode(&answer, 0, HIDDEN);
+    struct ll_buf *output = decode(&answer, 1, 16);
+    CU_ASSERT(fake_floats_equal(ll_buf_data(hidden), expected.data, HIDDEN));
+    CU_ASSERT(fake_floats_equal(ll_buf_data(output), expected.data + HIDDEN, 16));
+    ll_buf_unref(hidden);
+    ll_buf_unref(output);
+    edge_answer_finish(&answer);
+    edge_answer_finish(&expected);
+    ll_buf_unref(coded);
+    end();
+}
+
+/* Asks for layer 1 from layer 0's tensor, and takes the answer. */
+static void ask_hidden(const struct wire_form *form, const struct ll_buf *written,
+                       struct edge_answer *out_answer)
+{
+    const struct edge_ask query = {.id = ++last_id,
+                                   .first = 1,
+                                   .end = 2,
+                                   .dtype = wire_dtype_of(form->dtype),
+                                   .coding = form->coding,
+                                   .coded_bytes = (uint64_t)form->bytes};
+    edge_call_send_query(call, &model, &query);
+    send(0, ll_buf_data(written), ll_buf_bytes(written));
+    CU_ASSERT_FATAL(edge_call_answer(call, out_answer));
+    CU_ASSERT_EQUAL_FATAL(out_answer->status, LL_OK);
+}
+
+/* Layer 0's tensor comes back in 256 steps and goes there so, coded or not: the same as the floats
+ * that it stands for. */
+static void test_steps_by_channel_come_and_go(void)
+{
+    static struct values values;
+    struct edge_answer first;
+    struct edge_answer expected;
+    struct edge_answer answer;
+    struct wire_form form;
+    struct ll_planes *planes = NULL;
+    struct ll_buf *steps = NULL;
+    begin();
+    CU_ASSERT_EQUAL_FATAL(ll_planes_create(&planes), LL_OK);
+    fill_sparse(&values);
+    ask(F32, U8_CHANNEL, 2, &values, &first);
+    CU_ASSERT_EQUAL(first.dtypes[0], U8_CHANNEL);
+    CU_ASSERT_EQUAL(first.dtypes[1], F32);
+    CU_ASSERT_EQUAL_FATAL(first.bytes, HIDDEN + 8 + 16 * 4);
+    struct ll_buf *hidden = decode(&first, 0, HIDDEN);
+    /* As behind a relu: so that coding makes its steps fewer bytes. */
+    float *hidden_values = ll_buf_writable(hidden);
+    for (int i = 0; i < HIDDEN; i++) {
+        hidden_values[i] = i % 3 == 0 ? hidden_values[i] : hidden_values[0];
+    }
+    CU_ASSERT_EQUAL_FATAL(wire_form_encode(hidden, 1, LL_U8_CHANNEL, NULL, &steps, &form), LL_OK);
+    struct edge_answer rounded = {.dtypes = {U8_CHANNEL}, .tensor_bytes = {form.bytes}};
+    rounded.data = (float *)ll_buf_writable(steps);
+    ll_buf_unref(hidden);
+    hidden = decode(&rounded, 0, HIDDEN);
+    ll_buf_unref(steps);
+    form = wire_form_plain(LL_F32, 1, HIDDEN);
+    ask_hidden(&form, hidden, &expected);
+    for (int is_coded = 0; is_coded < 2; is_coded++) {
+        CU_ASSERT_EQUAL_FATAL(
+            wire_form_encode(hidden, 1, LL_U8_CHANNEL, is_coded ? planes : NULL, &steps, &form),
+            LL_OK);
+        CU_ASSERT_EQUAL(form.coding == PLANES, is_coded == 1);
+        ask_hidden(&form, steps, &answer);
+        CU_ASSERT_EQUAL(answer.floats, expected.floats);
+        CU_ASSERT(fake_floats_equal(answer.data, expected.data, expected.floats));
+        edge_answer_finish(&answer);
+        ll_buf_unref(steps);
+    }
+    /* The network's input has as many channels as values here: 9 bytes each instead of 4. */
+    const struct edge_ask query = {.id = ++last_id, .end = 1, .dtype = U8_CHANNEL};
+    edge_call_send_query(call, &model, &query);
+    expect_refusal(&query, "takes 9000 bytes for 1000 channels, more than floats");
+    edge_answer_finish(&first);
+    edge_answer_finish(&expected);
+    ll_buf_unref(hidden);
+    ll_planes_destroy(planes);
+    end();
+}
+
+/* Each fails its own query, by a sentence; the stream goes on. */
+static void test_hostile_coded_tensors_fail_alone(void)
+{
+    static struct values values;
+    struct wire_form form;
+    begin();
+    fill_sparse(&values);
+    struct ll_buf *coded = code(&values, LL_F32, &form);
+    struct edge_ask query = {
+        .id = ++last_id, .end = 1, .coding = PLANES, .coded_bytes = sizeof(values.floats)};
+    edge_call_send_query(call, &model, &query);
+    expect_refusal(&query, "tensor -1: 4000 coded bytes, of 4000 that it has plain");
+    query = (struct edge_ask){.id = ++last_id, .end = 1, .coding = PLANES};
+    edge_call_send_query(call, &model, &query);
+    expect_refusal(&query, "tensor -1: 0 coded bytes");
+    query = (struct edge_ask){
+        .id = ++last_id, .end = 1, .coding = (Layerlift__V1__TensorCoding)9, .coded_bytes = 3};
+    edge_call_send_query(call, &model, &query);
+    expect_refusal(&query, "tensor -1: coding 9 is not known here");
+    query = (struct edge_ask){.id = ++last_id, .end = 1, .coding = PLANES, .coded_bytes = 3};
+    edge_call_send_query(call, &model, &query);
+    edge_call_send_tensor_chunk(call, last_id, LL_TENSOR_INPUT, 0, "\2abc", 4);
+    expect_refusal(&query, "4 bytes; 3 are to come");
+    query = (struct edge_ask){.id = ++last_id, .end = 1, .coding = PLANES, .coded_bytes = 4};
+    edge_call_send_query(call, &model, &query);
+    edge_call_send_tensor_chunk(call, last_id, LL_TENSOR_INPUT, 0, "\2abc", 4);
+    expect_refusal(&query,
+                   "query: tensor -1: coded bytes, by byte 1: they end in a frequent value");
+    for (size_t at = 0; at < ll_buf_bytes(coded); at += 37) {
+        struct edge_answer answer;
+        ((uint8_t *)ll_buf_writable(coded))[at] ^= 0x55;
+        send_coded(&form, coded, 1, true);
+        CU_ASSERT_FATAL(edge_call_answer(call, &answer));
+        CU_ASSERT_EQUAL(answer.id, last_id);
+        CU_ASSERT_TRUE(answer.status == LL_OK || answer.status == LL_E_INVALID);
+        edge_answer_finish(&answer);
+        ((uint8_t *)ll_buf_writable(coded))[at] ^= 0x55;
+    }
+    struct edge_answer answer;
+    send_coded(&form, coded, 1, false);
+    CU_ASSERT_FATAL(edge_call_answer(call, &answer));
+    CU_ASSERT_EQUAL(answer.status, LL_OK);
+    edge_answer_finish(&answer);
+    ll_buf_unref(coded);
+    end();
+}
+
 const struct ll_test ll_tests[] = {
     LL_TEST(test_bytes_are_the_floats_that_they_stand_for),
     LL_TEST(test_halves_are_the_floats_that_they_stand_for),
@@ -249,5 +481,9 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_what_halves_do_not_hold_comes_as_floats),
     LL_TEST(test_odd_types_are_refused),
     LL_TEST(test_more_bytes_than_the_type_has_are_refused),
+    LL_TEST(test_coded_tensors_are_the_values_that_they_stand_for),
+    LL_TEST(test_answers_come_coded_where_they_may),
+    LL_TEST(test_steps_by_channel_come_and_go),
+    LL_TEST(test_hostile_coded_tensors_fail_alone),
     {NULL, NULL},
 };

@@ -69,6 +69,64 @@ static void test_a_data_type_that_does_not_exist_is_refused(void)
     CU_ASSERT_STRING_EQUAL(err.text, "tensor 0: dtype 9 is not known here");
 }
 
+static void test_coded_bytes_are_fewer(void)
+{
+    enum { F32 = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32 };
+    enum { F16 = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16 };
+    enum { U8_CHANNEL = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8_CHANNEL };
+    enum { PLAIN = LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLAIN };
+    enum { PLANES = LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES };
+    /* Of 24 floats in 2 channels. */
+    static const struct {
+        int dtype;
+        int coding;
+        uint64_t coded_bytes;
+        int64_t bytes;
+        const char *reason;
+    } cases[] = {
+        {F32, PLAIN, 0, 96, ""},
+        /* Does not count where nothing is coded. */
+        {F32, PLAIN, 7, 96, ""},
+        {F32, PLANES, 1, 1, ""},
+        {F32, PLANES, 95, 95, ""},
+        {F32, PLANES, 96, 0, "tensor 7: 96 coded bytes, of 96 that it has plain"},
+        {F32, PLANES, 0, 0, "tensor 7: 0 coded bytes, of 96 that it has plain"},
+        {F32, PLANES, UINT64_MAX, 0, "tensor 7: 18446744073709551615 coded bytes, of 96"},
+        {F16, PLANES, 47, 47, ""},
+        {F16, PLANES, 48, 0, "of 48 that it has plain"},
+        {U8_CHANNEL, PLAIN, 0, 40, ""},
+        {U8_CHANNEL, PLANES, 39, 39, ""},
+        {U8_CHANNEL, PLANES, 40, 0, "of 40 that it has plain"},
+        {F32, 9, 5, 0, "tensor 7: coding 9 is not known here"},
+    };
+    uint32_t shape[] = {2, 3, 4};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        Layerlift__V1__Tensor head = LAYERLIFT__V1__TENSOR__INIT;
+        struct ll_error err = {.text = ""};
+        struct wire_form form = {0};
+        bool is_right = cases[i].reason[0] == '\0';
+        head.name = 7;
+        head.n_shape = 3;
+        head.shape = shape;
+        head.dtype = (Layerlift__V1__DataType)cases[i].dtype;
+        head.coding = (Layerlift__V1__TensorCoding)cases[i].coding;
+        head.coded_bytes = cases[i].coded_bytes;
+        CU_ASSERT_EQUAL(wire_tensor_check(&head, 24, &form, &err), is_right ? LL_OK : LL_E_INVALID);
+        CU_ASSERT_EQUAL(form.bytes, cases[i].bytes);
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.text, cases[i].reason));
+    }
+    /* As many channels as values: more bytes than floats have. */
+    Layerlift__V1__Tensor head = LAYERLIFT__V1__TENSOR__INIT;
+    struct ll_error err = {.text = ""};
+    struct wire_form form = {0};
+    uint32_t flat[] = {24, 1, 1};
+    head.n_shape = 3;
+    head.shape = flat;
+    head.dtype = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8_CHANNEL;
+    CU_ASSERT_EQUAL(wire_tensor_check(&head, 24, &form, &err), LL_E_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "takes 216 bytes for 24 channels"));
+}
+
 static Layerlift__V1__TensorChunk chunk_of(uint64_t offset, const void *data, size_t bytes)
 {
     Layerlift__V1__TensorChunk chunk = LAYERLIFT__V1__TENSOR_CHUNK__INIT;
@@ -118,6 +176,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_heads_that_are_written_are_believed),
     LL_TEST(test_a_shape_is_one_number_or_three_that_make_the_size),
     LL_TEST(test_a_data_type_that_does_not_exist_is_refused),
+    LL_TEST(test_coded_bytes_are_fewer),
     LL_TEST(test_pieces_come_in_order_and_no_further_than_the_tensor),
     LL_TEST(test_a_tensor_lies_at_its_buffers_end),
     {NULL, NULL},
