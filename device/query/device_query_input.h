@@ -17,7 +17,7 @@ struct device_query_input {
      * here; its bytes are NULL where there is none. */
     struct vision_file file;
     int64_t made_ns;
-    /* The floats are not what the picture had, but what a JPEG left of them. */
+    /* The floats are not what the picture had, but what rounding or a JPEG left of it. */
     bool is_lossy;
 };
 
