@@ -5,8 +5,12 @@
 #include "core/ll_clock.h"
 #include "vision/vision_webp.h"
 
-/* How much a new sample counts. */
+/* How much a new sample counts; and what a form's decoding is believed to take less with each query
+ * that leaves in another one, down to a part of what was guessed at first: should a sample have
+ * been an outlier, the form is tried again some time. */
 #define FORMS_NEW 0.25
+#define FORMS_FADING (1.0 / 64)
+#define FORMS_LEAST_PART 0.25
 
 /* What is guessed before anything is known: photos on a processor of 2020 (ns by plain byte). */
 static const struct device_form_cost first_costs[DEVICE_FORMS] = {
@@ -232,14 +236,14 @@ static ll_status make_webp(struct device_input_forms *forms, struct ll_buf **out
     struct wire_form form = plain_form(forms, LL_U8);
     if (!forms->webp) {
         struct ll_error unused = {.text = ""};
-        int64_t from_ns = ll_clock_now_ns();
+        int64_t from_ns = ll_clock_thread_cpu_ns();
         ll_status status = vision_webp_encode(ll_buf_data(forms->bytes), forms->table->in_h,
                                               forms->table->in_w, &forms->webp, &unused);
         if (status != LL_OK) {
             return status;
         }
         note_coded(forms, DEVICE_FORM_WEBP, (int64_t)ll_buf_bytes(forms->webp),
-                   ll_clock_now_ns() - from_ns);
+                   ll_clock_thread_cpu_ns() - from_ns);
     }
     struct ll_buf *buf = forms->bytes;
     if ((int64_t)ll_buf_bytes(forms->webp) < form.bytes) {
@@ -258,13 +262,13 @@ static ll_status make_planes(struct device_input_forms *forms, struct ll_planes 
     if (!forms->planes) {
         struct wire_form form = plain_form(forms, forms->bytes ? LL_U8 : LL_F32);
         struct ll_buf *buf = ll_buf_ref(forms->bytes ? forms->bytes : forms->floats);
-        int64_t from_ns = ll_clock_now_ns();
+        int64_t from_ns = ll_clock_thread_cpu_ns();
         ll_status status = wire_form_code(planes, &buf, &form);
         if (status != LL_OK) {
             ll_buf_unref(buf);
             return status;
         }
-        note_coded(forms, DEVICE_FORM_PLANES, form.bytes, ll_clock_now_ns() - from_ns);
+        note_coded(forms, DEVICE_FORM_PLANES, form.bytes, ll_clock_thread_cpu_ns() - from_ns);
         forms->planes = buf;
         forms->planes_form = form;
     }
@@ -294,11 +298,25 @@ ll_status device_input_forms_make(struct device_input_forms *forms,
     }
 }
 
+/* What was not sent. */
+static void fade(struct device_input_forms *forms, const struct device_query_input *input,
+                 device_form sent)
+{
+    for (int i = 0; i < DEVICE_FORMS; i++) {
+        double first_ns = i == DEVICE_FORM_FILE ? (double)input->made_ns : first_costs[i].there_ns;
+        double *there_ns = &forms->costs[i].there_ns;
+        if (i != (int)sent && *there_ns > first_ns * FORMS_LEAST_PART) {
+            *there_ns -= *there_ns * FORMS_FADING;
+        }
+    }
+}
+
 void device_input_forms_learn(struct device_input_forms *forms,
                               const struct device_query_input *input, device_form form,
                               int64_t coding_ns)
 {
     struct device_form_cost *cost = &forms->costs[form];
+    fade(forms, input, form);
     if (form == DEVICE_FORM_FILE) {
         double known_ns = cost->there_ns > 0 ? cost->there_ns : (double)input->made_ns;
         cost->there_ns = known_ns + FORMS_NEW * ((double)coding_ns - known_ns);

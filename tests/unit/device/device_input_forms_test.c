@@ -208,15 +208,35 @@ static void test_what_the_edge_takes_for_decoding_is_learnt(void)
     struct device_form_offers offers = offer(DEVICE_WANT_FILE, &all);
     for (int i = 0; i < 60; i++) {
         device_input_forms_learn(&forms, &input, DEVICE_FORM_FILE, 900000);
-        device_input_forms_learn(&forms, &input, DEVICE_FORM_PLANES, 10 * FLOATS);
     }
     offers = offer(DEVICE_WANT_FILE, &all);
     CU_ASSERT_DOUBLE_EQUAL((double)offers.offers[0].coding_ns, 900000, 1000);
+    for (int i = 0; i < 60; i++) {
+        device_input_forms_learn(&forms, &input, DEVICE_FORM_PLANES, 10 * FLOATS);
+    }
     struct ll_buf *buf = NULL;
     (void)make(DEVICE_FORM_PLANES, &buf);
     offers = offer(DEVICE_WANT_PLANES, &all);
     CU_ASSERT_DOUBLE_EQUAL((double)offers.offers[0].coding_ns, 10.0 * FLOATS, FLOATS * 0.01);
     ll_buf_unref(buf);
+    end();
+}
+
+/* One outlier must not keep a form away for ever. */
+static void test_what_is_not_sent_is_believed_to_get_faster(void)
+{
+    begin(true);
+    for (int i = 0; i < 20; i++) {
+        device_input_forms_learn(&forms, &input, DEVICE_FORM_FILE, 90000000);
+    }
+    struct device_form_offers offers = offer(DEVICE_WANT_FILE, &all);
+    CU_ASSERT(offers.offers[0].coding_ns > 80000000);
+    for (int i = 0; i < 2000; i++) {
+        device_input_forms_learn(&forms, &input, DEVICE_FORM_BYTES, 0);
+    }
+    offers = offer(DEVICE_WANT_FILE, &all);
+    CU_ASSERT(offers.offers[0].coding_ns <= input.made_ns / 4);
+    CU_ASSERT(offers.offers[0].coding_ns > input.made_ns / 5);
     end();
 }
 
@@ -243,6 +263,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_each_form_is_the_same_input),
     LL_TEST(test_what_was_coded_is_known),
     LL_TEST(test_what_the_edge_takes_for_decoding_is_learnt),
+    LL_TEST(test_what_is_not_sent_is_believed_to_get_faster),
     LL_TEST(test_a_refusal_lasts_as_long_as_the_connection),
     {NULL, NULL},
 };
