@@ -1,6 +1,10 @@
 #include "coding/ll_draft.h"
 
-enum { WEIGHT_BYTES = 4 };
+enum {
+    WEIGHT_BYTES = 4,
+    /* Draft and rest may take one part in so many more. */
+    DEARER_ONE_IN = 32,
+};
 
 bool ll_draft_has_blob(const struct ll_draft_blob *blob)
 {
@@ -47,4 +51,19 @@ struct ll_frame_draft ll_draft_whole(const struct ll_draft_blob *blob)
         .exact_bytes = (size_t)blob->exact_bytes,
         .exact_tail_bytes = (size_t)blob->exact_tail_bytes,
     };
+}
+
+bool ll_draft_pays(struct ll_frame_coder *coder, const struct ll_draft_blob *blob, const void *data)
+{
+    const int64_t middle = blob->bytes / 2 / LL_FRAME_BYTES * LL_FRAME_BYTES;
+    const struct ll_frame_draft draft = ll_draft_frame(blob, middle);
+    const struct ll_frame frame = {(const char *)data + middle, ll_draft_frame_bytes(blob, middle)};
+    uint8_t encoded[LL_FRAME_ENCODED_BYTES];
+    size_t whole = ll_frame_encode(coder, &frame, encoded);
+    if (whole == 0) {
+        whole = frame.bytes;
+    }
+    size_t both = ll_frame_encode_draft(coder, &frame, &draft, encoded);
+    both += ll_frame_encode_rest(coder, &frame, &draft, encoded);
+    return both <= whole + whole / DEARER_ONE_IN;
 }

@@ -2,10 +2,10 @@
  *
  * Blobs of at most LL_DRAFT_EXACT_BLOB_BYTES stay as they are (depthwise kernels, which suffer most
  * and weigh least), and of the others biases and normalisation. A blob with infinities or NaNs, or
- * that would get them, stays too: that is in its bytes, and the one who has them says so (an empty
- * digest in Draft.digests).
+ * that would get them, stays too, and one that is short already (ll_draft_pays): that is in its
+ * bytes, and the one who has them says so by an empty digest in Draft.digests.
  *
- * Threads: pure. */
+ * Threads: pure, but for the coder. */
 #ifndef LL_DRAFT_H
 #define LL_DRAFT_H
 
@@ -29,6 +29,13 @@ struct ll_draft_blob {
 
 /* Whether the draft has a blob of its own for the layer, should its weights allow it. */
 bool ll_draft_has_blob(const struct ll_draft_blob *blob);
+
+/* Whether draft and rest of the blob at `data` take hardly more bytes than the blob in one. They
+ * take up to twice as many where weights have few distinct values, which were 8-bit integers, say:
+ * a draft had better leave such a blob as it is, too. Told by a frame from its middle. `blob` has a
+ * draft's blob (ll_draft_has_blob). */
+bool ll_draft_pays(struct ll_frame_coder *coder, const struct ll_draft_blob *blob,
+                   const void *data);
 
 /* Bytes of the frame at `offset`, a multiple of LL_FRAME_BYTES below the blob's end. */
 size_t ll_draft_frame_bytes(const struct ll_draft_blob *blob, int64_t offset);

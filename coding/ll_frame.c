@@ -79,8 +79,8 @@ static void words_of_difference(const uint8_t *data, const uint8_t *base, size_t
                                 uint32_t *words)
 {
     for (size_t i = 0; i < count; i++) {
-        uint32_t value = load(data, i) ^ load(base, i);
-        words[i] = value << 1 | value >> (WORD_BITS - 1);
+        uint32_t difference = load(data, i) - load(base, i);
+        words[i] = difference << 1 ^ -(difference >> (WORD_BITS - 1));
     }
 }
 
@@ -88,6 +88,14 @@ static void data_of_words(const uint32_t *words, size_t count, uint8_t *out)
 {
     for (size_t i = 0; i < count; i++) {
         store(out, i, words[i] >> 1 | words[i] << (WORD_BITS - 1));
+    }
+}
+
+static void data_of_difference(const uint32_t *words, const uint8_t *base, size_t count,
+                               uint8_t *restrict out)
+{
+    for (size_t i = 0; i < count; i++) {
+        store(out, i, load(base, i) + (words[i] >> 1 ^ -(words[i] & 1)));
     }
 }
 
@@ -268,15 +276,21 @@ static ll_status check_bytes(size_t bytes, struct ll_error *err)
                                      bytes, LL_FRAME_BYTES);
 }
 
-ll_status ll_frame_decode(struct ll_frame_coder *coder, const struct ll_frame *encoded,
-                          size_t bytes, void *out, struct ll_error *err)
+/* The words of a frame that may also go as it is, into `coder`. */
+static ll_status read_frame(struct ll_frame_coder *coder, const struct ll_frame *encoded,
+                            size_t bytes, struct ll_error *err)
 {
     struct ll_part_reader reader = reader_of(encoded);
     ll_status status = check_bytes(bytes, err);
-    if (status == LL_OK) {
-        status = ll_words_read(&coder->words_coder, &reader, WORD_BITS, bytes / WORD_BYTES,
-                               coder->words, err);
-    }
+    return status == LL_OK ? ll_words_read(&coder->words_coder, &reader, WORD_BITS,
+                                           bytes / WORD_BYTES, coder->words, err)
+                           : status;
+}
+
+ll_status ll_frame_decode(struct ll_frame_coder *coder, const struct ll_frame *encoded,
+                          size_t bytes, void *out, struct ll_error *err)
+{
+    ll_status status = read_frame(coder, encoded, bytes, err);
     if (status == LL_OK) {
         data_of_words(coder->words, bytes / WORD_BYTES, out);
     }
@@ -286,9 +300,9 @@ ll_status ll_frame_decode(struct ll_frame_coder *coder, const struct ll_frame *e
 ll_status ll_frame_decode_delta(struct ll_frame_coder *coder, const struct ll_frame *encoded,
                                 const void *base, size_t bytes, void *out, struct ll_error *err)
 {
-    ll_status status = ll_frame_decode(coder, encoded, bytes, out, err);
-    for (size_t i = 0; status == LL_OK && i < bytes / WORD_BYTES; i++) {
-        store(out, i, load(out, i) ^ load(base, i));
+    ll_status status = read_frame(coder, encoded, bytes, err);
+    if (status == LL_OK) {
+        data_of_difference(coder->words, base, bytes / WORD_BYTES, out);
     }
     return status;
 }

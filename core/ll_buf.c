@@ -101,8 +101,8 @@ ll_status ll_buf_slice(struct ll_buf *whole, size_t offset, size_t bytes, struct
     return status;
 }
 
-static ll_status map_descriptor(int descriptor, const char *path, int64_t limit_bytes,
-                                struct ll_buf **out_buf, struct ll_error *err)
+static ll_status examine(int descriptor, const char *path, int64_t *out_bytes,
+                         struct ll_error *err)
 {
     struct stat info;
     if (fstat(descriptor, &info) != 0) {
@@ -111,14 +111,13 @@ static ll_status map_descriptor(int descriptor, const char *path, int64_t limit_
     if (!S_ISREG(info.st_mode)) {
         return ll_fail(err, LL_E_IO, "%s: not a regular file", path);
     }
-    if (info.st_size > limit_bytes) {
-        return ll_fail(err, LL_E_EXHAUSTED, "%s: %lld bytes, the limit is %lld", path,
-                       (long long)info.st_size, (long long)limit_bytes);
-    }
-    size_t bytes = (size_t)info.st_size;
-    if (bytes == 0) {
-        return ll_buf_wrap(NULL, 0, NULL, NULL, out_buf);
-    }
+    *out_bytes = info.st_size;
+    return LL_OK;
+}
+
+static ll_status map_bytes(int descriptor, const char *path, size_t bytes, struct ll_buf **out_buf,
+                           struct ll_error *err)
+{
     void *data = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, descriptor, 0);
     if (data == MAP_FAILED) {
         return ll_fail(err, LL_E_IO, "%s: cannot be mapped: %s", path, strerrordesc_np(errno));
@@ -129,6 +128,36 @@ static ll_status map_descriptor(int descriptor, const char *path, int64_t limit_
         return ll_fail(err, status, "%s: out of memory", path);
     }
     return LL_OK;
+}
+
+ll_status ll_buf_map_open(int descriptor, const char *name, size_t bytes, struct ll_buf **out_buf,
+                          struct ll_error *err)
+{
+    int64_t file_bytes = 0;
+    ll_status status = examine(descriptor, name, &file_bytes, err);
+    if (status == LL_OK && file_bytes < (int64_t)bytes) {
+        status = ll_fail(err, LL_E_IO, "%s: %lld bytes instead of %zu", name,
+                         (long long)file_bytes, bytes);
+    }
+    return status == LL_OK ? map_bytes(descriptor, name, bytes, out_buf, err) : status;
+}
+
+static ll_status map_descriptor(int descriptor, const char *path, int64_t limit_bytes,
+                                struct ll_buf **out_buf, struct ll_error *err)
+{
+    int64_t bytes = 0;
+    ll_status status = examine(descriptor, path, &bytes, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    if (bytes > limit_bytes) {
+        return ll_fail(err, LL_E_EXHAUSTED, "%s: %lld bytes, the limit is %lld", path,
+                       (long long)bytes, (long long)limit_bytes);
+    }
+    if (bytes == 0) {
+        return ll_buf_wrap(NULL, 0, NULL, NULL, out_buf);
+    }
+    return map_bytes(descriptor, path, (size_t)bytes, out_buf, err);
 }
 
 ll_status ll_buf_map_file(const char *path, int64_t limit_bytes, struct ll_buf **out_buf,

@@ -42,6 +42,12 @@ LL_MUST_USE ll_status ll_buf_slice(struct ll_buf *whole, size_t offset, size_t b
 LL_MUST_USE ll_status ll_buf_map_file(const char *path, int64_t limit_bytes,
                                       struct ll_buf **out_buf, struct ll_error *err);
 
+/* Maps the first `bytes` (above 0) of an open file read-only; `name` is for `err`.
+ *
+ * Errors: LL_E_IO where the file is none, or shorter, LL_E_NO_MEMORY. */
+LL_MUST_USE ll_status ll_buf_map_open(int descriptor, const char *name, size_t bytes,
+                                      struct ll_buf **out_buf, struct ll_error *err);
+
 /* Nobody is going to read the bytes soon: where they come from a mapped file, their pages leave the
  * process. Who reads them nevertheless finds them, slowly. Nothing happens to other buffers.
  *

@@ -63,6 +63,11 @@ void ll_hasher_finish(struct ll_hasher *hasher, struct ll_digest *out_digest)
     must_be_one(EVP_DigestInit_ex(hasher->context, NULL, NULL));
 }
 
+ll_status ll_hasher_copy(struct ll_hasher *to, const struct ll_hasher *from)
+{
+    return EVP_MD_CTX_copy_ex(to->context, from->context) == 1 ? LL_OK : LL_E_NO_MEMORY;
+}
+
 ll_status ll_digest_of(const void *data, size_t bytes, struct ll_digest *out_digest)
 {
     struct ll_hasher *hasher = NULL;

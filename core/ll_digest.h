@@ -32,6 +32,9 @@ void ll_hasher_update_u64(struct ll_hasher *hasher, uint64_t value);
 /* Gives the digest of everything since creation or the last finish, and starts anew. */
 void ll_hasher_finish(struct ll_hasher *hasher, struct ll_digest *out_digest);
 
+/* `to` goes on from where `from` stands. Errors: LL_E_NO_MEMORY; `to` is to be destroyed then. */
+LL_MUST_USE ll_status ll_hasher_copy(struct ll_hasher *to, const struct ll_hasher *from);
+
 /* The digest of one piece of memory. Errors: LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status ll_digest_of(const void *data, size_t bytes, struct ll_digest *out_digest);
 

@@ -64,6 +64,19 @@ static void on_ready(void *owner, const struct device_creation *creation)
     device_report_ready(agent->config.report, creation);
 }
 
+static void on_drafted(void *owner, const struct device_drafted *drafted)
+{
+    struct device_agent *agent = owner;
+    device_report_draft(agent->config.report, drafted);
+}
+
+static void on_draftless(void *owner, const char *address)
+{
+    struct device_agent *agent = owner;
+    device_report_line(agent->config.report,
+                       "edge %s takes no drafts: its answers are exact, as far as it is", address);
+}
+
 static void on_uploaded(void *owner, const struct device_uploaded *uploaded)
 {
     struct device_agent *agent = owner;
@@ -85,6 +98,8 @@ static const struct device_session_events client_events = {
     .down = on_down,
     .progress = on_progress,
     .ready = on_ready,
+    .drafted = on_drafted,
+    .draftless = on_draftless,
     .uploaded = on_uploaded,
     .limited = on_limited,
 };

@@ -22,6 +22,7 @@
 #include "darknet_backend/network/dkb_model_file.h"
 #include "device/device_agent.h"
 #include "device/device_cut.h"
+#include "device/device_draft.h"
 #include "device/device_input_main.h"
 #include "device/device_options.h"
 #include "net/ll_dtype.h"
@@ -32,6 +33,9 @@ enum { MAIN_GRACE_MS = 4000, MAIN_WRITE_MS = 500 };
 /* The status of a program that a signal ended is this and its number, as shells have it. */
 enum { MAIN_SIGNAL_STATUS = 128 };
 
+/* Bits of mantissa of --draft's choices. */
+enum { MAIN_BF16_MANTISSA = 7, MAIN_M4_MANTISSA = 4 };
+
 /* Threads beside those that compute: the agent's own, and gRPC's where there is an edge. */
 enum { MAIN_THREADS = 4, MAIN_NETWORK_THREADS = 16 };
 
@@ -39,6 +43,10 @@ struct agent_program {
     struct device_options options;
     struct ll_engine *engine;
     struct dkb_model_file file;
+    /* The earlier model of --delta-from, and its blobs' names. */
+    struct dkb_model_file base;
+    struct ll_digest *base_digests;
+    struct device_draft draft;
     struct device_model model;
     struct vision_labels labels;
     struct device_input input;
@@ -73,6 +81,56 @@ static ll_status pick(void *owner, int64_t id, struct device_query_input *out_in
     return device_input_pick(&program->input, id, out_input, out_name, err);
 }
 
+/* The cfg is the same, and so are the sizes of all blobs. */
+static ll_status load_base(struct agent_program *program, struct ll_error *err)
+{
+    const struct device_options *options = &program->options;
+    if (!options->delta_from) {
+        return LL_OK;
+    }
+    if (options->precision == DEVICE_PRECISION_DRAFT) {
+        program->is_usage_error = true;
+        return ll_fail(err, LL_E_INVALID, "--delta-from and --precision draft exclude each other");
+    }
+    ll_status status =
+        dkb_model_file_load(options->model.cfg, options->delta_from, &program->base, err);
+    if (status != LL_OK) {
+        return status;
+    }
+    size_t layers = (size_t)program->model.table->layer_count;
+    program->base_digests = calloc(layers, sizeof(*program->base_digests));
+    if (!program->base_digests) {
+        return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
+    }
+    for (size_t i = 0; i < layers; i++) {
+        program->base_digests[i] = program->base.manifest.blobs[i].digest;
+    }
+    program->model.bases = program->base.blobs;
+    program->model.base_digests = program->base_digests;
+    return LL_OK;
+}
+
+static ll_status make_draft(struct agent_program *program, struct ll_error *err)
+{
+    const struct device_options *options = &program->options;
+    struct device_draft_source source = {
+        .table = program->model.table,
+        .blobs = program->model.blobs,
+        .manifest = program->model.manifest,
+    };
+    if (options->precision != DEVICE_PRECISION_DRAFT || options->edge_count == 0) {
+        return LL_OK;
+    }
+    int mantissa_bits = options->draft == DEVICE_DRAFT_M4 ? MAIN_M4_MANTISSA : MAIN_BF16_MANTISSA;
+    if (device_draft_init(&program->draft, &source, mantissa_bits) != LL_OK) {
+        return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
+    }
+    if (device_draft_has_any(&program->draft, source.table->layer_count)) {
+        program->model.draft = &program->draft;
+    }
+    return LL_OK;
+}
+
 static ll_status load_model(struct agent_program *program, struct ll_error *err)
 {
     const struct device_options *options = &program->options;
@@ -92,7 +150,10 @@ static ll_status load_model(struct agent_program *program, struct ll_error *err)
         status = device_cut_check(table, options->cut_first, options->cut_end, err);
         program->is_usage_error = status != LL_OK;
     }
-    return status;
+    if (status == LL_OK) {
+        status = load_base(program, err);
+    }
+    return status == LL_OK ? make_draft(program, err) : status;
 }
 
 static ll_status open_json(struct agent_program *program, struct ll_error *err)
@@ -259,6 +320,9 @@ static void finish(struct agent_program *program)
     cli_answer_room_finish(&program->room);
     device_input_finish(&program->input);
     vision_labels_finish(&program->labels);
+    device_draft_finish(&program->draft);
+    free(program->base_digests);
+    dkb_model_file_finish(&program->base);
     dkb_model_file_finish(&program->file);
     ll_engine_destroy(program->engine);
 }

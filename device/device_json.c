@@ -64,6 +64,8 @@ ll_status device_json_query(const struct device_json *json, int64_t id,
     } else {
         ll_json_line_null(&line, "input_encoding");
     }
+    ll_json_line_text(&line, "precision", result->is_draft ? "draft" : "exact");
+    ll_json_line_add(&line, "exact", json_object_new_boolean(result->is_exact));
     cli_answer_add_top(&view->answer, &line);
     if (result->is_rounded) {
         ll_json_line_text(&line, "cut_encoding",
@@ -103,6 +105,13 @@ ll_status device_json_upload(const struct device_json *json, const struct device
     ll_json_line_ms(&line, "ready_ms", uploaded->ready_ns - json->origin_ns);
     ll_json_line_int(&line, "model_bytes", uploaded->model_bytes);
     ll_json_line_int(&line, "sent_bytes", uploaded->sent_bytes);
+    ll_json_line_int(&line, "weight_bytes_sent", uploaded->sent_weight_bytes);
+    ll_json_line_int(&line, "draft_bytes_sent", uploaded->sent_draft_bytes);
+    if (uploaded->draft_ready_ns > 0) {
+        ll_json_line_ms(&line, "draft_ready_ms", uploaded->draft_ready_ns - json->origin_ns);
+    } else {
+        ll_json_line_null(&line, "draft_ready_ms");
+    }
     ll_json_line_int(&line, "partitions", uploaded->partitions);
     ll_json_line_int(&line, "creations", uploaded->creations);
     ll_json_line_ms(&line, "creation_ms", uploaded->creation_ns);

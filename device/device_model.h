@@ -7,6 +7,7 @@
 
 #include "core/ll_buf.h"
 #include "core/ll_digest.h"
+#include "device/device_draft.h"
 #include "engine/ll_engine.h"
 #include "net/ll_manifest.h"
 #include "net/plan/ll_plan.h"
@@ -18,6 +19,13 @@ struct device_model {
     const struct ll_manifest *manifest;
     char id[LL_DIGEST_TEXT_BYTES];
     const struct ll_plan *plan;
+    /* An earlier model's blobs, of the same sizes, that this one's may be told apart from, and
+     * their names, by layer; NULL without one, as are those of layers without weights. */
+    struct ll_buf *const *bases;
+    const struct ll_digest *base_digests;
+    /* The draft that answers until the model is there; NULL: none is wanted, or nothing of it would
+     * differ. */
+    const struct device_draft *draft;
 };
 
 #endif

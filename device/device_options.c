@@ -93,6 +93,9 @@ static ll_status take_partitioner(const char *text, void *field, struct ll_error
 _Static_assert(DEVICE_WANT_ANY == 0 && DEVICE_WANT_F32 == 1 && DEVICE_WANT_U8 == 2 &&
                    DEVICE_WANT_FILE == 3 && DEVICE_WANT_WEBP == 4 && DEVICE_WANT_PLANES == 5,
                "as --input-encoding has them");
+_Static_assert(DEVICE_PRECISION_EXACT == 0 && DEVICE_PRECISION_DRAFT == 1,
+               "as --precision has them");
+_Static_assert(DEVICE_DRAFT_BF16 == 0 && DEVICE_DRAFT_M4 == 1, "as --draft has them");
 _Static_assert(DEVICE_CHOOSE_FASTEST == 0 && DEVICE_CHOOSE_FURTHEST == 1, "as --choose has them");
 
 static const struct ll_option_row rows[] = {
@@ -211,6 +214,38 @@ static const struct ll_option_row rows[] = {
         .help = "How other tensors are sent and come back: f32; f16, with half the bytes and "
                 "rounded to 11 bits; or u8, with a quarter, rounded to 256 steps in each channel. "
                 "All are packed losslessly where that pays at the link's rate",
+    },
+    {
+        .name = "precision",
+        .group = GROUP_QUERY,
+        .kind = LL_OPTION_CHOICE,
+        .arg = "P",
+        .choices = "exact|draft",
+        FIELD(precision),
+        .help = "The least that an answer may have: exact, or draft (rounded weights are uploaded "
+                "first, and answer until the rest is there)",
+        .manual = "The least that an answer may have: exact, or draft (rounded weights are "
+                  "uploaded first, and answer until the rest is there; [below](#drafts))",
+    },
+    {
+        .name = "draft",
+        .group = GROUP_QUERY,
+        .kind = LL_OPTION_CHOICE,
+        .arg = "D",
+        .choices = "bf16|m4",
+        FIELD(draft),
+        .help = "How a draft's weights are rounded: bf16 (to 8 bits of significand; a third of the "
+                "model's bytes), or m4 (to 5; a quarter, for links below a few Mbit/s)",
+    },
+    {
+        .name = "delta-from",
+        .group = GROUP_QUERY,
+        .kind = LL_OPTION_TEXT,
+        .arg = "WEIGHTS",
+        .shown = "none",
+        FIELD(delta_from),
+        .help = "Weights of an earlier model with the same cfg, which the edge may have: what "
+                "differs from them is sent; not with --precision draft",
     },
     {
         .name = "deadline",

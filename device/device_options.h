@@ -14,6 +14,17 @@
 
 enum { DEVICE_OPTIONS_EDGES = 64 };
 
+/* The least that an answer may have. */
+typedef enum {
+    DEVICE_PRECISION_EXACT,
+    DEVICE_PRECISION_DRAFT,
+} device_precision;
+
+typedef enum {
+    DEVICE_DRAFT_BF16,
+    DEVICE_DRAFT_M4,
+} device_draft_kind;
+
 struct device_options {
     struct cli_model_options model;
     const char *edges[DEVICE_OPTIONS_EDGES];
@@ -41,6 +52,10 @@ struct device_options {
     /* Of the JPEG that the network's input becomes; 0: none. */
     int64_t input_quality;
     ll_dtype cut_dtype;
+    device_precision precision;
+    device_draft_kind draft;
+    /* Weights of an earlier model, or NULL. */
+    const char *delta_from;
     /* Layer times are read and kept. */
     bool keeps_profile;
     const char *partitioner;

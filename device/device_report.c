@@ -196,7 +196,7 @@ static void note_json_locked(struct device_report *report, ll_status status)
 
 static void measure_locked(struct device_report *report, int64_t now_ns) LL_REQUIRES(report->lock)
 {
-    int64_t bytes = report->progress.acked_bytes;
+    int64_t bytes = report->progress.payload_bytes;
     if (report->rate_from_ns == 0 || bytes < report->rate_from_bytes) {
         report->rate_from_ns = now_ns;
         report->rate_from_bytes = bytes;
@@ -249,6 +249,21 @@ void device_report_ready(struct device_report *report, const struct device_creat
     ll_mutex_lock(&report->lock);
     if (report->lines && !report->is_ended) {
         note_json_locked(report, device_json_ready(&report->json, ll_clock_now_ns(), creation));
+    }
+    ll_mutex_unlock(&report->lock);
+}
+
+void device_report_draft(struct device_report *report, const struct device_drafted *drafted)
+{
+    ll_mutex_lock(&report->lock);
+    if (!report->is_ended) {
+        wipe_bar_locked(report);
+        report->has_bar = false;
+        print_locked(report,
+                     "the edge has a draft of the whole model: %.1f MB sent, ready after %.2f s; "
+                     "its answers are nearly the model's until that is there",
+                     (double)drafted->sent_draft_bytes * 1e-6,
+                     (double)(drafted->ready_ns - drafted->start_ns) * 1e-9);
     }
     ll_mutex_unlock(&report->lock);
 }
@@ -372,8 +387,9 @@ void device_report_query(struct device_report *report, int64_t id,
     bool fell_back = result->fallback.text[0] != '\0';
     device_part(result, layers, device, sizeof(device));
     if (ran_remote) {
-        snprintf(edge, sizeof(edge), "  edge [%d, %d) %.1f ms%s", result->first, result->end,
-                 ll_clock_ms(result->edge_ns), rounding_text(result->rounded_to));
+        snprintf(edge, sizeof(edge), "  edge [%d, %d) %.1f ms%s%s", result->first, result->end,
+                 ll_clock_ms(result->edge_ns), result->is_draft ? " (draft)" : "",
+                 rounding_text(result->rounded_to));
     }
     terms_text(&report->config.terms, !ran_remote || result->first > 0 || result->end < layers,
                ran_remote || fell_back, terms, sizeof(terms));

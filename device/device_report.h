@@ -40,6 +40,8 @@ void device_report_line(struct device_report *report, const char *format, ...) L
 
 void device_report_progress(struct device_report *report, const struct device_progress *progress);
 void device_report_ready(struct device_report *report, const struct device_creation *creation);
+/* The draft is ready. */
+void device_report_draft(struct device_report *report, const struct device_drafted *drafted);
 void device_report_upload(struct device_report *report, const struct device_uploaded *uploaded);
 void device_report_query(struct device_report *report, int64_t id,
                          const struct device_query_result *result, const struct device_view *view);

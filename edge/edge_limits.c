@@ -2,6 +2,7 @@
 
 #include "core/ll_limits.h"
 #include "edge/upload/edge_upload.h"
+#include "edge/upload/edge_upload_frames.h"
 
 enum {
     KB = 1000,
@@ -198,6 +199,10 @@ static const struct ll_option_row rows[] = {
     {
         FIXED_ROW("queued_chunks", NULL, EDGE_UPLOAD_QUEUED_CHUNKS),
         .help = "waits; chunks of one upload that are not written yet",
+    },
+    {
+        FIXED_ROW("upload_frames", NULL, EDGE_UPLOAD_FRAMES),
+        .help = "encoded frames of one upload that have begun and are not whole",
     },
     {FIXED_ROW("cfg_bytes", "bytes", LL_LIMIT_CFG_BYTES), .help = "the text of a model's cfg"},
     {FIXED_ROW("layers", NULL, LL_LIMIT_LAYERS), .help = "of one model"},

@@ -2,8 +2,11 @@
 
 #include <argp.h>
 #include <assert.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/ll_option_table.h"
 #include "core/ll_version.h"
@@ -21,11 +24,41 @@ static ll_status take_listen(const char *text, void *field, struct ll_error *err
     return status;
 }
 
+/* Of an option that was not given. */
+static const char default_store[] = "";
+
 static ll_status take_store(const char *text, void *field, struct ll_error *err)
 {
-    (void)err;
+    if (*text == '\0') {
+        return ll_fail(err, LL_E_INVALID, "'' is no folder");
+    }
     *(const char **)field = strcmp(text, "memory") == 0 ? NULL : text;
     return LL_OK;
+}
+
+/* The state folder of the service, the system or the user: `parent` and what is below it. */
+static bool set_state_folder(const char *parent, const char *below, char out_path[PATH_MAX])
+{
+    /* A relative one is none (XDG Base Directory Specification). */
+    int length =
+        parent && parent[0] == '/' ? snprintf(out_path, PATH_MAX, "%s%s", parent, below) : PATH_MAX;
+    /* systemd names several with colons in between. */
+    out_path[length < PATH_MAX ? strcspn(out_path, ":") : 0] = '\0';
+    return length < PATH_MAX;
+}
+
+/* Where weights last if nobody says otherwise; nowhere without a state folder. */
+static void choose_store(struct edge_server_config *config)
+{
+    static char path[PATH_MAX];
+    bool is_found = set_state_folder(getenv("STATE_DIRECTORY"), "", path);
+    if (!is_found && geteuid() == 0) {
+        is_found = set_state_folder("/var/lib", "/layerlift", path);
+    }
+    is_found = is_found || set_state_folder(getenv("XDG_STATE_HOME"), "/layerlift", path) ||
+               set_state_folder(getenv("HOME"), "/.local/state/layerlift", path);
+    config->store_folder = is_found ? path : NULL;
+    config->store_may_be_temporary = true;
 }
 
 #define FIELD(member) LL_OPTION_FIELD(struct edge_options, member)
@@ -119,14 +152,16 @@ static const struct ll_option_row rows[] = {
         .arg = "DIR",
         .take = take_store,
         FIELD(server.store_folder),
-        .shown = "memory",
-        .help = "Folder for uploaded weights, or \"memory\" for a temporary one below $TMPDIR or "
-                "/tmp; weights are not kept beyond the server's end",
+        .shown = "state folder",
+        .help = "Folder that keeps uploaded models beyond the server's end, or \"memory\" for a "
+                "temporary one below $TMPDIR or /tmp, which keeps nothing",
         .manual =
-            "Folder for uploaded weights, or `memory` for a temporary one below `$TMPDIR` or "
-            "`/tmp`. A folder that another server uses ends this one with 1. **Weights are "
-            "not kept beyond the server's end**, whichever folder it is; what a killed server "
-            "left is removed by the next one",
+            "Folder that keeps uploaded models beyond the server's end (\"The store\"), or "
+            "`memory` for a temporary one below `$TMPDIR` or `/tmp`, which keeps nothing. Without "
+            "it `$STATE_DIRECTORY`, root's `/var/lib/layerlift`, `$XDG_STATE_HOME/layerlift` or "
+            "`~/.local/state/layerlift`: where that cannot be had or another server uses it, a "
+            "temporary folder, and a line in the log. A folder that is named and another server "
+            "uses ends this one with 1",
     },
     {
         .name = "log-level",
@@ -182,10 +217,14 @@ void edge_options_parse(int argc, char **argv, struct edge_options *out_options)
     struct edge_options options = {.port_file = NULL};
     edge_server_config_default(&options.server);
     ll_option_set_defaults(&edge_option_table, &options);
+    options.server.store_folder = default_store;
     const char *parent = getenv("TMPDIR");
     options.server.temporary_parent = parent && *parent ? parent : NULL;
     argp_program_version = "server (layerlift) " LL_VERSION;
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, &options);
+    if (options.server.store_folder == default_store) {
+        choose_store(&options.server);
+    }
     *out_options = options;
 }

@@ -12,6 +12,7 @@
 #include "edge/inspect/edge_inspect.h"
 #include "edge/inspect/edge_watch.h"
 #include "edge/model/edge_catalog.h"
+#include "edge/model/edge_catalog_stored.h"
 #include "edge/model/edge_store.h"
 #include "edge/offload/edge_offload.h"
 #include "edge/upload/edge_upload.h"
@@ -93,14 +94,39 @@ static int64_t peer_query_bytes(const struct edge_server_config *config)
     return half_bytes > config->query_bytes ? half_bytes : config->query_bytes;
 }
 
+/* An unfinished blob of an earlier process has turned out to be whole. */
+static void create_stored(void *arg)
+{
+    struct edge_server *server = arg;
+    edge_catalog_wake_stored(server->catalog);
+}
+
+static void wake_creator(void *arg, struct edge_model *model)
+{
+    edge_creator_wake(arg, model);
+}
+
+/* What an earlier process has kept. */
+static ll_status restore(struct edge_server *server)
+{
+    /* Who creates inline does so for uploads, on their thread alone. */
+    if (!edge_creator_is_inline(server->creator)) {
+        edge_catalog_set_wake(server->catalog, wake_creator, server->creator);
+    }
+    return edge_catalog_restore(server->catalog);
+}
+
 /* What computes and stores. */
 static ll_status create_parts(struct edge_server *server, const struct edge_server_config *config,
                               struct ll_error *err)
 {
     const struct edge_store_config store = {.folder = config->store_folder,
+                                            .may_be_temporary = config->store_may_be_temporary,
                                             .temporary_parent = config->temporary_parent,
                                             .budget_bytes = config->store_bytes,
-                                            .memory = server->memory};
+                                            .memory = server->memory,
+                                            .recovered = create_stored,
+                                            .recovered_arg = server};
     ll_status status = edge_store_create(&store, &server->store, err);
     if (status != LL_OK) {
         return status;
@@ -117,6 +143,9 @@ static ll_status create_parts(struct edge_server *server, const struct edge_serv
                                                     .is_inline = config->is_inline,
                                                     .turn_bytes = config->creation_turn_bytes};
         status = edge_creator_create(&creator, &server->creator);
+    }
+    if (status == LL_OK) {
+        status = restore(server);
     }
     if (status == LL_OK) {
         status = edge_executor_create(config->executors, &server->executor);
@@ -264,6 +293,9 @@ static ll_status start(struct edge_server *server, const struct edge_server_conf
     if (status == LL_OK) {
         status = rpc_server_start(server->rpc, err);
     }
+    if (status == LL_OK) {
+        edge_catalog_wake_stored(server->catalog);
+    }
     return status == LL_OK ? set_serving(server, true) : status;
 }
 
@@ -313,6 +345,9 @@ void edge_server_destroy(struct edge_server *server)
         edge_executor_stop(server->executor);
     }
     edge_uploads_destroy(server->uploads);
+    if (server->store) {
+        edge_store_leave_files(server->store);
+    }
     rpc_loop_destroy(server->loop);
     edge_watches_destroy(server->watches);
     edge_inspect_destroy(server->inspect);
@@ -331,4 +366,9 @@ void edge_server_destroy(struct edge_server *server)
 const char *edge_server_store_folder(const struct edge_server *server)
 {
     return edge_store_folder(server->store);
+}
+
+const char *edge_server_temporary_folder(const struct edge_server *server)
+{
+    return edge_store_lasts(server->store) ? NULL : edge_store_folder(server->store);
 }

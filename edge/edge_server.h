@@ -20,8 +20,10 @@ struct edge_server_config {
     struct ll_engine *engine;
     bool is_inline;
     int executors;
-    /* NULL: a temporary folder below `temporary_parent` (NULL: /tmp). */
+    /* Where weights last; NULL: a temporary folder below `temporary_parent` (NULL: /tmp), and with
+     * `store_may_be_temporary` also where the folder cannot be had. */
     const char *store_folder;
+    bool store_may_be_temporary;
     const char *temporary_parent;
     int64_t store_bytes;
     /* What packed weights, small blobs and queries' contexts may take together; 0: 80 % of the
@@ -83,5 +85,7 @@ void edge_server_destroy(struct edge_server *server);
 
 /* Where the uploaded weights are; lives as long as the server. */
 const char *edge_server_store_folder(const struct edge_server *server);
+/* The same where they do not last, else NULL. */
+const char *edge_server_temporary_folder(const struct edge_server *server);
 
 #endif

@@ -43,7 +43,7 @@ struct program {
     struct edge_options options;
     struct ll_engine *engine;
     struct edge_server *server;
-    /* A copy that outlives the server. */
+    /* The store's, where it does not last: a copy that outlives the server. */
     char *store_folder;
     /* The port file as it was written; no inode: none was. */
     struct stat port_file;
@@ -142,7 +142,8 @@ static ll_status start(struct program *program, struct ll_error *err)
         return status;
     }
     ll_startup_done();
-    program->store_folder = strdup(edge_server_store_folder(program->server));
+    const char *temporary = edge_server_temporary_folder(program->server);
+    program->store_folder = temporary ? strdup(temporary) : NULL;
     int port = edge_server_port(program->server);
     if (options->port_file) {
         status = write_port_file(options->port_file, port, &program->port_file, err);
@@ -191,7 +192,7 @@ static void serve(struct program *program)
            has_time ? "a computation goes on for too long: leaving without its end"
                     : "second signal: leaving at once");
     if (program->store_folder) {
-        edge_store_remove(program->store_folder, !program->options.server.store_folder);
+        edge_store_remove(program->store_folder);
     }
     _exit(has_time ? 0 : 1);
 }

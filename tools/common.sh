@@ -66,7 +66,7 @@ go_tool() {
 # log in FOLDER/server.log.
 start_server() {
     local i
-    bazel-bin/edge/server --listen 127.0.0.1:0 --port-file "$1/port" 2>"$1/server.log" &
+    bazel-bin/edge/server --listen 127.0.0.1:0 --store memory --port-file "$1/port" 2>"$1/server.log" &
     server=$!
     for ((i = 0; i < 200; i++)); do
         [ ! -s "$1/port" ] || return 0

@@ -71,7 +71,7 @@ wait_for() {
     done
 }
 
-bazel-bin/edge/server --listen 127.0.0.1:0 --port-file "$work/port" 2>"$work/server.log" &
+bazel-bin/edge/server --listen 127.0.0.1:0 --store memory --port-file "$work/port" 2>"$work/server.log" &
 server=$!
 wait_for test -s "$work/port" || {
     cat "$work/server.log" >&2

@@ -93,6 +93,24 @@ static void on_ready(void *owner, const struct device_creation *creation)
     }
 }
 
+static void on_drafted(void *owner, const struct device_drafted *drafted)
+{
+    struct device_client *client = owner;
+    const struct device_session_events *events = client->config.events;
+    if (events && events->drafted) {
+        events->drafted(client->config.owner, drafted);
+    }
+}
+
+static void on_draftless(void *owner, const char *address)
+{
+    struct device_client *client = owner;
+    const struct device_session_events *events = client->config.events;
+    if (events && events->draftless) {
+        events->draftless(client->config.owner, address);
+    }
+}
+
 static void on_uploaded(void *owner, const struct device_uploaded *uploaded)
 {
     struct device_client *client = owner;
@@ -125,6 +143,8 @@ static const struct device_session_events session_events = {
     .down = on_down,
     .progress = on_progress,
     .ready = on_ready,
+    .drafted = on_drafted,
+    .draftless = on_draftless,
     .uploaded = on_uploaded,
     .limited = on_limited,
 };

@@ -105,6 +105,7 @@ void device_edge_state_set(struct device_edge_state *edge, device_edge_phase pha
     ll_mutex_lock(&edge->lock);
     edge->view.phase = phase;
     edge->view.prefix = prefix;
+    edge->view.draft_prefix = 0;
     edge->view.is_same_engine = false;
     edge->is_accused = false;
     if (phase == DEVICE_EDGE_UP) {
@@ -127,6 +128,13 @@ void device_edge_state_set_prefix(struct device_edge_state *edge, int prefix)
     if (edge->view.phase == DEVICE_EDGE_UP && prefix > edge->view.prefix) {
         edge->view.prefix = prefix;
     }
+    ll_mutex_unlock(&edge->lock);
+}
+
+void device_edge_state_set_draft_prefix(struct device_edge_state *edge, int prefix)
+{
+    ll_mutex_lock(&edge->lock);
+    edge->view.draft_prefix = edge->view.phase == DEVICE_EDGE_UP ? prefix : 0;
     ll_mutex_unlock(&edge->lock);
 }
 

@@ -37,6 +37,8 @@ struct device_edge_view {
     device_edge_phase phase;
     /* Layers [0, prefix) run on the edge; 0 unless it is up. */
     int prefix;
+    /* The same of the model's draft; 0 where the edge has none. */
+    int draft_prefix;
     /* As far as it was measured: the least round trip, and the rate of acknowledged bytes; 0 if
      * not. */
     int64_t rtt_ns;
@@ -83,6 +85,8 @@ void device_edge_state_stop(struct device_edge_state *edge);
 void device_edge_state_set(struct device_edge_state *edge, device_edge_phase phase, int prefix);
 /* A longer prefix, or the same. */
 void device_edge_state_set_prefix(struct device_edge_state *edge, int prefix);
+/* The draft's prefix; 0: there is none any more. Forgotten when the edge goes. */
+void device_edge_state_set_draft_prefix(struct device_edge_state *edge, int prefix);
 /* In what the edge takes tensors; forgotten when it goes. */
 void device_edge_state_set_dtypes(struct device_edge_state *edge, size_t count,
                                   const Layerlift__V1__DataType *dtypes);

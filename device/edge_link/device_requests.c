@@ -25,6 +25,7 @@ struct device_requests {
     /* An edge takes queries, and runs layers [0, prefix). */
     bool is_open LL_GUARDED_BY(lock);
     int prefix LL_GUARDED_BY(lock);
+    bool has_draft LL_GUARDED_BY(lock);
     bool is_stopped LL_GUARDED_BY(lock);
     struct device_remote *remotes LL_GUARDED_BY(lock);
     uint64_t last_id LL_GUARDED_BY(lock);
@@ -179,6 +180,13 @@ void device_requests_set_prefix(struct device_requests *requests, int prefix)
     ll_mutex_unlock(&requests->lock);
 }
 
+void device_requests_set_draft(struct device_requests *requests, bool has_draft)
+{
+    ll_mutex_lock(&requests->lock);
+    requests->has_draft = requests->is_open && has_draft;
+    ll_mutex_unlock(&requests->lock);
+}
+
 static void end_locked(struct device_requests *requests, struct device_remote *remote,
                        ll_status status) LL_REQUIRES(requests->lock)
 {
@@ -193,6 +201,7 @@ void device_requests_close(struct device_requests *requests, ll_status status, c
     ll_mutex_lock(&requests->lock);
     requests->is_open = false;
     requests->prefix = 0;
+    requests->has_draft = false;
     requests->cancel_count = 0;
     for (struct device_remote *remote = requests->remotes; remote; remote = remote->next) {
         if (!remote->is_done) {
@@ -279,12 +288,14 @@ static ll_status next_head_locked(struct device_requests *requests, struct devic
         .deadline_ms = wire_ms(remote->edge_time_ns),
         .answer_dtype = remote->form.cut_dtype,
         .may_code_answer = remote->may_code_answer,
+        .takes_draft = requests->has_draft,
         .inputs = &remote->inputs.names,
         .forms = remote->inputs.forms,
     };
     ll_status status =
         device_wire_query(requests->model, &query, &message->head, &message->head_bytes);
     if (status == LL_OK) {
+        remote->answer.takes_draft = query.takes_draft;
         remote->is_head_sent = true;
     }
     return status;

@@ -105,6 +105,9 @@ void device_requests_stop(struct device_requests *requests);
 void device_requests_open(struct device_requests *requests, int prefix);
 /* A longer prefix, or the same. */
 void device_requests_set_prefix(struct device_requests *requests, int prefix);
+/* Whether the edge has the model's draft: queries take its answers then, and `prefix` is what
+ * either of both can run. Not after device_requests_close. */
+void device_requests_set_draft(struct device_requests *requests, bool has_draft);
 /* No edge takes queries any more; every one under way ends with this. */
 void device_requests_close(struct device_requests *requests, ll_status status, const char *reason);
 

@@ -117,6 +117,13 @@ static void run_kick(struct rpc_task *task)
     device_send_scheduler_pump(session->scheduler);
 }
 
+static void run_encoded(struct rpc_task *task)
+{
+    struct device_session *session = LL_CONTAINER_OF(task, struct device_session, encoded_task);
+    atomic_flag_clear(&session->is_encoded_posted);
+    device_send_scheduler_pump(session->scheduler);
+}
+
 static void run_stop(struct rpc_task *task)
 {
     struct device_session *session = LL_CONTAINER_OF(task, struct device_session, stop_task);
@@ -152,6 +159,14 @@ static void kick(void *owner)
     }
 }
 
+static void on_encoded(void *owner)
+{
+    struct device_session *session = owner;
+    if (!atomic_flag_test_and_set(&session->is_encoded_posted)) {
+        rpc_loop_post(session->loop, &session->encoded_task);
+    }
+}
+
 /* ---- Lifetime ---- */
 
 ll_status device_session_create(const struct device_session_config *config,
@@ -167,7 +182,9 @@ ll_status device_session_create(const struct device_session_config *config,
     session->stop_task.run = run_stop;
     session->stopped_task.run = run_stopped;
     session->kick_task.run = run_kick;
+    session->encoded_task.run = run_encoded;
     atomic_flag_clear(&session->is_kick_posted);
+    atomic_flag_clear(&session->is_encoded_posted);
     ll_mutex_init(&session->lock);
     ll_cond_init(&session->stopped);
     device_next_edge_init(&session->next_edge, config->edge_count);
@@ -206,6 +223,11 @@ ll_status device_session_create(const struct device_session_config *config,
         status = rpc_timer_create(session->loop, device_session_ask_for_place, session,
                                   &session->place_timer);
     }
+    if (status == LL_OK) {
+        struct device_encoder_config encoder = {
+            .model = config->model, .ready = on_encoded, .owner = session};
+        status = device_encoder_create(&encoder, &session->encoder);
+    }
     if (status != LL_OK) {
         device_session_destroy(session);
         return status;
@@ -238,6 +260,8 @@ void device_session_stop(struct device_session *session)
     if (!is_first) {
         return;
     }
+    /* Nothing comes of it behind the stop. */
+    device_encoder_stop(session->encoder);
     rpc_loop_post(session->loop, &session->stop_task);
     ll_mutex_lock(&session->lock);
     while (!session->is_stopped) {
@@ -261,6 +285,7 @@ void device_session_destroy(struct device_session *session)
     device_silence_destroy(session->silence);
     drop_connection(session);
     rpc_loop_destroy(session->loop);
+    device_encoder_destroy(session->encoder);
     device_requests_destroy(session->requests);
     device_edge_state_destroy(session->edge);
     ll_cond_finish(&session->stopped);

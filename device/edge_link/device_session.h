@@ -24,6 +24,8 @@ struct device_progress {
     /* Bytes of the model that the edge has, and all of them. */
     int64_t acked_bytes;
     int64_t model_bytes;
+    /* Of what this connection has sent of it, as it was sent, what has arrived. */
+    int64_t payload_bytes;
     /* Measured; 0 before. */
     double bytes_per_s;
     int prefix;
@@ -37,11 +39,24 @@ struct device_uploaded {
     int64_t model_bytes;
     /* Payload upward until now, weights and queries. */
     int64_t sent_bytes;
-    /* Of these, weights. */
+    /* Of these, weights, as they were sent; and those of them that came before the draft could run
+     * as a whole. */
     int64_t sent_weight_bytes;
+    int64_t sent_draft_bytes;
+    /* When it could; 0: there was none, or the model was there first. */
+    int64_t draft_ready_ns;
     int partitions;
     int creations;
     int64_t creation_ns;
+};
+
+/* All layers can run with the draft's weights, for the first time, and some of them not with the
+ * model's own. */
+struct device_drafted {
+    int64_t start_ns;
+    int64_t ready_ns;
+    /* As in device_uploaded. */
+    int64_t sent_draft_bytes;
 };
 
 struct device_edge_loss {
@@ -79,6 +94,9 @@ struct device_session_events {
     void (*down)(void *owner, const struct device_edge_loss *loss);
     void (*progress)(void *owner, const struct device_progress *progress);
     void (*ready)(void *owner, const struct device_creation *creation);
+    void (*drafted)(void *owner, const struct device_drafted *drafted);
+    /* The edge takes no draft although there is one: the model's own weights alone. Once. */
+    void (*draftless)(void *owner, const char *address);
     void (*uploaded)(void *owner, const struct device_uploaded *uploaded);
     /* `most_upload_bytes` were sent: what the edge has by now is all that it gets. Once. */
     void (*limited)(void *owner);

@@ -168,6 +168,7 @@ static const struct device_uploader_events upload_events = {
     .accepted = device_session_on_accepted,
     .progress = device_session_on_progress,
     .ready = device_session_on_ready,
+    .draft_ready = device_session_on_draft_ready,
     .limited = device_session_on_limited,
     .complete = device_session_on_complete,
     .closed = on_upload_closed,
@@ -199,6 +200,7 @@ ll_status device_session_open_upload(struct device_session *session)
     struct device_uploader_config config = {
         .model = session->config.model,
         .scheduler = session->scheduler,
+        .encoder = session->encoder,
         .channel = session->channel,
         .most_bytes = most_bytes(session),
         .device = session->config.device,

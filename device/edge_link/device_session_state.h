@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "core/ll_sync.h"
+#include "device/edge_link/device_encoder.h"
 #include "device/edge_link/device_follow.h"
 #include "device/edge_link/device_next_edge.h"
 #include "device/edge_link/device_offload.h"
@@ -35,11 +36,15 @@ struct device_session {
     struct device_requests *requests;
     struct device_send_scheduler *scheduler;
     struct device_silence *silence;
+    struct device_encoder *encoder;
     struct rpc_task start_task;
     struct rpc_task stop_task;
     struct rpc_task stopped_task;
     struct rpc_task kick_task;
     atomic_flag is_kick_posted;
+    /* A frame has been encoded that the upload waits for. */
+    struct rpc_task encoded_task;
+    atomic_flag is_encoded_posted;
 
     /* The loop's thread only, down to the lock: the connection, and when the next one is due. */
     struct rpc_timer *connect_timer;
@@ -77,6 +82,9 @@ struct device_session {
     /* The edge's use: layers [0, prefix) run there, and of the bytes that it lacked when it came
      * up, so many have arrived since. */
     int prefix;
+    /* The edge has the draft, and layers [0, draft_prefix) run with it. */
+    bool has_draft;
+    int draft_prefix;
     int64_t left_bytes, acked_now;
     int64_t acked_ns;
     int creations_now;
@@ -86,8 +94,11 @@ struct device_session {
     bool was_accepted;
     bool is_uploaded;
     bool is_limit_told;
+    bool is_draftless_told;
     int64_t start_ns;
+    int64_t draft_ready_ns;
     int64_t sent_before;
+    int64_t draft_before;
     int creations_before;
     int64_t creation_ns_before;
 
@@ -133,6 +144,7 @@ void device_session_drop_uploader(struct device_session *session);
 void device_session_on_accepted(void *owner, const struct device_accepted *accepted);
 void device_session_on_progress(void *owner, int64_t bytes);
 void device_session_on_ready(void *owner, const struct device_creation *creation);
+void device_session_on_draft_ready(void *owner, int prefix);
 void device_session_on_complete(void *owner, const struct device_upload_done *done);
 void device_session_on_limited(void *owner);
 

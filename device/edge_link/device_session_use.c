@@ -14,6 +14,7 @@ void device_session_tell_progress(struct device_session *session)
     struct ll_window *window = device_send_scheduler_window(session->scheduler);
     struct device_progress progress = {
         .model_bytes = session->config.model->table->blob_bytes,
+        .payload_bytes = session->uploader ? device_uploader_received_bytes(session->uploader) : 0,
         .bytes_per_s = ll_window_bytes_per_s(window),
         .prefix = session->prefix,
     };
@@ -55,6 +56,8 @@ void device_session_begin_use(struct device_session *session, int prefix, int64_
 {
     session->is_up = true;
     session->prefix = prefix;
+    session->has_draft = false;
+    session->draft_prefix = 0;
     session->left_bytes = left_bytes;
     session->acked_now = 0;
     session->acked_ns = ll_clock_now_ns();
@@ -62,11 +65,28 @@ void device_session_begin_use(struct device_session *session, int prefix, int64_
     device_silence_begin(session->silence, session->channel);
 }
 
+/* How far the edge runs queries, with whatever weights. */
+static int usable_prefix(const struct device_session *session)
+{
+    return session->draft_prefix > session->prefix ? session->draft_prefix : session->prefix;
+}
+
 void device_session_come_up(struct device_session *session)
 {
     /* Those that see it up must find it open. */
-    device_requests_open(session->requests, session->prefix);
+    device_requests_open(session->requests, usable_prefix(session));
+    device_requests_set_draft(session->requests, session->has_draft);
     device_edge_state_set(session->edge, DEVICE_EDGE_UP, session->prefix);
+    device_edge_state_set_draft_prefix(session->edge, session->draft_prefix);
+}
+
+/* The model needs no draft any more: the edge forgets it. */
+static void drop_draft(struct device_session *session)
+{
+    session->has_draft = false;
+    session->draft_prefix = 0;
+    device_requests_set_draft(session->requests, false);
+    device_edge_state_set_draft_prefix(session->edge, 0);
 }
 
 void device_session_reach(struct device_session *session, int prefix)
@@ -75,6 +95,57 @@ void device_session_reach(struct device_session *session, int prefix)
     device_edge_state_heard(session->edge);
     device_requests_set_prefix(session->requests, prefix);
     device_edge_state_set_prefix(session->edge, prefix);
+    if (session->has_draft && prefix == session->config.model->table->layer_count) {
+        drop_draft(session);
+    }
+}
+
+static int64_t draft_bytes(const struct device_session *session)
+{
+    return session->draft_before + device_uploader_draft_bytes(session->uploader);
+}
+
+/* Tells it where the draft has just become whole. */
+static void check_draft(struct device_session *session)
+{
+    int layers = session->config.model->table->layer_count;
+    if (session->draft_prefix < layers || session->prefix == layers ||
+        session->draft_ready_ns > 0) {
+        return;
+    }
+    session->draft_ready_ns = ll_clock_now_ns();
+    struct device_drafted drafted = {
+        .start_ns = session->start_ns,
+        .ready_ns = session->draft_ready_ns,
+        .sent_draft_bytes = draft_bytes(session),
+    };
+    session->config.events->drafted(session->config.owner, &drafted);
+}
+
+void device_session_on_draft_ready(void *owner, int prefix)
+{
+    struct device_session *session = owner;
+    if (!session->has_draft) {
+        return;
+    }
+    session->draft_prefix = prefix;
+    device_edge_state_heard(session->edge);
+    device_requests_set_prefix(session->requests, prefix);
+    device_edge_state_set_draft_prefix(session->edge, prefix);
+    check_draft(session);
+}
+
+/* What the edge has of the draft, if there is one. */
+static void use_draft(struct device_session *session, const struct device_accepted *accepted)
+{
+    bool is_whole = accepted->prefix == session->config.model->table->layer_count;
+    session->has_draft = accepted->has_draft && !is_whole;
+    session->draft_prefix = session->has_draft ? accepted->draft_prefix : 0;
+    if (session->config.model->draft && !accepted->has_draft && !is_whole &&
+        !session->is_draftless_told) {
+        session->is_draftless_told = true;
+        session->config.events->draftless(session->config.owner, device_session_address(session));
+    }
 }
 
 void device_session_on_accepted(void *owner, const struct device_accepted *accepted)
@@ -94,6 +165,7 @@ void device_session_on_accepted(void *owner, const struct device_accepted *accep
     session->was_accepted = true;
     session->busy_told = SESSION_TOLD_NOTHING;
     device_session_begin_use(session, accepted->prefix, accepted->left_bytes);
+    use_draft(session, accepted);
     device_edge_state_set_link(session->edge, session->acked_ns - session->opened_ns, 0);
     device_edge_state_set_dtypes(session->edge, accepted->dtype_count, accepted->dtypes);
     device_edge_state_set_codings(session->edge, accepted->coding_count, accepted->codings);
@@ -105,6 +177,7 @@ void device_session_on_accepted(void *owner, const struct device_accepted *accep
     session->config.events->up(session->config.owner, device_session_address(session),
                                accepted->left_bytes, is_return);
     device_session_tell_progress(session);
+    check_draft(session);
 }
 
 void device_session_on_progress(void *owner, int64_t bytes)
@@ -140,6 +213,8 @@ void device_session_on_complete(void *owner, const struct device_upload_done *do
 {
     struct device_session *session = owner;
     device_session_reach(session, session->config.model->table->layer_count);
+    /* All of it is there, whoever brought it and however. */
+    session->acked_now = session->left_bytes;
     device_silence_set_uploading(session->silence, false);
     device_session_tell_progress(session);
     if (session->is_uploaded) {
@@ -154,6 +229,8 @@ void device_session_on_complete(void *owner, const struct device_upload_done *do
         .model_bytes = session->config.model->table->blob_bytes,
         .sent_bytes = weights + device_requests_sent_bytes(session->requests),
         .sent_weight_bytes = weights,
+        .sent_draft_bytes = session->draft_ready_ns > 0 ? draft_bytes(session) : 0,
+        .draft_ready_ns = session->draft_ready_ns,
         .partitions = session->config.model->plan->count,
         .creations = session->creations_before + done->creations,
         .creation_ns = add_ns(session->creation_ns_before, done->creation_ns),
@@ -175,6 +252,7 @@ void device_session_drop_uploader(struct device_session *session)
 {
     if (session->uploader) {
         session->sent_before += device_uploader_sent_bytes(session->uploader);
+        session->draft_before += device_uploader_draft_bytes(session->uploader);
         session->creations_before += session->creations_now;
         session->creation_ns_before = add_ns(session->creation_ns_before, session->creation_ns_now);
         session->creations_now = 0;

@@ -1,44 +1,103 @@
 #include "device/edge_link/device_upload_rest.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 ll_status device_upload_rest_init(struct device_upload_rest *rest, const struct ll_table *table)
 {
-    int64_t *done = calloc((size_t)table->layer_count, sizeof(*done));
-    if (!done) {
+    *rest = (struct device_upload_rest){
+        .table = table,
+        .done = calloc((size_t)table->layer_count, sizeof(*rest->done)),
+        .begun = calloc((size_t)table->layer_count, sizeof(*rest->begun)),
+    };
+    return rest->done && rest->begun ? LL_OK : LL_E_NO_MEMORY;
+}
+
+ll_status device_upload_rest_use_draft(struct device_upload_rest *rest, const bool *is_rounded,
+                                       int draft_bits)
+{
+    size_t layers = (size_t)rest->table->layer_count;
+    rest->drafted = calloc(layers, sizeof(*rest->drafted));
+    rest->is_rounded = calloc(layers, sizeof(*rest->is_rounded));
+    rest->is_whole = calloc(layers, sizeof(*rest->is_whole));
+    if (!rest->drafted || !rest->is_rounded || !rest->is_whole) {
         return LL_E_NO_MEMORY;
     }
-    *rest = (struct device_upload_rest){.table = table, .done = done};
+    memcpy(rest->is_rounded, is_rounded, layers * sizeof(*is_rounded));
+    rest->draft_bits = draft_bits;
     return LL_OK;
 }
 
 void device_upload_rest_finish(struct device_upload_rest *rest)
 {
     free(rest->done);
+    free(rest->begun);
+    free(rest->drafted);
+    free(rest->is_rounded);
+    free(rest->is_whole);
     *rest = (struct device_upload_rest){0};
+}
+
+static int64_t blob_bytes(const struct device_upload_rest *rest, int layer)
+{
+    return rest->table->layers[layer].blob_bytes;
+}
+
+static bool is_rounded(const struct device_upload_rest *rest, int layer)
+{
+    return rest->drafted && rest->is_rounded[layer];
+}
+
+/* Whether the draft cannot run the layer with what is sent. The whole model's blob does, too. */
+static bool lacks_draft(const struct device_upload_rest *rest, int layer)
+{
+    int64_t bytes = blob_bytes(rest, layer);
+    return rest->done[layer] < bytes && (!rest->is_rounded[layer] || rest->drafted[layer] < bytes);
+}
+
+/* The layer whose bytes are next, or the number of layers. */
+static int next_layer(struct device_upload_rest *rest, bool *out_is_first_pass)
+{
+    int layers = rest->table->layer_count;
+    while (rest->drafted && rest->draft_layer < layers && !lacks_draft(rest, rest->draft_layer)) {
+        rest->draft_layer++;
+    }
+    *out_is_first_pass = rest->drafted && rest->draft_layer < layers;
+    if (*out_is_first_pass) {
+        return rest->draft_layer;
+    }
+    while (rest->layer < layers && rest->done[rest->layer] >= blob_bytes(rest, rest->layer)) {
+        rest->layer++;
+    }
+    return rest->layer;
 }
 
 bool device_upload_rest_next(struct device_upload_rest *rest, int64_t limit_bytes,
                              struct device_piece *out_piece)
 {
-    const struct ll_table *table = rest->table;
-    while (rest->layer < table->layer_count &&
-           rest->done[rest->layer] >= table->layers[rest->layer].blob_bytes) {
-        rest->layer++;
-    }
-    if (rest->layer == table->layer_count) {
+    bool is_first_pass = false;
+    int layer = next_layer(rest, &is_first_pass);
+    if (layer == rest->table->layer_count) {
         return false;
     }
-    int64_t offset = rest->done[rest->layer];
-    int64_t bytes = table->layers[rest->layer].blob_bytes - offset;
+    bool is_draft = is_first_pass && is_rounded(rest, layer);
+    int64_t offset = is_draft ? rest->drafted[layer] : rest->done[layer];
+    int64_t bytes = blob_bytes(rest, layer) - offset;
     *out_piece = (struct device_piece){
-        .layer = rest->layer, .offset = offset, .bytes = bytes < limit_bytes ? bytes : limit_bytes};
+        .layer = layer,
+        .offset = offset,
+        .bytes = bytes < limit_bytes ? bytes : limit_bytes,
+        .is_draft = is_draft,
+        .is_rest = !is_draft && is_rounded(rest, layer) && !rest->is_whole[layer],
+        .is_first_pass = is_first_pass,
+    };
     return true;
 }
 
 void device_upload_rest_advance(struct device_upload_rest *rest, const struct device_piece *piece)
 {
-    rest->done[piece->layer] = piece->offset + piece->bytes;
+    int64_t *done = piece->is_draft ? rest->drafted : rest->done;
+    done[piece->layer] = piece->offset + piece->bytes;
 }
 
 ll_status device_upload_rest_skip(struct device_upload_rest *rest, uint64_t layer)
@@ -46,28 +105,104 @@ ll_status device_upload_rest_skip(struct device_upload_rest *rest, uint64_t laye
     if (layer >= (uint64_t)rest->table->layer_count) {
         return LL_E_INVALID;
     }
-    rest->done[layer] = rest->table->layers[layer].blob_bytes;
+    rest->done[layer] = rest->begun[layer] = rest->table->layers[layer].blob_bytes;
     return LL_OK;
+}
+
+static bool is_place(const struct device_upload_rest *rest, uint64_t layer, uint64_t offset)
+{
+    return layer < (uint64_t)rest->table->layer_count &&
+           offset <= (uint64_t)blob_bytes(rest, (int)layer);
+}
+
+/* The next bytes may be the layer's. */
+static void look_back(struct device_upload_rest *rest, int layer)
+{
+    rest->layer = rest->layer < layer ? rest->layer : layer;
+    rest->draft_layer = rest->draft_layer < layer ? rest->draft_layer : layer;
+}
+
+void device_upload_rest_take_back(struct device_upload_rest *rest, const struct device_piece *piece)
+{
+    int64_t *done = piece->is_draft ? rest->drafted : rest->done;
+    done[piece->layer] = piece->offset;
+    look_back(rest, piece->layer);
 }
 
 ll_status device_upload_rest_seek(struct device_upload_rest *rest, uint64_t layer, uint64_t offset)
 {
-    if (layer >= (uint64_t)rest->table->layer_count ||
-        offset > (uint64_t)rest->table->layers[layer].blob_bytes) {
+    if (!is_place(rest, layer, offset)) {
         return LL_E_INVALID;
     }
-    rest->done[layer] = (int64_t)offset;
-    if (rest->layer > (int)layer) {
-        rest->layer = (int)layer;
+    rest->done[layer] = rest->begun[layer] = (int64_t)offset;
+    look_back(rest, (int)layer);
+    return LL_OK;
+}
+
+ll_status device_upload_rest_skip_draft(struct device_upload_rest *rest, uint64_t layer)
+{
+    if (!is_place(rest, layer, 0)) {
+        return LL_E_INVALID;
+    }
+    return device_upload_rest_seek_draft(rest, layer, (uint64_t)blob_bytes(rest, (int)layer));
+}
+
+ll_status device_upload_rest_seek_draft(struct device_upload_rest *rest, uint64_t layer,
+                                        uint64_t offset)
+{
+    if (!is_place(rest, layer, offset)) {
+        return LL_E_INVALID;
+    }
+    if (rest->drafted) {
+        rest->drafted[layer] = (int64_t)offset;
+        look_back(rest, (int)layer);
     }
     return LL_OK;
+}
+
+ll_status device_upload_rest_draft_again(struct device_upload_rest *rest, uint64_t layer)
+{
+    ll_status status = device_upload_rest_seek_draft(rest, layer, 0);
+    if (status == LL_OK && rest->drafted) {
+        rest->done[layer] = rest->begun[layer];
+    }
+    return status;
+}
+
+ll_status device_upload_rest_again(struct device_upload_rest *rest, uint64_t layer, uint64_t offset)
+{
+    ll_status status = device_upload_rest_seek(rest, layer, offset);
+    if (status == LL_OK && rest->is_whole) {
+        rest->is_whole[layer] = true;
+    }
+    return status;
+}
+
+static int64_t draft_part(const struct device_upload_rest *rest, int64_t bytes)
+{
+    return bytes / 4 * rest->draft_bits / 8;
+}
+
+int64_t device_upload_rest_worth(const struct device_upload_rest *rest,
+                                 const struct device_piece *piece)
+{
+    if (piece->is_draft) {
+        return draft_part(rest, piece->bytes);
+    }
+    return piece->bytes - (piece->is_rest ? draft_part(rest, piece->bytes) : 0);
 }
 
 int64_t device_upload_rest_left(const struct device_upload_rest *rest)
 {
     int64_t left = 0;
     for (int i = 0; i < rest->table->layer_count; i++) {
-        left += rest->table->layers[i].blob_bytes - rest->done[i];
+        struct device_piece piece = {.layer = i, .bytes = blob_bytes(rest, i) - rest->done[i]};
+        if (is_rounded(rest, i) && !rest->is_whole[i]) {
+            piece.is_rest = true;
+            left +=
+                lacks_draft(rest, i) ? draft_part(rest, blob_bytes(rest, i) - rest->drafted[i]) : 0;
+        }
+        left += device_upload_rest_worth(rest, &piece);
     }
     return left;
 }

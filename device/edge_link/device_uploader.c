@@ -1,5 +1,5 @@
 /* Chunks leave when the scheduler asks for them: while the stream's own queue is short, the edge's
- * credit and the window admit another one, and the rest has bytes left.
+ * credit and the window admit another one, and the rest has bytes left that are encoded.
  *
  * A break of the protocol by the edge ends the stream here, with a sentence of ours: on_closed then
  * reports that instead of the cancellation. */
@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "coding/ll_frame.h"
 #include "core/ll_clock.h"
-#include "device/edge_link/device_upload_rest.h"
+#include "device/edge_link/device_upload_acks.h"
+#include "device/edge_link/device_upload_queue.h"
 #include "device/edge_link/device_wire.h"
 #include "proto/wire/wire_head.h"
 #include "proto/wire/wire_unpack.h"
@@ -28,7 +30,8 @@ enum {
 struct device_uploader {
     struct device_uploader_config config;
     struct rpc_stream *stream;
-    struct device_upload_rest rest;
+    struct device_upload_queue queue;
+    struct device_upload_acks acks;
     bool is_accepted;
     bool is_complete;
     bool is_limit_told;
@@ -37,10 +40,15 @@ struct device_uploader {
     uint64_t credit_bytes;
     uint64_t sent_bytes;
     uint64_t received_bytes;
+    /* Of those sent, what the draft takes. */
+    uint64_t draft_bytes;
     int rejections;
     /* By layer. */
     bool *was_rejected;
     int prefix;
+    /* The edge takes the draft, and has so much of it. */
+    bool has_draft;
+    int draft_prefix;
     /* What the edge did wrong; empty while nothing. */
     struct ll_error fault;
     bool has_fault;
@@ -58,18 +66,45 @@ static void fault(struct device_uploader *uploader, const char *sentence)
 
 /* ---- Sending ---- */
 
-/* What may still be sent in all; tells when that is nothing although the model is not through. */
-static int64_t allowed_bytes(struct device_uploader *uploader)
+/* What may still be sent in all. */
+static int64_t allowed_bytes(const struct device_uploader *uploader)
 {
     int64_t left = uploader->config.most_bytes - (int64_t)uploader->sent_bytes;
-    if (left <= 0 && !uploader->is_limit_told && device_upload_rest_left(&uploader->rest) > 0) {
-        uploader->is_limit_told = true;
-        uploader->config.events->limited(uploader->config.owner);
-    }
     return left > 0 ? left : 0;
 }
 
-static bool next_piece(struct device_uploader *uploader, struct device_piece *out_piece)
+static void tell_limit(struct device_uploader *uploader)
+{
+    if (!uploader->is_limit_told && device_upload_queue_left(&uploader->queue) > 0) {
+        uploader->is_limit_told = true;
+        uploader->config.events->limited(uploader->config.owner);
+    }
+}
+
+/* Of at most `most` bytes. What is encoded is of no use in part: it leaves as a whole or not at
+ * all. */
+static bool next_of_queue(struct device_uploader *uploader, int64_t most, int64_t allowed,
+                          struct device_chunk *out_chunk)
+{
+    switch (device_upload_queue_next(&uploader->queue, most, out_chunk)) {
+    case DEVICE_UPLOAD_CHUNK:
+        break;
+    case DEVICE_UPLOAD_NO_MEMORY:
+        fault(uploader, "out of memory");
+        return false;
+    case DEVICE_UPLOAD_NOTHING:
+    case DEVICE_UPLOAD_LATER:
+        return false;
+    }
+    const struct wire_upload_chunk *head = &out_chunk->head;
+    if ((int64_t)(head->frame_bytes - head->frame_offset) > allowed) {
+        tell_limit(uploader);
+        return false;
+    }
+    return true;
+}
+
+static bool next_chunk(struct device_uploader *uploader, struct device_chunk *out_chunk)
 {
     if (!uploader->is_accepted || uploader->is_ending || uploader->has_fault ||
         rpc_stream_queued(uploader->stream) >= UPLOAD_QUEUED) {
@@ -82,34 +117,36 @@ static bool next_piece(struct device_uploader *uploader, struct device_piece *ou
         most = (int64_t)credit;
     }
     int64_t allowed = allowed_bytes(uploader);
+    if (allowed == 0) {
+        tell_limit(uploader);
+    }
     most = most < allowed ? most : allowed;
-    if (most == 0 || !device_upload_rest_next(&uploader->rest, most, out_piece)) {
+    if (most == 0 || !next_of_queue(uploader, most, allowed, out_chunk)) {
         ll_window_starve(window);
         return false;
     }
-    return ll_window_admits(window, out_piece->bytes, ll_clock_now_ns());
+    return ll_window_admits(window, out_chunk->bytes, ll_clock_now_ns());
 }
 
 static int64_t upload_next(void *owner)
 {
-    struct device_piece piece;
-    if (!next_piece(owner, &piece)) {
+    struct device_chunk chunk;
+    if (!next_chunk(owner, &chunk)) {
         return 0;
     }
-    return piece.bytes + WIRE_HEAD_BYTES / 2 + DEVICE_WIRE_FRAME_BYTES;
+    return chunk.bytes + WIRE_HEAD_BYTES / 2 + DEVICE_WIRE_FRAME_BYTES;
 }
 
-static ll_status send_piece(struct device_uploader *uploader, const struct device_piece *piece)
+static ll_status send_chunk(struct device_uploader *uploader, const struct device_chunk *chunk)
 {
     struct ll_buf *payload = NULL;
-    ll_status status = ll_buf_slice(uploader->config.model->blobs[piece->layer],
-                                    (size_t)piece->offset, (size_t)piece->bytes, &payload);
+    ll_status status =
+        ll_buf_slice(chunk->whole, (size_t)chunk->from, (size_t)chunk->bytes, &payload);
     if (status != LL_OK) {
         return status;
     }
     uint8_t head[WIRE_HEAD_BYTES];
-    size_t head_bytes = wire_head_upload_chunk(head, (uint32_t)piece->layer,
-                                               (uint64_t)piece->offset, (size_t)piece->bytes);
+    size_t head_bytes = wire_head_upload_chunk(head, &chunk->head, (size_t)chunk->bytes);
     status = rpc_stream_send(uploader->stream, head, head_bytes, payload);
     ll_buf_unref(payload);
     return status;
@@ -118,16 +155,18 @@ static ll_status send_piece(struct device_uploader *uploader, const struct devic
 static void upload_send(void *owner)
 {
     struct device_uploader *uploader = owner;
-    struct device_piece piece;
-    if (!next_piece(uploader, &piece)) {
+    struct device_chunk chunk;
+    if (!next_chunk(uploader, &chunk)) {
         return;
     }
     int64_t now_ns = ll_clock_now_ns();
-    ll_status status = send_piece(uploader, &piece);
+    ll_status status = send_chunk(uploader, &chunk);
     if (status == LL_OK) {
-        device_upload_rest_advance(&uploader->rest, &piece);
-        uploader->sent_bytes += (uint64_t)piece.bytes;
-        ll_window_send(device_send_scheduler_window(uploader->config.scheduler), piece.bytes,
+        device_upload_queue_advance(&uploader->queue, &chunk);
+        uploader->sent_bytes += (uint64_t)chunk.bytes;
+        uploader->draft_bytes += chunk.is_first_pass ? (uint64_t)chunk.bytes : 0;
+        device_upload_acks_sent(&uploader->acks, uploader->sent_bytes, chunk.model_bytes);
+        ll_window_send(device_send_scheduler_window(uploader->config.scheduler), chunk.bytes,
                        now_ns);
         return;
     }
@@ -148,6 +187,107 @@ static void on_writable(void *owner, struct rpc_stream *stream)
 
 /* ---- Events ---- */
 
+/* Offsets count the blob's own bytes, however they came. */
+static bool take_offsets(struct device_uploader *uploader,
+                         const Layerlift__V1__UploadAccepted *accepted)
+{
+    struct device_upload_rest *rest = device_upload_queue_change(&uploader->queue, -1, false);
+    for (size_t i = 0; i < accepted->n_available_layers; i++) {
+        if (device_upload_rest_skip(rest, accepted->available_layers[i]) != LL_OK) {
+            fault(uploader, "the edge has a layer that the model has not");
+            return false;
+        }
+    }
+    for (size_t i = 0; i < accepted->n_partial; i++) {
+        const Layerlift__V1__BlobOffset *partial = accepted->partial[i];
+        if (device_upload_rest_seek(rest, partial->layer, partial->offset) != LL_OK) {
+            fault(uploader, "the edge has more of a blob than the blob has");
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool takes(const Layerlift__V1__UploadAccepted *accepted, Layerlift__V1__Encoding encoding)
+{
+    for (size_t i = 0; i < accepted->n_encodings; i++) {
+        if (accepted->encodings[i] == encoding) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The draft goes first, where the edge takes it. */
+static bool take_draft(struct device_uploader *uploader,
+                       const Layerlift__V1__UploadAccepted *accepted)
+{
+    const struct device_model *model = uploader->config.model;
+    if (!model->draft || !accepted->draft_id[0]) {
+        return true;
+    }
+    if (strcmp(accepted->draft_id, model->draft->id) != 0 ||
+        !takes(accepted, LAYERLIFT__V1__ENCODING__ENCODING_FRAME) ||
+        !takes(accepted, LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME) ||
+        !takes(accepted, LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME)) {
+        fault(uploader, "the edge accepted another draft");
+        return false;
+    }
+    if (accepted->draft_prefix > (uint32_t)model->table->layer_count ||
+        !ll_table_is_legal_cut(model->table, (int)accepted->draft_prefix)) {
+        fault(uploader, "the edge accepted with a draft's prefix that is not a legal cut");
+        return false;
+    }
+    if (device_upload_queue_use_draft(&uploader->queue) != LL_OK) {
+        fault(uploader, "out of memory");
+        return false;
+    }
+    uploader->has_draft = true;
+    uploader->draft_prefix = (int)accepted->draft_prefix;
+    return true;
+}
+
+/* What the edge has of the draft's blobs. */
+static bool take_draft_offsets(struct device_uploader *uploader,
+                               const Layerlift__V1__UploadAccepted *accepted)
+{
+    struct device_upload_rest *rest = device_upload_queue_change(&uploader->queue, -1, false);
+    bool is_right = true;
+    for (size_t i = 0; is_right && i < accepted->n_available_drafts; i++) {
+        is_right = device_upload_rest_skip_draft(rest, accepted->available_drafts[i]) == LL_OK;
+    }
+    for (size_t i = 0; is_right && i < accepted->n_partial_drafts; i++) {
+        const Layerlift__V1__BlobOffset *partial = accepted->partial_drafts[i];
+        is_right = partial->offset % LL_FRAME_BYTES == 0 &&
+                   device_upload_rest_seek_draft(rest, partial->layer, partial->offset) == LL_OK;
+    }
+    if (!is_right) {
+        fault(uploader, "the edge has of the draft what cannot be");
+    }
+    return is_right;
+}
+
+static bool take_encodings(struct device_uploader *uploader,
+                           const Layerlift__V1__UploadAccepted *accepted)
+{
+    if (!takes(accepted, LAYERLIFT__V1__ENCODING__ENCODING_FRAME)) {
+        return true;
+    }
+    device_upload_queue_encode(&uploader->queue);
+    bool takes_deltas = takes(accepted, LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME);
+    for (size_t i = 0; takes_deltas && i < accepted->n_delta_layers; i++) {
+        ll_status status =
+            device_upload_queue_use_base(&uploader->queue, accepted->delta_layers[i]);
+        if (status != LL_OK) {
+            fault(uploader, status == LL_E_NO_MEMORY
+                                ? "out of memory"
+                                : "the edge has the base of a layer that has none");
+            return false;
+        }
+    }
+    return true;
+}
+
 static void take_accepted(struct device_uploader *uploader,
                           const Layerlift__V1__UploadAccepted *accepted)
 {
@@ -162,34 +302,25 @@ static void take_accepted(struct device_uploader *uploader,
         fault(uploader, "the edge accepted with a prefix that is not a legal cut");
         return;
     }
-    for (size_t i = 0; i < accepted->n_available_layers; i++) {
-        if (device_upload_rest_skip(&uploader->rest, accepted->available_layers[i]) != LL_OK) {
-            fault(uploader, "the edge has a layer that the model has not");
-            return;
-        }
-    }
-    for (size_t i = 0; i < accepted->n_partial; i++) {
-        const Layerlift__V1__BlobOffset *partial = accepted->partial[i];
-        bool is_raw = partial->encoding == LAYERLIFT__V1__ENCODING__ENCODING_RAW ||
-                      partial->encoding == LAYERLIFT__V1__ENCODING__ENCODING_UNSPECIFIED;
-        if (is_raw &&
-            device_upload_rest_seek(&uploader->rest, partial->layer, partial->offset) != LL_OK) {
-            fault(uploader, "the edge has more of a blob than the blob has");
-            return;
-        }
+    if (!take_draft(uploader, accepted) || !take_offsets(uploader, accepted) ||
+        !take_encodings(uploader, accepted) ||
+        (uploader->has_draft && !take_draft_offsets(uploader, accepted))) {
+        return;
     }
     uploader->is_accepted = true;
     uploader->credit_bytes = accepted->credit_bytes;
     uploader->prefix = (int)accepted->prefix;
     struct device_accepted told = {
         .prefix = uploader->prefix,
-        .left_bytes = device_upload_rest_left(&uploader->rest),
+        .left_bytes = device_upload_queue_left(&uploader->queue),
         .dtype_count = accepted->n_data_types,
         .dtypes = accepted->data_types,
         .coding_count = accepted->n_tensor_codings,
         .codings = accepted->tensor_codings,
         .picture_count = accepted->n_picture_formats,
         .pictures = accepted->picture_formats,
+        .has_draft = uploader->has_draft,
+        .draft_prefix = uploader->draft_prefix,
     };
     uploader->config.events->accepted(uploader->config.owner, &told);
 }
@@ -204,11 +335,12 @@ static void take_credit(struct device_uploader *uploader, const Layerlift__V1__C
         uploader->credit_bytes = credit->credit_bytes;
     }
     if (credit->received_bytes > uploader->received_bytes) {
-        int64_t more = (int64_t)(credit->received_bytes - uploader->received_bytes);
         uploader->received_bytes = credit->received_bytes;
         ll_window_ack(device_send_scheduler_window(uploader->config.scheduler),
                       credit->received_bytes, credit->received_at_ns, ll_clock_now_ns());
-        uploader->config.events->progress(uploader->config.owner, more);
+        uploader->config.events->progress(
+            uploader->config.owner,
+            device_upload_acks_received(&uploader->acks, credit->received_bytes));
     }
 }
 
@@ -237,13 +369,35 @@ static void take_ready(struct device_uploader *uploader, const Layerlift__V1__Pr
     uploader->config.events->ready(uploader->config.owner, &creation);
 }
 
+static void take_draft_ready(struct device_uploader *uploader,
+                             const Layerlift__V1__PrefixReady *ready)
+{
+    const struct ll_table *table = uploader->config.model->table;
+    if (!uploader->has_draft || ready->prefix > (uint32_t)table->layer_count ||
+        !ll_table_is_legal_cut(table, (int)ready->prefix)) {
+        fault(uploader, uploader->has_draft
+                            ? "the edge reported a draft's prefix that is not a legal cut"
+                            : "the edge reported a draft that it does not have");
+        return;
+    }
+    /* The creation told is the draft's: the model's are counted. */
+    if ((int)ready->prefix > uploader->draft_prefix) {
+        uploader->draft_prefix = (int)ready->prefix;
+        uploader->config.events->draft_ready(uploader->config.owner, uploader->draft_prefix);
+    }
+}
+
 static void take_rejected(struct device_uploader *uploader,
                           const Layerlift__V1__BlobRejected *rejected)
 {
     ll_log_to(uploader->config.log, LL_LOG_WARN, "device",
               "the edge rejects layer %u's weights (%.200s): they go again", rejected->layer,
               rejected->reason);
-    if (device_upload_rest_seek(&uploader->rest, rejected->layer, 0) != LL_OK) {
+    struct device_upload_rest *rest =
+        device_upload_queue_change(&uploader->queue, rejected->layer, rejected->is_draft);
+    ll_status status = rejected->is_draft ? device_upload_rest_draft_again(rest, rejected->layer)
+                                          : device_upload_rest_again(rest, rejected->layer, 0);
+    if (status != LL_OK) {
         fault(uploader, "the edge rejected a layer that the model has not");
         return;
     }
@@ -251,6 +405,18 @@ static void take_rejected(struct device_uploader *uploader,
     uploader->was_rejected[rejected->layer] = true;
     if (uploader->rejections > UPLOAD_REJECTIONS) {
         fault(uploader, "the edge keeps rejecting the model's weights");
+    }
+}
+
+static void take_available(struct device_uploader *uploader,
+                           const Layerlift__V1__BlobAvailable *available)
+{
+    struct device_upload_rest *rest =
+        device_upload_queue_change(&uploader->queue, available->layer, available->is_draft);
+    ll_status status = available->is_draft ? device_upload_rest_skip_draft(rest, available->layer)
+                                           : device_upload_rest_skip(rest, available->layer);
+    if (status != LL_OK) {
+        fault(uploader, "the edge has a layer that the model has not");
     }
 }
 
@@ -287,13 +453,14 @@ static void take_event(struct device_uploader *uploader, const Layerlift__V1__Up
     case LAYERLIFT__V1__UPLOAD_EVENT__KIND_PREFIX_READY:
         take_ready(uploader, event->prefix_ready);
         break;
+    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_DRAFT_READY:
+        take_draft_ready(uploader, event->draft_ready);
+        break;
     case LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_REJECTED:
         take_rejected(uploader, event->blob_rejected);
         break;
     case LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_AVAILABLE:
-        if (device_upload_rest_skip(&uploader->rest, event->blob_available->layer) != LL_OK) {
-            fault(uploader, "the edge has a layer that the model has not");
-        }
+        take_available(uploader, event->blob_available);
         break;
     case LAYERLIFT__V1__UPLOAD_EVENT__KIND_COMPLETE:
         take_complete(uploader, event->complete);
@@ -362,9 +529,10 @@ ll_status device_uploader_create(const struct device_uploader_config *config,
     uploader->config = *config;
     uploader->was_rejected =
         calloc((size_t)config->model->table->layer_count, sizeof(*uploader->was_rejected));
-    ll_status status = uploader->was_rejected
-                           ? device_upload_rest_init(&uploader->rest, config->model->table)
-                           : LL_E_NO_MEMORY;
+    ll_status status =
+        uploader->was_rejected
+            ? device_upload_queue_init(&uploader->queue, config->model, config->encoder)
+            : LL_E_NO_MEMORY;
     if (status == LL_OK) {
         status = device_wire_open(config->model, config->device, &open, &open_bytes);
     }
@@ -394,7 +562,7 @@ void device_uploader_destroy(struct device_uploader *uploader)
 {
     if (uploader) {
         rpc_stream_unref(uploader->stream);
-        device_upload_rest_finish(&uploader->rest);
+        device_upload_queue_finish(&uploader->queue);
         free(uploader->was_rejected);
         free(uploader);
     }
@@ -403,6 +571,16 @@ void device_uploader_destroy(struct device_uploader *uploader)
 void device_uploader_cancel(struct device_uploader *uploader)
 {
     rpc_stream_cancel(uploader->stream);
+}
+
+int64_t device_uploader_draft_bytes(const struct device_uploader *uploader)
+{
+    return (int64_t)uploader->draft_bytes;
+}
+
+int64_t device_uploader_received_bytes(const struct device_uploader *uploader)
+{
+    return (int64_t)uploader->received_bytes;
 }
 
 int64_t device_uploader_sent_bytes(const struct device_uploader *uploader)

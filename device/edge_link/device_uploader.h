@@ -1,8 +1,9 @@
 /* One upload: the Upload stream of one connection, from `open` to `complete`.
  *
  * Sends what the edge says it lacks, in the plan's order, within its credit and the scheduler's
- * window. The blobs' bytes go from where they lie. A new connection gets a new uploader, and the
- * edge's `accepted` tells it where the last one stopped.
+ * window: in frames that the encoder makes ahead, where the edge takes them, else as the blobs'
+ * bytes lie there. A new connection gets a new uploader, and the edge's `accepted` tells it where
+ * the last one stopped.
  *
  * Threads: the loop's. */
 #ifndef DEVICE_UPLOADER_H
@@ -14,6 +15,7 @@
 #include "core/ll_log.h"
 #include "core/ll_status.h"
 #include "device/device_model.h"
+#include "device/edge_link/device_encoder.h"
 #include "device/edge_link/device_send_scheduler.h"
 #include "layerlift/v1/offload.pb-c.h"
 #include "rpc/rpc_channel.h"
@@ -31,6 +33,9 @@ struct device_accepted {
     const Layerlift__V1__TensorCoding *codings;
     size_t picture_count;
     const Layerlift__V1__PictureFormat *pictures;
+    /* The edge takes the model's draft, and layers [0, draft_prefix) of that can run. */
+    bool has_draft;
+    int draft_prefix;
 };
 
 /* One creation that the edge reported. */
@@ -58,6 +63,8 @@ struct device_uploader_events {
     void (*progress)(void *owner, int64_t bytes);
     /* A longer prefix. `creation->first` equals its prefix where nothing was created for it. */
     void (*ready)(void *owner, const struct device_creation *creation);
+    /* A longer prefix of the draft, or the same. */
+    void (*draft_ready)(void *owner, int prefix);
     /* `most_bytes` have left: nothing follows. Once. */
     void (*limited)(void *owner);
     /* The whole model is ready. The stream's end follows. */
@@ -71,6 +78,8 @@ struct device_uploader_events {
 struct device_uploader_config {
     const struct device_model *model;
     struct device_send_scheduler *scheduler;
+    /* Whoever has it pumps the scheduler when it is ready. NULL: everything goes as it is. */
+    struct device_encoder *encoder;
     struct rpc_channel *channel;
     /* Payload that may be sent; INT64_MAX: all. */
     int64_t most_bytes;
@@ -91,7 +100,10 @@ void device_uploader_destroy(struct device_uploader *uploader);
 /* Ends the stream; `closed` still comes. */
 void device_uploader_cancel(struct device_uploader *uploader);
 
-/* Payload bytes sent so far. */
+/* Payload bytes sent so far; and those of them that came before the draft was there as a whole. */
 int64_t device_uploader_sent_bytes(const struct device_uploader *uploader);
+int64_t device_uploader_draft_bytes(const struct device_uploader *uploader);
+/* What of it has arrived. */
+int64_t device_uploader_received_bytes(const struct device_uploader *uploader);
 
 #endif

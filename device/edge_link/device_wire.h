@@ -33,6 +33,8 @@ struct device_wire_query {
     ll_dtype answer_dtype;
     /* The answer's tensors may come coded (wire_codings). */
     bool may_code_answer;
+    /* An answer of the model's draft will do. */
+    bool takes_draft;
     /* inputs(first, end), and how each of them is written. */
     const struct ll_names *inputs;
     const struct wire_form *forms;

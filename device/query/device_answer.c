@@ -58,6 +58,29 @@ static ll_status check_range(const struct device_answer *answer,
     return LL_OK;
 }
 
+/* What is no draft's has the model's own weights, whatever `exact_reached` is. */
+static ll_status take_precision(struct device_answer *answer, const Layerlift__V1__Answer *message,
+                                struct ll_error *err)
+{
+    answer->is_draft = message->precision == LAYERLIFT__V1__PRECISION__PRECISION_DRAFT;
+    answer->exact_reached = (int)message->reached;
+    if (!answer->is_draft && message->precision != LAYERLIFT__V1__PRECISION__PRECISION_EXACT) {
+        return ll_fail(err, LL_E_INVALID, "precision %d is not known", (int)message->precision);
+    }
+    if (!answer->is_draft) {
+        return LL_OK;
+    }
+    if (!answer->takes_draft) {
+        return ll_fail(err, LL_E_INVALID, "a draft's answer was not asked for");
+    }
+    if (message->exact_reached >= message->reached) {
+        return ll_fail(err, LL_E_INVALID, "exact up to layer %u, and a draft's up to %u",
+                       message->exact_reached, message->reached);
+    }
+    answer->exact_reached = (int)message->exact_reached;
+    return LL_OK;
+}
+
 /* Floats, or what was asked for, but not for the network's outputs. */
 static bool may_be(const struct device_answer *answer, int name, ll_dtype dtype)
 {
@@ -108,6 +131,9 @@ ll_status device_answer_head(struct device_answer *answer, const Layerlift__V1__
         return ll_fail(err, LL_E_INVALID, "a second answer");
     }
     ll_status status = check_range(answer, message, err);
+    if (status == LL_OK) {
+        status = take_precision(answer, message, err);
+    }
     if (status != LL_OK) {
         return status;
     }

@@ -23,10 +23,15 @@ struct device_answer {
     int least;
     ll_dtype dtype;
     bool may_be_coded;
+    /* Set after device_answer_init: the query said that a draft's answer will do. */
+    bool takes_draft;
     /* From the head; the edge ran [first, reached). */
     bool has_head;
     int reached;
     int prefix;
+    /* Layers [exact_reached, reached) ran with a draft's weights. */
+    bool is_draft;
+    int exact_reached;
     int64_t queued_ns;
     int64_t waited_ns;
     int64_t computed_ns;
@@ -49,7 +54,8 @@ void device_answer_finish(struct device_answer *answer);
 /* The head of an answer whose status is OK.
  *
  * Errors: LL_E_INVALID where `reached` is not a legal cut of the range or short of what was asked,
- * or a tensor's head is not that of outputs(first, reached); LL_E_NO_MEMORY. */
+ * it is a draft's answer and none was asked for, or a tensor's head is not that of outputs(first,
+ * reached); LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status device_answer_head(struct device_answer *answer,
                                          const Layerlift__V1__Answer *message,
                                          struct ll_error *err);

@@ -129,7 +129,7 @@ static ll_status decide(struct device_querier *querier, struct query *query)
     device_input_forms_offer(&querier->forms, &querier->wish, edge, &query->offers);
     struct device_prospect prospect = {
         .is_up = edge->phase == DEVICE_EDGE_UP,
-        .prefix = edge->prefix,
+        .prefix = edge->draft_prefix > edge->prefix ? edge->draft_prefix : edge->prefix,
         .offers = query->offers.offers,
         .offer_count = query->offers.count,
         .takes_f16 = edge->takes_f16,
@@ -295,6 +295,7 @@ static void take_answer(const struct device_querier *querier, struct query *quer
     result->edge_ns = ll_clock_deadline(remote->answer.queued_ns, remote->answer.computed_ns);
     result->is_rounded = remote->is_rounded;
     result->rounded_to = remote->is_rounded ? remote->form.cut_dtype : LL_F32;
+    result->is_draft = remote->answer.is_draft;
 }
 
 /* ---- Trust ---- */
@@ -342,6 +343,7 @@ static bool judge(struct query *query, bool is_ours_odd, bool is_odd_again)
     }
     result->is_wrong = is_odd_alone || differs;
     if (result->is_wrong) {
+        result->is_draft = false;
         result->end = query->decision.first;
     }
     return is_odd_alone ? is_odd_again : differs;
@@ -406,7 +408,10 @@ static struct range begin_stretch(struct device_querier *querier, struct query *
             query->result.fallback = remote->error;
             break;
         }
-        query->is_due = device_trust_is_due(trust, query->edge.connection);
+        /* How far a draft's values may be from the model's depends on the network: they are not
+         * compared. */
+        query->is_due =
+            !remote->answer.is_draft && device_trust_is_due(trust, query->edge.connection);
         query->is_odd = !trust->is_odd_normal && !is_finite(&remote->answer, &query->tensors);
         at = remote->answer.reached;
         return (struct range){query->is_due || query->is_odd ? decision->first : at, at};
@@ -474,6 +479,9 @@ static ll_status conclude(struct query *query, struct ll_error *err)
 {
     struct device_query_result *result = &query->result;
     account(query);
+    bool is_alone = result->first == result->end;
+    result->is_exact =
+        is_alone || (!result->is_rounded && !result->is_draft && query->edge.is_same_engine);
     ll_status status = device_tensors_outputs(&query->tensors, &result->outputs,
                                               &result->output_floats, &result->last_floats);
     if (status != LL_OK) {

@@ -91,6 +91,11 @@ struct device_query_result {
     /* Tensors lost precision on the way, in this data type. */
     bool is_rounded;
     ll_dtype rounded_to;
+    /* Some layers ran with the draft's weights. */
+    bool is_draft;
+    /* Nothing was rounded on the way, and whoever ran layers computes alike: the same bits as with
+     * all of them here. */
+    bool is_exact;
     /* The device computed what the edge did as well; by how much it differs (device_trust.h), and
      * whether that is too much: the edge's part is the device's own then, and `fallback` says so.
      */

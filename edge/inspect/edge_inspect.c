@@ -12,6 +12,7 @@
 #include "edge/edge_send.h"
 #include "edge/fair/edge_rates.h"
 #include "edge/inspect/edge_watch.h"
+#include "edge/upload/edge_upload_frames.h"
 #include "proto/wire/wire_dtype.h"
 #include "proto/wire/wire_form.h"
 #include "proto/wire/wire_text.h"
@@ -95,6 +96,7 @@ static void fill_summary(struct summary *summary, struct edge_model *model)
     message->prefix = (uint32_t)info->prefix;
     message->weight_bytes = (uint64_t)edge_model_table(model)->blob_bytes;
     message->received_bytes = (uint64_t)info->received_bytes;
+    message->stored_bytes = (uint64_t)info->stored_bytes;
     message->creations = (uint32_t)info->creations;
     message->creation_ns = (uint64_t)info->creation_ns;
     message->queries = (uint64_t)info->queries;
@@ -391,7 +393,8 @@ static void get_server_info(void *arg, struct rpc_stream *stream, const uint8_t 
     info.draining = atomic_load(&inspect->is_draining);
     Layerlift__V1__Format darknet = LAYERLIFT__V1__FORMAT__INIT;
     Layerlift__V1__Format *formats[] = {&darknet};
-    Layerlift__V1__Encoding encodings[] = {LAYERLIFT__V1__ENCODING__ENCODING_RAW};
+    /* Inline creation, the earlier system, takes RAW alone, the first one. */
+    bool is_inline = strcmp(inspect->creation, "inline") == 0;
     Layerlift__V1__DataType data_types[WIRE_DTYPES];
     Layerlift__V1__TensorCoding codings[WIRE_QUERY_CODINGS];
     Layerlift__V1__PictureFormat pictures[WIRE_PICTURE_FORMATS];
@@ -399,8 +402,8 @@ static void get_server_info(void *arg, struct rpc_stream *stream, const uint8_t 
     darknet.dialect = "pjreddie";
     info.formats = formats;
     info.n_formats = 1;
-    info.encodings = encodings;
-    info.n_encodings = 1;
+    info.encodings = (Layerlift__V1__Encoding *)edge_upload_encodings;
+    info.n_encodings = is_inline ? 1 : EDGE_UPLOAD_ENCODINGS;
     info.data_types = data_types;
     info.n_data_types = wire_dtypes(data_types);
     info.tensor_codings = codings;

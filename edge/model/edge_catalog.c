@@ -1,8 +1,6 @@
 /* Models stand in an array in order of arrival. The catalog's lock guards the array only; whether
  * a model is in use is the model's own atomic, so that taking one out of the array needs no second
  * lock. */
-#include "edge/model/edge_catalog.h"
-
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,28 +9,8 @@
 #include "core/ll_limits.h"
 #include "core/ll_log.h"
 #include "core/ll_sync.h"
-
-struct observer {
-    edge_catalog_changed changed;
-    void *arg;
-};
-
-struct edge_catalog {
-    struct ll_engine *engine;
-    struct edge_store *store;
-    int most_models;
-    int64_t rest_ns;
-    int observer_count;
-    struct observer observers[EDGE_CATALOG_OBSERVERS];
-    /* edge_catalog_with_blob's own, as large as `list`. */
-    struct edge_model **visited;
-
-    struct ll_mutex lock;
-    /* Guarded by lock. */
-    int count LL_GUARDED_BY(lock);
-    /* most_models of them. */
-    struct edge_model **list LL_GUARDED_BY(lock);
-};
+#include "edge/model/edge_catalog_state.h"
+#include "edge/model/edge_store_models.h"
 
 /* A reference to the model with idle contexts that has been unused for longest, or NULL; and what
  * all idle contexts take. */
@@ -69,6 +47,70 @@ void edge_catalog_drop_idle(struct edge_catalog *catalog, int64_t before_ns, int
     edge_model_unref(oldest);
 }
 
+/* ---- What is put away ---- */
+
+/* A reference to the model that was created, is kept by the store and has been unused for longest,
+ * or NULL. */
+static struct edge_model *find_created(struct edge_catalog *catalog)
+{
+    struct edge_model *oldest = NULL;
+    ll_mutex_lock(&catalog->lock);
+    for (int i = 0; i < catalog->count; i++) {
+        struct edge_model *model = catalog->list[i];
+        bool can_go = edge_model_prefix(model) > 0 && edge_model_is_kept(model) &&
+                      !edge_model_is_used(model) && !edge_model_is_creating(model);
+        if (can_go && (!oldest || edge_model_last_use_ns(model) < edge_model_last_use_ns(oldest))) {
+            oldest = model;
+        }
+    }
+    if (oldest) {
+        edge_model_ref(oldest);
+    }
+    ll_mutex_unlock(&catalog->lock);
+    return oldest;
+}
+
+/* `fresh`, whose reference it takes, stands where `model` stood. */
+static void replace(struct edge_catalog *catalog, struct edge_model *model,
+                    struct edge_model *fresh)
+{
+    ll_mutex_lock(&catalog->lock);
+    int at = 0;
+    while (at < catalog->count && catalog->list[at] != model) {
+        at++;
+    }
+    assert(at < catalog->count);
+    catalog->list[at] = fresh;
+    ll_mutex_unlock(&catalog->lock);
+    edge_catalog_notify(catalog, model, EDGE_CHANGE_REMOVED);
+    edge_model_unref(model);
+}
+
+/* Where memory is short, a model that the store keeps need not go: its layers do, and are created
+ * again when somebody wants them. False where there is none. */
+static bool put_away(struct edge_catalog *catalog)
+{
+    struct edge_model *model = NULL;
+    bool is_away = false;
+    while (!is_away && (model = find_created(catalog)) != NULL) {
+        struct edge_model *fresh = NULL;
+        if (edge_model_copy(catalog->engine, catalog->store, model, &fresh) != LL_OK) {
+            edge_model_unref(model);
+            return false;
+        }
+        is_away = edge_model_try_remove(model);
+        if (is_away) {
+            ll_log(LL_LOG_INFO, "models", "%s put away: unused for longest",
+                   edge_model_short_id(model));
+            replace(catalog, model, fresh);
+        } else {
+            edge_model_unref(fresh);
+        }
+        edge_model_unref(model);
+    }
+    return is_away;
+}
+
 /* ll_memory_reclaim: one step. */
 static bool make_room(void *arg)
 {
@@ -80,7 +122,7 @@ static bool make_room(void *arg)
         edge_model_unref(oldest);
         return true;
     }
-    return edge_catalog_evict(catalog);
+    return put_away(catalog) || edge_catalog_evict(catalog);
 }
 
 LL_NO_ANALYSIS ll_status edge_catalog_create(const struct edge_catalog_config *config,
@@ -118,6 +160,7 @@ LL_NO_ANALYSIS void edge_catalog_destroy(struct edge_catalog *catalog)
         ll_memory_set_reclaim(ll_engine_memory(catalog->engine), NULL, NULL);
     }
     for (int i = 0; i < catalog->count; i++) {
+        edge_model_touch(catalog->list[i]);
         edge_model_unref(catalog->list[i]);
     }
     ll_mutex_finish(&catalog->lock);
@@ -132,8 +175,13 @@ ll_status edge_catalog_observe(struct edge_catalog *catalog, edge_catalog_change
     if (catalog->observer_count == EDGE_CATALOG_OBSERVERS) {
         return LL_E_FULL;
     }
-    catalog->observers[catalog->observer_count++] = (struct observer){changed, arg};
+    catalog->observers[catalog->observer_count++] = (struct edge_catalog_observer){changed, arg};
     return LL_OK;
+}
+
+static bool is_ready(const struct edge_model *model)
+{
+    return edge_model_prefix(model) == edge_model_table(model)->layer_count;
 }
 
 void edge_catalog_notify(struct edge_catalog *catalog, struct edge_model *model, edge_change change)
@@ -141,15 +189,21 @@ void edge_catalog_notify(struct edge_catalog *catalog, struct edge_model *model,
     for (int i = 0; i < catalog->observer_count; i++) {
         catalog->observers[i].changed(catalog->observers[i].arg, model, change);
     }
+    if (change == EDGE_CHANGE_CREATION && edge_model_draft_bits(model) == 0 && is_ready(model)) {
+        edge_catalog_retire_drafts(catalog, model);
+    }
 }
 
-void edge_catalog_with_blob(struct edge_catalog *catalog, const struct edge_blob *blob,
-                            void (*visit)(void *arg, struct edge_model *model), void *arg)
+/* What a model must have or be to be visited. */
+typedef bool (*chooses)(struct edge_model *model, const void *key);
+
+static void with(struct edge_catalog *catalog, chooses chosen, const void *key,
+                 void (*visit)(void *arg, struct edge_model *model), void *arg)
 {
     int count = 0;
     ll_mutex_lock(&catalog->lock);
     for (int i = 0; i < catalog->count; i++) {
-        if (edge_model_has_blob(catalog->list[i], blob)) {
+        if (chosen(catalog->list[i], key)) {
             catalog->visited[count++] = edge_model_ref(catalog->list[i]);
         }
     }
@@ -160,20 +214,65 @@ void edge_catalog_with_blob(struct edge_catalog *catalog, const struct edge_blob
     }
 }
 
+static bool has_blob(struct edge_model *model, const void *blob)
+{
+    return edge_model_has_blob(model, blob);
+}
+
+void edge_catalog_with_blob(struct edge_catalog *catalog, const struct edge_blob *blob,
+                            void (*visit)(void *arg, struct edge_model *model), void *arg)
+{
+    with(catalog, has_blob, blob, visit, arg);
+}
+
+static bool is_owned_by(struct edge_model *model, const void *peer)
+{
+    return edge_model_is_owned_by(model, peer);
+}
+
+void edge_catalog_with_owner(struct edge_catalog *catalog, const struct edge_peer *peer,
+                             void (*visit)(void *arg, struct edge_model *model), void *arg)
+{
+    with(catalog, is_owned_by, peer, visit, arg);
+}
+
+void edge_catalog_set_wake(struct edge_catalog *catalog, edge_catalog_wake wake, void *arg)
+{
+    catalog->wake = wake;
+    catalog->wake_arg = arg;
+}
+
+void edge_catalog_want(struct edge_catalog *catalog, struct edge_model *model)
+{
+    if (catalog->wake && edge_model_prefix(model) < edge_model_table(model)->layer_count) {
+        catalog->wake(catalog->wake_arg, model);
+    }
+}
+
 ll_status edge_catalog_copy_blob(struct edge_catalog *catalog, const struct edge_blob *blob,
                                  struct edge_blob **out_copy)
 {
     return edge_store_copy(catalog->store, blob, out_copy);
 }
 
+static struct edge_model *find_locked(struct edge_catalog *catalog, const struct ll_digest *id)
+    LL_REQUIRES(catalog->lock)
+{
+    for (int i = 0; i < catalog->count; i++) {
+        if (ll_digest_equal(edge_model_id(catalog->list[i]), id) &&
+            edge_model_draft_bits(catalog->list[i]) == 0) {
+            return catalog->list[i];
+        }
+    }
+    return NULL;
+}
+
 static struct edge_model *find(struct edge_catalog *catalog, const struct ll_digest *id)
 {
-    struct edge_model *found = NULL;
     ll_mutex_lock(&catalog->lock);
-    for (int i = 0; i < catalog->count && !found; i++) {
-        if (ll_digest_equal(edge_model_id(catalog->list[i]), id)) {
-            found = edge_model_ref(catalog->list[i]);
-        }
+    struct edge_model *found = find_locked(catalog, id);
+    if (found) {
+        edge_model_ref(found);
     }
     ll_mutex_unlock(&catalog->lock);
     return found;
@@ -202,9 +301,11 @@ ll_status edge_catalog_list(struct edge_catalog *catalog, struct edge_model ***o
         return LL_E_NO_MEMORY;
     }
     ll_mutex_lock(&catalog->lock);
-    int count = catalog->count;
-    for (int i = 0; i < count; i++) {
-        list[i] = edge_model_ref(catalog->list[i]);
+    int count = 0;
+    for (int i = 0; i < catalog->count; i++) {
+        if (edge_model_draft_bits(catalog->list[i]) == 0) {
+            list[count++] = edge_model_ref(catalog->list[i]);
+        }
     }
     ll_mutex_unlock(&catalog->lock);
     *out_list = list;
@@ -212,8 +313,7 @@ ll_status edge_catalog_list(struct edge_catalog *catalog, struct edge_model ***o
     return LL_OK;
 }
 
-/* The model is marked as removed: takes it out of the array and tells everybody. */
-static void take_out(struct edge_catalog *catalog, struct edge_model *model)
+void edge_catalog_take_out(struct edge_catalog *catalog, struct edge_model *model)
 {
     ll_mutex_lock(&catalog->lock);
     int at = 0;
@@ -224,7 +324,14 @@ static void take_out(struct edge_catalog *catalog, struct edge_model *model)
     catalog->count--;
     memmove(&catalog->list[at], &catalog->list[at + 1],
             (size_t)(catalog->count - at) * sizeof(struct edge_model *));
+    /* A new one of the same name may be here already: what the store keeps is that one's then. */
+    if (edge_model_is_kept(model) && !find_locked(catalog, edge_model_id(model))) {
+        edge_store_remove_model(catalog->store, edge_model_id(model));
+    }
     ll_mutex_unlock(&catalog->lock);
+    if (edge_model_draft_bits(model) == 0) {
+        edge_catalog_retire_drafts(catalog, model);
+    }
     edge_catalog_notify(catalog, model, EDGE_CHANGE_REMOVED);
     edge_model_unref(model);
 }
@@ -239,7 +346,7 @@ ll_status edge_catalog_remove(struct edge_catalog *catalog, const char *id_text,
     }
     if (edge_model_try_remove(model)) {
         ll_log(LL_LOG_INFO, "models", "%s deleted", edge_model_short_id(model));
-        take_out(catalog, model);
+        edge_catalog_take_out(catalog, model);
     } else if (edge_model_is_removed(model)) {
         status = ll_fail(err, LL_E_NOT_FOUND, "no model %s here", id_text);
     } else {
@@ -247,11 +354,6 @@ ll_status edge_catalog_remove(struct edge_catalog *catalog, const char *id_text,
     }
     edge_model_unref(model);
     return status;
-}
-
-static bool is_ready(const struct edge_model *model)
-{
-    return edge_model_prefix(model) == edge_model_table(model)->layer_count;
 }
 
 /* A reference to the unused model that goes first, or NULL. One that has weights and is ready goes
@@ -312,7 +414,7 @@ static bool evict(struct edge_catalog *catalog, int64_t until_ns)
         if (is_removed) {
             ll_log(LL_LOG_INFO, "models", "%s evicted: %s", edge_model_short_id(victim),
                    edge_model_has_weights(victim) ? "unused for longest" : "it has no weights");
-            take_out(catalog, victim);
+            edge_catalog_take_out(catalog, victim);
         }
         edge_model_unref(victim);
         if (is_removed) {
@@ -372,16 +474,18 @@ static ll_status check_groups(const struct ll_table *table, struct ll_error *err
     return LL_OK;
 }
 
-/* Puts a new model into the array; a full one evicts. Takes the caller's reference on LL_OK. */
-static ll_status insert(struct edge_catalog *catalog, struct edge_model *model,
-                        struct ll_error *err)
+ll_status edge_catalog_insert(struct edge_catalog *catalog, struct edge_model *model,
+                              struct ll_error *err)
 {
     bool has_room = false;
+    bool is_acquired = edge_model_acquire(model);
+    assert(is_acquired);
+    (void)is_acquired;
     do {
         ll_mutex_lock(&catalog->lock);
         has_room = catalog->count < catalog->most_models;
         if (has_room) {
-            catalog->list[catalog->count++] = model;
+            catalog->list[catalog->count++] = edge_model_ref(model);
         }
         ll_mutex_unlock(&catalog->lock);
     } while (!has_room && edge_catalog_evict_for(catalog, model));
@@ -391,12 +495,11 @@ static ll_status insert(struct edge_catalog *catalog, struct edge_model *model,
                                "all models are in use: limit models is %d", catalog->most_models);
 }
 
-static ll_status make_model(struct edge_catalog *catalog, struct ll_manifest *manifest,
-                            const struct ll_plan *plan, struct edge_model **out_model,
-                            struct ll_error *err)
+ll_status edge_catalog_build(struct edge_catalog *catalog, struct ll_manifest *manifest,
+                             const struct ll_plan *plan, struct edge_model **out_model,
+                             struct ll_error *err)
 {
     struct ll_network *network = NULL;
-    struct edge_model *model = NULL;
     ll_status status =
         ll_engine_parse(catalog->engine, manifest->cfg, manifest->cfg_bytes, &network, err);
     if (status != LL_OK) {
@@ -407,7 +510,7 @@ static ll_status make_model(struct edge_catalog *catalog, struct ll_manifest *ma
     if (status == LL_OK) {
         status = check_groups(&network->table, err);
     }
-    if (status == LL_OK) {
+    if (status == LL_OK && plan) {
         status = ll_plan_check(&network->table, plan, err);
     }
     if (status == LL_OK && network->table.blob_bytes > edge_store_budget_bytes(catalog->store)) {
@@ -417,24 +520,11 @@ static ll_status make_model(struct edge_catalog *catalog, struct ll_manifest *ma
                                (long long)network->table.blob_bytes, (long long)budget_bytes);
     }
     if (status == LL_OK) {
-        status = edge_model_create(catalog->engine, catalog->store, manifest, network, &model, err);
+        status =
+            edge_model_create(catalog->engine, catalog->store, manifest, network, out_model, err);
     }
     ll_network_unref(network);
-    if (status != LL_OK) {
-        return status;
-    }
-    bool is_acquired = edge_model_acquire(model);
-    assert(is_acquired);
-    (void)is_acquired;
-    edge_model_ref(model);
-    status = insert(catalog, model, err);
-    if (status != LL_OK) {
-        edge_model_unref(model);
-        edge_model_unref(model);
-        return status;
-    }
-    *out_model = model;
-    return LL_OK;
+    return status;
 }
 
 ll_status edge_catalog_open(struct edge_catalog *catalog, struct ll_manifest *manifest,
@@ -458,5 +548,15 @@ ll_status edge_catalog_open(struct edge_catalog *catalog, struct ll_manifest *ma
         return LL_OK;
     }
     edge_model_unref(model);
-    return make_model(catalog, manifest, plan, out_model, err);
+    model = NULL;
+    status = edge_catalog_build(catalog, manifest, plan, &model, err);
+    if (status == LL_OK) {
+        status = edge_catalog_insert(catalog, model, err);
+    }
+    if (status != LL_OK) {
+        edge_model_unref(model);
+        return status;
+    }
+    *out_model = model;
+    return LL_OK;
 }

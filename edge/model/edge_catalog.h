@@ -2,7 +2,12 @@
  *
  * A model is found or made when an upload opens, and goes when it is deleted, or evicted because
  * the store or the table of models is full: models without a verified blob first, then those that
- * nobody has used for longest.
+ * nobody has used for longest. Where memory is short, one that the store keeps only loses its
+ * layers (edge_catalog_stored.h).
+ *
+ * Drafts stand beside their models: each is a model of its own, which takes a place and is evicted
+ * like one, but nobody finds it under its id alone. It goes with its model, or once nobody uses it
+ * any more when that is ready.
  *
  * Threads: any, except where a function says otherwise. */
 #ifndef EDGE_CATALOG_H
@@ -56,11 +61,22 @@ LL_MUST_USE ll_status edge_catalog_observe(struct edge_catalog *catalog,
 void edge_catalog_notify(struct edge_catalog *catalog, struct edge_model *model,
                          edge_change change);
 
+/* Has the layers of a model created that can be. Does not block. */
+typedef void (*edge_catalog_wake)(void *arg, struct edge_model *model);
+/* Before the first model. */
+void edge_catalog_set_wake(struct edge_catalog *catalog, edge_catalog_wake wake, void *arg);
+/* Somebody wants the model's layers: those that are not created, and can be, are. */
+void edge_catalog_want(struct edge_catalog *catalog, struct edge_model *model);
+
 /* Calls `visit` for every model that has the blob.
  *
  * Threads: one at a time, that of edge_catalog_open. `visit` runs without locks. */
 void edge_catalog_with_blob(struct edge_catalog *catalog, const struct edge_blob *blob,
                             void (*visit)(void *arg, struct edge_model *model), void *arg);
+
+/* The same for every model whose owner is `peer`. */
+void edge_catalog_with_owner(struct edge_catalog *catalog, const struct edge_peer *peer,
+                             void (*visit)(void *arg, struct edge_model *model), void *arg);
 
 /* edge_store_copy in the catalog's store. */
 LL_MUST_USE ll_status edge_catalog_copy_blob(struct edge_catalog *catalog,
@@ -83,8 +99,39 @@ LL_MUST_USE ll_status edge_catalog_open(struct edge_catalog *catalog, struct ll_
 LL_MUST_USE ll_status edge_catalog_find(struct edge_catalog *catalog, const char *id_text,
                                         struct edge_model **out_model, struct ll_error *err);
 
-/* References to all models, in the order in which they came; the caller unrefs each and frees the
- * array. Errors: LL_E_NO_MEMORY. */
+/* ---- Drafts ---- */
+
+/* Of one model. */
+enum { EDGE_CATALOG_DRAFTS = 4 };
+
+/* The draft of `exact` that `manifest` describes, made if it is new; as edge_catalog_open, for
+ * edge_catalog_leave_draft.
+ *
+ * Errors: those of edge_catalog_open; LL_E_EXHAUSTED for one too many, LL_E_PRECONDITION where
+ *         `exact` is ready or the draft is retired.
+ * Threads: one at a time, that of edge_catalog_open. */
+LL_MUST_USE ll_status edge_catalog_open_draft(struct edge_catalog *catalog,
+                                              const struct edge_model *exact,
+                                              struct ll_manifest *manifest, int mantissa_bits,
+                                              const struct ll_plan *plan,
+                                              struct edge_model **out_draft, struct ll_error *err);
+/* The same for who only wants to run it: the draft with this id, or NULL. Errors: LL_E_INVALID
+ * where it is no id. */
+LL_MUST_USE ll_status edge_catalog_use_draft(struct edge_catalog *catalog,
+                                             const struct edge_model *exact, const char *id_text,
+                                             struct edge_model **out_draft, struct ll_error *err);
+/* Releases and unrefs; the last one who leaves a retired draft removes it. */
+void edge_catalog_leave_draft(struct edge_catalog *catalog, struct edge_model *draft);
+/* Retires it; removed once nobody uses it. */
+void edge_catalog_retire_draft(struct edge_catalog *catalog, struct edge_model *draft);
+/* References to the drafts of `exact` that are not retired; returns how many. */
+int edge_catalog_drafts(struct edge_catalog *catalog, const struct edge_model *exact,
+                        struct edge_model *out_drafts[EDGE_CATALOG_DRAFTS]);
+/* The longest prefix of those; 0: there are none. */
+int edge_catalog_draft_prefix(struct edge_catalog *catalog, const struct edge_model *exact);
+
+/* References to all models but drafts, in the order in which they came; the caller unrefs each and
+ * frees the array. Errors: LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status edge_catalog_list(struct edge_catalog *catalog, struct edge_model ***out_list,
                                         int *out_count);
 

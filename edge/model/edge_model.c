@@ -7,8 +7,10 @@
 #include "core/ll_clock.h"
 #include "core/ll_limits.h"
 #include "edge/model/edge_model_state.h"
+#include "edge/model/edge_store_models.h"
 
-enum { REMOVED = -1 };
+/* A store hears of a model's use at most once in TOUCH_S. */
+enum { REMOVED = -1, TOUCH_S = 60 };
 
 LL_NO_ANALYSIS static void destroy(struct edge_model *model)
 {
@@ -17,7 +19,11 @@ LL_NO_ANALYSIS static void destroy(struct edge_model *model)
     for (int i = 0; model->blobs && i < model->network->table.layer_count; i++) {
         edge_blob_unref(model->blobs[i]);
     }
+    for (int i = 0; model->exact_blobs && i < model->network->table.layer_count; i++) {
+        edge_blob_unref(model->exact_blobs[i]);
+    }
     free(model->blobs);
+    free(model->exact_blobs);
     free(model->stretch_blobs);
     free(model->borders);
     free(model->creations);
@@ -56,16 +62,18 @@ LL_NO_ANALYSIS ll_status edge_model_create(struct ll_engine *engine, struct edge
     }
     atomic_init(&model->refs, 1);
     model->turn.model = model;
+    model->store = store;
     ll_mutex_init(&model->lock);
     model->network = ll_network_ref(network);
     model->blobs = calloc(count, sizeof(struct edge_blob *));
+    model->exact_blobs = calloc(count, sizeof(struct edge_blob *));
     model->stretch_blobs = calloc(count, sizeof(struct ll_buf *));
     model->borders = calloc(count + 1, sizeof(int));
     model->creations = calloc(count, sizeof(struct edge_creation));
     model->times = calloc(count, sizeof(struct edge_layer_times));
     ll_status status = ll_fail(err, LL_E_NO_MEMORY, "out of memory for a model");
-    if (model->blobs && model->stretch_blobs && model->borders && model->creations &&
-        model->times) {
+    if (model->blobs && model->exact_blobs && model->stretch_blobs && model->borders &&
+        model->creations && model->times) {
         status = ll_manifest_model_id(manifest, &model->id);
     }
     if (status == LL_OK) {
@@ -86,6 +94,33 @@ LL_NO_ANALYSIS ll_status edge_model_create(struct ll_engine *engine, struct edge
     model->manifest = *manifest;
     *manifest = (struct ll_manifest){0};
     *out_model = model;
+    return LL_OK;
+}
+
+ll_status edge_model_copy(struct ll_engine *engine, struct edge_store *store,
+                          struct edge_model *model, struct edge_model **out_copy)
+{
+    struct ll_manifest manifest;
+    const struct ll_manifest *from = &model->manifest;
+    ll_status status = ll_manifest_init(&manifest, from->cfg, from->cfg_bytes, from->blob_count);
+    if (status != LL_OK) {
+        return status;
+    }
+    memcpy(manifest.blobs, from->blobs, (size_t)from->blob_count * sizeof(*from->blobs));
+    status = edge_model_create(engine, store, &manifest, model->network, out_copy, NULL);
+    ll_manifest_finish(&manifest);
+    if (status != LL_OK) {
+        return status;
+    }
+    struct edge_model *copy = *out_copy;
+    struct edge_peer owner;
+    if (edge_model_get_owner(model, &owner)) {
+        edge_model_set_owner(copy, &owner);
+    }
+    copy->created_unix_ms = model->created_unix_ms;
+    atomic_store(&copy->is_kept, atomic_load(&model->is_kept));
+    atomic_store(&copy->touched_ns, atomic_load(&model->touched_ns));
+    atomic_store(&copy->last_use_ns, atomic_load(&model->last_use_ns));
     return LL_OK;
 }
 
@@ -155,7 +190,7 @@ bool edge_model_has_all_weights(const struct edge_model *model)
 bool edge_model_has_blob(const struct edge_model *model, const struct edge_blob *blob)
 {
     for (int i = 0; i < model->network->table.layer_count; i++) {
-        if (model->blobs[i] == blob) {
+        if (model->blobs[i] == blob || model->exact_blobs[i] == blob) {
             return true;
         }
     }
@@ -175,11 +210,47 @@ bool edge_model_acquire(struct edge_model *model)
 
 void edge_model_release(struct edge_model *model)
 {
-    atomic_store(&model->last_use_ns, ll_clock_now_ns());
+    int64_t now_ns = ll_clock_now_ns();
+    atomic_store(&model->last_use_ns, now_ns);
+    if (now_ns - atomic_load(&model->touched_ns) > TOUCH_S * LL_NS_PER_S) {
+        edge_model_touch(model);
+    }
     int before = atomic_fetch_sub(&model->uses, 1);
     assert(before > 0);
     (void)before;
 }
+
+/* ---- What lasts ---- */
+
+void edge_model_set_kept(struct edge_model *model, int64_t age_ns, uint64_t created_unix_ms)
+{
+    int64_t used_ns = ll_clock_now_ns() - age_ns;
+    model->created_unix_ms = created_unix_ms;
+    atomic_store(&model->last_use_ns, used_ns);
+    atomic_store(&model->touched_ns, used_ns);
+    atomic_store(&model->is_kept, true);
+}
+
+bool edge_model_is_kept(const struct edge_model *model)
+{
+    return atomic_load(&model->is_kept);
+}
+
+void edge_model_touch(struct edge_model *model)
+{
+    int64_t used_ns = atomic_load(&model->last_use_ns);
+    if (atomic_load(&model->is_kept) && used_ns > atomic_load(&model->touched_ns)) {
+        atomic_store(&model->touched_ns, used_ns);
+        edge_store_touch_model(model->store, &model->id, ll_clock_now_ns() - used_ns);
+    }
+}
+
+void edge_model_sync_blobs(struct edge_model *model)
+{
+    edge_store_sync_blobs(model->store, model->blobs, model->network->table.layer_count);
+}
+
+/* ---- Use ---- */
 
 bool edge_model_is_used(const struct edge_model *model)
 {
@@ -211,12 +282,28 @@ void edge_model_set_owner(struct edge_model *model, const struct edge_peer *peer
     ll_mutex_unlock(&model->lock);
 }
 
-bool edge_model_may_be_deleted_by(struct edge_model *model, const struct edge_peer *peer)
+bool edge_model_get_owner(struct edge_model *model, struct edge_peer *out_peer)
+{
+    ll_mutex_lock(&model->lock);
+    bool has_owner = model->has_owner;
+    if (has_owner) {
+        *out_peer = model->owner;
+    }
+    ll_mutex_unlock(&model->lock);
+    return has_owner;
+}
+
+bool edge_model_is_owned_by(struct edge_model *model, const struct edge_peer *peer)
 {
     ll_mutex_lock(&model->lock);
     bool is_owner = model->has_owner && edge_peer_equal(&model->owner, peer);
     ll_mutex_unlock(&model->lock);
-    return is_owner || edge_peer_is_loopback(peer);
+    return is_owner;
+}
+
+bool edge_model_may_be_deleted_by(struct edge_model *model, const struct edge_peer *peer)
+{
+    return edge_model_is_owned_by(model, peer) || edge_peer_is_loopback(peer);
 }
 
 int64_t edge_model_last_use_ns(const struct edge_model *model)
@@ -236,20 +323,25 @@ bool edge_model_has_failed(const struct edge_model *model)
 
 bool edge_model_is_available(const struct edge_model *model, int layer)
 {
-    return !model->blobs[layer] || edge_blob_data(model->blobs[layer]) != NULL;
+    const struct edge_blob *blob = model->blobs[layer];
+    const struct edge_blob *exact = model->exact_blobs[layer];
+    return !blob || edge_blob_data(blob) || (exact && edge_blob_data(exact));
 }
 
 void edge_model_get_info(struct edge_model *model, struct edge_model_info *out_info)
 {
     int count = model->network->table.layer_count;
     int64_t received_bytes = 0;
+    int64_t stored_bytes = 0;
     for (int i = 0; i < count; i++) {
         received_bytes += model->blobs[i] ? edge_blob_written(model->blobs[i]) : 0;
+        stored_bytes += model->blobs[i] ? edge_blob_stored(model->blobs[i]) : 0;
     }
     ll_mutex_lock(&model->lock);
     *out_info = (struct edge_model_info){
         .prefix = atomic_load(&model->prefix),
         .received_bytes = received_bytes,
+        .stored_bytes = atomic_load(&model->is_kept) ? stored_bytes : 0,
         .creations = model->creation_count,
         .queries = model->queries,
         .uploads = model->uploads,

@@ -27,6 +27,10 @@ struct edge_model;
 LL_MUST_USE ll_status edge_model_create(struct ll_engine *engine, struct edge_store *store,
                                         struct ll_manifest *manifest, struct ll_network *network,
                                         struct edge_model **out_model, struct ll_error *err);
+/* Another one like `model`, with its blobs, owner and last use, of which nothing is created.
+ * Errors: LL_E_NO_MEMORY and the engine's. */
+LL_MUST_USE ll_status edge_model_copy(struct ll_engine *engine, struct edge_store *store,
+                                      struct edge_model *model, struct edge_model **out_copy);
 struct edge_model *edge_model_ref(struct edge_model *model);
 /* NULL is allowed. */
 void edge_model_unref(struct edge_model *model);
@@ -45,6 +49,7 @@ struct edge_blob *edge_model_blob(const struct edge_model *model, int layer);
 bool edge_model_has_weights(const struct edge_model *model);
 /* Whether none of its blobs is missing. */
 bool edge_model_has_all_weights(const struct edge_model *model);
+/* Whether it is a blob of its layers; of a draft's, in either model. */
 bool edge_model_has_blob(const struct edge_model *model, const struct edge_blob *blob);
 
 /* ---- Use ---- */
@@ -61,8 +66,24 @@ int64_t edge_model_last_use_ns(const struct edge_model *model);
 
 /* Who may delete the model: the first one who brings it. Later ones are not noted. */
 void edge_model_set_owner(struct edge_model *model, const struct edge_peer *peer);
+bool edge_model_is_owned_by(struct edge_model *model, const struct edge_peer *peer);
+/* False where nobody brought it. */
+bool edge_model_get_owner(struct edge_model *model, struct edge_peer *out_peer);
 /* True for the owner, and for every peer on this machine. */
 bool edge_model_may_be_deleted_by(struct edge_model *model, const struct edge_peer *peer);
+
+/* ---- What lasts ---- */
+
+/* The store keeps the model for the next process (edge_catalog_stored.h): it was used last `age_ns`
+ * ago, and came at `created_unix_ms`. From now on it hears now and then when the model is used. */
+void edge_model_set_kept(struct edge_model *model, int64_t age_ns, uint64_t created_unix_ms);
+bool edge_model_is_kept(const struct edge_model *model);
+/* Tells the store when the model was used last, if it keeps it. */
+void edge_model_touch(struct edge_model *model);
+/* Brings to disk what is here of unfinished blobs (edge_store_sync_blobs).
+ *
+ * Threads: the writing one. */
+void edge_model_sync_blobs(struct edge_model *model);
 
 /* ---- State ---- */
 
@@ -77,6 +98,8 @@ struct edge_model_info {
     edge_model_state state;
     int prefix;
     int64_t received_bytes;
+    /* Of that, what a new process finds. */
+    int64_t stored_bytes;
     int creations;
     int64_t creation_ns;
     int64_t queries;
@@ -92,8 +115,25 @@ void edge_model_get_info(struct edge_model *model, struct edge_model_info *out_i
 int edge_model_prefix(const struct edge_model *model);
 /* Whether a creation failed since the last session opened. One atomic read. */
 bool edge_model_has_failed(const struct edge_model *model);
-/* Whether layer i's blob is verified (always, without weights). */
+/* Whether layer i's blob is verified (always, without weights); of a draft, one of the two. */
 bool edge_model_is_available(const struct edge_model *model, int layer);
+
+/* ---- Drafts ---- */
+
+/* Makes a new model, which nobody else knows yet, the draft of `exact`, which has the same cfg. A
+ * layer of it is available with the blob of either: where the exact one is here first, that is
+ * created. */
+void edge_model_make_draft(struct edge_model *draft, const struct edge_model *exact,
+                           int mantissa_bits);
+/* 0: it is no draft. */
+int edge_model_draft_bits(const struct edge_model *model);
+bool edge_model_is_draft_of(const struct edge_model *draft, const struct edge_model *exact);
+/* The blob that a draft's layer has in the exact model; NULL for a layer without weights, and where
+ * the model is no draft. */
+struct edge_blob *edge_model_exact_blob(const struct edge_model *draft, int layer);
+/* Nothing more of the draft is created, and nobody who does not use it already is given it. */
+void edge_model_retire(struct edge_model *draft);
+bool edge_model_is_retired(const struct edge_model *model);
 
 /* ---- Creation ---- */
 

@@ -32,7 +32,8 @@ static int next_border_locked(struct edge_model *model, int64_t most_bytes) LL_R
     int prefix = atomic_load(&model->prefix);
     int end = prefix;
     int64_t bytes = 0;
-    if (model->failure_status != LL_OK || edge_model_is_removed(model)) {
+    if (model->failure_status != LL_OK || edge_model_is_removed(model) ||
+        edge_model_is_retired(model)) {
         return prefix;
     }
     for (int i = prefix; i < table->layer_count && edge_model_is_available(model, i); i++) {
@@ -49,6 +50,13 @@ static int next_border_locked(struct edge_model *model, int64_t most_bytes) LL_R
     return end;
 }
 
+/* What an available layer is created of; NULL without weights. */
+static struct ll_buf *weights_of(const struct edge_model *model, int layer)
+{
+    struct ll_buf *data = model->blobs[layer] ? edge_blob_data(model->blobs[layer]) : NULL;
+    return data || !model->exact_blobs[layer] ? data : edge_blob_data(model->exact_blobs[layer]);
+}
+
 struct edge_stretch edge_model_begin_creation(struct edge_model *model, int64_t most_bytes)
 {
     ll_mutex_lock(&model->lock);
@@ -58,7 +66,7 @@ struct edge_stretch edge_model_begin_creation(struct edge_model *model, int64_t 
     atomic_store(&model->is_creating, end > first);
     ll_mutex_unlock(&model->lock);
     for (int i = first; i < end; i++) {
-        model->stretch_blobs[i - first] = model->blobs[i] ? edge_blob_data(model->blobs[i]) : NULL;
+        model->stretch_blobs[i - first] = weights_of(model, i);
     }
     return (struct edge_stretch){first, end, model->stretch_blobs};
 }

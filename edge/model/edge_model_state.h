@@ -1,5 +1,6 @@
 /* The inside of a model: edge_model.c makes it and says who uses it, edge_model_creation.c how far
- * it is created, edge_model_queries.c what its queries take and measured.
+ * it is created, edge_model_queries.c what its queries take and measured, edge_model_draft.c what
+ * drafts have besides.
  *
  * Everything that changes is guarded by the model's lock, except three things that are read on hot
  * paths: the prefix (published with release order after the layers below it are created), whether a
@@ -27,6 +28,11 @@ struct edge_model {
     /* -1: removed; or how many sessions and queries use the model. */
     atomic_int uses;
     atomic_int_least64_t last_use_ns;
+    struct edge_store *store;
+    /* Whether the store keeps the model; when it heard of its last use, and when it came. */
+    atomic_bool is_kept;
+    atomic_int_least64_t touched_ns;
+    uint64_t created_unix_ms;
     struct ll_digest id;
     char id_text[LL_DIGEST_TEXT_BYTES];
     char short_id[EDGE_MODEL_SHORT_ID_DIGITS + 1];
@@ -34,6 +40,12 @@ struct edge_model {
     struct ll_network *network;
     struct ll_engine_model *engine_model;
     struct edge_blob **blobs;
+    /* Of a draft (mantissa_bits above 0): what the same layers have in the model that it is of. All
+     * NULL otherwise. */
+    int mantissa_bits;
+    struct ll_digest exact_id;
+    struct edge_blob **exact_blobs;
+    atomic_bool is_retired;
     /* The blobs of the creation under way; the creating thread's. */
     struct ll_buf **stretch_blobs;
     atomic_int prefix;

@@ -22,12 +22,17 @@ enum {
     TEMPORARY_TRIES = 10,
 };
 
+/* Of what is in a folder that lasts. */
+enum { VERSION = 1, VERSION_BYTES = 64 };
+static const char version_name[] = "VERSION";
+static const char version_prefix[] = "layerlift-store-";
+static const char models_name[] = "models";
+
 static const char lock_name[] = "layerlift.lock";
 /* Followed by mkdtemp's digits. */
 static const char temporary_name[] = "layerlift-store-";
 
-/* Whether a file has the form of a blob's name. */
-static bool is_blob_name(const char *name)
+bool edge_store_folder_is_blob_name(const char *name)
 {
     size_t digits = strspn(name, "0123456789abcdef");
     if (digits != 2 * (size_t)LL_DIGEST_BYTES || name[digits] != '-') {
@@ -44,32 +49,21 @@ static bool is_blob_name(const char *name)
 
 static int is_blob_entry(const struct dirent *entry)
 {
-    return is_blob_name(entry->d_name);
+    return edge_store_folder_is_blob_name(entry->d_name);
 }
 
-/* Removes all blobs' files; returns how many there were. */
-static int remove_files(const char *folder)
+/* Removes all blobs' files. */
+static void remove_files(const char *folder)
 {
     struct dirent **entries = NULL;
     char path[PATH_MAX + sizeof(entries[0]->d_name) + 1];
     int count = scandir(folder, &entries, is_blob_entry, NULL);
-    int removed = 0;
     for (int i = 0; i < count; i++) {
         snprintf(path, sizeof(path), "%s/%s", folder, entries[i]->d_name);
-        removed += unlink(path) == 0;
+        unlink(path);
         free(entries[i]);
     }
     free(entries);
-    return removed;
-}
-
-static void remove_leftovers(struct edge_store_folder *folder)
-{
-    int removed = remove_files(folder->path);
-    if (removed > 0) {
-        ll_log(LL_LOG_INFO, "store", "removed %d files that an earlier server left in %s", removed,
-               folder->path);
-    }
 }
 
 static bool is_temporary_name(const char *name)
@@ -153,6 +147,18 @@ static ll_status make_temporary(struct edge_store_folder *folder, const char *pa
     return LL_OK;
 }
 
+/* The folders above one. What cannot be made shows when the folder itself is. */
+static void make_parents(const char *path)
+{
+    char parent[PATH_MAX];
+    snprintf(parent, sizeof(parent), "%s", path);
+    for (char *slash = strchr(parent + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        (void)mkdir(parent, 0700);
+        *slash = '/';
+    }
+}
+
 static ll_status make_folder(struct edge_store_folder *folder, const char *path,
                              struct ll_error *err)
 {
@@ -194,7 +200,62 @@ static ll_status take_folder(struct edge_store_folder *folder, struct ll_error *
         return ll_fail(err, LL_E_PRECONDITION, "store: another process uses folder %s",
                        folder->path);
     }
-    remove_leftovers(folder);
+    return LL_OK;
+}
+
+/* ---- What lasts ---- */
+
+static ll_status write_version(struct edge_store_folder *folder,
+                               const struct edge_store_files *files, struct ll_error *err)
+{
+    char text[VERSION_BYTES];
+    int length = snprintf(text, sizeof(text), "%s%d\n", version_prefix, VERSION);
+    int failure = edge_store_files_put(files, folder->fd, version_name, text, (size_t)length);
+    return failure == 0 ? LL_OK
+                        : ll_fail(err, LL_E_IO, "store: %s/%s cannot be written: %s", folder->path,
+                                  version_name, strerrordesc_np(failure));
+}
+
+/* A folder says what has written it. One that does not is new, or of a time when nothing lasted. */
+static ll_status check_version(struct edge_store_folder *folder,
+                               const struct edge_store_files *files, struct ll_error *err)
+{
+    char text[VERSION_BYTES] = "";
+    size_t prefix = strlen(version_prefix);
+    int fd = openat(folder->fd, version_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+        return write_version(folder, files, err);
+    }
+    ssize_t got = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+    if (fd >= 0) {
+        close(fd);
+    }
+    char *end = NULL;
+    long version =
+        got > 0 && strncmp(text, version_prefix, prefix) == 0 ? strtol(text + prefix, &end, 10) : 0;
+    if (version < 1 || *end != '\n') {
+        return ll_fail(err, LL_E_INVALID, "store: %s/%s is not a store's version", folder->path,
+                       version_name);
+    }
+    if (version > VERSION) {
+        return ll_fail(err, LL_E_UNSUPPORTED,
+                       "store: a newer server has written folder %s (version %ld, this one knows "
+                       "%d)",
+                       folder->path, version, VERSION);
+    }
+    return LL_OK;
+}
+
+ll_status edge_store_folder_open_models(const struct edge_store_folder *folder,
+                                        const struct edge_store_files *files, int *out_fd,
+                                        struct ll_error *err)
+{
+    bool is_new = mkdirat(folder->fd, models_name, 0700) == 0;
+    *out_fd = openat(folder->fd, models_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (*out_fd < 0 || (is_new && files->sync(folder->fd) != 0)) {
+        return ll_fail(err, LL_E_IO, "store: %s/%s cannot be made: %s", folder->path, models_name,
+                       strerrordesc_np(errno));
+    }
     return LL_OK;
 }
 
@@ -232,11 +293,18 @@ ll_status edge_store_folder_take_temporary(struct edge_store_folder *folder, con
 }
 
 ll_status edge_store_folder_take(struct edge_store_folder *folder, const char *path,
+                                 bool makes_parents, const struct edge_store_files *files,
                                  struct ll_error *err)
 {
     edge_store_folder_init(folder);
+    if (makes_parents) {
+        make_parents(path);
+    }
     ll_status status = make_folder(folder, path, err);
-    return status == LL_OK ? take_folder(folder, err) : status;
+    if (status == LL_OK) {
+        status = take_folder(folder, err);
+    }
+    return status == LL_OK ? check_version(folder, files, err) : status;
 }
 
 void edge_store_folder_leave(struct edge_store_folder *folder)
@@ -251,13 +319,11 @@ void edge_store_folder_leave(struct edge_store_folder *folder)
     }
 }
 
-void edge_store_folder_remove(const char *folder, bool is_temporary)
+void edge_store_folder_remove(const char *folder)
 {
     char path[PATH_MAX + sizeof(lock_name) + 1];
     remove_files(folder);
-    if (is_temporary) {
-        snprintf(path, sizeof(path), "%s/%s", folder, lock_name);
-        unlink(path);
-        rmdir(folder);
-    }
+    snprintf(path, sizeof(path), "%s/%s", folder, lock_name);
+    unlink(path);
+    rmdir(folder);
 }

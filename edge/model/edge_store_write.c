@@ -12,55 +12,49 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/ll_log.h"
 #include "edge/model/edge_store_state.h"
 
-static ll_status write_error(struct edge_store *store, int number, struct ll_error *err)
+/* Puts bytes into a large blob's file, and into its hash. */
+static ll_status write_file(struct edge_blob *blob, int64_t offset, const char *data, size_t bytes,
+                            struct ll_error *err)
 {
-    bool is_full = number == ENOSPC || number == EDQUOT || number == EFBIG;
-    ll_status status =
-        ll_fail(err, is_full ? LL_E_EXHAUSTED : LL_E_IO,
-                is_full ? "the store's disk is full: %s: %s" : "the store cannot write: %s: %s",
-                store->folder.path, strerrordesc_np(number));
-    if (is_full && err) {
-        /* No limit of this server, but not for ever either. */
-        err->retry_ms = LL_RETRY_MS;
+    struct edge_store *store = blob->store;
+    const struct edge_store_files *files = store->files;
+    char name[EDGE_STORE_NAME_BYTES];
+    edge_store_blob_name(blob, true, name);
+    /* O_TRUNC at the front: no byte of a rejected attempt survives, but those that are kept. */
+    bool is_new = offset == 0 && blob->kept_from == blob->bytes;
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (is_new ? O_TRUNC : 0);
+    int fd = files->open(store->folder.fd, name, flags, 0600);
+    if (fd < 0) {
+        return edge_store_write_error(store, errno, err);
     }
-    return status;
+    int failure = is_new && edge_store_lasts(store) ? edge_store_part_begin(blob, fd) : 0;
+    if (failure == 0) {
+        failure = edge_store_files_write(files, fd, data, bytes, offset);
+    }
+    if (failure == 0) {
+        edge_store_part_add(blob, fd, offset, data, bytes);
+    }
+    /* Some file systems report a full disk only now; the bytes are where they belong then. */
+    if (files->close(fd) != 0 && failure == 0 && errno != EINTR) {
+        ll_log(LL_LOG_WARN, "store", "%s: %s", name, strerrordesc_np(errno));
+    }
+    if (failure != 0 && is_new) {
+        files->unlink(store->folder.fd, name);
+    }
+    return failure == 0 ? LL_OK : edge_store_write_error(store, failure, err);
 }
 
 static ll_status write_at(struct edge_blob *blob, int64_t offset, const char *data, size_t bytes,
                           struct ll_error *err)
 {
-    char name[EDGE_STORE_NAME_BYTES];
-    if (!edge_store_is_large(blob)) {
-        memcpy((char *)ll_buf_writable(blob->draft) + offset, data, bytes);
-        return LL_OK;
+    if (edge_store_is_large(blob)) {
+        return write_file(blob, offset, data, bytes, err);
     }
-    edge_store_blob_name(blob, true, name);
-    /* O_TRUNC at the front: no byte of a rejected attempt survives. */
-    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (offset == 0 ? O_TRUNC : 0);
-    int fd = openat(blob->store->folder.fd, name, flags, 0600);
-    if (fd < 0) {
-        return write_error(blob->store, errno, err);
-    }
-    size_t done = 0;
-    int failure = 0;
-    while (done < bytes && failure == 0) {
-        ssize_t written = pwrite(fd, data + done, bytes - done, (off_t)offset + (off_t)done);
-        if (written >= 0) {
-            done += (size_t)written;
-        } else if (errno != EINTR) {
-            failure = errno;
-        }
-    }
-    /* Some file systems report a full disk only now. */
-    if (close(fd) != 0 && failure == 0 && errno != EINTR) {
-        failure = errno;
-    }
-    if (failure != 0 && offset == 0) {
-        unlinkat(blob->store->folder.fd, name, 0);
-    }
-    return failure == 0 ? LL_OK : write_error(blob->store, failure, err);
+    memcpy((char *)ll_buf_writable(blob->draft) + offset, data, bytes);
+    return LL_OK;
 }
 
 static ll_status reserve(struct edge_store *store, int64_t bytes, struct ll_error *err)
@@ -84,104 +78,293 @@ static void give_back(struct edge_store *store, int64_t bytes)
     ll_mutex_unlock(&store->lock);
 }
 
-/* A whole blob's bytes, to be read from now on. */
-static ll_status publish(struct edge_blob *blob, struct ll_buf **out_data, struct ll_error *err)
+/* Hashes bytes [from, size) of a large one, which a rejection has left here. */
+static ll_status hash_kept(struct edge_blob *blob, struct ll_error *err)
+{
+    enum { PIECE_BYTES = 16 << 10 };
+    char piece[PIECE_BYTES];
+    char name[EDGE_STORE_NAME_BYTES];
+    int64_t at = blob->kept_from;
+    edge_store_blob_name(blob, true, name);
+    int fd = blob->store->files->open(blob->store->folder.fd, name,
+                                      O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0);
+    int failure = fd < 0 ? errno : 0;
+    while (failure == 0 && at < blob->bytes) {
+        int64_t left = blob->bytes - at;
+        size_t bytes = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
+        failure = edge_store_files_read(fd, piece, bytes, at);
+        if (failure == 0) {
+            ll_hasher_update(blob->hasher, piece, bytes);
+            at += (int64_t)bytes;
+        }
+    }
+    if (fd >= 0) {
+        blob->store->files->close(fd);
+    }
+    return failure == 0 ? LL_OK
+                        : ll_fail(err, LL_E_IO, "the store cannot read %s: %s", name,
+                                  strerrordesc_np(failure));
+}
+
+/* All of it is in front of the frontier now. */
+static void count_kept(struct edge_blob *blob)
+{
+    atomic_store(&blob->written, blob->bytes);
+    blob->kept_from = blob->bytes;
+}
+
+static void forget(struct edge_blob *blob)
+{
+    ll_mutex_lock(&blob->store->lock);
+    edge_store_forget_locked(blob->store, blob);
+    ll_mutex_unlock(&blob->store->lock);
+}
+
+/* No new process is to trust what was rejected. */
+static void drop_checks(struct edge_blob *blob)
+{
+    const struct edge_store *store = blob->store;
+    char name[EDGE_STORE_NAME_BYTES];
+    edge_store_blob_name(blob, true, name);
+    int fd = store->files->open(store->folder.fd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (fd < 0 || store->files->truncate(fd, (off_t)blob->bytes) != 0) {
+        ll_log(LL_LOG_WARN, "store", "%s cannot be cut: %s", name, strerrordesc_np(errno));
+    }
+    if (fd >= 0) {
+        store->files->close(fd);
+    }
+}
+
+/* The whole has another digest: forgets it, but for what is to be kept. */
+static void reject(struct edge_blob *blob)
+{
+    struct edge_store *store = blob->store;
+    int64_t keep_from = blob->keep_from;
+    if (keep_from >= blob->bytes) {
+        forget(blob);
+        return;
+    }
+    ll_mutex_lock(&store->lock);
+    store->used_bytes -= keep_from;
+    ll_mutex_unlock(&store->lock);
+    atomic_store(&blob->written, 0);
+    atomic_store(&blob->stored, 0);
+    blob->synced = 0;
+    blob->kept_from = keep_from;
+    blob->keep_from = blob->bytes;
+    if (edge_store_is_large(blob) && edge_store_lasts(store)) {
+        drop_checks(blob);
+    }
+}
+
+/* The digest of a whole. */
+static ll_status finish_hash(struct edge_blob *blob, struct ll_digest *out_digest,
+                             struct ll_error *err)
 {
     if (!edge_store_is_large(blob)) {
-        *out_data = blob->draft;
-        blob->draft = NULL;
-        return LL_OK;
+        ll_status status = ll_digest_of(ll_buf_data(blob->draft), (size_t)blob->bytes, out_digest);
+        return status == LL_OK ? LL_OK : ll_fail(err, status, "out of memory");
     }
-    char part[EDGE_STORE_NAME_BYTES];
-    char name[EDGE_STORE_NAME_BYTES];
-    char path[PATH_MAX + EDGE_STORE_NAME_BYTES];
-    struct ll_buf *data = NULL;
-    edge_store_blob_name(blob, true, part);
-    edge_store_blob_name(blob, false, name);
-    if (renameat(blob->store->folder.fd, part, blob->store->folder.fd, name) != 0) {
-        return ll_fail(err, LL_E_IO, "%s cannot be renamed: %s", part, strerrordesc_np(errno));
-    }
-    snprintf(path, sizeof(path), "%s/%s", blob->store->folder.path, name);
-    ll_status status = ll_buf_map_file(path, blob->bytes, &data, err);
-    if (status == LL_OK && (int64_t)ll_buf_bytes(data) != blob->bytes) {
-        status = ll_fail(err, LL_E_IO, "%s has %lld bytes instead of %lld", path,
-                         (long long)ll_buf_bytes(data), (long long)blob->bytes);
-        ll_buf_unref(data);
-        data = NULL;
-    }
-    if (status != LL_OK) {
-        unlinkat(blob->store->folder.fd, name, 0);
-    }
-    *out_data = data;
+    ll_status status = blob->kept_from < blob->bytes ? hash_kept(blob, err) : LL_OK;
+    ll_hasher_finish(blob->hasher, out_digest);
     return status;
+}
+
+/* Where a small one that lasts is from now on. */
+static ll_status pack(struct edge_blob *blob, const struct ll_buf *data, struct ll_error *err)
+{
+    struct edge_store *store = blob->store;
+    struct edge_pack_record *record = NULL;
+    int failure = edge_packs_append(store->packs, &blob->digest, ll_buf_data(data),
+                                    (size_t)blob->bytes, &record);
+    if (failure != 0) {
+        return edge_store_write_error(store, failure, err);
+    }
+    ll_mutex_lock(&store->lock);
+    blob->record = record;
+    store->wants_tidying = true;
+    ll_cond_signal(&store->syncer.work);
+    ll_mutex_unlock(&store->lock);
+    return LL_OK;
+}
+
+/* A whole blob's bytes, to be read from now on. */
+static ll_status publish(struct edge_blob *blob, struct ll_error *err)
+{
+    struct edge_store *store = blob->store;
+    struct ll_buf *data = NULL;
+    bool lasts = edge_store_lasts(store) && blob->copy_number == 0;
+    if (edge_store_is_large(blob)) {
+        ll_status status = edge_store_part_publish(blob, &data, err);
+        if (status != LL_OK) {
+            return status;
+        }
+    } else {
+        ll_status status = lasts ? pack(blob, blob->draft, err) : LL_OK;
+        if (status != LL_OK) {
+            return status;
+        }
+        data = blob->draft;
+        blob->draft = NULL;
+    }
+    ll_hasher_destroy(blob->hasher);
+    blob->hasher = NULL;
+    atomic_store(&blob->stored, blob->copy_number == 0 ? blob->bytes : 0);
+    atomic_store(&blob->data, data);
+    if (lasts && edge_store_is_large(blob)) {
+        ll_mutex_lock(&store->lock);
+        edge_store_sync_add_locked(store, blob, EDGE_STORE_SYNC);
+        ll_mutex_unlock(&store->lock);
+    }
+    return LL_OK;
 }
 
 /* All bytes are written: verifies and reads or maps them, or forgets them. */
 static ll_status complete(struct edge_blob *blob, edge_write_outcome *out_outcome,
                           struct ll_error *err)
 {
-    struct edge_store *store = blob->store;
     struct ll_digest digest;
-    ll_hasher_finish(blob->hasher, &digest);
-    if (!ll_digest_equal(&digest, &blob->digest)) {
-        ll_mutex_lock(&store->lock);
-        edge_store_forget_locked(store, blob);
-        ll_mutex_unlock(&store->lock);
+    ll_status status = finish_hash(blob, &digest, err);
+    if (status == LL_OK && !ll_digest_equal(&digest, &blob->digest)) {
+        count_kept(blob);
+        reject(blob);
         *out_outcome = EDGE_WRITE_REJECTED;
         return LL_OK;
     }
-    struct ll_buf *data = NULL;
-    ll_status status = publish(blob, &data, err);
-    if (status != LL_OK) {
+    if (status == LL_OK) {
+        status = publish(blob, err);
+    }
+    if (status == LL_OK) {
+        count_kept(blob);
+        *out_outcome = EDGE_WRITE_COMPLETED;
+    } else if (edge_store_is_large(blob)) {
         /* The hash is used up: whoever comes next begins anew. */
-        ll_mutex_lock(&store->lock);
-        edge_store_forget_locked(store, blob);
-        ll_mutex_unlock(&store->lock);
+        forget(blob);
+    }
+    return status;
+}
+
+/* Takes the bytes that come next, without looking at limits. */
+static ll_status advance(struct edge_blob *blob, const char *data, int64_t bytes,
+                         edge_write_outcome *out_outcome, struct ll_error *err)
+{
+    int64_t before = atomic_load(&blob->written);
+    ll_status status = reserve(blob->store, bytes, err);
+    if (status != LL_OK) {
         return status;
     }
-    ll_hasher_destroy(blob->hasher);
-    blob->hasher = NULL;
-    atomic_store(&blob->data, data);
-    *out_outcome = EDGE_WRITE_COMPLETED;
-    return LL_OK;
+    status = write_at(blob, before, data, (size_t)bytes, err);
+    if (status != LL_OK) {
+        give_back(blob->store, bytes);
+        return status;
+    }
+    atomic_store(&blob->written, before + bytes);
+    *out_outcome = EDGE_WRITE_KEPT;
+    if (before + bytes < blob->kept_from) {
+        return LL_OK;
+    }
+    status = complete(blob, out_outcome, err);
+    if (status != LL_OK && !edge_store_is_large(blob)) {
+        /* A small one is as it was before these bytes. */
+        atomic_store(&blob->written, before);
+        give_back(blob->store, bytes);
+    }
+    return status;
 }
 
 ll_status edge_blob_write(struct edge_blob *blob, int64_t offset, const void *data, size_t bytes,
                           edge_write_outcome *out_outcome, struct ll_error *err)
 {
+    edge_store_part_recover(blob);
     int64_t written = atomic_load(&blob->written);
+    *out_outcome = EDGE_WRITE_KEPT;
     if (offset > written) {
-        *out_outcome = EDGE_WRITE_BEYOND;
+        *out_outcome = offset >= blob->kept_from ? EDGE_WRITE_KEPT : EDGE_WRITE_BEYOND;
         return LL_OK;
     }
-    int64_t fresh_bytes = offset + (int64_t)bytes - written;
-    if (edge_blob_data(blob) || fresh_bytes <= 0) {
-        *out_outcome = EDGE_WRITE_KEPT;
+    int64_t end = offset + (int64_t)bytes;
+    end = end < blob->kept_from ? end : blob->kept_from;
+    if (edge_blob_data(blob) || end <= written) {
         return LL_OK;
     }
-    if (!blob->hasher && ll_hasher_create(&blob->hasher) != LL_OK) {
+    if (edge_store_is_large(blob) && !blob->hasher && ll_hasher_create(&blob->hasher) != LL_OK) {
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
     }
     ll_status status = blob->has_place ? LL_OK : edge_store_take_place(blob, err);
-    if (status == LL_OK) {
-        status = reserve(blob->store, fresh_bytes, err);
-    }
     if (status != LL_OK) {
         return status;
     }
-    const char *fresh = (const char *)data + (written - offset);
-    status = write_at(blob, written, fresh, (size_t)fresh_bytes, err);
-    if (status != LL_OK) {
-        give_back(blob->store, fresh_bytes);
-        return status;
+    return advance(blob, (const char *)data + (written - offset), end - written, out_outcome, err);
+}
+
+void edge_blob_keep_from(struct edge_blob *blob, int64_t offset)
+{
+    blob->keep_from = offset < blob->bytes ? offset : blob->bytes;
+}
+
+int64_t edge_blob_kept_from(const struct edge_blob *blob)
+{
+    return blob->kept_from;
+}
+
+/* ---- What is on disk ---- */
+
+static int sync_part(struct edge_blob *blob)
+{
+    const struct edge_store *store = blob->store;
+    char name[EDGE_STORE_NAME_BYTES];
+    edge_store_blob_name(blob, true, name);
+    int fd = store->files->open(store->folder.fd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0);
+    int failure = fd < 0 || store->files->sync(fd) != 0 ? errno : 0;
+    if (fd >= 0) {
+        store->files->close(fd);
     }
-    ll_hasher_update(blob->hasher, fresh, (size_t)fresh_bytes);
-    atomic_store(&blob->written, written + fresh_bytes);
-    if (written + fresh_bytes == blob->bytes) {
-        return complete(blob, out_outcome, err);
+    return failure;
+}
+
+/* Whether something of it is to be brought to disk. */
+static bool is_behind(struct edge_blob *blob)
+{
+    edge_store_part_recover(blob);
+    return edge_store_is_large(blob) && !edge_blob_data(blob) &&
+           atomic_load(&blob->stored) > blob->synced;
+}
+
+void edge_store_sync_blobs(struct edge_store *store, struct edge_blob *const *blobs, int count)
+{
+    /* So many files are synced one by one: whoever has more must not hold up the others for
+     * longer. */
+    enum { FILES = 4 };
+    int behind = 0;
+    if (!edge_store_lasts(store)) {
+        return;
     }
-    *out_outcome = EDGE_WRITE_KEPT;
-    return LL_OK;
+    for (int i = 0; i < count; i++) {
+        behind += blobs[i] && is_behind(blobs[i]);
+    }
+    bool is_synced = behind > 0;
+    if (behind > FILES) {
+        is_synced = store->files->sync_all(store->folder.fd) == 0;
+    }
+    for (int i = 0; i < count && behind > 0 && behind <= FILES; i++) {
+        is_synced = is_synced && (!blobs[i] || !is_behind(blobs[i]) || sync_part(blobs[i]) == 0);
+    }
+    if (!is_synced || store->files->sync(store->folder.fd) != 0) {
+        return;
+    }
+    for (int i = 0; i < count; i++) {
+        if (blobs[i] && is_behind(blobs[i])) {
+            blobs[i]->synced = atomic_load(&blobs[i]->stored);
+        }
+    }
+}
+
+int64_t edge_blob_resumable(const struct edge_blob *blob)
+{
+    if (edge_blob_data(blob)) {
+        return blob->bytes;
+    }
+    return edge_store_lasts(blob->store) ? blob->synced : atomic_load(&blob->written);
 }
 
 void edge_blob_contest(struct edge_blob *blob)
@@ -194,24 +377,54 @@ bool edge_blob_is_contested(const struct edge_blob *blob)
     return blob->is_contested;
 }
 
+/* The copy's file, or place in a pack, becomes the blob's. */
+static void adopt_file(struct edge_blob *blob, struct edge_blob *copy)
+{
+    struct edge_store *store = blob->store;
+    char from[EDGE_STORE_NAME_BYTES];
+    char to[EDGE_STORE_NAME_BYTES];
+    struct ll_error err = {.text = ""};
+    if (!edge_store_is_large(blob)) {
+        if (pack(blob, edge_blob_data(copy), &err) != LL_OK) {
+            ll_log(LL_LOG_WARN, "store", "a small blob is here until the end only: %s", err.text);
+        }
+        return;
+    }
+    edge_store_blob_name(copy, true, from);
+    edge_store_blob_name(blob, true, to);
+    ll_mutex_lock(&store->lock);
+    if (store->files->rename(store->folder.fd, from, to) != 0) {
+        ll_log(LL_LOG_WARN, "store", "%s cannot be renamed: %s", from, strerrordesc_np(errno));
+    } else {
+        edge_store_sync_add_locked(store, blob, EDGE_STORE_SYNC);
+    }
+    ll_mutex_unlock(&store->lock);
+}
+
 void edge_blob_adopt(struct edge_blob *blob, struct edge_blob *copy)
 {
     struct edge_store *store = blob->store;
     char name[EDGE_STORE_NAME_BYTES];
+    edge_store_part_recover(blob);
     ll_mutex_lock(&store->lock);
-    if (edge_store_is_large(blob) && atomic_load(&blob->written) > 0) {
+    if (edge_store_is_large(blob) && edge_store_held_bytes(blob) > 0) {
         edge_store_blob_name(blob, true, name);
-        unlinkat(store->folder.fd, name, 0);
+        store->files->unlink(store->folder.fd, name);
     }
-    store->used_bytes -= atomic_load(&blob->written);
+    store->used_bytes -= edge_store_held_bytes(blob);
+    blob->keep_from = blob->kept_from = blob->bytes;
     edge_store_give_place_locked(store, blob);
     blob->has_place = copy->has_place;
     copy->has_place = false;
     atomic_store(&blob->written, blob->bytes);
     atomic_store(&copy->written, 0);
     ll_mutex_unlock(&store->lock);
+    if (edge_store_lasts(store)) {
+        adopt_file(blob, copy);
+    }
     ll_hasher_destroy(blob->hasher);
     blob->hasher = NULL;
+    atomic_store(&blob->stored, blob->bytes);
     atomic_store(&blob->data, atomic_exchange(&copy->data, NULL));
 }
 

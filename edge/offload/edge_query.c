@@ -209,6 +209,7 @@ ll_status edge_query_open(struct edge_query *query, const Layerlift__V1__Query *
         edge_model_unref(model);
         return ll_fail(err, LL_E_NOT_FOUND, "no model %s here", head->model_id);
     }
+    edge_catalog_want(catalog, model);
     query->job.model = model;
     query->job.prefix = edge_model_prefix(model);
     const struct ll_table *table = edge_model_table(model);

@@ -323,12 +323,13 @@ ll_status edge_uploads_create(const struct edge_uploads_config *config,
     uploads->changed.run = receive_changed;
     uploads->idle.run = receive_idle;
     uploads->drain.run = receive_drain;
-    ll_status status = edge_worker_create("receiver", &uploads->receiver);
-    if (status != LL_OK) {
-        free(uploads);
-        return status;
+    ll_status status = edge_upload_decoder_create(&uploads->sessions.decoder);
+    if (status == LL_OK) {
+        status = edge_worker_create("receiver", &uploads->receiver);
     }
-    status = edge_catalog_observe(config->catalog, on_changed, uploads);
+    if (status == LL_OK) {
+        status = edge_catalog_observe(config->catalog, on_changed, uploads);
+    }
     if (status != LL_OK) {
         edge_uploads_destroy(uploads);
         return status;
@@ -341,6 +342,7 @@ void edge_uploads_destroy(struct edge_uploads *uploads)
 {
     if (uploads) {
         edge_worker_destroy(uploads->receiver);
+        edge_upload_decoder_destroy(uploads->sessions.decoder);
         free(uploads);
     }
 }

@@ -23,14 +23,43 @@ void edge_upload_session_init(struct edge_upload_session *session,
     atomic_init(&session->granted_bytes, 0);
 }
 
-/* Forgets the session's own copies of contested blobs (edge_upload_session_bring.c). */
-static void drop_copies(struct edge_upload_session *session)
+struct edge_upload_side *edge_upload_session_side(struct edge_upload_session *session, int index)
 {
-    int count = session->exact.layers ? edge_model_table(session->exact.model)->layer_count : 0;
+    return index == 0 ? &session->exact : &session->draft;
+}
+
+int edge_upload_side_layers(const struct edge_upload_side *side)
+{
+    return side->model ? edge_model_table(side->model)->layer_count : 0;
+}
+
+/* Forgets what the session has of its layers besides the model's blobs. */
+static void drop_layers(struct edge_upload_session *session, struct edge_upload_side *side)
+{
+    int count = side->layers ? edge_upload_side_layers(side) : 0;
     for (int i = 0; i < count; i++) {
-        edge_blob_unref(session->exact.layers[i].copy);
-        session->exact.layers[i].copy = NULL;
+        struct edge_upload_session_layer *layer = &side->layers[i];
+        edge_upload_frames_drop(session, layer);
+        edge_blob_unref(layer->copy);
+        edge_blob_unref(layer->base);
+        layer->copy = NULL;
+        layer->base = NULL;
+        layer->blob = NULL;
     }
+    session->unstored = NULL;
+}
+
+static void leave_draft(struct edge_upload_session *session)
+{
+    struct edge_model *draft = session->draft.model;
+    if (!draft) {
+        return;
+    }
+    drop_layers(session, &session->draft);
+    session->draft.model = NULL;
+    edge_model_close_upload(draft, &session->plan);
+    edge_creator_wake(session->sessions->creator, draft);
+    edge_catalog_leave_draft(session->sessions->catalog, draft);
 }
 
 void edge_upload_session_leave_model(struct edge_upload_session *session)
@@ -39,7 +68,8 @@ void edge_upload_session_leave_model(struct edge_upload_session *session)
     if (!model) {
         return;
     }
-    drop_copies(session);
+    leave_draft(session);
+    drop_layers(session, &session->exact);
     session->exact.model = NULL;
     edge_model_close_upload(model, &session->plan);
     edge_creator_wake(session->sessions->creator, model);
@@ -54,6 +84,7 @@ void edge_upload_session_finish(struct edge_upload_session *session)
     edge_places_leave(&session->sessions->streams, &session->stream_place);
     ll_plan_finish(&session->plan);
     free(session->exact.layers);
+    free(session->draft.layers);
     free(session->reported);
 }
 
@@ -164,6 +195,7 @@ void edge_upload_session_send_credit_now(struct edge_upload_session *session)
     credit.credit_bytes = edge_upload_session_grant(session);
     credit.received_bytes = session->received_bytes;
     credit.received_at_ns = (uint64_t)session->received_at_ns;
+    credit.stored_bytes = edge_upload_stored_bytes(session);
     Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
     event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_CREDIT;
     event.credit = &credit;

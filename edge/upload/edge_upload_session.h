@@ -17,6 +17,8 @@
 #include "edge/fair/edge_peer.h"
 #include "edge/fair/edge_places.h"
 #include "edge/model/edge_catalog.h"
+#include "edge/upload/edge_upload_frames.h"
+#include "edge/upload/edge_upload_stored.h"
 #include "layerlift/v1/offload.pb-c.h"
 #include "net/plan/ll_plan.h"
 #include "rpc/rpc_stream.h"
@@ -25,6 +27,7 @@
 struct edge_upload_sessions {
     struct edge_catalog *catalog;
     struct edge_creator *creator;
+    struct edge_upload_decoder *decoder;
     int64_t window_bytes;
     bool is_draining;
     /* What devices that have weights to send hold; and what every stream holds, those that have not
@@ -36,6 +39,8 @@ struct edge_upload_sessions {
 
 /* What a session knows of one layer. */
 struct edge_upload_session_layer {
+    /* The model's; NULL without weights. */
+    struct edge_blob *blob;
     /* Where the device's next chunk begins. */
     int64_t next_offset;
     /* The blob was here when the session opened: the device has nothing to send. */
@@ -48,6 +53,11 @@ struct edge_upload_session_layer {
     /* The device's own copy where the blob is contested (edge_upload_session_bring.c), else NULL.
      */
     struct edge_blob *copy;
+    /* What the device may send differences from (edge_upload_bases.h), else NULL. */
+    struct edge_blob *base;
+    /* Of an encoded frame, what has come (edge_upload_frames.h), else NULL. */
+    struct edge_upload_frame *frame;
+    struct edge_upload_unstored unstored;
     /* How often its bytes, and nobody else's, were wrong. */
     int faults;
     /* The device was told to begin again: a chunk at 0 does, and others that were on their way are
@@ -78,21 +88,37 @@ struct edge_upload_session {
     uint64_t received_bytes;
     /* When the last of it arrived. */
     int64_t received_at_ns;
+    /* Of it, what is stored (edge_upload_stored.h), and the layers of which something is not. */
+    uint64_t stored_bytes;
+    struct edge_upload_session_layer *unstored;
+    /* What chunks may be in besides RAW: bit n for Encoding n. And the layers whose frame is not
+     * whole. */
+    uint32_t encodings;
+    int frames;
     bool is_over;
     bool has_half_closed;
     /* A Credit event, or others, wait until the stream takes them. */
     bool owes_credit;
     bool owes_events;
-    /* The model that the device names. */
+    /* The model that the device names, and its draft (edge_upload_drafts.h), if there is one. */
     struct edge_upload_side exact;
+    struct edge_upload_side draft;
     struct ll_plan plan;
     /* Which partitions were reported as received. */
     bool *reported;
     /* Creations of the model before this session, and those it was told about. */
     int creations_before;
     int creations_told;
+    /* Of the draft. */
+    int draft_creations_told;
     int rejections;
 };
+
+/* The side `index`, below EDGE_UPLOAD_SIDES: the model, then the draft. */
+enum { EDGE_UPLOAD_SIDES = 2 };
+struct edge_upload_side *edge_upload_session_side(struct edge_upload_session *session, int index);
+/* How many layers it has; 0 where there is none. */
+int edge_upload_side_layers(const struct edge_upload_side *side);
 
 void edge_upload_session_init(struct edge_upload_session *session,
                               struct edge_upload_sessions *sessions, struct rpc_stream *stream,

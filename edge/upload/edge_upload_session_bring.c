@@ -9,6 +9,7 @@
 #include "edge/upload/edge_upload_session_bring.h"
 
 #include "core/ll_log.h"
+#include "edge/upload/edge_upload_drafts.h"
 #include "edge/upload/edge_upload_session_events.h"
 #include "edge/upload/edge_upload_session_places.h"
 
@@ -23,12 +24,15 @@ static void reject_layer(struct edge_upload_session *session, struct edge_upload
                          int index, const char *reason)
 {
     struct edge_upload_session_layer *layer = &side->layers[index];
+    session->stored_bytes += edge_upload_frames_drop(session, layer);
+    edge_upload_stored_forget(session, layer);
     layer->was_rejected = true;
     layer->next_offset = 0;
     layer->brought_bytes = 0;
     Layerlift__V1__BlobRejected rejected = LAYERLIFT__V1__BLOB_REJECTED__INIT;
     rejected.layer = (uint32_t)index;
     rejected.reason = (char *)reason;
+    rejected.is_draft = side == &session->draft;
     Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
     event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_REJECTED;
     event.blob_rejected = &rejected;
@@ -40,12 +44,14 @@ static void reject_blob(struct edge_upload_sessions *sessions, const struct edge
                         const char *reason)
 {
     for (struct edge_upload_session *s = sessions->first; s; s = s->next) {
-        int count = s->exact.model ? edge_model_table(s->exact.model)->layer_count : 0;
-        for (int i = 0; i < count; i++) {
-            /* Who has not begun, or writes a copy, need not begin again. */
-            if (edge_model_blob(s->exact.model, i) == blob && s->exact.layers[i].next_offset > 0 &&
-                !s->exact.layers[i].copy) {
-                reject_layer(s, &s->exact, i, reason);
+        for (int n = 0; n < EDGE_UPLOAD_SIDES; n++) {
+            struct edge_upload_side *side = edge_upload_session_side(s, n);
+            for (int i = 0; i < edge_upload_side_layers(side); i++) {
+                /* Who has not begun, or writes a copy, need not begin again. */
+                if (side->layers[i].blob == blob && side->layers[i].next_offset > 0 &&
+                    !side->layers[i].copy) {
+                    reject_layer(s, side, i, reason);
+                }
             }
         }
         edge_upload_session_send_credit(s);
@@ -77,22 +83,30 @@ static struct edge_blob *target_of(struct edge_upload_session *session,
     return layer->copy ? layer->copy : blob;
 }
 
+static void settle_side(struct edge_upload_session *session, struct edge_upload_side *side,
+                        const struct edge_blob *blob)
+{
+    /* Ending the session empties the side. */
+    for (int i = 0; i < edge_upload_side_layers(side); i++) {
+        struct edge_blob *copy = side->layers[i].copy;
+        if (!copy || side->layers[i].blob != blob) {
+            continue;
+        }
+        side->layers[i].copy = NULL;
+        if (!edge_blob_agrees(copy, blob)) {
+            edge_upload_session_end(session, LL_E_INVALID,
+                                    "layer %d: the bytes are not those of its digest", i);
+        }
+        edge_blob_unref(copy);
+    }
+}
+
 /* The blob is available: nobody needs a copy any more, and who wrote another one is found out. */
 static void settle_copies(struct edge_upload_sessions *sessions, const struct edge_blob *blob)
 {
     for (struct edge_upload_session *s = sessions->first; s; s = s->next) {
-        int count = s->exact.model ? edge_model_table(s->exact.model)->layer_count : 0;
-        for (int i = 0; i < count && s->exact.model; i++) {
-            struct edge_blob *copy = s->exact.layers[i].copy;
-            if (!copy || edge_model_blob(s->exact.model, i) != blob) {
-                continue;
-            }
-            s->exact.layers[i].copy = NULL;
-            if (!edge_blob_agrees(copy, blob)) {
-                edge_upload_session_end(s, LL_E_INVALID,
-                                        "layer %d: the bytes are not those of its digest", i);
-            }
-            edge_blob_unref(copy);
+        for (int n = 0; n < EDGE_UPLOAD_SIDES; n++) {
+            settle_side(s, edge_upload_session_side(s, n), blob);
         }
     }
 }
@@ -150,8 +164,12 @@ static void complete_blob(struct edge_upload_session *session, struct edge_uploa
     }
     settle_copies(sessions, blob);
     layer->is_known = true;
+    /* The session, and with it the model, may end here. */
+    edge_blob_ref(blob);
+    edge_upload_drafts_check(sessions, blob);
     edge_upload_session_update(session);
     edge_catalog_with_blob(sessions->catalog, blob, wake_creator, sessions);
+    edge_blob_unref(blob);
 }
 
 static void reject_bytes(struct edge_upload_session *session, struct edge_upload_side *side,
@@ -181,6 +199,23 @@ static void reject_bytes(struct edge_upload_session *session, struct edge_upload
     }
 }
 
+static void end_if_rejected(struct edge_upload_session *session)
+{
+    if (session->rejections >= LIMIT_REJECTIONS) {
+        edge_upload_session_end(session, LL_E_INVALID, "%d blobs did not have their digests",
+                                session->rejections);
+    }
+}
+
+void edge_upload_session_send_again(struct edge_upload_session *session,
+                                    struct edge_upload_side *side, int layer, const char *reason)
+{
+    session->rejections++;
+    reject_layer(session, side, layer, reason);
+    edge_upload_session_send_credit(session);
+    end_if_rejected(session);
+}
+
 void edge_upload_session_brought(struct edge_upload_session *session, struct edge_upload_side *side,
                                  int layer, edge_write_outcome outcome)
 {
@@ -200,8 +235,5 @@ void edge_upload_session_brought(struct edge_upload_session *session, struct edg
         edge_upload_session_send_credit(session);
         break;
     }
-    if (session->rejections >= LIMIT_REJECTIONS) {
-        edge_upload_session_end(session, LL_E_INVALID, "%d blobs did not have their digests",
-                                session->rejections);
-    }
+    end_if_rejected(session);
 }

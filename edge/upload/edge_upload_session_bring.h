@@ -32,6 +32,10 @@ LL_MUST_USE ll_status edge_upload_session_bring(struct edge_upload_session *sess
                                                 edge_write_outcome *out_outcome,
                                                 struct ll_error *err);
 
+/* Has the device send a layer's blob again, as if it had been rejected; may end the session. */
+void edge_upload_session_send_again(struct edge_upload_session *session,
+                                    struct edge_upload_side *side, int layer, const char *reason);
+
 /* Tells everybody what has come of it; may end the session. */
 void edge_upload_session_brought(struct edge_upload_session *session, struct edge_upload_side *side,
                                  int layer, edge_write_outcome outcome);

@@ -28,17 +28,17 @@ void edge_upload_session_writable(struct edge_upload_session *session)
     }
 }
 
-static void tell_blobs(struct edge_upload_session *session)
+static void tell_blobs(struct edge_upload_session *session, struct edge_upload_side *side)
 {
-    int count = edge_model_table(session->exact.model)->layer_count;
+    int count = edge_upload_side_layers(side);
     for (int i = 0; i < count && takes_events(session); i++) {
-        if (session->exact.layers[i].is_known ||
-            !edge_model_is_available(session->exact.model, i)) {
+        if (side->layers[i].is_known || !edge_model_is_available(side->model, i)) {
             continue;
         }
-        session->exact.layers[i].is_known = true;
+        side->layers[i].is_known = true;
         Layerlift__V1__BlobAvailable available = LAYERLIFT__V1__BLOB_AVAILABLE__INIT;
         available.layer = (uint32_t)i;
+        available.is_draft = side == &session->draft;
         Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
         event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_AVAILABLE;
         event.blob_available = &available;
@@ -117,8 +117,9 @@ static void free_layer_times(Layerlift__V1__PrefixReady *ready)
     free(ready->layer_times);
 }
 
-void edge_upload_session_send_prefix(struct edge_upload_session *session,
-                                     const struct edge_creation *creation)
+/* Of the model or of the draft. */
+static void send_prefix(struct edge_upload_session *session, struct edge_upload_side *side,
+                        const struct edge_creation *creation)
 {
     Layerlift__V1__PrefixReady ready = LAYERLIFT__V1__PREFIX_READY__INIT;
     ready.prefix = (uint32_t)creation->end;
@@ -130,11 +131,31 @@ void edge_upload_session_send_prefix(struct edge_upload_session *session,
         ready.partitions += end > creation->first && end <= creation->end;
     }
     Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
-    event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_PREFIX_READY;
-    event.prefix_ready = &ready;
-    add_layer_times(session->exact.model, &ready);
+    if (side == &session->draft) {
+        event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_DRAFT_READY;
+        event.draft_ready = &ready;
+    } else {
+        event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_PREFIX_READY;
+        event.prefix_ready = &ready;
+    }
+    add_layer_times(side->model, &ready);
     edge_upload_session_send(session, &event);
     free_layer_times(&ready);
+}
+
+static void tell_present(struct edge_upload_session *session, struct edge_upload_side *side)
+{
+    int prefix = side->model ? edge_model_prefix(side->model) : 0;
+    if (prefix > 0) {
+        const struct edge_creation present = {.first = prefix, .end = prefix};
+        send_prefix(session, side, &present);
+    }
+}
+
+void edge_upload_session_tell_present(struct edge_upload_session *session)
+{
+    tell_present(session, &session->exact);
+    tell_present(session, &session->draft);
 }
 
 /* The model is ready: the last event, and the end. */
@@ -161,23 +182,36 @@ static void send_complete(struct edge_upload_session *session)
     edge_model_unref(model);
 }
 
+/* Returns whether there were some. */
+static bool tell_creations(struct edge_upload_session *session, struct edge_upload_side *side,
+                           int *told)
+{
+    struct edge_creation creation;
+    int before = *told;
+    while (side->model && takes_events(session) &&
+           edge_model_creation(side->model, *told, &creation)) {
+        (*told)++;
+        send_prefix(session, side, &creation);
+    }
+    return *told > before;
+}
+
 void edge_upload_session_update(struct edge_upload_session *session)
 {
     if (!session->exact.model) {
         return;
     }
     /* Read before the rest: what is busy now may be done when it is told. */
-    bool is_busy = edge_model_is_busy(session->exact.model);
+    bool is_busy = edge_model_is_busy(session->exact.model) ||
+                   (session->draft.model && edge_model_is_busy(session->draft.model));
     if (session->upload_place.is_held && edge_model_has_all_weights(session->exact.model)) {
         edge_places_leave(&session->sessions->uploads, &session->upload_place);
     }
-    tell_blobs(session);
+    tell_blobs(session, &session->exact);
+    tell_blobs(session, &session->draft);
     tell_partitions(session);
-    struct edge_creation creation;
-    while (takes_events(session) &&
-           edge_model_creation(session->exact.model, session->creations_told, &creation)) {
-        session->creations_told++;
-        edge_upload_session_send_prefix(session, &creation);
+    tell_creations(session, &session->draft, &session->draft_creations_told);
+    if (tell_creations(session, &session->exact, &session->creations_told)) {
         /* Inline, more may be sent now. */
         session->owes_credit = true;
     }

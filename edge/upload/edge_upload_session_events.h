@@ -15,8 +15,7 @@ void edge_upload_session_writable(struct edge_upload_session *session);
 /* The device sends nothing more: the session ends when nothing more comes of it. */
 void edge_upload_session_half_close(struct edge_upload_session *session);
 
-/* Tells one creation; `first` = `end`: what is there already. */
-void edge_upload_session_send_prefix(struct edge_upload_session *session,
-                                     const struct edge_creation *creation);
+/* Tells a new session which layers can run already, of the model and of its draft. */
+void edge_upload_session_tell_present(struct edge_upload_session *session);
 
 #endif

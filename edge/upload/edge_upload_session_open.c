@@ -3,6 +3,9 @@
 #include <stdlib.h>
 
 #include "core/ll_log.h"
+#include "edge/model/edge_catalog_stored.h"
+#include "edge/upload/edge_upload_bases.h"
+#include "edge/upload/edge_upload_drafts.h"
 #include "edge/upload/edge_upload_session_events.h"
 #include "edge/upload/edge_upload_session_places.h"
 #include "proto/wire/wire_dtype.h"
@@ -33,54 +36,161 @@ static ll_status open_model(struct edge_upload_session *session,
     return status;
 }
 
-/* Notes what is here of each layer, and lists it. */
-static void fill_accepted(struct edge_upload_session *session,
-                          Layerlift__V1__UploadAccepted *accepted,
-                          Layerlift__V1__BlobOffset *offsets)
+/* What the session needs for its model's layers, and what it knows of them before it is told. */
+static ll_status begin_layers(struct edge_upload_session *session,
+                              const Layerlift__V1__UploadOpen *open, struct ll_error *err)
 {
-    int count = edge_model_table(session->exact.model)->layer_count;
+    struct edge_upload_side *side = &session->exact;
+    int count = edge_model_table(side->model)->layer_count;
+    side->layers = calloc((size_t)count, sizeof(*side->layers));
+    session->reported = calloc((size_t)session->plan.count, sizeof(bool));
+    if (!side->layers || !session->reported) {
+        return ll_fail(err, LL_E_NO_MEMORY, "out of memory for a session");
+    }
     for (int i = 0; i < count; i++) {
-        struct edge_upload_session_layer *layer = &session->exact.layers[i];
-        struct edge_blob *blob = edge_model_blob(session->exact.model, i);
-        if (!blob) {
+        side->layers[i].blob = edge_model_blob(side->model, i);
+    }
+    /* Inline creation, the earlier system, sends what it always did. */
+    if (!edge_creator_is_inline(session->sessions->creator)) {
+        edge_upload_frames_agree(session, open->n_encodings, open->encodings);
+    }
+    ll_status status = edge_upload_bases_find(session, open, err);
+    return status == LL_OK ? edge_upload_draft_open(session, open, err) : status;
+}
+
+/* What the edge has of one side's layers, in `accepted`'s form. */
+struct lists {
+    uint32_t *available;
+    size_t available_count;
+    Layerlift__V1__BlobOffset *offsets;
+    Layerlift__V1__BlobOffset **partial;
+    size_t partial_count;
+    uint32_t *deltas;
+    size_t delta_count;
+};
+
+static ll_status init_lists(struct lists *lists, size_t count)
+{
+    *lists = (struct lists){
+        .available = calloc(count, sizeof(*lists->available)),
+        .offsets = calloc(count, sizeof(*lists->offsets)),
+        .partial = calloc(count, sizeof(Layerlift__V1__BlobOffset *)),
+        .deltas = calloc(count, sizeof(*lists->deltas)),
+    };
+    return lists->available && lists->offsets && lists->partial && lists->deltas ? LL_OK
+                                                                                 : LL_E_NO_MEMORY;
+}
+
+static void finish_lists(struct lists *lists)
+{
+    free(lists->available);
+    free(lists->offsets);
+    free(lists->partial);
+    free(lists->deltas);
+}
+
+/* From where on a blob is to be sent. */
+static int64_t resume_at(const struct edge_upload_session *session, const struct edge_blob *blob)
+{
+    int64_t here = edge_blob_is_contested(blob) ? 0 : edge_blob_resumable(blob);
+    return session->encodings != 0 ? here - here % LL_FRAME_BYTES : here;
+}
+
+/* Notes what is here of each layer, and lists it. */
+static void fill_lists(struct edge_upload_session *session, struct edge_upload_side *side,
+                       struct lists *lists)
+{
+    for (int i = 0; i < edge_upload_side_layers(side); i++) {
+        struct edge_upload_session_layer *layer = &side->layers[i];
+        bool is_other = side == &session->draft && !edge_upload_draft_rounds(session, i);
+        if (!layer->blob || is_other) {
+            /* There is nothing to send, or it is the model's, and listed there. */
             layer->is_known = true;
-        } else if (edge_blob_data(blob)) {
+            continue;
+        }
+        if (edge_model_is_available(side->model, i)) {
             layer->is_known = layer->was_here = true;
-            layer->next_offset = edge_blob_bytes(blob);
-            accepted->available_layers[accepted->n_available_layers++] = (uint32_t)i;
-        } else if (edge_blob_written(blob) > 0 && !edge_blob_is_contested(blob)) {
-            layer->next_offset = edge_blob_written(blob);
-            Layerlift__V1__BlobOffset *offset = &offsets[accepted->n_partial];
+            layer->next_offset = edge_blob_bytes(layer->blob);
+            lists->available[lists->available_count++] = (uint32_t)i;
+            continue;
+        }
+        layer->next_offset = resume_at(session, layer->blob);
+        if (layer->next_offset > 0) {
+            Layerlift__V1__BlobOffset *offset = &lists->offsets[lists->partial_count];
             layerlift__v1__blob_offset__init(offset);
             offset->layer = (uint32_t)i;
             offset->encoding = LAYERLIFT__V1__ENCODING__ENCODING_RAW;
             offset->offset = (uint64_t)layer->next_offset;
-            accepted->partial[accepted->n_partial++] = offset;
+            lists->partial[lists->partial_count++] = offset;
         }
+        if (layer->base) {
+            lists->deltas[lists->delta_count++] = (uint32_t)i;
+        }
+    }
+}
+
+static size_t fill_encodings(const struct edge_upload_session *session,
+                             Layerlift__V1__Encoding encodings[EDGE_UPLOAD_ENCODINGS])
+{
+    size_t count = 0;
+    for (int i = 0; session->encodings != 0 && i < EDGE_UPLOAD_ENCODINGS; i++) {
+        if (edge_upload_frames_agreed(session, edge_upload_encodings[i])) {
+            encodings[count++] = edge_upload_encodings[i];
+        }
+    }
+    return count;
+}
+
+static void fill_exact(Layerlift__V1__UploadAccepted *accepted, const struct lists *lists)
+{
+    accepted->available_layers = lists->available;
+    accepted->n_available_layers = lists->available_count;
+    accepted->partial = lists->partial;
+    accepted->n_partial = lists->partial_count;
+    accepted->delta_layers = lists->deltas;
+    accepted->n_delta_layers = lists->delta_count;
+}
+
+static void fill_draft(const struct edge_upload_session *session,
+                       Layerlift__V1__UploadAccepted *accepted, const struct lists *lists)
+{
+    const struct edge_model *draft = session->draft.model;
+    if (draft) {
+        accepted->draft_id = (char *)edge_model_id_text(draft);
+        accepted->draft_prefix = (uint32_t)edge_model_prefix(draft);
+        accepted->available_drafts = lists->available;
+        accepted->n_available_drafts = lists->available_count;
+        accepted->partial_drafts = lists->partial;
+        accepted->n_partial_drafts = lists->partial_count;
     }
 }
 
 static ll_status send_accepted(struct edge_upload_session *session)
 {
     Layerlift__V1__DataType data_types[WIRE_DTYPES];
+    Layerlift__V1__Encoding encodings[EDGE_UPLOAD_ENCODINGS];
     Layerlift__V1__TensorCoding codings[WIRE_QUERY_CODINGS];
     Layerlift__V1__PictureFormat pictures[WIRE_PICTURE_FORMATS];
-    size_t count = (size_t)edge_model_table(session->exact.model)->layer_count;
     Layerlift__V1__UploadAccepted accepted = LAYERLIFT__V1__UPLOAD_ACCEPTED__INIT;
-    Layerlift__V1__BlobOffset *offsets = calloc(count, sizeof(*offsets));
-    accepted.partial = calloc(count, sizeof(Layerlift__V1__BlobOffset *));
-    accepted.available_layers = calloc(count, sizeof(uint32_t));
-    session->exact.layers = calloc(count, sizeof(*session->exact.layers));
-    session->reported = calloc((size_t)session->plan.count, sizeof(bool));
-    ll_status status = LL_E_NO_MEMORY;
-    if (offsets && accepted.partial && accepted.available_layers && session->exact.layers &&
-        session->reported) {
-        fill_accepted(session, &accepted, offsets);
+    struct lists exact;
+    struct lists draft = {.available_count = 0};
+    size_t count = (size_t)edge_model_table(session->exact.model)->layer_count;
+    ll_status status = init_lists(&exact, count);
+    if (status == LL_OK) {
+        status = init_lists(&draft, count);
+    }
+    if (status == LL_OK) {
+        fill_lists(session, &session->exact, &exact);
+        fill_exact(&accepted, &exact);
+        fill_lists(session, &session->draft, &draft);
+        fill_draft(session, &accepted, &draft);
         accepted.model_id = (char *)edge_model_id_text(session->exact.model);
         accepted.credit_bytes = edge_upload_session_grant(session);
         accepted.prefix = (uint32_t)edge_model_prefix(session->exact.model);
         accepted.data_types = data_types;
         accepted.n_data_types = wire_dtypes(data_types);
+        accepted.encodings = encodings;
+        accepted.n_encodings = fill_encodings(session, encodings);
         accepted.tensor_codings = codings;
         accepted.n_tensor_codings = wire_query_codings(codings);
         accepted.picture_formats = pictures;
@@ -89,11 +199,9 @@ static ll_status send_accepted(struct edge_upload_session *session)
         event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_ACCEPTED;
         event.accepted = &accepted;
         edge_upload_session_send(session, &event);
-        status = LL_OK;
     }
-    free(offsets);
-    free(accepted.partial);
-    free(accepted.available_layers);
+    finish_lists(&exact);
+    finish_lists(&draft);
     return status;
 }
 
@@ -116,13 +224,25 @@ void edge_upload_session_open(struct edge_upload_session *session,
     struct edge_model *model = session->exact.model;
     edge_model_set_owner(model, &session->peer);
     edge_model_open_upload(model, &session->plan);
+    /* This thread waits for the disk here alone: once for a model that is new, and for the few
+     * files that it has begun, so that no device hears of bytes that a loss of power takes away. */
+    status = edge_catalog_keep(session->sessions->catalog, model, &err);
+    if (status != LL_OK) {
+        edge_upload_session_fail(session, status, &err);
+        return;
+    }
+    edge_model_sync_blobs(model);
     struct edge_creation creation;
     while (edge_model_creation(model, session->creations_before, &creation)) {
         session->creations_before++;
     }
     session->creations_told = session->creations_before;
-    if (send_accepted(session) != LL_OK) {
-        edge_upload_session_end(session, LL_E_NO_MEMORY, "out of memory for a session");
+    status = begin_layers(session, open, &err);
+    if (status == LL_OK && send_accepted(session) != LL_OK) {
+        status = ll_fail(&err, LL_E_NO_MEMORY, "out of memory for a session");
+    }
+    if (status != LL_OK) {
+        edge_upload_session_fail(session, status, &err);
         return;
     }
     int count = edge_model_table(model)->layer_count;
@@ -132,11 +252,10 @@ void edge_upload_session_open(struct edge_upload_session *session,
            edge_model_short_id(model), count,
            (double)edge_upload_session_missing_bytes(session, count) / 1e6,
            (double)edge_model_table(model)->blob_bytes / 1e6, session->plan.count);
-    int prefix = edge_model_prefix(model);
-    if (prefix > 0) {
-        const struct edge_creation present = {.first = prefix, .end = prefix};
-        edge_upload_session_send_prefix(session, &present);
-    }
+    edge_upload_session_tell_present(session);
     edge_creator_wake(session->sessions->creator, model);
+    if (session->draft.model) {
+        edge_creator_wake(session->sessions->creator, session->draft.model);
+    }
     edge_upload_session_update(session);
 }

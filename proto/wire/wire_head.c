@@ -1,7 +1,5 @@
 #include "proto/wire/wire_head.h"
 
-#include "layerlift/v1/offload.pb-c.h"
-
 /* Protocol buffers' wire format: a field's tag is its number x 8 + its type. */
 enum { WIRE_VARINT = 0, WIRE_LENGTH = 2 };
 
@@ -44,13 +42,15 @@ static size_t put_chunk(uint8_t *out, uint8_t *inner, size_t inner_bytes, size_t
     return used;
 }
 
-size_t wire_head_upload_chunk(uint8_t out_head[WIRE_HEAD_BYTES], uint32_t layer, uint64_t offset,
-                              size_t data_bytes)
+size_t wire_head_upload_chunk(uint8_t out_head[WIRE_HEAD_BYTES],
+                              const struct wire_upload_chunk *chunk, size_t data_bytes)
 {
     uint8_t inner[WIRE_HEAD_BYTES];
-    size_t used = put_number(inner, 1, layer);
-    used += put_number(inner + used, 2, LAYERLIFT__V1__ENCODING__ENCODING_RAW);
-    used += put_number(inner + used, 3, offset);
+    size_t used = put_number(inner, 1, chunk->layer);
+    used += put_number(inner + used, 2, chunk->encoding);
+    used += put_number(inner + used, 3, chunk->offset);
+    used += put_number(inner + used, 4, chunk->frame_bytes);
+    used += put_number(inner + used, 5, chunk->frame_offset);
     return put_chunk(out_head, inner, used, data_bytes);
 }
 

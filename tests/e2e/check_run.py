@@ -12,11 +12,12 @@ NUMBER = (int, float)
 FIELDS = {
     "query": {"id": int, "issued_ms": NUMBER, "latency_ms": NUMBER, "device_ms": NUMBER, "edge_ms": NUMBER,
               "network_ms": NUMBER, "first": int, "end": int, "layers": int, "prefix": int,
-              "fallback": (str, type(None)), "predicted_ms": NUMBER, "up_bytes": int, "down_bytes": int, "input_encoding": (str, type(None)),
-              "top": list},
+              "fallback": (str, type(None)), "predicted_ms": NUMBER, "up_bytes": int, "down_bytes": int,
+              "input_encoding": (str, type(None)),
+              "precision": str, "top": list},
     "ready": {"at_ms": NUMBER, "prefix": int, "creation_ms": NUMBER, "partitions": int},
     "upload": {"start_ms": NUMBER, "acked_ms": NUMBER, "ready_ms": NUMBER, "model_bytes": int, "sent_bytes": int,
-               "partitions": int, "creations": int, "creation_ms": NUMBER},
+               "weight_bytes_sent": int, "draft_bytes_sent": int, "draft_ready_ms": (*NUMBER, type(None)), "partitions": int, "creations": int, "creation_ms": NUMBER},
     "summary": {"queries": int, "lost": int, "fallbacks": int},
 }
 INPUT_ENCODINGS = ("f32", "f16", "u8", "u8_channel", "jpeg", "png", "bmp", "webp", "planes", None)
@@ -54,7 +55,9 @@ def main():
         check(query["end"] > query["first"] or query.get("try") == "edge" or query["down_bytes"] == 0, f"bytes of nothing: {query}")
         check(query["input_encoding"] in INPUT_ENCODINGS, f"input_encoding: {query}")
         check(query["input_encoding"] is None or query["up_bytes"] > 0, f"an input of nothing: {query}")
-        check(query["top"] == queries[0]["top"], f"another answer: {query}")
+        check(query["precision"] in ("exact", "draft") and isinstance(query["exact"], bool), f"precision: {query}")
+        check(query["precision"] == "exact" or not query["exact"], f"precision: {query}")
+        check(query["precision"] == "draft" or query["top"] == queries[0]["top"], f"another answer: {query}")
     summary = events[-1]
     check(summary["event"] == "summary", "the last line is no summary")
     check(summary["queries"] == len(queries) and summary["lost"] == 0, f"counts: {summary}")
@@ -63,6 +66,9 @@ def main():
     check(len(uploads) == (1 if options.uploaded else 0), f"{len(uploads)} upload events")
     for upload in uploads:
         check(0 <= upload["start_ms"] <= upload["acked_ms"] <= upload["ready_ms"], f"order: {upload}")
+        check(upload["draft_bytes_sent"] <= upload["weight_bytes_sent"] <= upload["sent_bytes"], f"sent: {upload}")
+        if upload["draft_ready_ms"] is not None:
+            check(upload["start_ms"] <= upload["draft_ready_ms"] <= upload["ready_ms"], f"order: {upload}")
         if options.sent_at_most is not None:
             check(upload["sent_bytes"] <= options.sent_at_most, f"sent: {upload}")
     if options.whole_last:

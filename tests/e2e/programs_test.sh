@@ -33,7 +33,7 @@ fail() {
 # start_server LISTEN [OPTION...]: sets `child` and `port`.
 start_server() {
     rm -f port
-    "$server" --listen "$@" --port-file port 2>>server.log &
+    "$server" --store memory --listen "$@" --port-file port 2>>server.log &
     child=$!
     timeout 60 head -c 1 <(tail --pid=$child -n +1 -F port 2>/dev/null) >/dev/null
     [ -s port ] || fail "the server did not start"

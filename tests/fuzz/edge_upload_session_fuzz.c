@@ -1,6 +1,6 @@
 /* Any sequence of what two devices can do in upload sessions of one model: opens, pieces that are
- * right, pieces that are not, any bytes as a message, half-closes, vanishing, failing creations,
- * silence.
+ * right, raw or of frames, pieces that are not, any bytes as a message, half-closes, vanishing,
+ * failing creations, silence.
  *
  * The oracle: what devices do ends sessions with INVALID_ARGUMENT or OK alone, failing creations
  * and silence with their own status; credit never falls and always covers what was dealt with;
@@ -32,16 +32,78 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
         }                                                                                          \
     } while (0)
 
-/* Layers 1 and 2 are one group; 0 and 4 have the same blob; 3 has none. */
+/* Layers 1 and 2 are one group; 0 and 4 have the same blob; 3 has none; 5 has two frames. */
 static const char cfg[] = "fake\n"
                           "input 2\n"
                           "layer 2 5\n"
                           "layer 2 3 joined\n"
                           "layer 2 7\n"
                           "layer 2 0\n"
-                          "layer 2 5\n";
-enum { LAYERS = 5, DEVICES = 2, WINDOW_BYTES = 16, IDLE_NS = 3, PATIENCE_NS = 1 };
-static const char *const contents[LAYERS] = {"aaaaa", "bcd", "7777777", "", "aaaaa"};
+                          "layer 2 5\n"
+                          "layer 2 65600\n";
+enum {
+    LAYERS = 6,
+    FRAMED = 5,
+    FRAMED_BYTES = 65600,
+    DEVICES = 2,
+    MODELS = 2,
+    WINDOW_BYTES = 16,
+    IDLE_NS = 3,
+    PATIENCE_NS = 1,
+};
+static const size_t sizes[LAYERS] = {5, 3, 7, 0, 5, FRAMED_BYTES};
+/* Of two models, which differ in a few weights of the last layer. */
+static uint8_t framed[MODELS][FRAMED_BYTES];
+static const uint8_t *contents[MODELS][LAYERS] = {
+    {(const uint8_t *)"aaaaa", (const uint8_t *)"bcd", (const uint8_t *)"7777777",
+     (const uint8_t *)"", (const uint8_t *)"aaaaa", framed[0]},
+    {(const uint8_t *)"aaaaa", (const uint8_t *)"bcd", (const uint8_t *)"7777777",
+     (const uint8_t *)"", (const uint8_t *)"aaaaa", framed[1]},
+};
+
+/* The frames of the last layer: of each model, whole or the difference from the other one's. */
+enum { FRAMES = 2, KINDS = 2 };
+struct encoded {
+    size_t bytes;
+    uint8_t data[LL_FRAME_ENCODED_BYTES];
+};
+static struct encoded encoded_frames[MODELS][KINDS][FRAMES];
+/* Takes longer to make than a run: made once. */
+static struct edge_upload_decoder *decoder;
+
+static void encode_frame(struct ll_frame_coder *coder, int model, size_t index)
+{
+    size_t offset = index * LL_FRAME_BYTES;
+    const struct ll_frame frame = {
+        .data = framed[model] + offset,
+        .bytes = index == 0 ? (size_t)LL_FRAME_BYTES : FRAMED_BYTES - offset,
+    };
+    struct encoded *whole = &encoded_frames[model][0][index];
+    struct encoded *delta = &encoded_frames[model][1][index];
+    whole->bytes = ll_frame_encode(coder, &frame, whole->data);
+    delta->bytes = ll_frame_encode_delta(coder, &frame, framed[1 - model] + offset, delta->data);
+    REQUIRE(whole->bytes > 0 && delta->bytes > 0);
+}
+
+static void fill_contents(void)
+{
+    struct ll_frame_coder *coder = NULL;
+    if (decoder) {
+        return;
+    }
+    for (size_t i = 0; i < FRAMED_BYTES; i++) {
+        framed[0][i] = (uint8_t)(i % 4 + i / 30000);
+        framed[1][i] = framed[0][i] ^ (uint8_t)(i % 16000 == 0);
+    }
+    REQUIRE(edge_upload_decoder_create(&decoder) == LL_OK);
+    REQUIRE(ll_frame_coder_create(&coder) == LL_OK);
+    for (int model = 0; model < MODELS; model++) {
+        for (size_t index = 0; index < FRAMES; index++) {
+            encode_frame(coder, model, index);
+        }
+    }
+    ll_frame_coder_destroy(coder);
+}
 
 /* rpc/'s stream as this program has it: the linker takes these instead of the real functions, which
  * need a connection. */
@@ -49,6 +111,7 @@ struct rpc_stream {
     bool is_finished;
     ll_status status;
     uint64_t credit_bytes;
+    uint64_t stored_bytes;
     uint32_t prefix;
     bool is_complete;
 };
@@ -64,6 +127,9 @@ static void check_event(struct rpc_stream *stream, const Layerlift__V1__UploadEv
         REQUIRE(event->credit->credit_bytes >= stream->credit_bytes);
         REQUIRE(event->credit->credit_bytes >= event->credit->received_bytes);
         stream->credit_bytes = event->credit->credit_bytes;
+        REQUIRE(event->credit->stored_bytes >= stream->stored_bytes);
+        REQUIRE(event->credit->stored_bytes <= event->credit->received_bytes);
+        stream->stored_bytes = event->credit->stored_bytes;
         break;
     case LAYERLIFT__V1__UPLOAD_EVENT__KIND_PREFIX_READY:
         REQUIRE(event->prefix_ready->prefix >= stream->prefix);
@@ -138,6 +204,11 @@ const char *rpc_stream_peer(const struct rpc_stream *stream)
 
 struct device {
     bool is_here;
+    /* Which of the models it opened, and how much of a frame it has sent. */
+    int model;
+    size_t frame_sent;
+    /* The last layer's bytes that were looked at. */
+    const struct ll_buf *checked;
     struct rpc_stream stream;
     struct edge_upload_session session;
 };
@@ -175,7 +246,7 @@ static void build(struct world *world)
 {
     world->engine = fake_engine_create();
     REQUIRE(world->engine);
-    const struct edge_store_config store = {.budget_bytes = 30};
+    const struct edge_store_config store = {.budget_bytes = 2 * FRAMED_BYTES + 30};
     REQUIRE(edge_store_create(&store, &world->store, NULL) == LL_OK);
     const struct edge_catalog_config catalog = {
         .engine = world->engine, .store = world->store, .most_models = 2};
@@ -185,6 +256,7 @@ static void build(struct world *world)
     REQUIRE(edge_creator_create(&creator, &world->creator) == LL_OK);
     world->sessions = (struct edge_upload_sessions){
         .catalog = world->catalog, .creator = world->creator, .window_bytes = WINDOW_BYTES};
+    world->sessions.decoder = decoder;
     edge_places_init(&world->sessions.uploads, DEVICES, IDLE_NS, PATIENCE_NS);
     edge_places_init(&world->sessions.streams, DEVICES, IDLE_NS, PATIENCE_NS);
 }
@@ -227,40 +299,79 @@ static void vanish(struct world *world, struct device *device)
             status == LL_E_EXHAUSTED || status == LL_E_DEADLINE);
 }
 
-/* A right manifest, with a plan by layers or in one. */
-static void open_rightly(struct world *world, struct device *device, bool is_whole)
-{
+/* Storage for a right open. */
+struct right_open {
+    Layerlift__V1__UploadOpen open;
+    Layerlift__V1__Manifest manifest;
     Layerlift__V1__Blob blobs[LAYERS];
     Layerlift__V1__Blob *blob_list[LAYERS];
     char digests[LAYERS][LL_DIGEST_TEXT_BYTES];
+    Layerlift__V1__Partition parts[LAYERS];
+    Layerlift__V1__Partition *part_list[LAYERS];
+    Layerlift__V1__DeltaBase base;
+    Layerlift__V1__DeltaBase *base_list[1];
+    char base_digest[LL_DIGEST_TEXT_BYTES];
+};
+
+static void name(const uint8_t *data, size_t bytes, char out_text[LL_DIGEST_TEXT_BYTES])
+{
+    struct ll_digest digest;
+    REQUIRE(ll_digest_of(data, bytes, &digest) == LL_OK);
+    ll_digest_format(&digest, out_text);
+}
+
+/* A right manifest, with a plan by layers or in one. */
+static void fill_open(struct right_open *right, int model, bool is_whole)
+{
+    static const uint32_t borders[] = {0, 1, 3, 4, 5, 6};
+    enum { PARTS = 5 };
+    layerlift__v1__upload_open__init(&right->open);
+    layerlift__v1__manifest__init(&right->manifest);
     for (int i = 0; i < LAYERS; i++) {
-        struct ll_digest digest;
-        REQUIRE(ll_digest_of(contents[i], strlen(contents[i]), &digest) == LL_OK);
-        ll_digest_format(&digest, digests[i]);
-        layerlift__v1__blob__init(&blobs[i]);
-        blobs[i].size = strlen(contents[i]);
-        blobs[i].digest = digests[i];
-        blob_list[i] = &blobs[i];
+        name(contents[model][i], sizes[i], right->digests[i]);
+        layerlift__v1__blob__init(&right->blobs[i]);
+        right->blobs[i].size = sizes[i];
+        right->blobs[i].digest = right->digests[i];
+        right->blob_list[i] = &right->blobs[i];
     }
-    static const uint32_t borders[] = {0, 1, 3, 4, 5};
-    Layerlift__V1__Partition parts[4];
-    Layerlift__V1__Partition *part_list[4];
-    for (int i = 0; i < 4; i++) {
-        layerlift__v1__partition__init(&parts[i]);
-        parts[i].first = borders[i];
-        parts[i].end = is_whole ? LAYERS : borders[i + 1];
-        part_list[i] = &parts[i];
+    for (int i = 0; i < PARTS; i++) {
+        layerlift__v1__partition__init(&right->parts[i]);
+        right->parts[i].first = borders[i];
+        right->parts[i].end = is_whole ? LAYERS : borders[i + 1];
+        right->part_list[i] = &right->parts[i];
     }
-    Layerlift__V1__Manifest manifest = LAYERLIFT__V1__MANIFEST__INIT;
-    Layerlift__V1__UploadOpen open = LAYERLIFT__V1__UPLOAD_OPEN__INIT;
-    manifest.cfg.data = (uint8_t *)cfg;
-    manifest.cfg.len = sizeof(cfg) - 1;
-    manifest.blobs = blob_list;
-    manifest.n_blobs = LAYERS;
-    open.manifest = &manifest;
-    open.plan = part_list;
-    open.n_plan = is_whole ? 1 : 4;
-    edge_upload_session_open(&device->session, &open, world->now_ns);
+    right->manifest.cfg.data = (uint8_t *)cfg;
+    right->manifest.cfg.len = sizeof(cfg) - 1;
+    right->manifest.blobs = right->blob_list;
+    right->manifest.n_blobs = LAYERS;
+    right->open.manifest = &right->manifest;
+    right->open.plan = right->part_list;
+    right->open.n_plan = is_whole ? 1 : PARTS;
+}
+
+/* The other model's last blob as the base of this one's. */
+static void fill_base(struct right_open *right, int model)
+{
+    layerlift__v1__delta_base__init(&right->base);
+    name(framed[1 - model], FRAMED_BYTES, right->base_digest);
+    right->base.layer = FRAMED;
+    right->base.digest = right->base_digest;
+    right->base_list[0] = &right->base;
+    right->open.delta_bases = right->base_list;
+    right->open.n_delta_bases = 1;
+}
+
+static void open_rightly(struct world *world, struct device *device, uint8_t what)
+{
+    struct right_open right;
+    device->model = what >> 3 & 1;
+    fill_open(&right, device->model, (what & 4) != 0);
+    if ((what & 16) != 0) {
+        fill_base(&right, device->model);
+    }
+    /* Inline creation agrees upon no encoding: this one has. */
+    edge_upload_frames_agree(&device->session, EDGE_UPLOAD_ENCODINGS, edge_upload_encodings);
+    edge_upload_session_open(&device->session, &right.open, world->now_ns);
 }
 
 /* What edge_upload.c lets through: a second open it does not, nor chunks beyond the credit. */
@@ -282,12 +393,50 @@ static void send_rightly(struct world *world, struct device *device)
         return;
     }
     size_t offset = (size_t)device->session.exact.layers[layer].next_offset;
-    size_t left = strlen(contents[layer]) - offset;
+    size_t left = sizes[layer] - offset;
     Layerlift__V1__Chunk chunk = LAYERLIFT__V1__CHUNK__INIT;
     chunk.layer = (uint32_t)layer;
     chunk.offset = offset;
-    chunk.data.data = (uint8_t *)contents[layer] + offset;
+    chunk.data.data = (uint8_t *)contents[device->model][layer] + offset;
     chunk.data.len = bytes < left ? bytes : left;
+    give_chunk(device, &chunk);
+}
+
+/* A piece of the frame that comes next, or of one whose byte is wrong. */
+static void send_frame(struct world *world, struct device *device)
+{
+    uint8_t encoded[LL_FRAME_ENCODED_BYTES];
+    uint8_t how = take(world);
+    uint8_t wrong = take(world);
+    struct edge_upload_session_layer *layer =
+        device->session.exact.layers ? &device->session.exact.layers[FRAMED] : NULL;
+    size_t offset = layer ? (size_t)layer->next_offset : FRAMED_BYTES;
+    if (offset >= FRAMED_BYTES || offset % LL_FRAME_BYTES != 0) {
+        return;
+    }
+    bool is_delta = (how & 0x40) != 0;
+    const struct encoded *frame =
+        &encoded_frames[device->model][is_delta ? 1 : 0][offset / LL_FRAME_BYTES];
+    size_t bytes = frame->bytes;
+    memcpy(encoded, frame->data, bytes);
+    device->frame_sent = edge_upload_frames_is_open(layer) ? device->frame_sent : 0;
+    if (bytes <= device->frame_sent) {
+        return;
+    }
+    if ((how & 0x80) != 0) {
+        encoded[device->frame_sent + wrong % (bytes - device->frame_sent)] ^= wrong | 1U;
+    }
+    Layerlift__V1__Chunk chunk = LAYERLIFT__V1__CHUNK__INIT;
+    chunk.layer = FRAMED;
+    chunk.encoding = is_delta ? LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME
+                              : LAYERLIFT__V1__ENCODING__ENCODING_FRAME;
+    chunk.offset = offset;
+    chunk.frame_bytes = (uint32_t)bytes;
+    chunk.frame_offset = (uint32_t)device->frame_sent;
+    chunk.data.data = encoded + device->frame_sent;
+    chunk.data.len = bytes - device->frame_sent;
+    chunk.data.len = (how & 15) < chunk.data.len ? (how & 15) : chunk.data.len;
+    device->frame_sent += chunk.data.len;
     give_chunk(device, &chunk);
 }
 
@@ -297,7 +446,9 @@ static void send_anything(struct world *world, struct device *device)
     Layerlift__V1__Chunk chunk = LAYERLIFT__V1__CHUNK__INIT;
     chunk.layer = (uint32_t)(int8_t)take(world);
     chunk.offset = (uint64_t)(int8_t)take(world);
-    chunk.encoding = (Layerlift__V1__Encoding)(take(world) % 3);
+    chunk.encoding = (Layerlift__V1__Encoding)(take(world) % 6);
+    chunk.frame_bytes = chunk.encoding > 1 ? take(world) : 0;
+    chunk.frame_offset = chunk.encoding > 1 ? take(world) % 4 : 0;
     chunk.data.len = take(world) % sizeof(data);
     chunk.data.data = data;
     for (size_t i = 0; i < chunk.data.len; i++) {
@@ -341,14 +492,16 @@ static void act(struct world *world)
     if (!device->is_here) {
         arrive(world, device);
         if ((what & 2) == 0) {
-            open_rightly(world, device, (what & 4) != 0);
+            open_rightly(world, device, what);
         }
         return;
     }
     switch (what >> 1 & 7) {
     case 0:
-    case 1:
         send_rightly(world, device);
+        break;
+    case 1:
+        send_frame(world, device);
         break;
     case 2:
         send_anything(world, device);
@@ -371,23 +524,24 @@ static void act(struct world *world)
     }
 }
 
-static void check_blob(struct edge_model *model, int layer)
+static void check_blob(struct device *device, struct edge_model *model, int layer)
 {
     struct edge_blob *blob = edge_model_blob(model, layer);
     struct ll_buf *data = blob ? edge_blob_data(blob) : NULL;
     REQUIRE(layer >= edge_model_prefix(model) || !blob || data);
-    if (data) {
+    if (data && data != device->checked) {
         struct ll_digest digest;
         REQUIRE(ll_digest_of(ll_buf_data(data), ll_buf_bytes(data), &digest) == LL_OK);
         REQUIRE(ll_digest_equal(&digest, &edge_model_manifest(model)->blobs[layer].digest));
+        device->checked = layer == FRAMED ? data : device->checked;
     }
 }
 
-static void check_blobs(const struct device *device)
+static void check_blobs(struct device *device)
 {
     struct edge_model *model = device->is_here ? device->session.exact.model : NULL;
     for (int i = 0; model && i < edge_model_table(model)->layer_count; i++) {
-        check_blob(model, i);
+        check_blob(device, model, i);
     }
 }
 
@@ -395,6 +549,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct world world = {.data = data, .size = size};
     ll_log_set_level(LL_LOG_ERROR);
+    fill_contents();
     build(&world);
     while (world.size > 0) {
         act(&world);

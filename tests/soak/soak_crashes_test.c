@@ -71,15 +71,15 @@ static int finish(struct process *process)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* A server on a port of its own, which has its store where servers have it when nobody says. */
+/* A server on a port of its own, which begins with nothing. */
 static int start_server(struct process *server)
 {
     char port_file[9000];
     char line[64] = "";
     snprintf(port_file, sizeof(port_file), "%s/port", folder);
     unlink(port_file);
-    const char *const arguments[] = {"server",      "--listen", "127.0.0.1:0",
-                                     "--port-file", port_file,  NULL};
+    const char *const arguments[] = {"server",  "--listen", "127.0.0.1:0", "--port-file",
+                                     port_file, "--store",  "memory",      NULL};
     start(server, ll_test_file("edge/server"), STDERR_FILENO, arguments);
     FILE *file = NULL;
     while (!file && await(server, "")) {

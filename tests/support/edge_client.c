@@ -242,24 +242,112 @@ bool edge_call_has_event(struct edge_call *upload, int kind)
     return has_come;
 }
 
-void edge_call_send_open(struct edge_call *upload, const struct fake_model *model,
-                         const struct ll_plan *plan)
+/* Storage for an open's bases. */
+struct bases {
+    Layerlift__V1__DeltaBase *messages;
+    Layerlift__V1__DeltaBase **list;
+    char (*digests)[LL_DIGEST_TEXT_BYTES];
+    size_t count;
+};
+
+static void init_bases(struct bases *bases, const struct fake_model *model)
+{
+    size_t count = model ? (size_t)model->manifest.blob_count : 0;
+    *bases = (struct bases){.messages = calloc(count + 1, sizeof(*bases->messages)),
+                            .list = calloc(count + 1, sizeof(Layerlift__V1__DeltaBase *)),
+                            .digests = calloc(count + 1, LL_DIGEST_TEXT_BYTES)};
+    CU_ASSERT_FATAL(bases->messages && bases->list && bases->digests);
+    for (size_t i = 0; i < count; i++) {
+        if (model->blobs[i]) {
+            Layerlift__V1__DeltaBase *base = &bases->messages[bases->count];
+            layerlift__v1__delta_base__init(base);
+            ll_digest_format(&model->manifest.blobs[i].digest, bases->digests[bases->count]);
+            base->layer = (uint32_t)i;
+            base->digest = bases->digests[bases->count];
+            bases->list[bases->count++] = base;
+        }
+    }
+}
+
+static void finish_bases(struct bases *bases)
+{
+    free(bases->messages);
+    free(bases->list);
+    free(bases->digests);
+}
+
+/* The digests that differ from the model's. The caller frees the list. */
+static void init_draft(Layerlift__V1__Draft *message, const struct fake_model *model,
+                       const struct edge_open *more)
+{
+    size_t count = (size_t)model->manifest.blob_count;
+    layerlift__v1__draft__init(message);
+    message->mantissa_bits = (uint32_t)more->mantissa_bits;
+    message->digests = calloc(count, sizeof(*message->digests));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(message->digests);
+    message->n_digests = count;
+    for (size_t i = 0; i < count; i++) {
+        struct ll_blob_name *name = &more->draft->manifest.blobs[i];
+        if (!ll_digest_equal(&name->digest, &model->manifest.blobs[i].digest)) {
+            message->digests[i].data = name->digest.bytes;
+            message->digests[i].len =
+                more->digest_bytes > 0 ? more->digest_bytes : sizeof(name->digest.bytes);
+        }
+    }
+    if (more->digest_count > 0) {
+        message->n_digests = more->digest_count;
+    }
+}
+
+static void send_open(struct edge_call *upload, const struct fake_model *model,
+                      const struct ll_plan *plan, const struct edge_open *more)
 {
     struct wire_manifest manifest;
     struct wire_plan wire_plan;
+    struct bases bases;
     CU_ASSERT_EQUAL_FATAL(wire_manifest_init(&manifest, &model->manifest), LL_OK);
     CU_ASSERT_EQUAL_FATAL(wire_plan_init(&wire_plan, plan), LL_OK);
+    init_bases(&bases, more->base);
     Layerlift__V1__UploadOpen open = LAYERLIFT__V1__UPLOAD_OPEN__INIT;
     open.manifest = &manifest.message;
     open.plan = wire_plan.list;
     open.n_plan = wire_plan.count;
     open.device = "test";
+    open.encodings = (Layerlift__V1__Encoding *)more->encodings;
+    open.n_encodings = more->encoding_count;
+    open.delta_bases = bases.list;
+    open.n_delta_bases = bases.count;
+    Layerlift__V1__Draft draft = LAYERLIFT__V1__DRAFT__INIT;
+    if (more->draft) {
+        init_draft(&draft, model, more);
+        open.draft = &draft;
+    }
     Layerlift__V1__UploadRequest request = LAYERLIFT__V1__UPLOAD_REQUEST__INIT;
     request.kind_case = LAYERLIFT__V1__UPLOAD_REQUEST__KIND_OPEN;
     request.open = &open;
     edge_call_send(upload, &request.base);
+    free(draft.digests);
+    finish_bases(&bases);
     wire_plan_finish(&wire_plan);
     wire_manifest_finish(&manifest);
+}
+
+void edge_call_send_open(struct edge_call *upload, const struct fake_model *model,
+                         const struct ll_plan *plan)
+{
+    static const struct edge_open nothing = {.encoding_count = 0};
+    send_open(upload, model, plan, &nothing);
+}
+
+struct edge_call *edge_client_open(struct edge_client *client, const struct fake_model *model,
+                                   const struct edge_open *open)
+{
+    struct ll_plan plan;
+    fake_model_plan(model, &plan);
+    struct edge_call *upload = edge_call_open(client, "Upload");
+    send_open(upload, model, &plan, open);
+    ll_plan_finish(&plan);
+    return upload;
 }
 
 struct edge_call *edge_client_upload(struct edge_client *client, const struct fake_model *model,
@@ -281,6 +369,14 @@ struct edge_call *edge_client_upload(struct edge_client *client, const struct fa
     return upload;
 }
 
+void edge_call_send_any_chunk(struct edge_call *upload, const Layerlift__V1__Chunk *chunk)
+{
+    Layerlift__V1__UploadRequest request = LAYERLIFT__V1__UPLOAD_REQUEST__INIT;
+    request.kind_case = LAYERLIFT__V1__UPLOAD_REQUEST__KIND_CHUNK;
+    request.chunk = (Layerlift__V1__Chunk *)chunk;
+    edge_call_send(upload, &request.base);
+}
+
 void edge_call_send_chunk(struct edge_call *upload, int layer, int64_t offset, const void *data,
                           size_t bytes)
 {
@@ -290,10 +386,7 @@ void edge_call_send_chunk(struct edge_call *upload, int layer, int64_t offset, c
     chunk.offset = (uint64_t)offset;
     chunk.data.data = (uint8_t *)data;
     chunk.data.len = bytes;
-    Layerlift__V1__UploadRequest request = LAYERLIFT__V1__UPLOAD_REQUEST__INIT;
-    request.kind_case = LAYERLIFT__V1__UPLOAD_REQUEST__KIND_CHUNK;
-    request.chunk = &chunk;
-    edge_call_send(upload, &request.base);
+    edge_call_send_any_chunk(upload, &chunk);
 }
 
 void edge_call_send_part(struct edge_call *upload, const struct fake_model *model, int layer,

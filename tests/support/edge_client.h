@@ -57,6 +57,7 @@ enum {
     EVENT_REJECTED = LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_REJECTED,
     EVENT_AVAILABLE = LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_AVAILABLE,
     EVENT_COMPLETE = LAYERLIFT__V1__UPLOAD_EVENT__KIND_COMPLETE,
+    EVENT_DRAFT_READY = LAYERLIFT__V1__UPLOAD_EVENT__KIND_DRAFT_READY,
 };
 
 Layerlift__V1__UploadEvent *edge_call_event(struct edge_call *upload);
@@ -66,10 +67,28 @@ Layerlift__V1__UploadEvent *edge_call_await(struct edge_call *upload, int kind);
 bool edge_call_has_event(struct edge_call *upload, int kind);
 void edge_call_send_open(struct edge_call *upload, const struct fake_model *model,
                          const struct ll_plan *plan);
+/* What an open may say besides. */
+struct edge_open {
+    size_t encoding_count;
+    const Layerlift__V1__Encoding *encodings;
+    /* Its blobs are the bases of the layers with the same index; NULL: there are none. */
+    const struct fake_model *base;
+    /* The draft: a model whose blobs are the rounded ones; NULL: there is none. */
+    const struct fake_model *draft;
+    int mantissa_bits;
+    /* Of its digests, to be wrong: how many, and how long; 0: as they should be. */
+    size_t digest_count;
+    size_t digest_bytes;
+};
+/* Opens an upload with a partition per legal cut. */
+struct edge_call *edge_client_open(struct edge_client *client, const struct fake_model *model,
+                                   const struct edge_open *open);
 /* Opens an upload of `model` with a partition per legal cut, and takes `accepted`. */
 struct edge_call *edge_client_upload(struct edge_client *client, const struct fake_model *model,
                                      Layerlift__V1__UploadEvent **out_accepted);
-/* One chunk of any bytes. */
+/* Any chunk. */
+void edge_call_send_any_chunk(struct edge_call *upload, const Layerlift__V1__Chunk *chunk);
+/* A raw one of any bytes. */
 void edge_call_send_chunk(struct edge_call *upload, int layer, int64_t offset, const void *data,
                           size_t bytes);
 /* Bytes [first, end) of a layer's real blob in one chunk. */

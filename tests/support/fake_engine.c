@@ -130,6 +130,10 @@ static ll_status parse_words(struct ll_layer *layer, char *words, int line, stru
             layer->ends_group = false;
         } else if (strcmp(word, "heavy") == 0) {
             layer->flops = FAKE_HEAVY_FLOPS;
+        } else if (strncmp(word, "exact=", 6) == 0) {
+            layer->exact_bytes = strtoll(word + 6, NULL, 10);
+        } else if (strncmp(word, "tail=", 5) == 0) {
+            layer->exact_tail_bytes = strtoll(word + 5, NULL, 10);
         } else if (strcmp(word, "output") == 0) {
             layer->is_output = true;
         } else if (reads && *end == '\0' && layer->read_count < 8) {

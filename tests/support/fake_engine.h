@@ -9,6 +9,7 @@
  *   layer 16 0 reads 0 -1         reads these tensors instead
  *   layer 16 32 joined            no legal cut behind it
  *   layer 4 8 heavy               says that it takes FAKE_HEAVY_FLOPS operations
+ *   layer 4 80 exact=8 tail=4     drafts keep so many of its blob's first and last bytes
  *   layer 4 8 output              one of the network's outputs (the last layer always is)
  *   unsupported                   refused with LL_E_UNSUPPORTED
  *

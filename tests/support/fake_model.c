@@ -12,25 +12,43 @@ static unsigned next_value(unsigned *state)
     return *state >> 16;
 }
 
-static void make_blob(struct fake_model *model, int layer, unsigned seed)
+/* Bytes of any kind, or little-endian floats in (-0.5, 0.5), small ones as frequent as in weights.
+ */
+static void fill_blob(void *data, size_t bytes, bool is_weights, unsigned state)
 {
-    size_t bytes = (size_t)model->network->table.layers[layer].blob_bytes;
-    struct ll_buf *blob = NULL;
-    if (bytes > 0) {
-        CU_ASSERT_EQUAL_FATAL(ll_buf_create(bytes, &blob), LL_OK);
-        unsigned char *data = ll_buf_writable(blob);
-        unsigned state = seed * 7919U + (unsigned)layer * 104729U + (unsigned)bytes;
+    if (!is_weights) {
         for (size_t i = 0; i < bytes; i++) {
-            data[i] = (unsigned char)next_value(&state);
+            ((unsigned char *)data)[i] = (unsigned char)next_value(&state);
         }
+        return;
     }
-    model->blobs[layer] = blob;
+    for (size_t i = 0; i < bytes / sizeof(float); i++) {
+        int value = (int)(next_value(&state) << 8) - (128 << 16) + (int)(next_value(&state) & 255);
+        ((float *)data)[i] = (float)value / (float)(1 << 24);
+    }
+}
+
+static void name_blob(struct fake_model *model, int layer)
+{
+    struct ll_buf *blob = model->blobs[layer];
+    size_t bytes = blob ? ll_buf_bytes(blob) : 0;
     struct ll_blob_name *name = &model->manifest.blobs[layer];
     name->bytes = (int64_t)bytes;
     CU_ASSERT_EQUAL_FATAL(ll_digest_of(blob ? ll_buf_data(blob) : "", bytes, &name->digest), LL_OK);
 }
 
-void fake_model_init(struct fake_model *model, const char *cfg, unsigned seed)
+static void make_blob(struct fake_model *model, int layer, bool is_weights, unsigned seed)
+{
+    size_t bytes = (size_t)model->network->table.layers[layer].blob_bytes;
+    if (bytes > 0) {
+        CU_ASSERT_EQUAL_FATAL(ll_buf_create(bytes, &model->blobs[layer]), LL_OK);
+        fill_blob(ll_buf_writable(model->blobs[layer]), bytes, is_weights,
+                  seed * 7919U + (unsigned)layer * 104729U + (unsigned)bytes);
+    }
+    name_blob(model, layer);
+}
+
+static void init(struct fake_model *model, const char *cfg, bool is_weights, unsigned seed)
 {
     *model = (struct fake_model){.engine = fake_engine_create()};
     CU_ASSERT_PTR_NOT_NULL_FATAL(model->engine);
@@ -42,7 +60,25 @@ void fake_model_init(struct fake_model *model, const char *cfg, unsigned seed)
     model->blobs = calloc((size_t)count, sizeof(struct ll_buf *));
     CU_ASSERT_PTR_NOT_NULL_FATAL(model->blobs);
     for (int i = 0; i < count; i++) {
-        make_blob(model, i, seed);
+        make_blob(model, i, is_weights, seed);
+    }
+    fake_model_rename(model);
+}
+
+void fake_model_init(struct fake_model *model, const char *cfg, unsigned seed)
+{
+    init(model, cfg, false, seed);
+}
+
+void fake_model_init_weights(struct fake_model *model, const char *cfg, unsigned seed)
+{
+    init(model, cfg, true, seed);
+}
+
+void fake_model_rename(struct fake_model *model)
+{
+    for (int i = 0; i < model->network->table.layer_count; i++) {
+        name_blob(model, i);
     }
     CU_ASSERT_EQUAL_FATAL(ll_manifest_model_id(&model->manifest, &model->id), LL_OK);
     ll_digest_format(&model->id, model->id_text);

@@ -27,6 +27,10 @@ struct fake_model {
 /* Blobs look random and follow from seed, layer and size alone: two models with equal seeds share
  * the blobs of layers that are equal in both. */
 void fake_model_init(struct fake_model *model, const char *cfg, unsigned seed);
+/* The same with blobs of floats as weights are, which frames make shorter. */
+void fake_model_init_weights(struct fake_model *model, const char *cfg, unsigned seed);
+/* The test has changed bytes of blobs: gives them, and the model, their names. */
+void fake_model_rename(struct fake_model *model);
 void fake_model_finish(struct fake_model *model);
 
 /* A copy of the manifest, for who takes it over. */

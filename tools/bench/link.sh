@@ -79,8 +79,8 @@ start_edge() {
     local log=$1
     shift
     rm -f "$link_work/port"
-    ip netns exec "$link_edge" bazel-bin/edge/server --listen "$link_edge_ip:0" --port-file "$link_work/port" "$@" \
-        2>"$log" &
+    ip netns exec "$link_edge" bazel-bin/edge/server --listen "$link_edge_ip:0" --store memory \
+        --port-file "$link_work/port" "$@" 2>"$log" &
     server=$!
     wait_for 20 test -s "$link_work/port" || die "the server did not start; see $log"
     edge_address=$link_edge_ip:$(cat "$link_work/port")

@@ -93,7 +93,36 @@ static void test_frames_are_the_blob(void)
     free(whole);
 }
 
+static void test_pays_for_weights_alone(void)
+{
+    enum { COUNT = 51200 };
+    static const struct {
+        coding_sort sort;
+        bool pays;
+    } rows[] = {
+        {CODING_WEIGHTS, true},
+        {CODING_NOISE, true},
+        {CODING_FEW_VALUES, false},
+        {CODING_REPEATED, false},
+    };
+    static uint32_t data[COUNT];
+    struct ll_frame_coder *coder = NULL;
+    CU_ASSERT_EQUAL_FATAL(ll_frame_coder_create(&coder), LL_OK);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (int bits = 4; bits <= BF16; bits += 3) {
+            const struct ll_draft_blob blob = {bits, sizeof(data), 400, 0};
+            coding_fill(rows[i].sort, 1, COUNT, data);
+            CU_ASSERT_EQUAL(ll_draft_pays(coder, &blob, data), rows[i].pays);
+        }
+    }
+    ll_frame_coder_destroy(coder);
+}
+
 const struct ll_test ll_tests[] = {
-    LL_TEST(test_which_blobs),         LL_TEST(test_frames), LL_TEST(test_frame_with_both),
-    LL_TEST(test_frames_are_the_blob), {NULL, NULL},
+    LL_TEST(test_which_blobs),
+    LL_TEST(test_frames),
+    LL_TEST(test_frame_with_both),
+    LL_TEST(test_frames_are_the_blob),
+    LL_TEST(test_pays_for_weights_alone),
+    {NULL, NULL},
 };

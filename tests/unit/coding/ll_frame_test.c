@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/ll_fail_alloc.h"
 #include "tests/support/ll_test.h"
 #include "tests/unit/coding/coding_fixture.h"
 
@@ -176,6 +177,94 @@ static void test_sizes_of_weights(void)
     bench_destroy(bench);
 }
 
+/* What is not trained f32 has modes that make it much smaller than planes do. */
+static void test_sizes_of_other_sorts(void)
+{
+    static const struct {
+        coding_sort sort;
+        size_t most;
+    } rows[] = {
+        {CODING_ZEROS, 16},
+        {CODING_ONE_VALUE, 16},
+        /* 8 bits of which 7.6 are told, and the palette. */
+        {CODING_FEW_VALUES, COUNT + 1000},
+        /* 0.47 bits that say whether, and 26 for one in ten. */
+        {CODING_PRUNED, COUNT * 33 / 80},
+        {CODING_REPEATED, 400},
+    };
+    struct bench *bench = bench_create();
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct ll_frame frame = frame_of(bench->data, LL_FRAME_BYTES);
+        coding_fill(rows[i].sort, 3, COUNT, bench->data);
+        size_t used = ll_frame_encode(bench->coder, &frame, bench->encoded);
+        CU_ASSERT_TRUE(used > 0 && used <= rows[i].most);
+    }
+    const struct ll_frame noise = frame_of(bench->data, LL_FRAME_BYTES);
+    coding_fill(CODING_NOISE, 3, COUNT, bench->data);
+    CU_ASSERT_EQUAL(ll_frame_encode(bench->coder, &noise, bench->encoded), 0);
+    /* Noise that one weight in a hundred differs from. */
+    memcpy(bench->base, bench->data, LL_FRAME_BYTES);
+    for (size_t i = 0; i < COUNT; i += 100) {
+        bench->data[i] ^= 1;
+    }
+    CU_ASSERT_TRUE(ll_frame_encode_delta(bench->coder, &noise, bench->base, bench->encoded) < 600);
+    bench_destroy(bench);
+}
+
+/* A frame of another number of bytes, of fewer encoded bytes, with a bit that is another one:
+ * refused with a sentence, or decoded to as many bytes as were asked for. */
+static void test_broken_frames_are_harmless(void)
+{
+    enum { SMALL = 300 };
+    const size_t bytes = SMALL * sizeof(uint32_t);
+    struct bench *bench = bench_create();
+    for (int sort = 0; sort < CODING_SORTS; sort++) {
+        const struct ll_frame frame = frame_of(bench->data, bytes);
+        coding_fill((coding_sort)sort, 11, SMALL, bench->data);
+        size_t used = ll_frame_encode(bench->coder, &frame, bench->encoded);
+        for (size_t cut = 0; cut < used; cut++) {
+            const struct ll_frame shorter = frame_of(bench->encoded, cut);
+            bench->err.text[0] = '\0';
+            CU_ASSERT_EQUAL(
+                ll_frame_decode(bench->coder, &shorter, bytes, bench->out + 1, &bench->err),
+                LL_E_INVALID);
+            CU_ASSERT_NOT_EQUAL(bench->err.text[0], '\0');
+        }
+        for (size_t bit = 0; bit < used * 8; bit++) {
+            const struct ll_frame flipped = frame_of(bench->encoded, used);
+            prepare(bench);
+            bench->encoded[bit / 8] ^= (uint8_t)(1U << bit % 8);
+            ll_status status =
+                ll_frame_decode(bench->coder, &flipped, bytes, bench->out + 1, &bench->err);
+            CU_ASSERT_TRUE(status == LL_OK || status == LL_E_INVALID);
+            check_guards(bench, bytes);
+            bench->encoded[bit / 8] ^= (uint8_t)(1U << bit % 8);
+        }
+        for (size_t count = 1; used > 0 && count < (size_t)2 * SMALL; count++) {
+            const struct ll_frame encoded = frame_of(bench->encoded, used);
+            prepare(bench);
+            ll_status status =
+                ll_frame_decode(bench->coder, &encoded, count * 4, bench->out + 1, &bench->err);
+            /* Nothing but the number itself says how many equal ones there are. */
+            bool may_fit = count == SMALL || sort == CODING_ZEROS || sort == CODING_ONE_VALUE ||
+                           (sort == CODING_PRUNED && (count + 7) / 8 == (SMALL + 7) / 8);
+            CU_ASSERT_TRUE(status == LL_E_INVALID || (may_fit && status == LL_OK));
+            check_guards(bench, count * 4);
+        }
+    }
+    bench_destroy(bench);
+}
+
+static void test_no_memory(void)
+{
+    struct ll_frame_coder *coder = NULL;
+    ll_fail_alloc_after(0);
+    ll_status status = ll_frame_coder_create(&coder);
+    CU_ASSERT_TRUE(ll_fail_alloc_finish());
+    CU_ASSERT_EQUAL(status, LL_E_NO_MEMORY);
+    CU_ASSERT_PTR_NULL(coder);
+}
+
 static void test_rounding(void)
 {
     /* Ties go away from zero; 0x3f808000 lies between two bf16. */
@@ -216,7 +305,13 @@ static void test_not_a_frame(void)
 }
 
 const struct ll_test ll_tests[] = {
-    LL_TEST(test_every_sort_comes_back), LL_TEST(test_drafts_and_rests_come_back),
-    LL_TEST(test_sizes_of_weights),      LL_TEST(test_rounding),
-    LL_TEST(test_not_a_frame),           {NULL, NULL},
+    LL_TEST(test_every_sort_comes_back),
+    LL_TEST(test_drafts_and_rests_come_back),
+    LL_TEST(test_sizes_of_weights),
+    LL_TEST(test_sizes_of_other_sorts),
+    LL_TEST(test_broken_frames_are_harmless),
+    LL_TEST(test_no_memory),
+    LL_TEST(test_rounding),
+    LL_TEST(test_not_a_frame),
+    {NULL, NULL},
 };

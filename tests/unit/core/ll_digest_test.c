@@ -37,6 +37,28 @@ static void test_hasher_starts_anew_after_finish(void)
     ll_hasher_destroy(NULL);
 }
 
+static void test_copied_hasher_goes_on_by_itself(void)
+{
+    struct ll_hasher *hasher = NULL;
+    struct ll_hasher *copy = NULL;
+    struct ll_digest digest;
+    struct ll_digest expected;
+    CU_ASSERT_EQUAL_FATAL(ll_hasher_create(&hasher), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(ll_hasher_create(&copy), LL_OK);
+    ll_hasher_update(hasher, "head ", 5);
+    CU_ASSERT_EQUAL_FATAL(ll_hasher_copy(copy, hasher), LL_OK);
+    ll_hasher_update(copy, "one", 3);
+    ll_hasher_update(hasher, "other", 5);
+    ll_hasher_finish(copy, &digest);
+    CU_ASSERT_EQUAL_FATAL(ll_digest_of("head one", 8, &expected), LL_OK);
+    CU_ASSERT(ll_digest_equal(&digest, &expected));
+    ll_hasher_finish(hasher, &digest);
+    CU_ASSERT_EQUAL_FATAL(ll_digest_of("head other", 10, &expected), LL_OK);
+    CU_ASSERT(ll_digest_equal(&digest, &expected));
+    ll_hasher_destroy(hasher);
+    ll_hasher_destroy(copy);
+}
+
 static void test_parse_refuses_what_is_no_digest(void)
 {
     struct ll_digest digest;
@@ -76,6 +98,7 @@ const char *const ll_test_suite = "ll_digest";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_digest_of_the_standards_example),
     LL_TEST(test_hasher_starts_anew_after_finish),
+    LL_TEST(test_copied_hasher_goes_on_by_itself),
     LL_TEST(test_parse_refuses_what_is_no_digest),
     LL_TEST(test_model_id_follows_its_definition),
     {NULL, NULL},

@@ -67,6 +67,31 @@ int fake_edge_prefix(struct fake_edge *edge)
     return ll_table_legal_cut_at_most(table, prefix);
 }
 
+int fake_edge_draft_prefix(struct fake_edge *edge)
+{
+    const struct ll_table *table = fake_edge_table(edge);
+    int prefix = 0;
+    ll_mutex_lock(&edge->lock);
+    while (edge->script.draft && prefix < table->layer_count &&
+           (edge->here[prefix] == table->layers[prefix].blob_bytes ||
+            edge->drafted[prefix] == table->layers[prefix].blob_bytes)) {
+        prefix++;
+    }
+    ll_mutex_unlock(&edge->lock);
+    return ll_table_legal_cut_at_most(table, prefix);
+}
+
+int fake_edge_reach(struct fake_edge *edge, const Layerlift__V1__Query *query)
+{
+    int prefix = fake_edge_prefix(edge);
+    int draft_prefix = fake_edge_draft_prefix(edge);
+    struct fake_edge_script script = fake_edge_script(edge);
+    bool takes_draft = query->precision == LAYERLIFT__V1__PRECISION__PRECISION_DRAFT;
+    fake_edge_must(edge, !takes_draft ||
+                             (script.draft && strcmp(query->draft_id, script.draft->id) == 0));
+    return takes_draft && draft_prefix > prefix ? draft_prefix : prefix;
+}
+
 bool fake_edge_must(struct fake_edge *edge, bool is_so)
 {
     if (!is_so) {
@@ -124,6 +149,11 @@ struct fake_edge *fake_edge_create(const struct fake_model *model)
     ll_cond_init(&edge->changed);
     edge->here = calloc((size_t)model->network->table.layer_count, sizeof(*edge->here));
     CU_ASSERT_PTR_NOT_NULL_FATAL(edge->here);
+    edge->drafted = calloc((size_t)model->network->table.layer_count, sizeof(*edge->drafted));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(edge->drafted);
+    edge->rounded = calloc((size_t)model->network->table.layer_count, sizeof(*edge->rounded));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(edge->rounded);
+    CU_ASSERT_EQUAL_FATAL(ll_frame_coder_create(&edge->coder), LL_OK);
     struct device_local_config local = {
         .engine = model->engine, .network = model->network, .blobs = model->blobs, .slowdown = 1};
     struct ll_error err;
@@ -154,6 +184,12 @@ void fake_edge_destroy(struct fake_edge *edge)
     rpc_loop_destroy(edge->loop);
     fake_edge_drop_queries(edge);
     device_local_destroy(edge->local);
+    ll_frame_coder_destroy(edge->coder);
+    for (int i = 0; i < fake_edge_table(edge)->layer_count; i++) {
+        free(edge->rounded[i]);
+    }
+    free(edge->rounded);
+    free(edge->drafted);
     free(edge->here);
     ll_cond_finish(&edge->changed);
     ll_mutex_finish(&edge->lock);

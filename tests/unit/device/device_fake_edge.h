@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "core/ll_status.h"
+#include "device/device_draft.h"
 #include "tests/support/fake_model.h"
 
 typedef enum {
@@ -36,6 +37,10 @@ typedef enum {
     /* Well-formed answers: the first value of each tensor is NaN, or half as large again. */
     FAKE_ANSWER_NAN,
     FAKE_ANSWER_WRONG_VALUES,
+    /* Tensors are said to be coded, and are not: as many bytes as that says, none of them right. */
+    FAKE_ANSWER_BAD_CODING,
+    /* A right answer that claims to be a draft's, whatever was asked for. */
+    FAKE_ANSWER_OF_DRAFT,
     /* A right answer, but times that cannot be. */
     FAKE_ANSWER_LYING_TIMES,
     /* To a query that does not exist, then the right one. */
@@ -96,6 +101,19 @@ struct fake_edge_script {
     int available_layer;
     /* It takes bytes and halves. */
     bool takes_encodings;
+    /* It takes and gives coded tensors, or says so: none must come coded (the input aside). */
+    bool takes_planes;
+    /* It takes frames of weights, and their differences from this model, whose blobs it has. */
+    bool takes_frames;
+    /* It does from the second `open` on. */
+    bool takes_frames_later;
+    const struct fake_model *base;
+    /* It takes this draft of the model, but not from the second `open` on where it forgets it.
+     * NULL: none. */
+    const struct device_draft *draft;
+    bool forgets_draft;
+    /* The first draft's blob that is complete is rejected this many times. */
+    int draft_rejections;
     /* It takes JPEG files, and then makes other inputs of them than the device: their queries'
      * answers have the status FAILED_PRECONDITION. */
     bool refuses_pictures;
@@ -124,11 +142,20 @@ struct fake_edge_counts {
     /* Payload of upload chunks, and of those bytes that the edge had already. */
     uint64_t chunk_bytes;
     uint64_t repeated_bytes;
+    /* Frames that came whole, encoded; of these, differences. */
+    int frames;
+    int deltas;
+    /* Of the draft, and of what is left. */
+    int drafts;
+    int rests;
+    /* Queries that took a draft's answer. */
+    int draft_queries;
     /* Chunks beyond the credit, out of order, or with other bytes than the model's. */
     int faults;
     /* The offset of the first chunk after the last open; -1 before. */
     int64_t first_offset;
     int first_layer;
+    bool first_is_raw;
     /* Payload of the last query's tensors. */
     uint64_t input_bytes;
 };

@@ -4,6 +4,7 @@
 #ifndef DEVICE_FAKE_EDGE_STATE_H
 #define DEVICE_FAKE_EDGE_STATE_H
 
+#include "coding/ll_frame.h"
 #include "core/ll_sync.h"
 #include "device/query/device_local.h"
 #include "layerlift/v1/offload.pb-c.h"
@@ -36,9 +37,17 @@ struct fake_edge {
     uint64_t stream_bytes;
     uint64_t credit;
     int told_prefix;
+    int told_draft;
     /* The stream was broken: what still comes of it is lost. */
     bool is_dropping;
     struct fake_query *queries;
+    /* The frame that is under way: the chunk that began it, and what has come of it. */
+    struct ll_frame_coder *coder;
+    uint32_t frame_layer;
+    uint64_t frame_offset;
+    size_t frame_used;
+    uint8_t frame[LL_FRAME_ENCODED_BYTES];
+    uint8_t decoded[LL_FRAME_BYTES];
     /* Guards everything below. */
     struct ll_mutex lock;
     struct ll_cond changed;
@@ -47,6 +56,10 @@ struct fake_edge {
     /* Bytes of each layer that are here. */
     int64_t *here;
     int rejected;
+    /* The same of the draft's blobs, and their bytes. */
+    int64_t *drafted;
+    uint8_t **rounded;
+    int drafts_rejected;
     bool is_broken;
 };
 
@@ -54,6 +67,10 @@ const struct ll_table *fake_edge_table(const struct fake_edge *edge);
 struct fake_edge_script fake_edge_script(struct fake_edge *edge);
 /* How far the blobs that are here reach, within the script's bound. */
 int fake_edge_prefix(struct fake_edge *edge);
+/* The same with the draft's weights where the model's are not there; 0 without a draft. */
+int fake_edge_draft_prefix(struct fake_edge *edge);
+/* How far a query can run. */
+int fake_edge_reach(struct fake_edge *edge, const Layerlift__V1__Query *query);
 void fake_edge_send(struct rpc_stream *stream, const ProtobufCMessage *message);
 /* A message whose field 1 has 100,000 empty parts in its field `field`. */
 void fake_edge_send_parts(struct rpc_stream *stream, int field);

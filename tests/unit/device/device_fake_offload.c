@@ -43,12 +43,19 @@ static void send_chunk(struct fake_edge *edge, struct rpc_stream *stream,
     fake_edge_send(stream, &response.base);
 }
 
+/* What tensors take that are said to be coded. */
+enum { FAKE_CODED_BYTES = 9 };
+
 /* The tensor in two halves, or as the script wants it. */
 static void send_tensor(struct fake_edge *edge, struct rpc_stream *stream, fake_answer how,
                         uint64_t id, int name, struct ll_buf *tensor)
 {
     size_t whole = ll_buf_bytes(tensor);
     size_t half = whole / 2;
+    if (how == FAKE_ANSWER_BAD_CODING) {
+        send_chunk(edge, stream, chunk_of(id, name, 0, FAKE_CODED_BYTES, tensor));
+        return;
+    }
     if (how == FAKE_ANSWER_DISORDER) {
         send_chunk(edge, stream, chunk_of(id, name, half, whole - half, tensor));
         send_chunk(edge, stream, chunk_of(id, name, 0, half, tensor));
@@ -123,6 +130,10 @@ static void send_head(struct fake_edge *edge, struct rpc_stream *stream, fake_an
                     (how == FAKE_ANSWER_WRONG_SIZE ? 1 : 0);
         tensors[i].n_shape = 1;
         tensors[i].shape = &shapes[i];
+        if (how == FAKE_ANSWER_BAD_CODING) {
+            tensors[i].coding = LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES;
+            tensors[i].coded_bytes = FAKE_CODED_BYTES;
+        }
         list[i] = &tensors[i];
     }
     answer->n_tensors = (size_t)names->count + (how == FAKE_ANSWER_TOO_MANY_TENSORS ? 1 : 0);
@@ -144,7 +155,8 @@ static void answer_query(struct fake_edge *edge, struct rpc_stream *stream,
     const Layerlift__V1__Query *asked = query->request->query;
     int first = (int)asked->first;
     int prefix = fake_edge_prefix(edge);
-    int reached = prefix < (int)asked->end ? prefix : (int)asked->end;
+    int usable = fake_edge_reach(edge, asked);
+    int reached = usable < (int)asked->end ? usable : (int)asked->end;
     reached = reached > first ? reached : first;
     struct ll_names names = {0};
     struct ll_error err;
@@ -153,6 +165,10 @@ static void answer_query(struct fake_edge *edge, struct rpc_stream *stream,
     answer.id = asked->id;
     answer.reached = (uint32_t)reached;
     answer.prefix = (uint32_t)prefix;
+    if (reached > prefix || how == FAKE_ANSWER_OF_DRAFT) {
+        answer.precision = LAYERLIFT__V1__PRECISION__PRECISION_DRAFT;
+        answer.exact_reached = (uint32_t)(reached > prefix ? prefix : first);
+    }
     answer.takes_receipts = fake_edge_script(edge).takes_receipts;
     bool is_run =
         device_local_run(edge->local, first, reached, &query->tensors, &time_ns, &err) == LL_OK &&
@@ -244,6 +260,9 @@ static struct fake_query *new_query(struct fake_edge *edge, Layerlift__V1__Offlo
         bool is_u8 = dtype == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8;
         bool is_f16 = dtype == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16;
         fake_edge_must(edge, (!is_u8 && !is_f16) || fake_edge_script(edge).takes_encodings);
+        fake_edge_must(edge, asked->tensors[i]->coding ==
+                                 LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLAIN);
+        fake_edge_must(edge, asked->n_answer_codings == 0 || fake_edge_script(edge).takes_planes);
         fake_edge_must(edge, !is_u8 || asked->tensors[i]->name == LL_TENSOR_INPUT);
         query->dtypes[i] = is_u8 ? LL_U8 : is_f16 ? LL_F16 : LL_F32;
         int64_t floats = ll_table_tensor_floats(fake_edge_table(edge), asked->tensors[i]->name);
@@ -281,15 +300,17 @@ static void take_query(struct fake_edge *edge, struct rpc_stream *stream,
     edge->queries = query;
     ll_mutex_lock(&edge->lock);
     edge->counts.queries++;
+    edge->counts.draft_queries +=
+        request->query->precision == LAYERLIFT__V1__PRECISION__PRECISION_DRAFT ? 1 : 0;
     ll_cond_broadcast(&edge->changed);
     ll_mutex_unlock(&edge->lock);
 }
 
 static bool is_due(struct fake_edge *edge, const struct fake_query *query)
 {
-    return has_inputs(query) &&
-           (fake_edge_script(edge).answer != FAKE_ANSWER_RIGHT ||
-            (uint32_t)fake_edge_prefix(edge) >= query->request->query->least_prefix);
+    return has_inputs(query) && (fake_edge_script(edge).answer != FAKE_ANSWER_RIGHT ||
+                                 (uint32_t)fake_edge_reach(edge, query->request->query) >=
+                                     query->request->query->least_prefix);
 }
 
 void fake_edge_serve(struct fake_edge *edge)

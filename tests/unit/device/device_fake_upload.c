@@ -1,4 +1,5 @@
 /* The fake edge's Upload service. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/device/device_fake_edge_state.h"
@@ -43,6 +44,15 @@ static void send_progress(struct fake_edge *edge)
         send_event(edge, LAYERLIFT__V1__UPLOAD_EVENT__KIND_PREFIX_READY, &ready);
         fake_edge_serve(edge);
     }
+    int draft_prefix = fake_edge_draft_prefix(edge);
+    if (draft_prefix > edge->told_draft) {
+        Layerlift__V1__PrefixReady ready = LAYERLIFT__V1__PREFIX_READY__INIT;
+        ready.prefix = (uint32_t)draft_prefix;
+        ready.first = (uint32_t)edge->told_draft;
+        edge->told_draft = draft_prefix;
+        send_event(edge, LAYERLIFT__V1__UPLOAD_EVENT__KIND_DRAFT_READY, &ready);
+        fake_edge_serve(edge);
+    }
     if (prefix == fake_edge_table(edge)->layer_count) {
         Layerlift__V1__UploadComplete complete = LAYERLIFT__V1__UPLOAD_COMPLETE__INIT;
         complete.model_id = (char *)edge->model->id_text;
@@ -51,6 +61,33 @@ static void send_progress(struct fake_edge *edge)
         send_event(edge, LAYERLIFT__V1__UPLOAD_EVENT__KIND_COMPLETE, &complete);
         rpc_stream_finish(edge->upload, LL_OK, NULL);
     }
+}
+
+/* What is here of the draft; `list` has room for all layers. */
+static void list_draft(struct fake_edge *edge, const struct device_draft *draft,
+                       uint32_t *available, Layerlift__V1__BlobOffset *offsets,
+                       Layerlift__V1__BlobOffset **list, Layerlift__V1__UploadAccepted *accepted)
+{
+    const struct ll_table *table = fake_edge_table(edge);
+    accepted->draft_id = (char *)draft->id;
+    accepted->available_drafts = available;
+    accepted->partial_drafts = list;
+    ll_mutex_lock(&edge->lock);
+    for (int i = 0; i < table->layer_count; i++) {
+        if (edge->drafted[i] > 0 && edge->drafted[i] == table->layers[i].blob_bytes) {
+            available[accepted->n_available_drafts++] = (uint32_t)i;
+        } else if (edge->drafted[i] > 0) {
+            Layerlift__V1__BlobOffset *offset = &offsets[accepted->n_partial_drafts];
+            layerlift__v1__blob_offset__init(offset);
+            offset->layer = (uint32_t)i;
+            offset->encoding = LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME;
+            offset->offset = (uint64_t)edge->drafted[i];
+            list[accepted->n_partial_drafts++] = offset;
+        }
+    }
+    ll_mutex_unlock(&edge->lock);
+    edge->told_draft = fake_edge_draft_prefix(edge);
+    accepted->draft_prefix = (uint32_t)edge->told_draft;
 }
 
 static void send_accepted(struct fake_edge *edge, const struct fake_edge_script *script)
@@ -86,9 +123,37 @@ static void send_accepted(struct fake_edge *edge, const struct fake_edge_script 
     Layerlift__V1__DataType data_types[] = {LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16,
                                             (Layerlift__V1__DataType)77,
                                             LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8};
+    Layerlift__V1__TensorCoding codings[] = {(Layerlift__V1__TensorCoding)77,
+                                             LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES};
+    if (script->takes_planes) {
+        accepted.n_tensor_codings = sizeof(codings) / sizeof(codings[0]);
+        accepted.tensor_codings = codings;
+    }
     if (script->takes_encodings) {
         accepted.n_data_types = sizeof(data_types) / sizeof(data_types[0]);
         accepted.data_types = data_types;
+    }
+    Layerlift__V1__Encoding encodings[] = {(Layerlift__V1__Encoding)77,
+                                           LAYERLIFT__V1__ENCODING__ENCODING_FRAME,
+                                           LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME,
+                                           LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME,
+                                           LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME};
+    Layerlift__V1__BlobOffset draft_offsets[EDGE_LAYERS];
+    Layerlift__V1__BlobOffset *draft_list[EDGE_LAYERS];
+    uint32_t available_drafts[EDGE_LAYERS];
+    if (script->draft) {
+        list_draft(edge, script->draft, available_drafts, draft_offsets, draft_list, &accepted);
+    }
+    uint32_t bases[EDGE_LAYERS];
+    if (script->takes_frames) {
+        accepted.n_encodings = sizeof(encodings) / sizeof(encodings[0]);
+        accepted.encodings = encodings;
+    }
+    accepted.delta_layers = bases;
+    for (int i = 0; script->base && i < table->layer_count; i++) {
+        if (table->layers[i].blob_bytes > 0) {
+            bases[accepted.n_delta_layers++] = (uint32_t)i;
+        }
     }
     Layerlift__V1__PictureFormat pictures[] = {(Layerlift__V1__PictureFormat)99,
                                                LAYERLIFT__V1__PICTURE_FORMAT__PICTURE_FORMAT_JPEG};
@@ -127,12 +192,134 @@ static void send_credit(struct fake_edge *edge, const struct fake_edge_script *s
     send_event(edge, LAYERLIFT__V1__UPLOAD_EVENT__KIND_CREDIT, &credit);
 }
 
-static void reject(struct fake_edge *edge, int layer)
+static void reject(struct fake_edge *edge, int layer, bool is_draft)
 {
     Layerlift__V1__BlobRejected rejected = LAYERLIFT__V1__BLOB_REJECTED__INIT;
     rejected.layer = (uint32_t)layer;
+    rejected.is_draft = is_draft;
     rejected.reason = (char *)"made up";
     send_event(edge, LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_REJECTED, &rejected);
+}
+
+/* Bytes of a blob that a chunk makes whole. */
+struct fake_arrival {
+    const uint8_t *data;
+    size_t bytes;
+};
+
+static bool is_raw(const Layerlift__V1__Chunk *chunk)
+{
+    return chunk->encoding == LAYERLIFT__V1__ENCODING__ENCODING_RAW;
+}
+
+static bool is_draft(const Layerlift__V1__Chunk *chunk)
+{
+    return chunk->encoding == LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME;
+}
+
+/* A frame of the draft's blob, or of the model's behind the whole one of the draft. */
+static ll_status decode_draft_locked(struct fake_edge *edge, const Layerlift__V1__Chunk *chunk,
+                                     const struct ll_frame *frame, size_t bytes)
+{
+    struct ll_error err = {.text = ""};
+    const struct ll_layer *layer = &fake_edge_table(edge)->layers[chunk->layer];
+    struct ll_draft_blob blob = device_draft_blob(edge->script.draft, layer);
+    struct ll_frame_draft how = ll_draft_frame(&blob, (int64_t)chunk->offset);
+    uint8_t **rounded = &edge->rounded[chunk->layer];
+    if (!*rounded) {
+        *rounded = calloc(1, (size_t)layer->blob_bytes);
+    }
+    if (!*rounded || !edge->script.draft->is_rounded[chunk->layer]) {
+        return LL_E_INVALID;
+    }
+    uint8_t *at = *rounded + chunk->offset;
+    if (!is_draft(chunk)) {
+        edge->counts.rests++;
+        return edge->drafted[chunk->layer] == layer->blob_bytes
+                   ? ll_frame_decode_rest(edge->coder, frame, &how, at, bytes, edge->decoded, &err)
+                   : LL_E_INVALID;
+    }
+    edge->counts.drafts++;
+    ll_status status = ll_frame_decode_draft(edge->coder, frame, &how, bytes, at, &err);
+    memcpy(edge->decoded, at, bytes);
+    return status;
+}
+
+static ll_status decode_locked(struct fake_edge *edge, const Layerlift__V1__Chunk *chunk,
+                               const struct ll_frame *frame, size_t bytes)
+{
+    struct ll_error err = {.text = ""};
+    if (chunk->encoding == LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME && edge->script.base) {
+        const uint8_t *base = ll_buf_data(edge->script.base->blobs[chunk->layer]);
+        edge->counts.deltas++;
+        return ll_frame_decode_delta(edge->coder, frame, base + chunk->offset, bytes, edge->decoded,
+                                     &err);
+    }
+    if (edge->script.draft &&
+        (is_draft(chunk) || chunk->encoding == LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME)) {
+        return decode_draft_locked(edge, chunk, frame, bytes);
+    }
+    return chunk->encoding == LAYERLIFT__V1__ENCODING__ENCODING_FRAME
+               ? ll_frame_decode(edge->coder, frame, bytes, edge->decoded, &err)
+               : LL_E_INVALID;
+}
+
+/* Puts a frame together; false where the chunk breaks its rules. */
+static bool collect_locked(struct fake_edge *edge, const Layerlift__V1__Chunk *chunk,
+                           int64_t blob_bytes, struct fake_arrival *arrival)
+{
+    bool is_next = chunk->frame_offset == edge->frame_used &&
+                   chunk->frame_bytes <= sizeof(edge->frame) &&
+                   chunk->data.len <= chunk->frame_bytes - chunk->frame_offset &&
+                   chunk->offset % LL_FRAME_BYTES == 0 && chunk->offset < (uint64_t)blob_bytes;
+    bool is_same = chunk->frame_offset == 0 ||
+                   (chunk->layer == edge->frame_layer && chunk->offset == edge->frame_offset);
+    if (!edge->script.takes_frames || !is_next || !is_same) {
+        return false;
+    }
+    edge->frame_layer = chunk->layer;
+    edge->frame_offset = chunk->offset;
+    memcpy(edge->frame + edge->frame_used, chunk->data.data, chunk->data.len);
+    edge->frame_used += chunk->data.len;
+    if (edge->frame_used < chunk->frame_bytes) {
+        return true;
+    }
+    struct ll_frame frame = {.data = edge->frame, .bytes = chunk->frame_bytes};
+    int64_t left = blob_bytes - (int64_t)chunk->offset;
+    arrival->bytes = left < LL_FRAME_BYTES ? (size_t)left : LL_FRAME_BYTES;
+    arrival->data = edge->decoded;
+    edge->frame_used = 0;
+    edge->counts.frames++;
+    return decode_locked(edge, chunk, &frame, arrival->bytes) == LL_OK;
+}
+
+/* Whether bytes that came whole are those that they should be. */
+static bool is_right_locked(struct fake_edge *edge, const Layerlift__V1__Chunk *chunk,
+                            const struct fake_arrival *arrival)
+{
+    static uint8_t rounded[LL_FRAME_BYTES];
+    const uint8_t *right =
+        (const uint8_t *)ll_buf_data(edge->model->blobs[chunk->layer]) + chunk->offset;
+    if (is_draft(chunk)) {
+        struct ll_draft_blob blob =
+            device_draft_blob(edge->script.draft, &fake_edge_table(edge)->layers[chunk->layer]);
+        struct ll_frame_draft how = ll_draft_frame(&blob, (int64_t)chunk->offset);
+        return ll_frame_round(right, arrival->bytes, &how, rounded) &&
+               memcmp(arrival->data, rounded, arrival->bytes) == 0;
+    }
+    return memcmp(arrival->data, right, arrival->bytes) == 0;
+}
+
+/* A draft's blob has got longer; whether it is to be rejected. */
+static bool rejects_draft_locked(struct fake_edge *edge, int layer)
+{
+    if (edge->drafted[layer] < fake_edge_table(edge)->layers[layer].blob_bytes ||
+        edge->drafts_rejected >= edge->script.draft_rejections) {
+        return false;
+    }
+    edge->drafts_rejected++;
+    edge->drafted[layer] = 0;
+    return true;
 }
 
 /* Keeps the chunk; returns the layer if its blob is complete and to be rejected, else -1. */
@@ -144,20 +331,39 @@ static int keep_chunk_locked(struct fake_edge *edge, const Layerlift__V1__Chunk 
     if (edge->counts.first_offset < 0) {
         edge->counts.first_offset = (int64_t)chunk->offset;
         edge->counts.first_layer = layer;
+        edge->counts.first_is_raw = is_raw(chunk);
     }
-    bool is_wrong = layer >= table->layer_count || edge->stream_bytes > edge->credit ||
-                    chunk->offset != (uint64_t)edge->here[layer] ||
-                    (int64_t)chunk->data.len > table->layers[layer].blob_bytes - edge->here[layer];
+    bool is_wrong = layer >= table->layer_count || edge->stream_bytes > edge->credit;
+    bool is_rest = chunk->encoding == LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME;
+    if (!is_wrong && is_rest && edge->drafts_rejected > 0 &&
+        edge->drafted[layer] < table->layers[layer].blob_bytes) {
+        /* It left before the rejection came. */
+        return -1;
+    }
+    int64_t *at = is_wrong ? NULL : is_draft(chunk) ? &edge->drafted[layer] : &edge->here[layer];
+    is_wrong = is_wrong || chunk->offset != (uint64_t)*at;
+    struct fake_arrival arrival = {.data = NULL};
+    if (!is_wrong && is_raw(chunk)) {
+        /* Between a frame's chunks there is no other. */
+        is_wrong = edge->frame_used > 0;
+        arrival = (struct fake_arrival){chunk->data.data, chunk->data.len};
+    } else if (!is_wrong) {
+        is_wrong = !collect_locked(edge, chunk, table->layers[layer].blob_bytes, &arrival);
+    }
+    is_wrong = is_wrong || (int64_t)arrival.bytes > table->layers[layer].blob_bytes - *at;
     if (is_wrong) {
         edge->counts.faults++;
         edge->counts.repeated_bytes += chunk->data.len;
         return -1;
     }
-    const char *right = ll_buf_data(edge->model->blobs[layer]);
-    if (memcmp(chunk->data.data, right + chunk->offset, chunk->data.len) != 0) {
-        edge->counts.faults++;
+    if (!arrival.data) {
+        return -1;
     }
-    edge->here[layer] += (int64_t)chunk->data.len;
+    edge->counts.faults += is_right_locked(edge, chunk, &arrival) ? 0 : 1;
+    *at += (int64_t)arrival.bytes;
+    if (is_draft(chunk)) {
+        return rejects_draft_locked(edge, layer) ? layer : -1;
+    }
     bool is_rejected =
         edge->script.upload == FAKE_UPLOAD_REJECT_ALL || edge->rejected < edge->script.rejections;
     if (edge->here[layer] == table->layers[layer].blob_bytes && is_rejected) {
@@ -193,16 +399,21 @@ static void take_chunk(struct fake_edge *edge, const Layerlift__V1__Chunk *chunk
     }
     send_credit(edge, &script);
     if (rejected >= 0) {
-        reject(edge, rejected);
+        reject(edge, rejected, is_draft(chunk));
     }
     send_progress(edge);
 }
 
 static void take_open(struct fake_edge *edge)
 {
-    struct fake_edge_script script = fake_edge_script(edge);
     ll_mutex_lock(&edge->lock);
     edge->counts.opens++;
+    edge->script.takes_frames =
+        edge->script.takes_frames || (edge->script.takes_frames_later && edge->counts.opens > 1);
+    if (edge->script.forgets_draft && edge->counts.opens > 1) {
+        edge->script.draft = NULL;
+    }
+    struct fake_edge_script script = edge->script;
     edge->counts.first_offset = -1;
     if (script.available_layer >= 0) {
         edge->here[script.available_layer] =
@@ -211,6 +422,7 @@ static void take_open(struct fake_edge *edge)
     ll_cond_broadcast(&edge->changed);
     ll_mutex_unlock(&edge->lock);
     edge->stream_bytes = 0;
+    edge->frame_used = 0;
     edge->is_dropping = false;
     if (script.upload == FAKE_UPLOAD_REFUSE) {
         rpc_stream_finish(edge->upload, ll_status_from_grpc(script.status), "no, thanks");

@@ -72,6 +72,25 @@ static void on_uploaded(void *owner, const struct device_uploaded *uploaded)
     ll_mutex_unlock(&fixture->lock);
 }
 
+static void on_drafted(void *owner, const struct device_drafted *drafted)
+{
+    struct device_fixture *fixture = owner;
+    ll_mutex_lock(&fixture->lock);
+    fixture->drafts++;
+    fixture->drafted = *drafted;
+    ll_cond_broadcast(&fixture->changed);
+    ll_mutex_unlock(&fixture->lock);
+}
+
+static void on_draftless(void *owner, const char *address)
+{
+    struct device_fixture *fixture = owner;
+    (void)address;
+    ll_mutex_lock(&fixture->lock);
+    fixture->draftless++;
+    ll_mutex_unlock(&fixture->lock);
+}
+
 static void on_limited(void *owner)
 {
     struct device_fixture *fixture = owner;
@@ -98,6 +117,8 @@ static const struct device_session_events events = {.up = on_up,
                                                     .down = on_down,
                                                     .progress = on_progress,
                                                     .ready = on_ready,
+                                                    .drafted = on_drafted,
+                                                    .draftless = on_draftless,
                                                     .uploaded = on_uploaded,
                                                     .limited = on_limited};
 
@@ -262,6 +283,16 @@ void device_fixture_await_acked(struct device_fixture *fixture, int64_t bytes)
 void device_fixture_await_uploaded(struct device_fixture *fixture)
 {
     await(fixture, has_uploaded, 0);
+}
+
+static bool has_draft(const struct device_fixture *fixture, int64_t least)
+{
+    return fixture->drafts >= least;
+}
+
+void device_fixture_await_draft(struct device_fixture *fixture)
+{
+    await(fixture, has_draft, 1);
 }
 
 static bool has_limits(const struct device_fixture *fixture, int64_t least)

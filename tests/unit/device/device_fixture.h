@@ -35,6 +35,8 @@ struct device_fixture {
     bool last_is_used;
     int prefix;
     int creations;
+    int drafts, draftless;
+    struct device_drafted drafted;
     int64_t acked_bytes;
     bool has_uploaded;
     struct device_uploaded uploaded;
@@ -63,6 +65,7 @@ void device_fixture_await_downs(struct device_fixture *fixture, int count);
 void device_fixture_await_prefix(struct device_fixture *fixture, int prefix);
 void device_fixture_await_acked(struct device_fixture *fixture, int64_t bytes);
 void device_fixture_await_uploaded(struct device_fixture *fixture);
+void device_fixture_await_draft(struct device_fixture *fixture);
 void device_fixture_await_limit(struct device_fixture *fixture);
 /* Losses so far. */
 int device_fixture_downs(struct device_fixture *fixture);

@@ -112,11 +112,129 @@ static void test_cursor_refuses_what_does_not_exist(void)
     end();
 }
 
+/* ---- With a draft that rounds layers 0 and 3 ---- */
+
+static void begin_draft(void)
+{
+    static const bool is_rounded[] = {true, false, false, true};
+    begin();
+    CU_ASSERT_EQUAL_FATAL(device_upload_rest_use_draft(&cursor, is_rounded, 16), LL_OK);
+}
+
+/* What is left falls by what the piece is worth. */
+static void expect_piece(int layer, int64_t offset, int64_t bytes, bool is_draft, bool is_rest,
+                         bool is_first_pass)
+{
+    struct device_piece piece;
+    int64_t left = device_upload_rest_left(&cursor);
+    CU_ASSERT_TRUE_FATAL(device_upload_rest_next(&cursor, 1000, &piece));
+    CU_ASSERT_EQUAL(piece.layer, layer);
+    CU_ASSERT_EQUAL(piece.offset, offset);
+    CU_ASSERT_EQUAL(piece.bytes, bytes);
+    CU_ASSERT_EQUAL(piece.is_draft, is_draft);
+    CU_ASSERT_EQUAL(piece.is_rest, is_rest);
+    CU_ASSERT_EQUAL(piece.is_first_pass, is_first_pass);
+    device_upload_rest_advance(&cursor, &piece);
+    CU_ASSERT_EQUAL(device_upload_rest_left(&cursor),
+                    left - device_upload_rest_worth(&cursor, &piece));
+}
+
+static void test_a_draft_goes_first_then_what_is_left_of_it(void)
+{
+    begin_draft();
+    CU_ASSERT_EQUAL(device_upload_rest_left(&cursor), 380);
+    expect_piece(0, 0, 100, true, false, true);
+    CU_ASSERT_EQUAL(device_upload_rest_left(&cursor), 330);
+    expect_piece(2, 0, 30, false, false, true);
+    expect_piece(3, 0, 250, true, false, true);
+    expect_piece(0, 0, 100, false, true, false);
+    expect_piece(3, 0, 250, false, true, false);
+    expect_nothing();
+    end();
+}
+
+static void test_a_draft_goes_on_where_both_of_its_parts_stopped(void)
+{
+    begin_draft();
+    CU_ASSERT_EQUAL(device_upload_rest_skip_draft(&cursor, 0), LL_OK);
+    CU_ASSERT_EQUAL(device_upload_rest_seek(&cursor, 0, 40), LL_OK);
+    CU_ASSERT_EQUAL(device_upload_rest_seek_draft(&cursor, 3, 200), LL_OK);
+    CU_ASSERT_EQUAL(device_upload_rest_skip(&cursor, 2), LL_OK);
+    expect_piece(3, 200, 50, true, false, true);
+    expect_piece(0, 40, 60, false, true, false);
+    expect_piece(3, 0, 250, false, true, false);
+    expect_nothing();
+    end();
+}
+
+static void test_a_layer_that_is_there_needs_no_draft(void)
+{
+    begin_draft();
+    CU_ASSERT_EQUAL(device_upload_rest_skip(&cursor, 0), LL_OK);
+    expect_piece(2, 0, 30, false, false, true);
+    expect_piece(3, 0, 250, true, false, true);
+    end();
+}
+
+static void test_a_rejected_layer_goes_whole(void)
+{
+    begin_draft();
+    expect_piece(0, 0, 100, true, false, true);
+    expect_piece(2, 0, 30, false, false, true);
+    expect_piece(3, 0, 250, true, false, true);
+    expect_piece(0, 0, 100, false, true, false);
+    CU_ASSERT_EQUAL(device_upload_rest_again(&cursor, 0, 0), LL_OK);
+    expect_piece(0, 0, 100, false, false, false);
+    expect_piece(3, 0, 250, false, true, false);
+    expect_nothing();
+    end();
+}
+
+static void test_a_rejected_draft_takes_what_is_left_with_it(void)
+{
+    begin_draft();
+    CU_ASSERT_EQUAL(device_upload_rest_seek(&cursor, 0, 40), LL_OK);
+    expect_piece(0, 0, 100, true, false, true);
+    expect_piece(2, 0, 30, false, false, true);
+    expect_piece(3, 0, 250, true, false, true);
+    expect_piece(0, 40, 60, false, true, false);
+    CU_ASSERT_EQUAL(device_upload_rest_draft_again(&cursor, 0), LL_OK);
+    expect_piece(0, 0, 100, true, false, true);
+    expect_piece(0, 40, 60, false, true, false);
+    CU_ASSERT_EQUAL(device_upload_rest_draft_again(&cursor, 4), LL_E_INVALID);
+    CU_ASSERT_EQUAL(device_upload_rest_seek_draft(&cursor, 3, 251), LL_E_INVALID);
+    CU_ASSERT_EQUAL(device_upload_rest_skip_draft(&cursor, 4), LL_E_INVALID);
+    end();
+}
+
+static void test_pieces_that_were_taken_go_back(void)
+{
+    begin_draft();
+    struct device_piece pieces[5];
+    int count = 0;
+    while (device_upload_rest_next(&cursor, 1000, &pieces[count])) {
+        device_upload_rest_advance(&cursor, &pieces[count++]);
+    }
+    CU_ASSERT_EQUAL_FATAL(count, 5);
+    while (count > 0) {
+        device_upload_rest_take_back(&cursor, &pieces[--count]);
+    }
+    CU_ASSERT_EQUAL(device_upload_rest_left(&cursor), 380);
+    expect_piece(0, 0, 100, true, false, true);
+    end();
+}
+
 const struct ll_test ll_tests[] = {
     LL_TEST(test_cursor_goes_through_all_layers_in_order),
     LL_TEST(test_cursor_next_without_advance_stays),
     LL_TEST(test_cursor_resumes_at_offsets_and_skips_what_is_there),
     LL_TEST(test_cursor_goes_back_for_a_rejected_layer),
     LL_TEST(test_cursor_refuses_what_does_not_exist),
+    LL_TEST(test_a_draft_goes_first_then_what_is_left_of_it),
+    LL_TEST(test_a_draft_goes_on_where_both_of_its_parts_stopped),
+    LL_TEST(test_a_layer_that_is_there_needs_no_draft),
+    LL_TEST(test_a_rejected_layer_goes_whole),
+    LL_TEST(test_a_rejected_draft_takes_what_is_left_with_it),
+    LL_TEST(test_pieces_that_were_taken_go_back),
     {NULL, NULL},
 };

@@ -360,6 +360,7 @@ static const char *const limit_keys[] = {
     "message_bytes",
     "chunk_bytes",
     "queued_chunks",
+    "upload_frames",
     "cfg_bytes",
     "layers",
     "blob_bytes",
@@ -423,8 +424,12 @@ static void test_server_info_tells_engine_and_limits(void)
     CU_ASSERT_EQUAL_FATAL(info->n_picture_formats, 3);
     CU_ASSERT_EQUAL(info->picture_formats[0], LAYERLIFT__V1__PICTURE_FORMAT__PICTURE_FORMAT_JPEG);
     CU_ASSERT_EQUAL(info->data_types[0], LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F32);
-    CU_ASSERT_EQUAL_FATAL(info->n_encodings, 1);
+    CU_ASSERT_EQUAL_FATAL(info->n_encodings, 5);
     CU_ASSERT_EQUAL(info->encodings[0], LAYERLIFT__V1__ENCODING__ENCODING_RAW);
+    CU_ASSERT_EQUAL(info->encodings[1], LAYERLIFT__V1__ENCODING__ENCODING_FRAME);
+    CU_ASSERT_EQUAL(info->encodings[2], LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME);
+    CU_ASSERT_EQUAL(info->encodings[3], LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME);
+    CU_ASSERT_EQUAL(info->encodings[4], LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME);
     CU_ASSERT_EQUAL_FATAL(info->n_formats, 1);
     CU_ASSERT_STRING_EQUAL(info->formats[0]->format, "darknet");
     CU_ASSERT_STRING_EQUAL(info->formats[0]->dialect, "pjreddie");

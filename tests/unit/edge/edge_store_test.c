@@ -15,14 +15,20 @@ enum { BYTES = 1000 };
 
 static char content[BYTES];
 
-/* Files in a folder, those of the store's own lock not counted. */
+/* Files in a folder, but for those that a store that lasts always has. */
+static bool is_counted(const char *name)
+{
+    return name[0] != '.' && !strstr(name, ".lock") && strncmp(name, "pack-", 5) != 0 &&
+           strcmp(name, "VERSION") != 0 && strcmp(name, "models") != 0;
+}
+
 static int count_files(const char *folder)
 {
     int count = 0;
     DIR *dir = opendir(folder);
     CU_ASSERT_PTR_NOT_NULL_FATAL(dir);
     for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
-        count += entry->d_name[0] != '.' && !strstr(entry->d_name, ".lock");
+        count += is_counted(entry->d_name);
     }
     closedir(dir);
     return count;
@@ -227,8 +233,11 @@ static void test_leftovers_are_removed_and_other_files_stay(void)
         CU_ASSERT_PTR_NOT_NULL_FATAL(file);
         fclose(file);
     }
-    edge_store_destroy(open_store(folder, 1 << 20));
+    struct edge_store *store = open_store(folder, 1 << 20);
+    CU_ASSERT_EQUAL(count_files(folder), 6);
+    edge_store_remove_orphans(store);
     CU_ASSERT_EQUAL(count_files(folder), 3);
+    edge_store_destroy(store);
 }
 
 static void test_unusable_folder_is_named(void)
@@ -488,6 +497,106 @@ static void test_copy_becomes_the_blob(void)
     check_copies(EDGE_STORE_MAPPED_BYTES);
 }
 
+/* ---- What stays ---- */
+
+static edge_write_outcome write_of(struct edge_blob *blob, const char *data, int64_t offset,
+                                   int64_t bytes)
+{
+    edge_write_outcome outcome = EDGE_WRITE_BEYOND;
+    CU_ASSERT_EQUAL(edge_blob_write(blob, offset, data + offset, (size_t)bytes, &outcome, NULL),
+                    LL_OK);
+    return outcome;
+}
+
+/* The head is wrong and sent again; the tail stays. */
+static void check_kept_tail(size_t bytes)
+{
+    const char *folder = ll_test_folder();
+    struct edge_store *store = open_store(folder, 1 << 20);
+    char *data = NULL;
+    struct edge_blob *blob = open_filled(store, 'k', bytes, &data);
+    int64_t whole = (int64_t)bytes;
+    int64_t border = whole / 3;
+    CU_ASSERT_EQUAL(edge_blob_kept_from(blob), whole);
+    data[5] = 'x';
+    CU_ASSERT_EQUAL(write_of(blob, data, 0, border), EDGE_WRITE_KEPT);
+    edge_blob_keep_from(blob, border);
+    CU_ASSERT_EQUAL(write_of(blob, data, border, whole - border), EDGE_WRITE_REJECTED);
+    CU_ASSERT_EQUAL(edge_blob_written(blob), 0);
+    CU_ASSERT_EQUAL(edge_blob_stored(blob), 0);
+    CU_ASSERT_EQUAL(edge_blob_kept_from(blob), border);
+    CU_ASSERT_EQUAL(edge_store_used_bytes(store), whole - border);
+    /* What the tail has already, and what leaves a gap. */
+    CU_ASSERT_EQUAL(write_of(blob, data, border, 10), EDGE_WRITE_KEPT);
+    CU_ASSERT_EQUAL(write_of(blob, data, 1, 10), EDGE_WRITE_BEYOND);
+    data[5] = 'k';
+    CU_ASSERT_EQUAL(write_of(blob, data, 0, 7), EDGE_WRITE_KEPT);
+    CU_ASSERT_EQUAL(write_of(blob, data, 7, border), EDGE_WRITE_COMPLETED);
+    CU_ASSERT_EQUAL(edge_blob_kept_from(blob), whole);
+    CU_ASSERT_EQUAL(edge_store_used_bytes(store), whole);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(edge_blob_data(blob));
+    CU_ASSERT_EQUAL(memcmp(ll_buf_data(edge_blob_data(blob)), data, bytes), 0);
+    edge_blob_unref(blob);
+    CU_ASSERT_EQUAL(edge_store_used_bytes(store), 0);
+    CU_ASSERT_EQUAL(count_files(folder), 0);
+    edge_store_destroy(store);
+    free(data);
+}
+
+/* The tail is the wrong one: it stays for one rejection, not for a second. */
+static void check_wrong_tail(size_t bytes)
+{
+    const char *folder = ll_test_folder();
+    struct edge_store *store = open_store(folder, 1 << 20);
+    char *data = NULL;
+    struct edge_blob *blob = open_filled(store, 'k', bytes, &data);
+    int64_t whole = (int64_t)bytes;
+    data[whole - 1] = 'x';
+    edge_blob_keep_from(blob, 50);
+    CU_ASSERT_EQUAL(write_of(blob, data, 0, whole), EDGE_WRITE_REJECTED);
+    CU_ASSERT_EQUAL(write_of(blob, data, 0, 50), EDGE_WRITE_REJECTED);
+    CU_ASSERT_EQUAL(edge_blob_kept_from(blob), whole);
+    CU_ASSERT_EQUAL(edge_store_used_bytes(store), 0);
+    CU_ASSERT_EQUAL(count_files(folder), 0);
+    /* Nor is it left behind by a blob that goes. */
+    edge_blob_keep_from(blob, 50);
+    CU_ASSERT_EQUAL(write_of(blob, data, 0, whole), EDGE_WRITE_REJECTED);
+    edge_blob_unref(blob);
+    CU_ASSERT_EQUAL(edge_store_used_bytes(store), 0);
+    CU_ASSERT_EQUAL(count_files(folder), 0);
+    edge_store_destroy(store);
+    free(data);
+}
+
+static void test_kept_bytes_survive_one_rejection(void)
+{
+    static const size_t sizes[] = {100, EDGE_STORE_MAPPED_BYTES + 1};
+    for (int i = 0; i < 2; i++) {
+        check_kept_tail(sizes[i]);
+        check_wrong_tail(sizes[i]);
+    }
+}
+
+static void test_stored_bytes_end_at_borders(void)
+{
+    enum { FRAME = EDGE_STORE_FRAME_BYTES, LARGE = 2 * FRAME + 100 };
+    struct edge_store *store = open_store(NULL, 1 << 20);
+    char *data = NULL;
+    struct edge_blob *blob = open_filled(store, 's', LARGE, &data);
+    CU_ASSERT_EQUAL(edge_blob_stored(blob), 0);
+    write_of(blob, data, 0, FRAME - 1);
+    CU_ASSERT_EQUAL(edge_blob_stored(blob), 0);
+    write_of(blob, data, FRAME - 1, 1);
+    CU_ASSERT_EQUAL(edge_blob_stored(blob), FRAME);
+    write_of(blob, data, FRAME, FRAME + 99);
+    CU_ASSERT_EQUAL(edge_blob_stored(blob), 2 * FRAME);
+    CU_ASSERT_EQUAL(write_of(blob, data, LARGE - 1, 1), EDGE_WRITE_COMPLETED);
+    CU_ASSERT_EQUAL(edge_blob_stored(blob), LARGE);
+    edge_blob_unref(blob);
+    edge_store_destroy(store);
+    free(data);
+}
+
 const char *const ll_test_suite = "edge_store";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_blob_is_available_once_whole),
@@ -507,5 +616,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_other_folders_stay),
     LL_TEST(test_files_that_are_not_the_stores_keep_a_stale_folder),
     LL_TEST(test_copy_becomes_the_blob),
+    LL_TEST(test_kept_bytes_survive_one_rejection),
+    LL_TEST(test_stored_bytes_end_at_borders),
     {NULL, NULL},
 };

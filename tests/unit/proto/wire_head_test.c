@@ -27,19 +27,21 @@ static bool is_equal(const uint8_t *data, const uint8_t *expected, size_t bytes)
     return bytes == 0 || memcmp(data, expected, bytes) == 0;
 }
 
-static void check_upload_chunk(uint32_t layer, uint64_t offset, size_t data_bytes)
+static void check_upload_chunk(const struct wire_upload_chunk *chunk, size_t data_bytes)
 {
     uint8_t head[WIRE_HEAD_BYTES];
-    size_t head_bytes = wire_head_upload_chunk(head, layer, offset, data_bytes);
+    size_t head_bytes = wire_head_upload_chunk(head, chunk, data_bytes);
     CU_ASSERT_TRUE(head_bytes <= WIRE_HEAD_BYTES);
     uint8_t *message = join(head, head_bytes, data_bytes);
     Layerlift__V1__UploadRequest *request =
         layerlift__v1__upload_request__unpack(NULL, head_bytes + data_bytes, message);
     CU_ASSERT_PTR_NOT_NULL_FATAL(request);
     CU_ASSERT_EQUAL_FATAL(request->kind_case, LAYERLIFT__V1__UPLOAD_REQUEST__KIND_CHUNK);
-    CU_ASSERT_EQUAL(request->chunk->layer, layer);
-    CU_ASSERT_EQUAL(request->chunk->encoding, LAYERLIFT__V1__ENCODING__ENCODING_RAW);
-    CU_ASSERT_EQUAL(request->chunk->offset, offset);
+    CU_ASSERT_EQUAL(request->chunk->layer, chunk->layer);
+    CU_ASSERT_EQUAL(request->chunk->encoding, chunk->encoding);
+    CU_ASSERT_EQUAL(request->chunk->offset, chunk->offset);
+    CU_ASSERT_EQUAL(request->chunk->frame_bytes, chunk->frame_bytes);
+    CU_ASSERT_EQUAL(request->chunk->frame_offset, chunk->frame_offset);
     CU_ASSERT_EQUAL_FATAL(request->chunk->data.len, data_bytes);
     CU_ASSERT(is_equal(request->chunk->data.data, message + head_bytes, data_bytes));
     /* The same bytes as protobuf-c's own, which packs fields in the order of their numbers. */
@@ -56,10 +58,20 @@ static void check_upload_chunk(uint32_t layer, uint64_t offset, size_t data_byte
 
 static void test_upload_chunk_is_what_protobuf_reads(void)
 {
-    check_upload_chunk(0, 0, 1);
-    check_upload_chunk(127, 128, 8192);
-    check_upload_chunk(4095, UINT64_MAX, 262144);
-    check_upload_chunk(UINT32_MAX, (uint64_t)1 << 35, 65536);
+    static const struct {
+        struct wire_upload_chunk chunk;
+        size_t data_bytes;
+    } cases[] = {
+        {{.encoding = LAYERLIFT__V1__ENCODING__ENCODING_RAW}, 1},
+        {{127, LAYERLIFT__V1__ENCODING__ENCODING_RAW, 128, 0, 0}, 8192},
+        {{4095, LAYERLIFT__V1__ENCODING__ENCODING_RAW, UINT64_MAX, 0, 0}, 262144},
+        {{3, LAYERLIFT__V1__ENCODING__ENCODING_FRAME, 65536, 54321, 0}, 8192},
+        {{3, LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME, 65536, 54321, 8192}, 46129},
+        {{UINT32_MAX, INT32_MAX, UINT64_MAX, UINT32_MAX, UINT32_MAX}, 65536},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        check_upload_chunk(&cases[i].chunk, cases[i].data_bytes);
+    }
 }
 
 static void check_tensor_chunk(uint64_t id, int32_t name, uint64_t offset, size_t data_bytes)

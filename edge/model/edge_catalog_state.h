@@ -1,0 +1,49 @@
+/* The inside of the catalog: edge_catalog.c finds, makes, evicts; edge_catalog_drafts.c knows which
+ * models are whose drafts; edge_catalog_stored.c stands above both and keeps models for the next
+ * process. */
+#ifndef EDGE_CATALOG_STATE_H
+#define EDGE_CATALOG_STATE_H
+
+#include "core/ll_sync.h"
+#include "edge/model/edge_catalog.h"
+
+struct edge_catalog_observer {
+    edge_catalog_changed changed;
+    void *arg;
+};
+
+struct edge_catalog {
+    struct ll_engine *engine;
+    struct edge_store *store;
+    int most_models;
+    int64_t rest_ns;
+    int observer_count;
+    struct edge_catalog_observer observers[EDGE_CATALOG_OBSERVERS];
+    edge_catalog_wake wake;
+    void *wake_arg;
+    /* edge_catalog_with_blob's own, as large as `list`. */
+    struct edge_model **visited;
+
+    struct ll_mutex lock;
+    /* Guarded by lock. */
+    int count LL_GUARDED_BY(lock);
+    /* most_models of them. */
+    struct edge_model **list LL_GUARDED_BY(lock);
+};
+
+/* A model of a manifest, whose contents it takes over on LL_OK, in no list yet; `plan` (may be
+ * NULL) is checked. Errors: those of edge_catalog_open. */
+LL_MUST_USE ll_status edge_catalog_build(struct edge_catalog *catalog, struct ll_manifest *manifest,
+                                         const struct ll_plan *plan, struct edge_model **out_model,
+                                         struct ll_error *err);
+/* Acquires a new model and puts it into the array; a full one evicts. The array takes a reference.
+ * Errors: LL_E_EXHAUSTED. */
+LL_MUST_USE ll_status edge_catalog_insert(struct edge_catalog *catalog, struct edge_model *model,
+                                          struct ll_error *err);
+/* The model is marked as removed: takes it out of the array, its drafts with it, and tells
+ * everybody. */
+void edge_catalog_take_out(struct edge_catalog *catalog, struct edge_model *model);
+/* Retires all drafts of a model. */
+void edge_catalog_retire_drafts(struct edge_catalog *catalog, const struct edge_model *exact);
+
+#endif
