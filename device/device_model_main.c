@@ -57,6 +57,7 @@ ll_status device_model_source_load(struct device_model_source *source,
         .table = &source->file.network->table,
         .blobs = source->file.blobs,
         .manifest = &source->file.manifest,
+        .is_raw = options->weight_encoding == DEVICE_WEIGHTS_RAW,
     };
     ll_digest_format(&source->file.model_id, source->model.id);
     if (options->delta_from) {
