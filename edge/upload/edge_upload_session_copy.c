@@ -171,28 +171,29 @@ static ll_status duplicate(const struct edge_blob *from, struct edge_blob *to, i
 
 /* ---- Copies ---- */
 
-/* The session's copy begins as the blob does, up to `first`. */
+/* The session's copy begins as the blob does, up to the piece. */
 static ll_status begin_copy(struct edge_upload_session *session, struct edge_upload_side *side,
-                            struct edge_upload_session_layer *layer, const struct edge_blob *blob,
-                            int64_t first, int64_t now_ns, struct ll_error *err)
+                            const struct edge_upload_piece *piece, struct ll_error *err)
 {
+    struct edge_upload_session_layer *layer = &side->layers[piece->layer];
+    const struct edge_blob *blob = edge_model_blob(side->model, piece->layer);
     struct edge_blob *copy = NULL;
     if (edge_catalog_copy_blob(session->sessions->catalog, blob, &copy) != LL_OK) {
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory for a blob");
     }
     ll_status status = LL_OK;
     do {
-        status = duplicate(blob, copy, first, err);
-    } while (status == LL_E_EXHAUSTED && make_room(session, side, now_ns));
+        status = duplicate(blob, copy, piece->offset, err);
+    } while (status == LL_E_EXHAUSTED && make_room(session, side, piece->arrived_ns));
     if (status != LL_OK) {
         edge_blob_unref(copy);
         return status;
     }
-    if (first > 0) {
-        edge_blob_keep_from(copy, first);
+    if (piece->offset > 0) {
+        edge_blob_keep_from(copy, piece->offset);
     }
     layer->copy = copy;
-    layer->own_first = first;
+    layer->own_first = piece->offset;
     return LL_OK;
 }
 
@@ -221,8 +222,7 @@ ll_status edge_upload_session_aim(struct edge_upload_session *session,
         own(layer, blob, written);
         return LL_OK;
     }
-    ll_status status =
-        begin_copy(session, side, layer, blob, piece->offset, piece->arrived_ns, err);
+    ll_status status = begin_copy(session, side, piece, err);
     *out_target = layer->copy;
     return status;
 }

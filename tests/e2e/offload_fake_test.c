@@ -342,6 +342,7 @@ static void test_weights_come_in_fewer_bytes(void)
     CU_ASSERT_TRUE(device.uploaded.sent_weight_bytes <= left * 9 / 10);
     CU_ASSERT_EQUAL(device.acked_bytes, MODEL_BYTES);
     CU_ASSERT_EQUAL(device.downs, 0);
+    device.querier.wish.deadline_ns = 60 * LL_NS_PER_S;
     for (unsigned seed = 1; seed < 8; seed++) {
         expect(&device, seed, 0, LAYERS, "");
     }
@@ -349,6 +350,9 @@ static void test_weights_come_in_fewer_bytes(void)
 }
 
 /* ---- Drafts ---- */
+
+/* More than what a draft leaves of layer 0, less than that and layer 4's. */
+enum { FEW_BYTES = 250000 };
 
 static struct device_draft draft;
 static struct fake_model rounded;
@@ -379,8 +383,24 @@ static void begin_drafting(int64_t most_upload_bytes)
     device_fixture_start(&device);
 }
 
-/* All of it at once; then on a new edge as much as the draft takes, and the rest by another
- * device. */
+/* Answers of the draft, as `rounded` gives them. */
+static void expect_draft(unsigned first_seed)
+{
+    struct device_query_result result;
+    device.expected = &rounded;
+    device.querier.wish.deadline_ns = 60 * LL_NS_PER_S;
+    for (unsigned seed = first_seed; seed < first_seed + 4; seed++) {
+        device_fixture_query(&device, seed, &result);
+        CU_ASSERT_EQUAL(result.end, LAYERS);
+        CU_ASSERT_TRUE(result.is_draft);
+        CU_ASSERT_FALSE(result.is_exact);
+        CU_ASSERT_STRING_EQUAL(result.fallback.text, "");
+        device_query_result_finish(&result);
+    }
+}
+
+/* All of it at once; then on a new edge as much as the draft takes, a little more, and the rest,
+ * each by another device. */
 static void test_a_draft_answers_until_the_model_is_there(void)
 {
     fake_model_init_weights(&model, cfg, 11);
@@ -393,6 +413,7 @@ static void test_a_draft_answers_until_the_model_is_there(void)
     CU_ASSERT_TRUE(draft_bytes < MODEL_BYTES / 2);
     CU_ASSERT_TRUE(all_bytes < MODEL_BYTES * 9 / 10);
     CU_ASSERT_EQUAL(device.downs, 0);
+    device.querier.wish.deadline_ns = 60 * LL_NS_PER_S;
     expect(&device, 1, 0, LAYERS, "");
     device_fixture_finish(&device);
     edge_end(&edge);
@@ -400,22 +421,22 @@ static void test_a_draft_answers_until_the_model_is_there(void)
     edge_begin(&edge, NULL, false);
     begin_drafting(draft_bytes);
     device_fixture_await_draft(&device);
-    device.expected = &rounded;
-    device.querier.wish.deadline_ns = 60 * LL_NS_PER_S;
-    struct device_query_result result;
-    for (unsigned seed = 2; seed < 6; seed++) {
-        device_fixture_query(&device, seed, &result);
-        CU_ASSERT_EQUAL(result.end, LAYERS);
-        CU_ASSERT_TRUE(result.is_draft);
-        CU_ASSERT_FALSE(result.is_exact);
-        CU_ASSERT_STRING_EQUAL(result.fallback.text, "");
-        device_query_result_finish(&result);
-    }
+    expect_draft(2);
+    device_fixture_finish(&device);
+
+    /* What is left of layer 0, and a beginning of layer 4's: the model's own as far as it is. */
+    begin_drafting(FEW_BYTES);
+    device_fixture_await_prefix(&device, 4);
+    memcpy(ll_buf_writable(rounded.blobs[0]), ll_buf_data(model.blobs[0]),
+           ll_buf_bytes(model.blobs[0]));
+    expect_draft(6);
     device_fixture_finish(&device);
 
     begin_drafting(0);
     device_fixture_await_uploaded(&device);
-    CU_ASSERT_TRUE(device.uploaded.sent_weight_bytes <= all_bytes - draft_bytes);
+    CU_ASSERT_TRUE(device.uploaded.sent_weight_bytes <= all_bytes - draft_bytes - FEW_BYTES / 2);
+    struct device_query_result result;
+    device.querier.wish.deadline_ns = 60 * LL_NS_PER_S;
     for (unsigned seed = 2; seed < 6; seed++) {
         device_fixture_query(&device, seed, &result);
         CU_ASSERT_EQUAL(result.end, LAYERS);

@@ -45,7 +45,7 @@ static void test_one_has_everything(void)
 static void test_equals_get_equal_parts(void)
 {
     for (int i = 0; i < 40; i++) {
-        set_blob(i, 100000 * (1 + i % 5), NOBODY, NOBODY);
+        set_blob(i, INT64_C(100000) * (1 + i % 5), NOBODY, NOBODY);
     }
     for (int i = 0; i < 4; i++) {
         set_member(i, 0);
@@ -83,7 +83,7 @@ static void test_the_largest_blob_leaves_the_others_to_others(void)
 static void test_a_second_deal_changes_nothing(void)
 {
     for (int i = 0; i < 30; i++) {
-        set_blob(i, 50000 * (1 + i % 7), NOBODY, NOBODY);
+        set_blob(i, INT64_C(50000) * (1 + i % 7), NOBODY, NOBODY);
     }
     for (int i = 0; i < 3; i++) {
         set_member(i, 1e6 + 1e5 * i);
@@ -278,8 +278,10 @@ static void deal(void)
     int at = 0;
     int place[MEMBERS];
     int count = 0;
-    for (int i = 0; i < device_count; i++) {
+    for (int i = 0; i < MEMBERS; i++) {
         place[i] = NOBODY;
+    }
+    for (int i = 0; i < device_count; i++) {
         if (devices[i].is_here) {
             place[i] = count;
             set_member(count, devices[i].known);

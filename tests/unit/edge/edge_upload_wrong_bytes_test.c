@@ -346,11 +346,11 @@ static void bring_beginning(struct edge_call *upload, int layer, uint64_t least)
  * the beginnings that it was told of, once. */
 static void test_liar_that_comes_back_delays_nobody(void)
 {
-    enum { STEP = 20000, LIE = 300 };
+    enum { STEP = 20000, LIE = 300, LIES = 3 * LIE };
     begin();
     struct edge_call *liar = edge_client_upload(fixture.client, &model, NULL);
     send_wrong_beginnings(liar, LIE);
-    await_receipt(liar, 3 * LIE);
+    await_receipt(liar, LIES);
     Layerlift__V1__UploadEvent *event = NULL;
     struct edge_call *honest = edge_client_upload(fixture.client, &model, &event);
     CU_ASSERT_EQUAL(event->accepted->n_partial, 3);
