@@ -19,11 +19,10 @@
 #include "core/ll_sync.h"
 #include "core/ll_text.h"
 #include "darknet_backend/dkb_engine.h"
-#include "darknet_backend/network/dkb_model_file.h"
 #include "device/device_agent.h"
 #include "device/device_cut.h"
-#include "device/device_draft.h"
 #include "device/device_input_main.h"
+#include "device/device_model_main.h"
 #include "device/device_options.h"
 #include "net/ll_dtype.h"
 #include "vision/vision_output.h"
@@ -33,21 +32,14 @@ enum { MAIN_GRACE_MS = 4000, MAIN_WRITE_MS = 500 };
 /* The status of a program that a signal ended is this and its number, as shells have it. */
 enum { MAIN_SIGNAL_STATUS = 128 };
 
-/* Bits of mantissa of --draft's choices. */
-enum { MAIN_BF16_MANTISSA = 7, MAIN_M4_MANTISSA = 4 };
-
-/* Threads beside those that compute: the agent's own, and gRPC's where there is an edge. */
-enum { MAIN_THREADS = 4, MAIN_NETWORK_THREADS = 16 };
+/* Threads beside those that compute: the agent's own, and the encoder and gRPC's where there is an
+ * edge. */
+enum { MAIN_THREADS = 4, MAIN_NETWORK_THREADS = 17 };
 
 struct agent_program {
     struct device_options options;
     struct ll_engine *engine;
-    struct dkb_model_file file;
-    /* The earlier model of --delta-from, and its blobs' names. */
-    struct dkb_model_file base;
-    struct ll_digest *base_digests;
-    struct device_draft draft;
-    struct device_model model;
+    struct device_model_source source;
     struct vision_labels labels;
     struct device_input input;
     struct cli_answer_room room;
@@ -81,75 +73,16 @@ static ll_status pick(void *owner, int64_t id, struct device_query_input *out_in
     return device_input_pick(&program->input, id, out_input, out_name, err);
 }
 
-/* The cfg is the same, and so are the sizes of all blobs. */
-static ll_status load_base(struct agent_program *program, struct ll_error *err)
-{
-    const struct device_options *options = &program->options;
-    if (!options->delta_from) {
-        return LL_OK;
-    }
-    ll_status status =
-        dkb_model_file_load(options->model.cfg, options->delta_from, &program->base, err);
-    if (status != LL_OK) {
-        return status;
-    }
-    size_t layers = (size_t)program->model.table->layer_count;
-    program->base_digests = calloc(layers, sizeof(*program->base_digests));
-    if (!program->base_digests) {
-        return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
-    }
-    for (size_t i = 0; i < layers; i++) {
-        program->base_digests[i] = program->base.manifest.blobs[i].digest;
-    }
-    program->model.bases = program->base.blobs;
-    program->model.base_digests = program->base_digests;
-    return LL_OK;
-}
-
-static ll_status make_draft(struct agent_program *program, struct ll_error *err)
-{
-    const struct device_options *options = &program->options;
-    struct device_draft_source source = {
-        .table = program->model.table,
-        .blobs = program->model.blobs,
-        .manifest = program->model.manifest,
-    };
-    if (options->precision != DEVICE_PRECISION_DRAFT || options->edge_count == 0) {
-        return LL_OK;
-    }
-    int mantissa_bits = options->draft == DEVICE_DRAFT_M4 ? MAIN_M4_MANTISSA : MAIN_BF16_MANTISSA;
-    if (device_draft_init(&program->draft, &source, mantissa_bits) != LL_OK) {
-        return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
-    }
-    if (device_draft_has_any(&program->draft, source.table->layer_count)) {
-        program->model.draft = &program->draft;
-    }
-    return LL_OK;
-}
-
 static ll_status load_model(struct agent_program *program, struct ll_error *err)
 {
     const struct device_options *options = &program->options;
-    ll_status status =
-        dkb_model_file_load(options->model.cfg, options->model.weights, &program->file, err);
-    if (status != LL_OK) {
-        return status;
-    }
-    const struct ll_table *table = &program->file.network->table;
-    program->model = (struct device_model){
-        .table = table,
-        .blobs = program->file.blobs,
-        .manifest = &program->file.manifest,
-    };
-    ll_digest_format(&program->file.model_id, program->model.id);
-    if (options->cut_end >= 0) {
-        status = device_cut_check(table, options->cut_first, options->cut_end, err);
+    ll_status status = device_model_source_load(&program->source, options, err);
+    if (status == LL_OK && options->cut_end >= 0) {
+        status = device_cut_check(program->source.model.table, options->cut_first, options->cut_end,
+                                  err);
         program->is_usage_error = status != LL_OK;
     }
-    if (status == LL_OK) {
-        status = load_base(program, err);
-    }
-    return status == LL_OK ? make_draft(program, err) : status;
+    return status;
 }
 
 static ll_status open_json(struct agent_program *program, struct ll_error *err)
@@ -182,7 +115,7 @@ static ll_status create_times_store(struct agent_program *program, struct ll_err
         return LL_OK;
     }
     struct device_layer_times_key key = {
-        .model_id = program->model.id,
+        .model_id = program->source.model.id,
         .engine = ll_engine_name(program->engine),
         .instruction_set = ll_engine_instruction_set(program->engine),
         .threads = ll_engine_threads(program->engine),
@@ -227,7 +160,7 @@ static ll_status create_agent(struct agent_program *program, const struct device
         .text = text,
         .is_terminal = isatty(fileno(text)) == 1,
         .json = program->json.file,
-        .layer_count = program->model.table->layer_count,
+        .layer_count = program->source.model.table->layer_count,
         .names_images = program->input.count > 1,
         .terms = options->terms,
     };
@@ -239,8 +172,8 @@ static ll_status create_agent(struct agent_program *program, const struct device
         .client =
             {
                 .engine = program->engine,
-                .network = program->file.network,
-                .model = &program->model,
+                .network = program->source.file.network,
+                .model = &program->source.model,
                 .partitioner = options->partitioner,
                 .input = first->floats,
                 .input_file_bytes = file_bytes(options, first),
@@ -276,8 +209,8 @@ static ll_status load_input(struct agent_program *program, struct device_query_i
                             struct ll_error *err)
 {
     const char *name = NULL;
-    ll_status status = device_input_init(&program->input, &program->options, program->file.network,
-                                         &program->labels, err);
+    ll_status status = device_input_init(&program->input, &program->options,
+                                         program->source.file.network, &program->labels, err);
     return status == LL_OK ? device_input_pick(&program->input, 1, out_first, &name, err) : status;
 }
 
@@ -294,7 +227,7 @@ static ll_status prepare(struct agent_program *program, struct ll_error *err)
     if (status == LL_OK && program->options.model.names) {
         status = vision_labels_load(program->options.model.names, &program->labels, err);
         if (status == LL_OK) {
-            cli_boxes_check_names(&program->input.current->detect, program->model.table,
+            cli_boxes_check_names(&program->input.current->detect, program->source.model.table,
                                   &program->labels, program->options.model.names);
         }
     }
@@ -316,10 +249,7 @@ static void finish(struct agent_program *program)
     cli_answer_room_finish(&program->room);
     device_input_finish(&program->input);
     vision_labels_finish(&program->labels);
-    device_draft_finish(&program->draft);
-    free(program->base_digests);
-    dkb_model_file_finish(&program->base);
-    dkb_model_file_finish(&program->file);
+    device_model_source_finish(&program->source);
     ll_engine_destroy(program->engine);
 }
 

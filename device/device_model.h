@@ -5,6 +5,8 @@
 #ifndef DEVICE_MODEL_H
 #define DEVICE_MODEL_H
 
+#include <stdbool.h>
+
 #include "core/ll_buf.h"
 #include "core/ll_digest.h"
 #include "device/device_draft.h"
@@ -19,6 +21,8 @@ struct device_model {
     const struct ll_manifest *manifest;
     char id[LL_DIGEST_TEXT_BYTES];
     const struct ll_plan *plan;
+    /* Weights go as they are: neither in frames, nor as a draft or as differences. */
+    bool is_raw;
     /* An earlier model's blobs, of the same sizes, that this one's may be told apart from, and
      * their names, by layer; NULL without one, as are those of layers without weights. */
     struct ll_buf *const *bases;

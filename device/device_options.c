@@ -95,6 +95,8 @@ _Static_assert(DEVICE_WANT_ANY == 0 && DEVICE_WANT_F32 == 1 && DEVICE_WANT_U8 ==
                "as --input-encoding has them");
 _Static_assert(DEVICE_PRECISION_EXACT == 0 && DEVICE_PRECISION_DRAFT == 1,
                "as --precision has them");
+_Static_assert(DEVICE_WEIGHTS_FRAMES == 0 && DEVICE_WEIGHTS_RAW == 1,
+               "as --weight-encoding has them");
 _Static_assert(DEVICE_DRAFT_BF16 == 0 && DEVICE_DRAFT_M4 == 1, "as --draft has them");
 _Static_assert(DEVICE_CHOOSE_FASTEST == 0 && DEVICE_CHOOSE_FURTHEST == 1, "as --choose has them");
 
@@ -214,6 +216,16 @@ static const struct ll_option_row rows[] = {
         .help = "How other tensors are sent and come back: f32; f16, with half the bytes and "
                 "rounded to 11 bits; or u8, with a quarter, rounded to 256 steps in each channel. "
                 "All are packed losslessly where that pays at the link's rate",
+    },
+    {
+        .name = "weight-encoding",
+        .group = GROUP_QUERY,
+        .kind = LL_OPTION_CHOICE,
+        .arg = "E",
+        .choices = "frames|raw",
+        FIELD(weight_encoding),
+        .help = "How weights are uploaded: frames (losslessly encoded, where the edge takes that), "
+                "or raw, as they are; not with --precision draft or --delta-from",
     },
     {
         .name = "precision",
@@ -377,8 +389,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         state->child_inputs[0] = &parsing->options->model;
         return 0;
     }
-    if (key == ARGP_KEY_END && parsing->options->delta_from &&
-        parsing->options->precision == DEVICE_PRECISION_DRAFT) {
+    if (key == ARGP_KEY_END && parsing->options->weight_encoding == DEVICE_WEIGHTS_RAW &&
+        (parsing->options->delta_from || parsing->options->precision == DEVICE_PRECISION_DRAFT)) {
+        argp_error(state, "--weight-encoding raw and %s exclude each other",
+                   parsing->options->delta_from ? "--delta-from" : "--precision draft");
+    } else if (key == ARGP_KEY_END && parsing->options->delta_from &&
+               parsing->options->precision == DEVICE_PRECISION_DRAFT) {
         argp_error(state, "--delta-from and --precision draft exclude each other");
     }
     const struct ll_option_row *row = ll_option_find(&device_option_table, key);

@@ -14,6 +14,12 @@
 
 enum { DEVICE_OPTIONS_EDGES = 64 };
 
+typedef enum {
+    DEVICE_WEIGHTS_FRAMES,
+    /* As they are. */
+    DEVICE_WEIGHTS_RAW,
+} device_weight_encoding;
+
 /* The least that an answer may have. */
 typedef enum {
     DEVICE_PRECISION_EXACT,
@@ -52,6 +58,7 @@ struct device_options {
     /* Of the JPEG that the network's input becomes; 0: none. */
     int64_t input_quality;
     ll_dtype cut_dtype;
+    device_weight_encoding weight_encoding;
     device_precision precision;
     device_draft_kind draft;
     /* Weights of an earlier model, or NULL. */

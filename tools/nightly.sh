@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What takes too long for continuous integration: every decoder under libFuzzer for a million inputs and more, and
-# the soak tests with ten times their rounds.
+# What takes too long for continuous integration: every decoder under libFuzzer for a million inputs and more, the
+# soak tests with ten times their rounds, and agents and servers of an earlier commit with those of this tree.
 #
 # usage: tools/nightly.sh [RUNS [FACTOR]]      (default: 1000000 inputs for each decoder, 10 times the rounds)
 #
@@ -24,6 +24,7 @@ tools/setup.sh test fuzz
 # shellcheck source=tools/testing/stages.sh
 . tools/testing/stages.sh
 
+stage compat tools/compat.sh
 # A list that cannot be had is not an empty one.
 names=$(tools/fuzz.sh)
 [ -n "$names" ] || die "there are no fuzz targets"

@@ -74,10 +74,12 @@ static ll_status init_draft(Layerlift__V1__Draft *message, const struct device_m
     return LL_OK;
 }
 
-/* What besides frames. */
 static size_t list_encodings(const struct device_model *model, Layerlift__V1__Encoding list[4])
 {
     size_t count = 0;
+    if (model->is_raw) {
+        return 0;
+    }
     list[count++] = LAYERLIFT__V1__ENCODING__ENCODING_FRAME;
     if (model->bases) {
         list[count++] = LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME;

@@ -4,7 +4,9 @@
 
 link_edge=ll-edge-$$ link_device=ll-device-$$
 link_edge_ip=10.77.0.1 link_device_ip=10.77.0.2
-link_work='' server='' agent='' listener='' capturer=''
+# Commands that the server and the agent run under, such as thread_cpu.py; none: as they are.
+link_edge_under=() link_device_under=()
+link_work='' server='' agent='' listener='' capturer='' replayer=''
 
 require_root() {
     [ "$(id -u)" -eq 0 ] || die "network namespaces need root"
@@ -26,13 +28,45 @@ open_link() {
     make_end "$link_device" ll-d "$link_device_ip"
 }
 
-# shape_link MBPS: the same in both directions. The burst is what the link takes 0.4 ms for, and at least 4 kB:
+# shape_link MBPS: the same in both directions; a thousandth at least, for a second in which a link is silent. The burst is what the link takes 0.4 ms for, and at least 4 kB:
 # a larger one would let an idle link answer faster than its rate, a smaller one is not kept up with.
 shape_link() {
     local burst
     burst=$(awk -v rate="$1" 'BEGIN { b = 4096 * rate / 80; printf "%d", b < 4096 ? 4096 : b }')
-    ip netns exec "$link_edge" tc qdisc replace dev ll-e root tbf rate "$1mbit" burst "$burst" latency 50ms
-    ip netns exec "$link_device" tc qdisc replace dev ll-d root tbf rate "$1mbit" burst "$burst" latency 50ms
+    tc -n "$link_edge" qdisc replace dev ll-e root tbf rate "$1mbit" burst "$burst" latency 50ms
+    tc -n "$link_device" qdisc replace dev ll-d root tbf rate "$1mbit" burst "$burst" latency 50ms
+}
+
+# start_replay FILE SCALE: the link's rate is each second the next one of a trace (a CSV file of "second,mbit_per_s"),
+# times SCALE, from its beginning again and again, until stop_replay.
+start_replay() {
+    replay_link "$1" "$2" &
+    replayer=$!
+}
+
+replay_link() {
+    local rate next=$EPOCHREALTIME
+    while :; do
+        while IFS= read -r rate; do
+            shape_link "$rate"
+            # A second after the one before, however long that took.
+            next=$(awk -v at="$next" 'BEGIN { printf "%.6f", at + 1 }')
+            sleep "$(awk -v at="$next" -v now="$EPOCHREALTIME" 'BEGIN { printf "%.6f", (at > now ? at - now : 0) }')"
+        done < <(awk -F, -v scale="$2" 'NR > 1 { r = $2 * scale; printf "%.3f\n", r < 0.001 ? 0.001 : r }' "$1")
+    done
+}
+
+stop_replay() {
+    kill "$replayer"
+    wait "$replayer" 2>/dev/null || true
+    replayer=
+}
+
+# link_bytes: what has gone up from the device so far, and down to it.
+link_bytes() {
+    ip -n "$link_device" -s -j link show dev ll-d | python3 -c 'import json, sys
+stats = json.load(sys.stdin)[0]["stats64"]
+print(stats["tx"]["bytes"], stats["rx"]["bytes"])'
 }
 
 # wait_for SECONDS COMMAND...
@@ -79,7 +113,7 @@ start_edge() {
     local log=$1
     shift
     rm -f "$link_work/port"
-    ip netns exec "$link_edge" bazel-bin/edge/server --listen "$link_edge_ip:0" --store memory \
+    ip netns exec "$link_edge" ${link_edge_under[@]+"${link_edge_under[@]}"} bazel-bin/edge/server --listen "$link_edge_ip:0" --store memory \
         --port-file "$link_work/port" "$@" 2>"$log" &
     server=$!
     wait_for 20 test -s "$link_work/port" || die "the server did not start; see $log"
@@ -97,7 +131,8 @@ stop_edge() {
 run_agent() {
     local limit=$1 log=$2
     shift 2
-    ip netns exec "$link_device" timeout "$limit" bazel-bin/device/agent --edge "$edge_address" "$@" \
+    ip netns exec "$link_device" timeout "$limit" ${link_device_under[@]+"${link_device_under[@]}"} \
+        bazel-bin/device/agent --edge "$edge_address" "$@" \
         >"$log" 2>&1 &
     # Waited for like this, a signal ends the script at once.
     agent=$!
@@ -107,7 +142,7 @@ run_agent() {
 
 close_link() {
     local child
-    for child in $agent $server $listener $capturer; do
+    for child in $replayer $agent $server $listener $capturer; do
         if kill "$child" 2>/dev/null; then
             wait "$child" 2>/dev/null || true
         fi

@@ -42,6 +42,27 @@ static void test_open_has_manifest_and_plan(void)
     fake_model_finish(&fake);
 }
 
+static void test_open_of_raw_weights_names_no_encoding(void)
+{
+    struct fake_model fake;
+    struct ll_plan plan;
+    fake_model_init(&fake, "fake\ninput 4\nlayer 8 64\n", 3);
+    fake_model_plan(&fake, &plan);
+    struct device_model model = {
+        .table = &fake.network->table, .manifest = &fake.manifest, .plan = &plan, .is_raw = true};
+    uint8_t *data = NULL;
+    size_t bytes = 0;
+    CU_ASSERT_EQUAL_FATAL(device_wire_open(&model, "me", &data, &bytes), LL_OK);
+    Layerlift__V1__UploadRequest *request =
+        layerlift__v1__upload_request__unpack(NULL, bytes, data);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(request);
+    CU_ASSERT_EQUAL(request->open->n_encodings, 0);
+    layerlift__v1__upload_request__free_unpacked(request, NULL);
+    free(data);
+    ll_plan_finish(&plan);
+    fake_model_finish(&fake);
+}
+
 static void test_open_names_the_bases_of_differences(void)
 {
     struct fake_model fake;
@@ -186,6 +207,7 @@ static void test_a_query_tells_how_its_tensors_are_written(void)
 
 const struct ll_test ll_tests[] = {
     LL_TEST(test_open_has_manifest_and_plan),
+    LL_TEST(test_open_of_raw_weights_names_no_encoding),
     LL_TEST(test_open_names_the_bases_of_differences),
     LL_TEST(test_open_names_the_draft),
     LL_TEST(test_a_query_names_the_draft_that_will_do),
