@@ -104,16 +104,23 @@ LL_MUST_USE ll_status edge_catalog_find(struct edge_catalog *catalog, const char
 /* Of one model. */
 enum { EDGE_CATALOG_DRAFTS = 4 };
 
-/* The draft of `exact` that `manifest` describes, made if it is new; as edge_catalog_open, for
+/* What makes a draft: its manifest, the bits of mantissa that its weights have, and the (checked)
+ * plan of the session that brings it. */
+struct edge_draft {
+    struct ll_manifest *manifest;
+    int mantissa_bits;
+    const struct ll_plan *plan;
+};
+
+/* The draft of `exact` that `made_of` describes, made if it is new; as edge_catalog_open, for
  * edge_catalog_leave_draft.
  *
  * Errors: those of edge_catalog_open; LL_E_EXHAUSTED for one too many, LL_E_PRECONDITION where
- *         `exact` is ready or the draft is retired.
+ *         `exact` is ready.
  * Threads: one at a time, that of edge_catalog_open. */
 LL_MUST_USE ll_status edge_catalog_open_draft(struct edge_catalog *catalog,
                                               struct edge_model *exact,
-                                              struct ll_manifest *manifest, int mantissa_bits,
-                                              const struct ll_plan *plan,
+                                              const struct edge_draft *made_of,
                                               struct edge_model **out_draft, struct ll_error *err);
 /* The same for who only wants to run it: the draft with this id, or NULL. Errors: LL_E_INVALID
  * where it is no id. */

@@ -140,15 +140,14 @@ static bool make_place(struct edge_catalog *catalog, const struct edge_model *ex
 }
 
 ll_status edge_catalog_open_draft(struct edge_catalog *catalog, struct edge_model *exact,
-                                  struct ll_manifest *manifest, int mantissa_bits,
-                                  const struct ll_plan *plan, struct edge_model **out_draft,
+                                  const struct edge_draft *made_of, struct edge_model **out_draft,
                                   struct ll_error *err)
 {
     struct ll_digest id;
     if (is_ready(exact)) {
         return ll_fail(err, LL_E_PRECONDITION, "the model is ready and needs no draft");
     }
-    ll_status status = ll_manifest_model_id(manifest, &id);
+    ll_status status = ll_manifest_model_id(made_of->manifest, &id);
     if (status != LL_OK) {
         return ll_fail(err, status, "out of memory");
     }
@@ -162,9 +161,9 @@ ll_status edge_catalog_open_draft(struct edge_catalog *catalog, struct edge_mode
                              "all drafts of the model are in use: limit drafts is %d",
                              EDGE_CATALOG_DRAFTS);
     }
-    status = edge_catalog_build(catalog, manifest, plan, &draft, err);
+    status = edge_catalog_build(catalog, made_of->manifest, made_of->plan, &draft, err);
     if (status == LL_OK) {
-        edge_model_make_draft(draft, exact, mantissa_bits);
+        edge_model_make_draft(draft, exact, made_of->mantissa_bits);
         status = edge_catalog_insert(catalog, draft, err);
     }
     if (status != LL_OK) {

@@ -121,9 +121,11 @@ ll_status edge_upload_draft_open(struct edge_upload_session *session,
     ll_status status = read_manifest(session->exact.model, open->draft, &manifest, &differs, err);
     if (status == LL_OK && differs) {
         struct ll_error why = {.text = ""};
-        ll_status taken =
-            edge_catalog_open_draft(session->sessions->catalog, session->exact.model, &manifest,
-                                    (int)open->draft->mantissa_bits, &session->plan, &draft, &why);
+        const struct edge_draft made_of = {.manifest = &manifest,
+                                           .mantissa_bits = (int)open->draft->mantissa_bits,
+                                           .plan = &session->plan};
+        ll_status taken = edge_catalog_open_draft(session->sessions->catalog, session->exact.model,
+                                                  &made_of, &draft, &why);
         if (taken != LL_OK) {
             ll_log(LL_LOG_INFO, "upload", "session %u: its draft is not taken: %s", session->number,
                    why.text);

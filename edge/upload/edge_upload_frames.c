@@ -207,16 +207,22 @@ static ll_status decode(struct edge_upload_session *session,
 ll_status edge_upload_frames_decode(struct edge_upload_session *session,
                                     const struct edge_upload_session_layer *layer,
                                     const Layerlift__V1__Chunk *chunk, const struct ll_frame *frame,
-                                    size_t bytes, const void **out_data, struct ll_error *err)
+                                    struct ll_frame *out_raw, struct ll_error *err)
 {
+    int64_t left = edge_blob_bytes(layer->blob) - (int64_t)chunk->offset;
+    size_t bytes = left < LL_FRAME_BYTES ? (size_t)left : LL_FRAME_BYTES;
     ll_status status = LL_OK;
+    *out_raw = (struct ll_frame){.bytes = bytes};
+    if (edge_blob_data(layer->blob)) {
+        return LL_OK;
+    }
     if (bytes % sizeof(uint32_t) != 0) {
         status =
             ll_fail(err, LL_E_INVALID, "%zu bytes are no whole weights: they are sent raw", bytes);
     } else {
         status = decode(session, layer, chunk, frame, bytes, err);
     }
-    *out_data = session->sessions->decoder->decoded;
+    out_raw->data = session->sessions->decoder->decoded;
     if (status != LL_OK) {
         ll_error_prefix(err, "layer %u: the frame at %" PRIu64, chunk->layer, chunk->offset);
     }

@@ -61,14 +61,14 @@ bool edge_upload_frames_is_open(const struct edge_upload_session_layer *layer);
 uint64_t edge_upload_frames_drop(struct edge_upload_session *session,
                                  struct edge_upload_session_layer *layer);
 
-/* Decodes the whole frame that `chunk` ended: into `bytes` at `*out_data`, the decoder's until its
- * next call.
+/* Decodes the whole frame that `chunk` ended into `out_raw`, the decoder's until its next call;
+ * without data where the blob is available and nobody wants them.
  *
  * Errors: LL_E_INVALID naming layer and offset. */
 LL_MUST_USE ll_status edge_upload_frames_decode(struct edge_upload_session *session,
                                                 const struct edge_upload_session_layer *layer,
                                                 const Layerlift__V1__Chunk *chunk,
-                                                const struct ll_frame *frame, size_t bytes,
-                                                const void **out_data, struct ll_error *err);
+                                                const struct ll_frame *frame,
+                                                struct ll_frame *out_raw, struct ll_error *err);
 
 #endif

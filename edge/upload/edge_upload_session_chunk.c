@@ -186,14 +186,11 @@ static ll_status take_frame(struct edge_upload_session *session, const Layerlift
     if (status != LL_OK || !frame.data) {
         return status;
     }
-    int64_t left = edge_blob_bytes(layer->blob) - (int64_t)chunk->offset;
-    arrival->bytes = left < LL_FRAME_BYTES ? (size_t)left : LL_FRAME_BYTES;
+    struct ll_frame raw;
     arrival->payload_bytes = frame.bytes;
-    /* What has become available meanwhile is not wanted. */
-    if (!edge_blob_data(layer->blob)) {
-        status = edge_upload_frames_decode(session, layer, chunk, &frame, arrival->bytes,
-                                           &arrival->data, err);
-    }
+    status = edge_upload_frames_decode(session, layer, chunk, &frame, &raw, err);
+    arrival->data = raw.data;
+    arrival->bytes = raw.bytes;
     edge_upload_frames_drop(session, layer);
     return status;
 }
@@ -206,6 +203,9 @@ static ll_status check_chunk(struct edge_upload_session *session, const Layerlif
     bool is_dropped = false;
     *out_is_next = false;
     ll_status status = find_layer(session, chunk, arrival, err);
+    if (!arrival->layer) {
+        return status;
+    }
     if (status == LL_OK) {
         status = edge_upload_frames_has(chunk->encoding) ? check_frame(arrival->layer, chunk, err)
                                                          : check_raw(arrival->layer, chunk, err);

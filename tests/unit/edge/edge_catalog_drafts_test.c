@@ -41,9 +41,10 @@ static struct edge_model *open_draft(struct scene *scene, const struct fake_mode
     fake_model_copy_manifest(&scene->fake, &manifest);
     fake_model_plan(&scene->fake, &plan);
     manifest.blobs[0].digest = other->manifest.blobs[0].digest;
-    CU_ASSERT_EQUAL_FATAL(edge_catalog_open_draft(scene->fixture.catalog, scene->model, &manifest,
-                                                  BITS, &plan, &draft, err),
-                          expected);
+    const struct edge_draft made_of = {.manifest = &manifest, .mantissa_bits = BITS, .plan = &plan};
+    CU_ASSERT_EQUAL_FATAL(
+        edge_catalog_open_draft(scene->fixture.catalog, scene->model, &made_of, &draft, err),
+        expected);
     ll_manifest_finish(&manifest);
     ll_plan_finish(&plan);
     return draft;

@@ -334,9 +334,9 @@ static struct edge_model *open_draft(struct process *process, struct edge_model 
     fake_model_copy_manifest(fake, &manifest);
     fake_model_plan(fake, &plan);
     manifest.blobs[0].digest = other->manifest.blobs[0].digest;
+    const struct edge_draft made_of = {.manifest = &manifest, .mantissa_bits = 7, .plan = &plan};
     CU_ASSERT_EQUAL_FATAL(
-        edge_catalog_open_draft(process->base.catalog, exact, &manifest, 7, &plan, &draft, NULL),
-        LL_OK);
+        edge_catalog_open_draft(process->base.catalog, exact, &made_of, &draft, NULL), LL_OK);
     ll_manifest_finish(&manifest);
     ll_plan_finish(&plan);
     return draft;

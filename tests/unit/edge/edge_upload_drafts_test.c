@@ -17,7 +17,14 @@ static const char cfg[] = "fake\n"
                           "layer 8 0\n"
                           "layer 4 230000 exact=70000 tail=40000\n"
                           "layer 4 70000\n";
-enum { LAYERS = 5, BITS = 7, CHUNK = 20000, FRAME = LL_FRAME_BYTES, ALL_BYTES = 504000 };
+enum {
+    LAYERS = 5,
+    BITS = 7,
+    CHUNK = 20000,
+    FRAME = LL_FRAME_BYTES,
+    ALL_BYTES = 504000,
+    TWO_FRAMES = 2 * FRAME,
+};
 
 static const Layerlift__V1__Encoding encodings[] = {
     LAYERLIFT__V1__ENCODING__ENCODING_FRAME,
@@ -165,12 +172,12 @@ static void test_draft_goes_on_where_it_stopped(void)
     CU_ASSERT_EQUAL(event->accepted->available_drafts[0], 4);
     CU_ASSERT_EQUAL_FATAL(event->accepted->n_partial_drafts, 1);
     CU_ASSERT_EQUAL(event->accepted->partial_drafts[0]->layer, 0);
-    CU_ASSERT_EQUAL(event->accepted->partial_drafts[0]->offset, 2 * FRAME);
+    CU_ASSERT_EQUAL(event->accepted->partial_drafts[0]->offset, TWO_FRAMES);
     CU_ASSERT_EQUAL_FATAL(event->accepted->n_partial, 1);
     CU_ASSERT_EQUAL(event->accepted->partial[0]->layer, 4);
     CU_ASSERT_EQUAL(event->accepted->partial[0]->offset, FRAME);
     layerlift__v1__upload_event__free_unpacked(event, NULL);
-    edge_frames_send_from(upload, &draft, 2 * FRAME, CHUNK);
+    edge_frames_send_from(upload, &draft, TWO_FRAMES, CHUNK);
     edge_frames_send_draft_layer(upload, &pair.model, 1, BITS, false);
     edge_frames_send_draft_layer(upload, &pair.model, 3, BITS, false);
     await_draft(upload, LAYERS);
@@ -429,7 +436,7 @@ static void test_broken_frames_of_drafts_are_refused(void)
         {REST, 0, 0, true, false, "the rest of the frame at 0, but the draft's blob is not here"},
         {REST, 0, FRAME, true, true, "out of order, it begins at 65536 instead of 0"},
         {REST, 0, 0, true, true, "layer 0: the frame at 0: "},
-        {REST, 3, 2 * FRAME, true, true, "out of order, it begins at 131072 instead of 65536"},
+        {REST, 3, TWO_FRAMES, true, true, "out of order, it begins at 131072 instead of 65536"},
     };
     struct edge_fixture fixture;
     struct pair pair;

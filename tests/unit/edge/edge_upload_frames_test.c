@@ -17,7 +17,14 @@ static const char cfg[] = "fake\n"
                           "layer 16 4000\n"
                           "layer 8 502\n"
                           "layer 4 70000\n";
-enum { LAYERS = 4, BIG_BYTES = 200000, CHUNK = 20000, FRAME = LL_FRAME_BYTES };
+enum {
+    LAYERS = 4,
+    BIG_BYTES = 200000,
+    CHUNK = 20000,
+    FRAME = LL_FRAME_BYTES,
+    TWO_FRAMES = 2 * FRAME,
+    FOUR_FRAMES = 4 * FRAME,
+};
 
 static const Layerlift__V1__Encoding all[] = {
     /* Of a version to come: not used. */
@@ -124,10 +131,10 @@ static void test_credit_says_what_is_stored(void)
     /* Not at a border, and a frame that is not whole: what would be lost does not count. */
     edge_call_send_part(upload, &model, 0, FRAME, FRAME + 1001);
     CU_ASSERT_EQUAL(stored_at(upload, sent + 1001), sent);
-    edge_call_send_part(upload, &model, 0, FRAME + 1001, 2 * FRAME);
+    edge_call_send_part(upload, &model, 0, FRAME + 1001, TWO_FRAMES);
     sent += FRAME;
     CU_ASSERT_EQUAL(stored_at(upload, sent), sent);
-    edge_frames_encode(&frames, 2 * FRAME, data, &chunk);
+    edge_frames_encode(&frames, TWO_FRAMES, data, &chunk);
     chunk.data.len = 1000;
     edge_call_send_any_chunk(upload, &chunk);
     CU_ASSERT_EQUAL(stored_at(upload, sent + 1000), sent);
@@ -189,9 +196,9 @@ static void test_raw_and_frames_mix(void)
         .model = &model, .layer = 0, .encoding = LAYERLIFT__V1__ENCODING__ENCODING_FRAME};
     size_t sent = edge_frames_send(upload, &frames, 0, CHUNK);
     edge_call_send_part(upload, &model, 0, FRAME, FRAME + 1001);
-    edge_call_send_part(upload, &model, 0, FRAME + 1001, 2 * FRAME);
+    edge_call_send_part(upload, &model, 0, FRAME + 1001, TWO_FRAMES);
     sent += FRAME;
-    sent += edge_frames_send_from(upload, &frames, 2 * FRAME, CHUNK);
+    sent += edge_frames_send_from(upload, &frames, TWO_FRAMES, CHUNK);
     sent += edge_frames_send_layers(upload, &model, 1, LAYERS);
     await_complete(upload, sent);
     edge_fixture_tear_down_model(&fixture, &model);
@@ -315,7 +322,7 @@ static void test_broken_frames_are_refused(void)
         {77, 0, 0, SIZE, 0, false, "layer 0: encoding 77 was not agreed upon"},
         {-1, 0, 0, SIZE, 0, false, "layer 0: encoding -1 was not agreed upon"},
         {ENC, 0, 100, SIZE, 0, false, "layer 0: no frame begins at 100 in its blob of 200000"},
-        {ENC, 0, 4 * FRAME, SIZE, 0, false, "layer 0: no frame begins at 262144"},
+        {ENC, 0, FOUR_FRAMES, SIZE, 0, false, "layer 0: no frame begins at 262144"},
         {ENC, 0, UINT64_MAX - 65535, SIZE, 0, false, "no frame begins at 18446744073709486080"},
         {ENC, 0, FRAME, SIZE, 0, false, "out of order, it begins at 65536 instead of 0"},
         {ENC, 0, 0, 0, 0, false, "layer 0: a frame of 0 bytes at 0; 1 to 65600"},
