@@ -6,7 +6,8 @@
  *              one), and a part for each plane of the other values; none where there are no others
  *
  * The encoder is free in what it chooses; these choices are guesses from samples, which cost an
- * eighth of what coding a plane both ways would. */
+ * eighth of what coding a plane both ways would. What one piece's samples say holds for the next
+ * one less well than it saves time. */
 #include "coding/ll_planes.h"
 
 #include <stdbool.h>
@@ -165,17 +166,18 @@ static inline void join_all(const struct ll_planes *planes, uint8_t *out, size_t
     }
 }
 
+/* Without branches, which nobody could predict. */
 static inline void join_others(const struct ll_planes *planes, uint8_t *out, size_t count,
                                int width, uint32_t frequent)
 {
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
-        bool is_frequent = (planes->bitmap[i / 8] >> (i % 8) & 1) != 0;
+        uint32_t is_frequent = planes->bitmap[i / 8] >> (i % 8) & 1U;
         /* Behind the last of the others stands nothing that counts. */
         uint32_t other = join(planes, at, width);
-        uint32_t value = is_frequent ? frequent : other;
+        uint32_t value = other ^ ((other ^ frequent) & (0 - is_frequent));
         memcpy(out + i * (size_t)width, &value, (size_t)width);
-        at += !is_frequent;
+        at += 1 - is_frequent;
     }
 }
 
@@ -333,29 +335,39 @@ static ll_status take_part(struct ll_planes *planes, struct ll_part_reader *read
     return status;
 }
 
-/* The frequent value and where it is; how many others there are. */
-static ll_status take_bitmap(struct ll_planes *planes, struct ll_part_reader *reader, size_t count,
-                             int width, uint32_t *out_frequent, size_t *out_others,
-                             struct ll_error *err)
+/* A piece while it is read. */
+struct piece {
+    size_t count;
+    int width;
+    bool has_bitmap;
+    uint32_t frequent;
+    /* Values that are in the planes. */
+    size_t others;
+};
+
+/* The frequent value and where it is. */
+static ll_status take_bitmap(struct ll_planes *planes, struct ll_part_reader *reader,
+                             struct piece *piece, struct ll_error *err)
 {
-    const uint8_t *value = take(reader, (size_t)width);
+    const uint8_t *value = take(reader, (size_t)piece->width);
     if (!value) {
         return ll_fail(err, LL_E_INVALID, "they end in a frequent value");
     }
-    size_t bytes = (count + 7) / 8;
+    size_t bytes = (piece->count + 7) / 8;
     ll_status status = take_part(planes, reader, planes->bitmap, bytes, err);
     if (status != LL_OK) {
         return status;
     }
-    if (count % 8 != 0 && planes->bitmap[bytes - 1] >> (count % 8) != 0) {
+    if (piece->count % 8 != 0 && planes->bitmap[bytes - 1] >> (piece->count % 8) != 0) {
         return ll_fail(err, LL_E_INVALID, "a bitmap has bits behind the last value");
     }
     size_t frequent = 0;
     for (size_t i = 0; i < bytes; i++) {
         frequent += (size_t)__builtin_popcount(planes->bitmap[i]);
     }
-    *out_frequent = load(value, width);
-    *out_others = count - frequent;
+    piece->has_bitmap = true;
+    piece->frequent = load(value, piece->width);
+    piece->others = piece->count - frequent;
     return LL_OK;
 }
 
@@ -371,45 +383,44 @@ static ll_status take_raw(struct ll_part_reader *reader, uint8_t *out, size_t by
     return LL_OK;
 }
 
-static ll_status take_piece(struct ll_planes *planes, struct ll_part_reader *reader, int width,
-                            uint8_t *out, size_t count, struct ll_error *err)
+static ll_status take_piece(struct ll_planes *planes, struct ll_part_reader *reader,
+                            struct piece *piece, uint8_t *out, struct ll_error *err)
 {
-    size_t others = count;
-    uint32_t frequent = 0;
     const uint8_t *mode = take(reader, 1);
     ll_status status = LL_OK;
     if (!mode) {
         return ll_fail(err, LL_E_INVALID, "they end before a piece");
     }
     if (*mode == MODE_RAW) {
-        return take_raw(reader, out, count * (size_t)width, err);
+        return take_raw(reader, out, piece->count * (size_t)piece->width, err);
     }
     if (*mode != MODE_PLANES && *mode != MODE_BITMAP) {
         return ll_fail(err, LL_E_INVALID, "a piece in mode %d, which there is not", *mode);
     }
-    bool has_bitmap = *mode == MODE_BITMAP;
-    if (has_bitmap) {
-        status = take_bitmap(planes, reader, count, width, &frequent, &others, err);
+    if (*mode == MODE_BITMAP) {
+        status = take_bitmap(planes, reader, piece, err);
     }
-    for (int p = 0; p < width && others > 0 && status == LL_OK; p++) {
-        status = take_part(planes, reader, planes->planes[p], others, err);
+    for (int p = 0; p < piece->width && piece->others > 0 && status == LL_OK; p++) {
+        status = take_part(planes, reader, planes->planes[p], piece->others, err);
     }
     if (status == LL_OK) {
-        join_planes(planes, out, count, width, has_bitmap ? &frequent : NULL);
+        join_planes(planes, out, piece->count, piece->width,
+                    piece->has_bitmap ? &piece->frequent : NULL);
     }
     return status;
 }
 
-ll_status ll_planes_decode(struct ll_planes *planes, const void *encoded, size_t encoded_bytes,
-                           int width, void *out, size_t bytes, struct ll_error *err)
+ll_status ll_planes_decode(struct ll_planes *planes, const struct ll_planes_coded *coded, void *out,
+                           size_t bytes, struct ll_error *err)
 {
-    const uint8_t *begin = encoded;
-    struct ll_part_reader reader = {.at = begin, .end = begin + encoded_bytes};
+    const uint8_t *begin = coded->data;
+    struct ll_part_reader reader = {.at = begin, .end = begin + coded->bytes};
     ll_status status = LL_OK;
     for (size_t at = 0; at < bytes && status == LL_OK;) {
-        size_t count = piece_values(bytes - at, width);
-        status = take_piece(planes, &reader, width, (uint8_t *)out + at, count, err);
-        at += count * (size_t)width;
+        size_t count = piece_values(bytes - at, coded->width);
+        struct piece piece = {.count = count, .width = coded->width, .others = count};
+        status = take_piece(planes, &reader, &piece, (uint8_t *)out + at, err);
+        at += count * (size_t)coded->width;
     }
     if (status == LL_OK && reader.at != reader.end) {
         status = ll_fail(err, LL_E_INVALID, "more of them than the tensor has");

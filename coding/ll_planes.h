@@ -38,12 +38,19 @@ struct ll_planes_values {
 size_t ll_planes_encode(struct ll_planes *planes, const struct ll_planes_values *values, void *out,
                         size_t room);
 
-/* Decodes hostile bytes into exactly `bytes` at `out`, values of `width`.
+/* What values of `width` bytes became. */
+struct ll_planes_coded {
+    const void *data;
+    size_t bytes;
+    int width;
+};
+
+/* Decodes hostile bytes into exactly `bytes` at `out`.
  *
  * Errors: LL_E_INVALID where they are not those of so many (`out` is undefined then); `err` says
  * what is wrong with them, and where. */
-LL_MUST_USE ll_status ll_planes_decode(struct ll_planes *planes, const void *encoded,
-                                       size_t encoded_bytes, int width, void *out, size_t bytes,
+LL_MUST_USE ll_status ll_planes_decode(struct ll_planes *planes,
+                                       const struct ll_planes_coded *coded, void *out, size_t bytes,
                                        struct ll_error *err);
 
 #endif

@@ -272,8 +272,9 @@ static ll_status find_ranges(const struct device_choice *choice, const struct de
 }
 
 /* Which of the tensors that the decision has cross are coded. Errors: LL_E_NO_MEMORY. */
-static ll_status choose_coding(const struct device_chooser *chooser, int prefix,
-                               const struct widths *widths, struct device_decision *decision)
+static ll_status choose_coding(const struct device_chooser *chooser, const struct device_wish *wish,
+                               int prefix, const struct widths *widths,
+                               struct device_decision *decision)
 {
     const struct device_coding *coding = &chooser->coding;
     struct device_crossing crossing = {0};
@@ -285,8 +286,9 @@ static ll_status choose_coding(const struct device_chooser *chooser, int prefix,
     }
     ll_status status = device_choice_crossing(chooser->choice, first, end, &crossing);
     int64_t down_bytes = crossing.down * widths->cut + crossing.outputs * (int64_t)sizeof(float);
-    decision->codes_up = device_coding_pays_up(coding, first, crossing.up * widths->cut);
-    decision->codes_down = device_coding_pays_down(coding, end, down_bytes);
+    decision->codes_up =
+        wish->codes_always || device_coding_pays_up(coding, first, crossing.up * widths->cut);
+    decision->codes_down = wish->codes_always || device_coding_pays_down(coding, end, down_bytes);
     return status;
 }
 
@@ -347,7 +349,7 @@ ll_status device_chooser_choose(struct device_chooser *chooser, const struct dev
         }
     }
     if (status == LL_OK) {
-        status = choose_coding(chooser, prefix, &widths, &decision);
+        status = choose_coding(chooser, wish, prefix, &widths, &decision);
     }
     decision.punctual_ns = decision.remote_ns - rates.lateness_ns;
     decision.allowance_ns =

@@ -74,6 +74,9 @@ struct device_wish {
     /* LL_F32; or LL_F16 or LL_U8_CHANNEL for tensors that cross a cut (the input too, where it does
      * not go as bytes): answers are no longer exact then. */
     ll_dtype cut_dtype;
+    /* Tensors are coded where the edge takes that, whether it pays or not: for tests and
+     * measurements. */
+    bool codes_always;
     /* The remote part's time; 0: by prediction. */
     int64_t deadline_ns;
 };

@@ -9,8 +9,10 @@
 /* A byte's coding takes no less and no more than this, whatever is told. */
 #define CODING_LEAST_NS 0.05
 #define CODING_MOST_NS 1e5
-/* What is saved must be worth its coding by a tenth: predictions are no better than that. */
-#define CODING_MARGIN 1.1
+/* What is saved must be worth its coding half again, and by this at all: a processor that others
+ * use, too, takes longer than it was measured to. */
+#define CODING_MARGIN 1.5
+#define CODING_LEAST_GAIN_NS 200e3
 
 ll_status device_coding_init(struct device_coding *coding, int layer_count)
 {
@@ -56,6 +58,8 @@ void device_coding_look(struct device_coding *coding, bool may_code, ll_dtype dt
     double coding_down_ns = coding->edge_ns + coding->decode_ns;
     bool is_other = coding->dtype != dtype;
     coding->dtype = dtype;
+    coding->up_ns = up_ns;
+    coding->down_ns = down_ns;
     for (int cut = 0; cut <= coding->layer_count; cut++) {
         double *ratio = &coding->ratios[cut];
         *ratio = is_other ? 0 : *ratio;
@@ -64,14 +68,19 @@ void device_coding_look(struct device_coding *coding, bool may_code, ll_dtype dt
     }
 }
 
+static bool pays(double by_factor, int64_t bytes, double link_ns)
+{
+    return (1 - by_factor) * (double)bytes * link_ns >= CODING_LEAST_GAIN_NS;
+}
+
 bool device_coding_pays_up(const struct device_coding *coding, int cut, int64_t bytes)
 {
-    return bytes >= DEVICE_CODING_LEAST_BYTES && coding->up_factors[cut] < 1;
+    return pays(coding->up_factors[cut], bytes, coding->up_ns);
 }
 
 bool device_coding_pays_down(const struct device_coding *coding, int cut, int64_t bytes)
 {
-    return bytes >= DEVICE_CODING_LEAST_BYTES && coding->down_factors[cut] < 1;
+    return pays(coding->down_factors[cut], bytes, coding->down_ns);
 }
 
 /* ---- Learning ---- */

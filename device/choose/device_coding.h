@@ -24,9 +24,6 @@
 /* Before anything was coded: ns a byte on either side, and what is left of a byte. */
 #define DEVICE_CODING_NS_PER_BYTE 4.0
 #define DEVICE_CODING_RATIO 0.8
-/* Fewer bytes than this are not worth a look. */
-enum { DEVICE_CODING_LEAST_BYTES = 4096 };
-
 struct device_coding {
     int layer_count;
     /* By plain byte. */
@@ -40,8 +37,10 @@ struct device_coding {
     double *ratios;
     /* How other tensors than the input are written: ratios are of that. */
     ll_dtype dtype;
-    /* By cut, of device_coding_look: a byte's time on the link is this many times what it was,
-     * there and back. */
+    /* Of device_coding_look: a byte's time on the link and, by cut, how many times that a coded one
+     * takes, there and back. */
+    double up_ns;
+    double down_ns;
     double *up_factors;
     double *down_factors;
 };

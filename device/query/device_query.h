@@ -84,7 +84,7 @@ struct device_query_result {
     int64_t down_bytes;
     /* How the network's input was sent (device_input_form_name); NULL: it was not. */
     const char *input_encoding;
-    /* The query was about what a JPEG left of the picture (device_query_input.h). */
+    /* The query was not about all that the picture had (device_query_input.h). */
     bool is_input_lossy;
     /* What the edge reported, or what was last known. */
     int prefix;

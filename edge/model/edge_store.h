@@ -126,18 +126,11 @@ int64_t edge_blob_resumable(const struct edge_blob *blob);
 /* The verified bytes, or NULL while they are not complete. Lives as long as the blob. */
 struct ll_buf *edge_blob_data(const struct edge_blob *blob);
 
-/* Marks a blob whose bytes came from several peers and were wrong: whoever begins it anew writes a
- * copy. Stays so. Threads: the writing one, both. */
-void edge_blob_contest(struct edge_blob *blob);
-bool edge_blob_is_contested(const struct edge_blob *blob);
 /* `blob` becomes available with the bytes of `copy`, which is verified, and its own are forgotten.
  */
 void edge_blob_adopt(struct edge_blob *blob, struct edge_blob *copy);
-/* Whether what is written of `copy` is what `blob`, which is available, has there. What cannot be
- * read counts as equal. */
-bool edge_blob_agrees(const struct edge_blob *copy, const struct edge_blob *blob);
-
-/* Reads bytes [offset, offset + bytes), which are written. Errors: LL_E_IO.
+/* Reads bytes [offset, offset + bytes), which are written, whether or not the blob is complete.
+ * Errors: LL_E_IO.
  *
  * Threads: the writing one. */
 LL_MUST_USE ll_status edge_blob_read(const struct edge_blob *blob, int64_t offset, void *data,

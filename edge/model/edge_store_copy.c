@@ -1,9 +1,7 @@
-/* Copies of blobs whose bytes are contested, and how one becomes the blob. */
+/* Copies of blobs that several devices bring, and how one becomes the blob. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/ll_log.h"
 #include "edge/model/edge_store_state.h"
@@ -25,16 +23,6 @@ ll_status edge_store_copy(struct edge_store *store, const struct edge_blob *blob
     ll_mutex_unlock(&store->lock);
     *out_copy = copy;
     return LL_OK;
-}
-
-void edge_blob_contest(struct edge_blob *blob)
-{
-    blob->is_contested = true;
-}
-
-bool edge_blob_is_contested(const struct edge_blob *blob)
-{
-    return blob->is_contested;
 }
 
 /* The copy's file, or place in a pack, becomes the blob's. */
@@ -87,39 +75,4 @@ void edge_blob_adopt(struct edge_blob *blob, struct edge_blob *copy)
     blob->hasher = NULL;
     atomic_store(&blob->stored, blob->bytes);
     atomic_store(&blob->data, atomic_exchange(&copy->data, NULL));
-}
-
-/* The first `written` bytes of a large copy's file against `right`. */
-static bool file_agrees(const struct edge_blob *copy, int64_t written, const char *right)
-{
-    enum { PIECE_BYTES = 16 << 10 };
-    char piece[PIECE_BYTES];
-    char name[EDGE_STORE_NAME_BYTES];
-    edge_store_blob_name(copy, true, name);
-    int fd = written > 0 ? openat(copy->store->folder.fd, name, O_RDONLY | O_CLOEXEC) : -1;
-    bool agrees = true;
-    int64_t at = 0;
-    while (fd >= 0 && agrees && at < written) {
-        int64_t left = written - at;
-        ssize_t got = pread(fd, piece, left < PIECE_BYTES ? (size_t)left : PIECE_BYTES, (off_t)at);
-        if (got <= 0) {
-            break;
-        }
-        agrees = memcmp(piece, right + at, (size_t)got) == 0;
-        at += got;
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    return agrees;
-}
-
-bool edge_blob_agrees(const struct edge_blob *copy, const struct edge_blob *blob)
-{
-    const char *right = ll_buf_data(edge_blob_data(blob));
-    int64_t written = atomic_load(&copy->written);
-    if (edge_store_is_large(copy)) {
-        return file_agrees(copy, written, right);
-    }
-    return !copy->draft || memcmp(ll_buf_data(copy->draft), right, (size_t)written) == 0;
 }

@@ -41,8 +41,6 @@ struct edge_blob {
     struct ll_buf *draft;
     /* Not 0: a copy, which no bucket has. */
     uint64_t copy_number;
-    /* The writing thread's. */
-    bool is_contested;
     atomic_int_least64_t written;
     /* Of that, what a new process would trust. */
     atomic_int_least64_t stored;

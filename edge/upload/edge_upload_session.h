@@ -96,6 +96,10 @@ struct edge_upload_session_share {
     /* Bytes since the last look, or the beginning, as blobs have them, and when that was. */
     int64_t bytes;
     int64_t looked_ns;
+    /* Of those, what was dealt to it; and whether that was nothing of what came at the last look.
+     */
+    int64_t dealt_bytes;
+    bool is_elsewhere;
     /* 0: not known yet. */
     double bytes_per_s;
     /* Looks in a row at which next to nothing had come although something was owed. */

@@ -50,6 +50,7 @@ ll_status edge_upload_session_bring(struct edge_upload_session *session,
     *out_outcome = EDGE_WRITE_BEYOND;
     side->latest = piece->layer;
     session->share.bytes += (int64_t)piece->bytes;
+    session->share.dealt_bytes += side->layers[piece->layer].is_dealt ? (int64_t)piece->bytes : 0;
     ll_status status = edge_upload_session_aim(session, side, piece, &target, err);
     if (status == LL_OK && target) {
         status = edge_upload_session_write(session, side, target, piece, out_outcome, err);

@@ -16,7 +16,8 @@ enum {
     /* Fewer bytes than this say nothing of a rate. */
     PROOF_BYTES = 4 << 10,
     /* A session that owes something and brings less than a part of its rate, so many looks in a
-     * row, has stalled. One that brings something nevertheless, after so many, is that slow. */
+     * row, has stalled. One that brings something nevertheless, after so many, is that slow; and
+     * one that was dealt nothing any more gets another try, as a stranger. */
     SLOW_PART = 16,
     STALLED_LOOKS = 5,
     SLOW_LOOKS = 20,
@@ -77,11 +78,17 @@ static void look_at(struct edge_upload_session *session, int64_t now_ns)
             share->bytes_per_s = rate;
         }
     }
+    if (!share->is_owing && has_stalled(share) && ++share->slow_looks >= SLOW_LOOKS) {
+        share->slow_looks = 0;
+        share->bytes_per_s = 0;
+    }
+    share->is_elsewhere = share->bytes > 0 && share->dealt_bytes == 0;
     if (share->is_shared && !share->is_owing && !has_stalled(share)) {
         /* It waits for others, and holds its place rightly. */
         edge_upload_session_progress(session, EDGE_PLACES_STEP_BYTES, now_ns);
     }
     share->bytes = 0;
+    share->dealt_bytes = 0;
     share->looked_ns = now_ns;
 }
 
@@ -147,8 +154,10 @@ static void note_members(struct group *group)
         }
         s->share.is_shared = true;
         s->share.index = group->member_count;
-        group->members[group->member_count++] = (struct edge_upload_share_member){
-            .bytes_per_s = s->share.bytes_per_s, .is_stalled = has_stalled(&s->share)};
+        group->members[group->member_count++] =
+            (struct edge_upload_share_member){.bytes_per_s = s->share.bytes_per_s,
+                                              .is_stalled = has_stalled(&s->share),
+                                              .is_elsewhere = s->share.is_elsewhere};
     }
 }
 

@@ -22,6 +22,8 @@ static const double least_apart_s = 0.05;
 static const double least_apart_part = 0.1;
 /* A move has to help so much. */
 static const double least_gain_s = 0.005;
+/* Who sends something else will send this in his own time: he counts as so much slower. */
+static const double elsewhere_factor = 4;
 /* Whose end is later than `crawl_factor` times another's would be, and this time, crawls. */
 static const double crawl_factor = 2;
 static const double crawl_s = 1.0;
@@ -69,6 +71,7 @@ static void guess_rates(struct deal *deal)
         struct edge_upload_share_member *member = &deal->members[i];
         double guess = proven > 0 ? sum / proven : guess_bytes_per_s;
         member->rate = member->bytes_per_s > 0 ? member->bytes_per_s : guess;
+        member->rate /= member->is_elsewhere ? elsewhere_factor : 1;
     }
 }
 
@@ -158,7 +161,7 @@ static void deal_new(struct deal *deal)
 static double grace_s(const struct edge_upload_share_member *from,
                       const struct edge_upload_share_member *to)
 {
-    if (from->is_stalled || (is_proven(to) && !is_proven(from))) {
+    if (from->is_stalled || from->is_elsewhere || (is_proven(to) && !is_proven(from))) {
         return 0;
     }
     return is_proven(from) && !is_proven(to) ? sure_s : soon_s;

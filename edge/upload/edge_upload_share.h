@@ -33,8 +33,9 @@ struct edge_upload_share_blob {
 struct edge_upload_share_member {
     /* Measured; 0: not yet. */
     double bytes_per_s;
-    /* It sends nothing of what was dealt to it. */
+    /* It sends nothing of what was dealt to it; or something else. */
     bool is_stalled;
+    bool is_elsewhere;
     /* Private. */
     double rate;
     double load_s;

@@ -63,9 +63,13 @@ static ll_status decode(const struct wire_form *form, int64_t floats, struct ll_
     if (ll_buf_create(room, &buf) != LL_OK) {
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory for a tensor");
     }
-    ll_status status = ll_planes_decode(planes, ll_buf_data(coded), ll_buf_bytes(coded),
-                                        ll_dtype_bytes(form->dtype),
-                                        (char *)ll_buf_writable(buf) + room - bytes, bytes, err);
+    const struct ll_planes_coded packed = {
+        .data = ll_buf_data(coded),
+        .bytes = ll_buf_bytes(coded),
+        .width = ll_dtype_bytes(form->dtype),
+    };
+    ll_status status =
+        ll_planes_decode(planes, &packed, (char *)ll_buf_writable(buf) + room - bytes, bytes, err);
     if (status != LL_OK) {
         ll_buf_unref(buf);
         return status;

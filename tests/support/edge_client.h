@@ -112,12 +112,12 @@ struct edge_ask {
     /* How the tensors are written, and the answer's are to be; 0: as floats. */
     Layerlift__V1__DataType dtype;
     Layerlift__V1__DataType answer_dtype;
+    /* One for each tensor, in the place of `dtype`; NULL: that. */
+    const struct wire_form *forms;
     /* How they are coded, in how many bytes each; and whether the answer's may be. */
     Layerlift__V1__TensorCoding coding;
     uint64_t coded_bytes;
     bool may_code_answer;
-    /* One for each tensor, in the place of `dtype`; NULL: that. */
-    const struct wire_form *forms;
     bool sends_receipts;
     Layerlift__V1__Precision precision;
     /* NULL: none. */

@@ -32,7 +32,7 @@ def parse(arguments):
 def start_server(options, name):
     port_file = options.out / f"{name}.port"
     port_file.unlink(missing_ok=True)
-    command = [options.server, "--listen", "127.0.0.1:0", "--port-file", port_file]
+    command = [options.server, "--store", "memory", "--listen", "127.0.0.1:0", "--port-file", port_file]
     with open(options.out / f"{name}.server.log", "wb") as log:
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
     while not port_file.exists():

@@ -115,6 +115,62 @@ static void test_halves_that_were_asked_for_become_floats(void)
     end();
 }
 
+/* Tensor 0 is coded in nine bytes: all of its values are the same. */
+static void test_coded_tensors_that_were_asked_for_become_floats(void)
+{
+    static const uint8_t coded[] = {1, 1, 2, 1, 4, 1, 6, 1, 8};
+    struct ll_planes *planes = NULL;
+    struct device_tensors set;
+    begin();
+    CU_ASSERT_EQUAL_FATAL(ll_planes_create(&planes), LL_OK);
+    answer.may_be_coded = true;
+    tensors[0].coding = LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES;
+    tensors[0].coded_bytes = sizeof(coded);
+    CU_ASSERT_EQUAL(device_answer_head(&answer, &message, &err), LL_OK);
+    CU_ASSERT_EQUAL(device_answer_bytes(&answer), sizeof(coded) + 32);
+    CU_ASSERT_EQUAL(device_answer_plain_bytes(&answer), 24 + 32);
+    CU_ASSERT_FALSE(device_answer_is_rounded(&answer));
+    Layerlift__V1__TensorChunk piece = LAYERLIFT__V1__TENSOR_CHUNK__INIT;
+    piece.data.data = (uint8_t *)coded;
+    piece.data.len = sizeof(coded);
+    CU_ASSERT_EQUAL(device_answer_chunk(&answer, &piece, &err), LL_OK);
+    CU_ASSERT_EQUAL(chunk(1, 0, 32), LL_OK);
+    CU_ASSERT_TRUE_FATAL(device_answer_is_complete(&answer));
+    CU_ASSERT_EQUAL_FATAL(device_tensors_init(&set, &model.network->table), LL_OK);
+    CU_ASSERT_EQUAL(device_answer_take(&answer, planes, &set, &err), LL_OK);
+    const uint32_t *bits = ll_buf_data(device_tensors_get(&set, 0));
+    for (int i = 0; i < 6; i++) {
+        CU_ASSERT_EQUAL(bits[i], UINT32_C(0x04030201));
+    }
+    device_tensors_finish(&set);
+    ll_planes_destroy(planes);
+    end();
+}
+
+/* The set stays as it is, also where the tensors before it were right. */
+static void test_a_coded_tensor_of_wrong_bytes_is_refused(void)
+{
+    struct ll_planes *planes = NULL;
+    struct device_tensors set;
+    begin();
+    CU_ASSERT_EQUAL_FATAL(ll_planes_create(&planes), LL_OK);
+    answer.may_be_coded = true;
+    tensors[1].coding = LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES;
+    tensors[1].coded_bytes = 31;
+    CU_ASSERT_EQUAL(device_answer_head(&answer, &message, &err), LL_OK);
+    CU_ASSERT_EQUAL(chunk(0, 0, 24), LL_OK);
+    CU_ASSERT_EQUAL(chunk(1, 0, 32), LL_E_INVALID);
+    CU_ASSERT_EQUAL(chunk(1, 0, 31), LL_OK);
+    CU_ASSERT_TRUE_FATAL(device_answer_is_complete(&answer));
+    CU_ASSERT_EQUAL_FATAL(device_tensors_init(&set, &model.network->table), LL_OK);
+    CU_ASSERT_EQUAL(device_answer_take(&answer, planes, &set, &err), LL_E_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "tensor 1: coded bytes, by byte "));
+    CU_ASSERT_PTR_NULL(device_tensors_get(&set, 0));
+    device_tensors_finish(&set);
+    ll_planes_destroy(planes);
+    end();
+}
+
 static void test_answer_that_reached_nothing_is_complete(void)
 {
     begin();
@@ -302,6 +358,8 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_answer_complete_gives_its_tensors),
     LL_TEST(test_halves_that_were_asked_for_become_floats),
     LL_TEST(test_types_that_were_not_asked_for_are_refused),
+    LL_TEST(test_coded_tensors_that_were_asked_for_become_floats),
+    LL_TEST(test_a_coded_tensor_of_wrong_bytes_is_refused),
     LL_TEST(test_answer_that_reached_nothing_is_complete),
     LL_TEST(test_head_with_illegal_reached_is_refused),
     LL_TEST(test_head_outside_the_query_is_refused),

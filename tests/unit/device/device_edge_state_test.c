@@ -96,12 +96,20 @@ static void test_the_view_follows_the_edge(void)
                                         (Layerlift__V1__DataType)1000};
     device_edge_state_set_dtypes(edge, 2, dtypes);
     device_edge_state_look(edge, 0, 0, NULL, &view);
-    CU_ASSERT_TRUE(view.takes_f16 && !view.takes_u8);
+    CU_ASSERT_TRUE(view.takes_f16 && !view.takes_u8 && !view.takes_u8_channel);
+    CU_ASSERT_FALSE(view.takes_planes);
+    Layerlift__V1__TensorCoding codings[] = {LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES,
+                                             (Layerlift__V1__TensorCoding)1000};
+    dtypes[1] = LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8_CHANNEL;
+    device_edge_state_set_dtypes(edge, 2, dtypes);
+    device_edge_state_set_codings(edge, 2, codings);
+    device_edge_state_look(edge, 0, 0, NULL, &view);
+    CU_ASSERT_TRUE(view.takes_f16 && view.takes_u8_channel && view.takes_planes);
     device_edge_state_set(edge, DEVICE_EDGE_DOWN, 0);
     device_edge_state_set_prefix(edge, 2);
     device_edge_state_look(edge, 0, 0, NULL, &view);
     CU_ASSERT_EQUAL(view.phase, DEVICE_EDGE_DOWN);
-    CU_ASSERT_FALSE(view.takes_f16);
+    CU_ASSERT_FALSE(view.takes_f16 || view.takes_u8_channel || view.takes_planes);
     CU_ASSERT_EQUAL(view.prefix, 0);
     end();
 }

@@ -37,6 +37,8 @@ typedef enum {
     /* Well-formed answers: the first value of each tensor is NaN, or half as large again. */
     FAKE_ANSWER_NAN,
     FAKE_ANSWER_WRONG_VALUES,
+    /* Tensors are said to be coded, and are not: as many bytes as that says, none of them right. */
+    FAKE_ANSWER_BAD_CODING,
     /* A right answer that claims to be a draft's, whatever was asked for. */
     FAKE_ANSWER_OF_DRAFT,
     /* A right answer, but times that cannot be. */
@@ -99,6 +101,8 @@ struct fake_edge_script {
     int available_layer;
     /* It takes bytes and halves. */
     bool takes_encodings;
+    /* It takes and gives coded tensors, or says so: none must come coded (the input aside). */
+    bool takes_planes;
     /* It takes frames of weights, and their differences from this model, whose blobs it has. */
     bool takes_frames;
     /* It does from the second `open` on. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/query/device_encode.h"
+#include "proto/wire/wire_form.h"
 #include "tests/unit/device/device_fake_edge_state.h"
 
 static void free_query(struct fake_edge *edge, struct fake_query *query)
@@ -43,12 +43,19 @@ static void send_chunk(struct fake_edge *edge, struct rpc_stream *stream,
     fake_edge_send(stream, &response.base);
 }
 
+/* What tensors take that are said to be coded. */
+enum { FAKE_CODED_BYTES = 9 };
+
 /* The tensor in two halves, or as the script wants it. */
 static void send_tensor(struct fake_edge *edge, struct rpc_stream *stream, fake_answer how,
                         uint64_t id, int name, struct ll_buf *tensor)
 {
     size_t whole = ll_buf_bytes(tensor);
     size_t half = whole / 2;
+    if (how == FAKE_ANSWER_BAD_CODING) {
+        send_chunk(edge, stream, chunk_of(id, name, 0, FAKE_CODED_BYTES, tensor));
+        return;
+    }
     if (how == FAKE_ANSWER_DISORDER) {
         send_chunk(edge, stream, chunk_of(id, name, half, whole - half, tensor));
         send_chunk(edge, stream, chunk_of(id, name, 0, half, tensor));
@@ -81,7 +88,9 @@ static struct ll_buf *encode_output(struct fake_edge *edge, const struct fake_qu
     struct ll_buf *encoded = NULL;
     bool is_f16 = query->request->query->answer_dtype == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16 &&
                   !fake_edge_table(edge)->layers[name].is_output;
-    ll_status status = device_encode(floats, is_f16 ? LL_F16 : LL_F32, &encoded, out_dtype);
+    struct wire_form form = {0};
+    ll_status status = wire_form_encode(floats, 1, is_f16 ? LL_F16 : LL_F32, NULL, &encoded, &form);
+    *out_dtype = form.dtype;
     return fake_edge_must(edge, status == LL_OK) ? encoded : ll_buf_ref(floats);
 }
 
@@ -121,6 +130,10 @@ static void send_head(struct fake_edge *edge, struct rpc_stream *stream, fake_an
                     (how == FAKE_ANSWER_WRONG_SIZE ? 1 : 0);
         tensors[i].n_shape = 1;
         tensors[i].shape = &shapes[i];
+        if (how == FAKE_ANSWER_BAD_CODING) {
+            tensors[i].coding = LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES;
+            tensors[i].coded_bytes = FAKE_CODED_BYTES;
+        }
         list[i] = &tensors[i];
     }
     answer->n_tensors = (size_t)names->count + (how == FAKE_ANSWER_TOO_MANY_TENSORS ? 1 : 0);
@@ -247,6 +260,9 @@ static struct fake_query *new_query(struct fake_edge *edge, Layerlift__V1__Offlo
         bool is_u8 = dtype == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8;
         bool is_f16 = dtype == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16;
         fake_edge_must(edge, (!is_u8 && !is_f16) || fake_edge_script(edge).takes_encodings);
+        fake_edge_must(edge, asked->tensors[i]->coding ==
+                                 LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLAIN);
+        fake_edge_must(edge, asked->n_answer_codings == 0 || fake_edge_script(edge).takes_planes);
         fake_edge_must(edge, !is_u8 || asked->tensors[i]->name == LL_TENSOR_INPUT);
         query->dtypes[i] = is_u8 ? LL_U8 : is_f16 ? LL_F16 : LL_F32;
         int64_t floats = ll_table_tensor_floats(fake_edge_table(edge), asked->tensors[i]->name);

@@ -123,6 +123,12 @@ static void send_accepted(struct fake_edge *edge, const struct fake_edge_script 
     Layerlift__V1__DataType data_types[] = {LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16,
                                             (Layerlift__V1__DataType)77,
                                             LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8};
+    Layerlift__V1__TensorCoding codings[] = {(Layerlift__V1__TensorCoding)77,
+                                             LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES};
+    if (script->takes_planes) {
+        accepted.n_tensor_codings = sizeof(codings) / sizeof(codings[0]);
+        accepted.tensor_codings = codings;
+    }
     if (script->takes_encodings) {
         accepted.n_data_types = sizeof(data_types) / sizeof(data_types[0]);
         accepted.data_types = data_types;

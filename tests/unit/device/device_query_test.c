@@ -669,6 +669,39 @@ static void test_an_edge_that_takes_floats_alone_gets_them(void)
     end();
 }
 
+/* Nothing goes coded, and nothing may come so (device_fake_offload.c requires both). */
+static void test_an_edge_that_takes_nothing_coded_gets_it_plain(void)
+{
+    struct ll_buf *input = picture(true);
+    begin_encoding(false);
+    device.querier.wish.codes_always = true;
+    CU_ASSERT_TRUE(is_same_as_here(input, 4, 5, 11200, 480));
+    /* What was not asked for is refused, and the device does it. */
+    set_answer(FAKE_ANSWER_BAD_CODING);
+    expect_fallback("bad answer: tensor 4: coding 1 was not asked for");
+    ll_buf_unref(input);
+    end();
+}
+
+/* The edge's bytes are not those of a tensor: the query goes on with what the device has. */
+static void test_an_answer_that_does_not_decode_is_done_here(void)
+{
+    begin();
+    script.takes_planes = true;
+    script.answer = FAKE_ANSWER_BAD_CODING;
+    start();
+    device_fixture_await_uploaded(&device);
+    device.querier.wish.input = DEVICE_WANT_F32;
+    device.querier.wish.codes_always = true;
+    device.querier.wish.cut_first = 0;
+    device.querier.wish.cut_end = 2;
+    expect_fallback("bad answer: tensor 0: coded bytes, by byte ");
+    /* Plain ones do, coded as they might be. */
+    set_answer(FAKE_ANSWER_RIGHT);
+    expect(78, 0, 2, "");
+    end();
+}
+
 static void test_cut_tensors_go_as_halves_where_that_is_wanted(void)
 {
     struct ll_buf *exact = picture(true);
@@ -760,6 +793,8 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_picture_goes_as_bytes),
     LL_TEST(test_an_input_that_bytes_do_not_hold_goes_as_floats),
     LL_TEST(test_an_edge_that_takes_floats_alone_gets_them),
+    LL_TEST(test_an_edge_that_takes_nothing_coded_gets_it_plain),
+    LL_TEST(test_an_answer_that_does_not_decode_is_done_here),
     LL_TEST(test_cut_tensors_go_as_halves_where_that_is_wanted),
     LL_TEST(test_the_fastest_range_is_chosen),
     LL_TEST(test_a_fast_device_needs_no_edge),

@@ -163,6 +163,18 @@ static void test_who_has_stalled_has_nothing_while_others_go_on(void)
     CU_ASSERT_EQUAL(dealt_bytes(1, 3), 300000);
 }
 
+static void test_who_sends_something_else_keeps_nothing_from_who_waits(void)
+{
+    set_blob(0, 100000, NOBODY, 0);
+    set_member(0, 1e6);
+    set_member(1, 1e6);
+    edge_upload_share_deal(blobs, 1, members, 2);
+    CU_ASSERT_EQUAL(blobs[0].dealt, 0);
+    members[0].is_elsewhere = true;
+    edge_upload_share_deal(blobs, 1, members, 2);
+    CU_ASSERT_EQUAL(blobs[0].dealt, 1);
+}
+
 static void test_a_stranger_is_tried_with_little(void)
 {
     for (int i = 0; i < 30; i++) {
@@ -493,6 +505,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_what_a_crawler_has_begun_goes_to_another),
     LL_TEST(test_slower_is_not_crawling),
     LL_TEST(test_who_has_stalled_has_nothing_while_others_go_on),
+    LL_TEST(test_who_sends_something_else_keeps_nothing_from_who_waits),
     LL_TEST(test_a_stranger_is_tried_with_little),
     LL_TEST(test_eight_equals),
     LL_TEST(test_a_large_blob_is_what_lasts),

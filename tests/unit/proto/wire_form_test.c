@@ -97,7 +97,7 @@ static void test_what_a_type_does_not_hold_goes_as_floats(void)
     /* As many channels as values: 9 bytes each instead of 4. */
     CU_ASSERT_EQUAL(wire_form_encode(tensor, COUNT, LL_U8_CHANNEL, NULL, &buf, &form), LL_OK);
     CU_ASSERT_EQUAL(form.dtype, LL_F32);
-    CU_ASSERT_EQUAL(form.bytes, 4 * COUNT);
+    CU_ASSERT_EQUAL(form.bytes, (int64_t)4 * COUNT);
     ll_buf_unref(buf);
     end();
 }
