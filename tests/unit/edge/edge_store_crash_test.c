@@ -13,6 +13,8 @@
 
 enum {
     FRAME = EDGE_STORE_FRAME_BYTES,
+    TWO_FRAMES = 2 * FRAME,
+    LARGE = 3 * FRAME + 100,
     BLOBS = 6,
     CHUNK = 50000,
     NEVER = 1 << 30,
@@ -20,7 +22,7 @@ enum {
 
 /* Two large ones, small ones, a large one whose size is no multiple of 8, and one that comes in one
  * piece. */
-static const int64_t sizes[BLOBS] = {3 * FRAME + 100, 2 * FRAME, 999, 4000, FRAME + 3, FRAME};
+static const int64_t sizes[BLOBS] = {LARGE, TWO_FRAMES, 999, 4000, FRAME + 3, FRAME};
 
 static char *contents[BLOBS];
 static struct ll_digest digests[BLOBS];
@@ -107,7 +109,7 @@ static void live(struct edge_store *store, struct promises *promises)
     if (edge_store_put_model(store, &digests[0], model_text, sizeof(model_text), NULL) == LL_OK) {
         promises->has_model = !crash_files_has_stopped();
     }
-    bring(promises, blobs, 0, 2 * FRAME + 10);
+    bring(promises, blobs, 0, TWO_FRAMES + 10);
     bring(promises, blobs, 1, FRAME);
     edge_store_sync_blobs(store, blobs, BLOBS);
     note(promises, blobs, false);

@@ -139,7 +139,7 @@ static void test_changed_part_is_cut_at_the_last_right_border(void)
     struct edge_store *store = open_store(folder);
     struct edge_blob *blob = get(store, data, LARGE);
     bring(blob, data, 0, 2 * FRAME + 50);
-    CU_ASSERT_EQUAL(edge_blob_stored(blob), 2 * FRAME);
+    CU_ASSERT_EQUAL(edge_blob_stored(blob), (int64_t)2 * FRAME);
     end(store, &blob, 1);
     CU_ASSERT_EQUAL_FATAL(ll_digest_of(data, LARGE, &digest), LL_OK);
     ll_digest_format(&digest, text);
@@ -308,15 +308,15 @@ static void test_dead_records_are_written_off(void)
         bring(blobs[i], data[i], 0, SMALL);
     }
     edge_store_settle(store);
-    CU_ASSERT_EQUAL(pack_bytes(folder), COUNT * RECORD);
+    CU_ASSERT_EQUAL(pack_bytes(folder), (int64_t)COUNT * RECORD);
     for (int i = 0; i < COUNT / 2; i++) {
         edge_blob_unref(blobs[i]);
     }
     edge_store_settle(store);
-    CU_ASSERT_EQUAL(pack_bytes(folder), COUNT * RECORD);
+    CU_ASSERT_EQUAL(pack_bytes(folder), (int64_t)COUNT * RECORD);
     edge_blob_unref(blobs[COUNT / 2]);
     edge_store_settle(store);
-    CU_ASSERT_EQUAL(pack_bytes(folder), (COUNT / 2 - 1) * RECORD);
+    CU_ASSERT_EQUAL(pack_bytes(folder), (int64_t)(COUNT / 2 - 1) * RECORD);
     CU_ASSERT_EQUAL(count_files(folder, "pack-"), 1);
     end(store, blobs + COUNT / 2 + 1, COUNT / 2 - 1);
     store = open_store(folder);
