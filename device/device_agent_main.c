@@ -88,10 +88,6 @@ static ll_status load_base(struct agent_program *program, struct ll_error *err)
     if (!options->delta_from) {
         return LL_OK;
     }
-    if (options->precision == DEVICE_PRECISION_DRAFT) {
-        program->is_usage_error = true;
-        return ll_fail(err, LL_E_INVALID, "--delta-from and --precision draft exclude each other");
-    }
     ll_status status =
         dkb_model_file_load(options->model.cfg, options->delta_from, &program->base, err);
     if (status != LL_OK) {

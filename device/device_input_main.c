@@ -1,6 +1,7 @@
 #include "device/device_input_main.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void item_finish(struct device_input_item *item)
 {
@@ -50,18 +51,35 @@ static void free_data(void *arg, void *data, size_t bytes)
     free(data);
 }
 
+/* Makes every value the nearest one that bytes hold. Returns whether any was another one. */
+static bool quantise(float *values, int64_t count)
+{
+    enum { PART = 1024 };
+    float before[PART];
+    bool is_changed = false;
+    for (int64_t at = 0; at < count; at += PART) {
+        int64_t part = count - at < PART ? count - at : PART;
+        size_t bytes = (size_t)part * sizeof(float);
+        memcpy(before, values + at, bytes);
+        ll_u8_quantise(values + at, part);
+        is_changed = is_changed || memcmp((void *)before, (void *)(values + at), bytes) != 0;
+    }
+    return is_changed;
+}
+
 /* Makes of the input what is sent, where options say that it is not what the picture has. Here as
- * there. */
+ * there; `out_is_lossy`: it is another one now. */
 static ll_status change(const struct device_options *options, const struct ll_table *table,
-                        struct vision_input *image, struct ll_error *err)
+                        struct vision_input *image, bool *out_is_lossy, struct ll_error *err)
 {
     if (options->input_quality > 0) {
+        *out_is_lossy = true;
         return options->model.input.input_f32
                    ? ll_fail(err, LL_E_INVALID, "--input-quality: a raw input is no picture")
                    : vision_input_squeeze(image, table, (int)options->input_quality, err);
     }
     if (options->input_encoding == DEVICE_WANT_U8) {
-        ll_u8_quantise(image->data, table->in_floats);
+        *out_is_lossy = quantise(image->data, table->in_floats);
         ll_buf_unref(image->file.bytes);
         image->file.bytes = NULL;
     }
@@ -95,13 +113,12 @@ static ll_status load(struct device_input *input, const char *path, struct devic
     source.keeps_file = options->edge_count > 0;
     ll_status status = vision_input_load(&source, table, &image, err);
     if (status == LL_OK) {
-        status = change(options, table, &image, err);
+        status = change(options, table, &image, &item->query.is_lossy, err);
     }
     if (status == LL_OK) {
         status = take(&image, table, &item->query, err);
     }
     if (status == LL_OK) {
-        item->query.is_lossy = options->input_quality > 0;
         status = cli_boxes_init(&item->detect, &options->model, input->network, &image,
                                 input->labels, err);
     }

@@ -377,6 +377,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         state->child_inputs[0] = &parsing->options->model;
         return 0;
     }
+    if (key == ARGP_KEY_END && parsing->options->delta_from &&
+        parsing->options->precision == DEVICE_PRECISION_DRAFT) {
+        argp_error(state, "--delta-from and --precision draft exclude each other");
+    }
     const struct ll_option_row *row = ll_option_find(&device_option_table, key);
     if (row && row->group == GROUP_UNTIL && strcmp(row->name, "interval") != 0) {
         set_until(state, parsing, row->name);

@@ -9,6 +9,7 @@
 #include "core/ll_clock.h"
 #include "core/ll_limits.h"
 #include "core/ll_sync.h"
+#include "edge/edge_job_run.h"
 
 /* Doubly linked, so that a cancel takes any job out at once. */
 struct edge_job_list {
@@ -58,9 +59,23 @@ static void take_out(struct edge_job *job)
     job->list = NULL;
 }
 
+int edge_job_prefix(const struct edge_job *job)
+{
+    int exact = edge_model_prefix(job->model);
+    int draft = job->draft ? edge_model_prefix(job->draft) : 0;
+    return draft > exact ? draft : exact;
+}
+
+bool edge_job_may_go_on(const struct edge_job *job)
+{
+    bool draft_may =
+        job->draft && !edge_model_has_failed(job->draft) && !edge_model_is_retired(job->draft);
+    return draft_may || !edge_model_has_failed(job->model);
+}
+
 static bool can_run(const struct edge_job *job)
 {
-    return edge_model_prefix(job->model) >= job->least_prefix || edge_model_has_failed(job->model);
+    return edge_job_prefix(job) >= job->least_prefix || !edge_job_may_go_on(job);
 }
 
 static void make_ready_locked(struct edge_executor *executor, struct edge_job *job)
@@ -100,7 +115,7 @@ void edge_executor_wake(struct edge_executor *executor, const struct edge_model 
     struct edge_job *next = NULL;
     for (struct edge_job *job = executor->waiting.first; job; job = next) {
         next = job->next;
-        if (job->model == model && can_run(job)) {
+        if ((job->model == model || job->draft == model) && can_run(job)) {
             take_out(job);
             make_ready_locked(executor, job);
         }
@@ -162,36 +177,6 @@ static ll_status make_outputs(struct edge_job *job, struct ll_tensor_out **out_t
     return LL_OK;
 }
 
-static ll_status run_layers(struct edge_job *job, const struct ll_tensor_out *outputs)
-{
-    size_t layers = (size_t)(job->reached - job->first);
-    int64_t *layer_ns = calloc(layers, sizeof(*layer_ns));
-    if (!layer_ns) {
-        return LL_E_NO_MEMORY;
-    }
-    struct ll_engine_context *context = NULL;
-    ll_status status = edge_model_take_context(job->model, &context, &job->err);
-    if (status == LL_OK) {
-        const struct ll_run run = {.first = job->first,
-                                   .end = job->reached,
-                                   .inputs = job->inputs,
-                                   .input_count = job->input_count,
-                                   .outputs = outputs,
-                                   .output_count = job->names.count,
-                                   .layer_ns = layer_ns,
-                                   .stop = &job->stop};
-        int64_t began_ns = ll_clock_now_ns();
-        status = ll_engine_run(context, &run, &job->err);
-        job->computed_ns += ll_clock_now_ns() - began_ns;
-        edge_model_put_context(job->model, context);
-    }
-    if (status == LL_OK) {
-        edge_model_add_run(job->model, job->first, job->reached, layer_ns);
-    }
-    free(layer_ns);
-    return status;
-}
-
 /* Calls one of the job's hooks; NULL is allowed. */
 static ll_status run_hook(struct edge_job *job, ll_status (*hook)(struct edge_job *job))
 {
@@ -212,13 +197,19 @@ static void run_job(struct edge_job *job)
     int64_t began_ns = ll_clock_now_ns();
     job->queued_ns = began_ns - job->submitted_ns;
     job->waited_ns = job->ready_ns - job->submitted_ns;
+    int prefix = edge_job_prefix(job);
+    /* Read second: what it says is no less. */
     job->prefix = edge_model_prefix(job->model);
-    job->reached = job->prefix < job->end ? job->prefix : job->end;
-    if (job->prefix < job->least_prefix) {
+    job->reached = prefix < job->end ? prefix : job->end;
+    job->exact_reached = job->prefix < job->reached ? job->prefix : job->reached;
+    if (prefix < job->least_prefix) {
         job->status = ll_fail(&job->err, LL_E_PRECONDITION,
                               "layer %d is never going to be ready: a creation of the model failed",
                               job->least_prefix);
         return;
+    }
+    if (job->exact_reached < job->first) {
+        job->exact_reached = job->first;
     }
     if (job->reached <= job->first) {
         job->reached = job->first;
@@ -231,7 +222,7 @@ static void run_job(struct edge_job *job)
         job->status = run_hook(job, job->before_run);
     }
     if (job->status == LL_OK) {
-        job->status = run_layers(job, outputs);
+        job->status = edge_job_run_layers(job, outputs);
     }
     if (job->status == LL_OK) {
         job->status = run_hook(job, job->after_run);

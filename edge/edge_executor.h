@@ -30,10 +30,13 @@ struct edge_job {
     /* Filled by the submitter and left alone until the job has ended. The submitter uses the model
      * (edge_model_acquire) meanwhile. The range is legal; the tensors are inputs(first, end). */
     struct edge_model *model;
+    /* NULL, or a draft of the model, used as well: its layers run where the model's own are not
+     * created yet. */
+    struct edge_model *draft;
     struct edge_flow *flow;
     int first;
     int end;
-    /* Not run before the prefix is this long; at most `end`. */
+    /* Not run before the prefix, or the draft's, is this long; at most `end`. */
     int least_prefix;
     const struct ll_tensor_in *inputs;
     int input_count;
@@ -50,7 +53,10 @@ struct edge_job {
     ll_status status;
     struct ll_error err;
     int reached;
+    /* The model's own. */
     int prefix;
+    /* Layers [first, exact_reached) ran with the model's weights, the others with the draft's. */
+    int exact_reached;
     /* outputs(first, reached), one buffer each; nothing where reached is first. */
     struct ll_names names;
     struct ll_buf **outputs;
@@ -70,6 +76,11 @@ struct edge_job {
     struct edge_job *previous;
     struct edge_job *next;
 };
+
+/* How far the job could run now: the prefix, or the draft's where that is longer. */
+int edge_job_prefix(const struct edge_job *job);
+/* Whether that may become more. */
+bool edge_job_may_go_on(const struct edge_job *job);
 
 /* Frees what came out of a job. */
 void edge_job_finish(struct edge_job *job);

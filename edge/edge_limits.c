@@ -201,6 +201,10 @@ static const struct ll_option_row rows[] = {
         .help = "waits; chunks of one upload that are not written yet",
     },
     {
+        FIXED_ROW("drafts", NULL, EDGE_CATALOG_DRAFTS),
+        .help = "of one model; with one more the model is uploaded alone",
+    },
+    {
         FIXED_ROW("upload_frames", NULL, EDGE_UPLOAD_FRAMES),
         .help = "encoded frames of one upload that have begun and are not whole",
     },

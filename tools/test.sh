@@ -32,6 +32,7 @@ run_all() {
     stage offload tools/verify_offload.sh fashion resnet50 alexnet densenet201 yolov3-tiny resnext50
     stage offload-efficientnet tools/verify_offload.sh efficientnet
     stage demo tools/demo.sh
+    stage cross tools/cross.sh
     finish_stages
 }
 

@@ -76,9 +76,9 @@ static ll_status load_picture(const struct vision_input_source *source,
         return status;
     }
     struct vision_input loaded = {.file.fit = target->fit};
-    int64_t from_ns = ll_clock_now_ns();
+    int64_t from_ns = ll_clock_thread_cpu_ns();
     status = make(bytes, target, &loaded.file.orientation, &loaded, err);
-    loaded.made_ns = ll_clock_now_ns() - from_ns;
+    loaded.made_ns = ll_clock_thread_cpu_ns() - from_ns;
     if (status == LL_OK && source->keeps_file) {
         status = keep_file(bytes, &loaded.file, err);
     }
@@ -210,7 +210,7 @@ ll_status vision_input_squeeze(struct vision_input *input, const struct ll_table
         round_pixels(input->data, &picture);
         status = vision_jpeg_write(&picture, quality, &file.bytes, err);
     }
-    int64_t from_ns = ll_clock_now_ns();
+    int64_t from_ns = ll_clock_thread_cpu_ns();
     if (status == LL_OK) {
         status = vision_input_of_file(&file, table, &data, err);
     }
@@ -223,6 +223,6 @@ ll_status vision_input_squeeze(struct vision_input *input, const struct ll_table
     free(input->data);
     input->file = file;
     input->data = data;
-    input->made_ns = ll_clock_now_ns() - from_ns;
+    input->made_ns = ll_clock_thread_cpu_ns() - from_ns;
     return LL_OK;
 }

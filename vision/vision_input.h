@@ -50,7 +50,9 @@ struct vision_input {
     /* Where the source asks for it, of a picture whose file can be stripped; its bytes are the
      * input's, who wants to keep them takes a reference. */
     struct vision_file file;
-    /* What it took to make `data` of the file's bytes; 0 for a raw input. */
+    /* The thread's processor time that it took to make `data` of the file's bytes; 0 for a raw
+     * input.
+     */
     int64_t made_ns;
 };
 

@@ -5,7 +5,7 @@
 #include "core/ll_clock.h"
 #include "core/ll_sync.h"
 #include "device/choose/device_plan.h"
-#include "device/query/device_encode.h"
+#include "device/query/device_input_forms.h"
 #include "device/query/device_local.h"
 #include "device/times/device_layer_times.h"
 
@@ -181,12 +181,18 @@ static ll_status create_local(struct device_client *client, struct ll_error *err
 /* In how many bytes a value of the input is going to be sent, to an edge that takes everything. */
 static int input_width(const struct device_client_config *config)
 {
-    struct device_input_bytes cache = {0};
+    struct device_input_forms forms = {0};
+    const struct device_query_input input = {.floats = config->input};
     if (config->wish.input == DEVICE_WANT_F32) {
         return (int)sizeof(float);
     }
-    bool has_bytes = config->input && device_input_bytes(&cache, config->input) != NULL;
-    device_input_bytes_finish(&cache);
+    bool has_bytes = false;
+    if (config->input) {
+        device_input_forms_init(&forms, config->model->table);
+        device_input_forms_set(&forms, &input);
+        has_bytes = device_input_forms_bytes(&forms) != NULL;
+        device_input_forms_finish(&forms);
+    }
     return ll_dtype_bytes(has_bytes ? LL_U8 : config->wish.cut_dtype);
 }
 

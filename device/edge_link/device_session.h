@@ -39,8 +39,8 @@ struct device_uploaded {
     int64_t model_bytes;
     /* Payload upward until now, weights and queries. */
     int64_t sent_bytes;
-    /* Of these, weights, as they were sent; and those of them that came before the draft could run
-     * as a whole. */
+    /* Of these, weights, as they were sent; and those of them that the draft takes, blobs that it
+     * does not round included. */
     int64_t sent_weight_bytes;
     int64_t sent_draft_bytes;
     /* When it could; 0: there was none, or the model was there first. */

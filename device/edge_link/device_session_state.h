@@ -144,7 +144,7 @@ void device_session_drop_uploader(struct device_session *session);
 void device_session_on_accepted(void *owner, const struct device_accepted *accepted);
 void device_session_on_progress(void *owner, int64_t bytes);
 void device_session_on_ready(void *owner, const struct device_creation *creation);
-void device_session_on_draft_ready(void *owner, int prefix);
+void device_session_on_draft_ready(void *owner, const struct device_creation *creation);
 void device_session_on_complete(void *owner, const struct device_upload_done *done);
 void device_session_on_limited(void *owner);
 

@@ -122,11 +122,16 @@ static void check_draft(struct device_session *session)
     session->config.events->drafted(session->config.owner, &drafted);
 }
 
-void device_session_on_draft_ready(void *owner, int prefix)
+/* Layers take as long with a draft's weights as with the model's. */
+void device_session_on_draft_ready(void *owner, const struct device_creation *creation)
 {
     struct device_session *session = owner;
     if (!session->has_draft) {
         return;
+    }
+    int prefix = creation->prefix;
+    if (creation->time_count > 0) {
+        device_edge_state_set_times(session->edge, creation->time_count, creation->times);
     }
     session->draft_prefix = prefix;
     device_edge_state_heard(session->edge);
@@ -229,12 +234,16 @@ void device_session_on_complete(void *owner, const struct device_upload_done *do
         .model_bytes = session->config.model->table->blob_bytes,
         .sent_bytes = weights + device_requests_sent_bytes(session->requests),
         .sent_weight_bytes = weights,
-        .sent_draft_bytes = session->draft_ready_ns > 0 ? draft_bytes(session) : 0,
+        .sent_draft_bytes = draft_bytes(session),
         .draft_ready_ns = session->draft_ready_ns,
         .partitions = session->config.model->plan->count,
         .creations = session->creations_before + done->creations,
         .creation_ns = add_ns(session->creation_ns_before, done->creation_ns),
     };
+    ll_log_to(session->config.log, LL_LOG_DEBUG, "device",
+              "weights: %lld bytes sent for %lld, %.1f ms of processor time to encode them",
+              (long long)weights, (long long)uploaded.model_bytes,
+              ll_clock_ms(device_encoder_cpu_ns(session->encoder)));
     session->config.events->uploaded(session->config.owner, &uploaded);
 }
 

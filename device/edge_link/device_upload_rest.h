@@ -6,11 +6,18 @@
 #define DEVICE_UPLOAD_REST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/ll_status.h"
 #include "net/ll_table.h"
 #include "net/plan/ll_plan.h"
+
+/* Of a layer's blob: bytes [0, end) are to be sent again, those up to `next` are not. */
+struct device_upload_gap {
+    int64_t end;
+    int64_t next;
+};
 
 struct device_upload_rest {
     const struct ll_table *table;
@@ -18,7 +25,10 @@ struct device_upload_rest {
     int64_t *done;
     /* Where what is sent of the layer began. */
     int64_t *begun;
-    /* The same as `done` of the draft's blobs; NULL without a draft. */
+    struct device_upload_gap *gaps;
+    /* Other devices bring the layer's blob. */
+    bool *is_elsewhere;
+    /* As `done` of the draft's blobs; NULL without a draft. */
     int64_t *drafted;
     /* Of each weight's 32 bits, those that the draft has. */
     int draft_bits;
@@ -54,8 +64,8 @@ LL_MUST_USE ll_status device_upload_rest_use_draft(struct device_upload_rest *re
 /* A zeroed rest is allowed. */
 void device_upload_rest_finish(struct device_upload_rest *rest);
 
-/* The next piece, of at most `limit_bytes`; false when nothing is left. It stays the next one until
- * device_upload_rest_advance. */
+/* The next piece, of at most `limit_bytes`; false when nothing is left that others do not bring. It
+ * stays the next one until device_upload_rest_advance. */
 bool device_upload_rest_next(struct device_upload_rest *rest, int64_t limit_bytes,
                              struct device_piece *out_piece);
 void device_upload_rest_advance(struct device_upload_rest *rest, const struct device_piece *piece);
@@ -73,7 +83,22 @@ LL_MUST_USE ll_status device_upload_rest_skip(struct device_upload_rest *rest, u
 LL_MUST_USE ll_status device_upload_rest_seek(struct device_upload_rest *rest, uint64_t layer,
                                               uint64_t offset);
 
-/* The same of the draft's blob; without effect where there is none. */
+/* Bytes [0, end) of the layer's blob are to be sent again, as what they are; what was sent behind
+ * them stays. Errors: LL_E_INVALID for a layer or an end that does not exist. */
+LL_MUST_USE ll_status device_upload_rest_fill(struct device_upload_rest *rest, uint64_t layer,
+                                              uint64_t end);
+
+/* Other devices bring the model's blobs of these layers, and no others: they are left out.
+ * Errors: LL_E_INVALID for a layer that does not exist; no blob is left out then. */
+LL_MUST_USE ll_status device_upload_rest_leave_out(struct device_upload_rest *rest,
+                                                   const uint32_t *layers, size_t count);
+/* Others have brought the beginning of the layer's blob, up to `offset`, beyond which nothing was
+ * sent; harmless where something was. Errors: LL_E_INVALID for what does not exist. */
+LL_MUST_USE ll_status device_upload_rest_go_on(struct device_upload_rest *rest, uint64_t layer,
+                                               uint64_t offset);
+
+/* The same as device_upload_rest_skip and device_upload_rest_seek of the draft's blob; without
+ * effect where there is none. */
 LL_MUST_USE ll_status device_upload_rest_skip_draft(struct device_upload_rest *rest,
                                                     uint64_t layer);
 LL_MUST_USE ll_status device_upload_rest_seek_draft(struct device_upload_rest *rest, uint64_t layer,
@@ -91,7 +116,7 @@ LL_MUST_USE ll_status device_upload_rest_again(struct device_upload_rest *rest, 
 /* How many bytes of the model a piece is worth: each weight's bits count where they are sent. */
 int64_t device_upload_rest_worth(const struct device_upload_rest *rest,
                                  const struct device_piece *piece);
-/* Bytes of the model that are left. */
+/* Bytes of the model that are left, those that others bring included. */
 int64_t device_upload_rest_left(const struct device_upload_rest *rest);
 
 #endif

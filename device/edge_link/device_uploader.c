@@ -9,10 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "coding/ll_frame.h"
 #include "core/ll_clock.h"
-#include "device/edge_link/device_upload_acks.h"
-#include "device/edge_link/device_upload_queue.h"
+#include "device/edge_link/device_uploader_state.h"
 #include "device/edge_link/device_wire.h"
 #include "proto/wire/wire_head.h"
 #include "proto/wire/wire_unpack.h"
@@ -22,47 +20,7 @@
 enum {
     /* Messages in the stream's queue: one under way, one behind it. */
     UPLOAD_QUEUED = 2,
-    /* An edge that rejects more blobs than this on one stream is left. A layer's first rejection
-     * does not count: somebody else may have sent the wrong beginning of it. */
-    UPLOAD_REJECTIONS = 8,
 };
-
-struct device_uploader {
-    struct device_uploader_config config;
-    struct rpc_stream *stream;
-    struct device_upload_queue queue;
-    struct device_upload_acks acks;
-    bool is_accepted;
-    bool is_complete;
-    bool is_limit_told;
-    /* The stream takes nothing more. */
-    bool is_ending;
-    uint64_t credit_bytes;
-    uint64_t sent_bytes;
-    uint64_t received_bytes;
-    /* Of those sent, what the draft takes. */
-    uint64_t draft_bytes;
-    int rejections;
-    /* By layer. */
-    bool *was_rejected;
-    int prefix;
-    /* The edge takes the draft, and has so much of it. */
-    bool has_draft;
-    int draft_prefix;
-    /* What the edge did wrong; empty while nothing. */
-    struct ll_error fault;
-    bool has_fault;
-};
-
-static void fault(struct device_uploader *uploader, const char *sentence)
-{
-    if (!uploader->has_fault) {
-        uploader->has_fault = true;
-        ll_status status = ll_fail(&uploader->fault, LL_E_INVALID, "%s", sentence);
-        (void)status;
-    }
-    rpc_stream_cancel(uploader->stream);
-}
 
 /* ---- Sending ---- */
 
@@ -90,7 +48,7 @@ static bool next_of_queue(struct device_uploader *uploader, int64_t most, int64_
     case DEVICE_UPLOAD_CHUNK:
         break;
     case DEVICE_UPLOAD_NO_MEMORY:
-        fault(uploader, "out of memory");
+        device_uploader_fault(uploader, "out of memory");
         return false;
     case DEVICE_UPLOAD_NOTHING:
     case DEVICE_UPLOAD_LATER:
@@ -174,7 +132,7 @@ static void upload_send(void *owner)
      * then, and the next one goes on from here. */
     uploader->is_ending = true;
     if (status != LL_E_STOPPED) {
-        fault(uploader, "out of memory");
+        device_uploader_fault(uploader, "out of memory");
     }
 }
 
@@ -185,291 +143,7 @@ static void on_writable(void *owner, struct rpc_stream *stream)
     device_send_scheduler_pump(uploader->config.scheduler);
 }
 
-/* ---- Events ---- */
-
-/* Offsets count the blob's own bytes, however they came. */
-static bool take_offsets(struct device_uploader *uploader,
-                         const Layerlift__V1__UploadAccepted *accepted)
-{
-    struct device_upload_rest *rest = device_upload_queue_change(&uploader->queue, -1, false);
-    for (size_t i = 0; i < accepted->n_available_layers; i++) {
-        if (device_upload_rest_skip(rest, accepted->available_layers[i]) != LL_OK) {
-            fault(uploader, "the edge has a layer that the model has not");
-            return false;
-        }
-    }
-    for (size_t i = 0; i < accepted->n_partial; i++) {
-        const Layerlift__V1__BlobOffset *partial = accepted->partial[i];
-        if (device_upload_rest_seek(rest, partial->layer, partial->offset) != LL_OK) {
-            fault(uploader, "the edge has more of a blob than the blob has");
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool takes(const Layerlift__V1__UploadAccepted *accepted, Layerlift__V1__Encoding encoding)
-{
-    for (size_t i = 0; i < accepted->n_encodings; i++) {
-        if (accepted->encodings[i] == encoding) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The draft goes first, where the edge takes it. */
-static bool take_draft(struct device_uploader *uploader,
-                       const Layerlift__V1__UploadAccepted *accepted)
-{
-    const struct device_model *model = uploader->config.model;
-    if (!model->draft || !accepted->draft_id[0]) {
-        return true;
-    }
-    if (strcmp(accepted->draft_id, model->draft->id) != 0 ||
-        !takes(accepted, LAYERLIFT__V1__ENCODING__ENCODING_FRAME) ||
-        !takes(accepted, LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME) ||
-        !takes(accepted, LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME)) {
-        fault(uploader, "the edge accepted another draft");
-        return false;
-    }
-    if (accepted->draft_prefix > (uint32_t)model->table->layer_count ||
-        !ll_table_is_legal_cut(model->table, (int)accepted->draft_prefix)) {
-        fault(uploader, "the edge accepted with a draft's prefix that is not a legal cut");
-        return false;
-    }
-    if (device_upload_queue_use_draft(&uploader->queue) != LL_OK) {
-        fault(uploader, "out of memory");
-        return false;
-    }
-    uploader->has_draft = true;
-    uploader->draft_prefix = (int)accepted->draft_prefix;
-    return true;
-}
-
-/* What the edge has of the draft's blobs. */
-static bool take_draft_offsets(struct device_uploader *uploader,
-                               const Layerlift__V1__UploadAccepted *accepted)
-{
-    struct device_upload_rest *rest = device_upload_queue_change(&uploader->queue, -1, false);
-    bool is_right = true;
-    for (size_t i = 0; is_right && i < accepted->n_available_drafts; i++) {
-        is_right = device_upload_rest_skip_draft(rest, accepted->available_drafts[i]) == LL_OK;
-    }
-    for (size_t i = 0; is_right && i < accepted->n_partial_drafts; i++) {
-        const Layerlift__V1__BlobOffset *partial = accepted->partial_drafts[i];
-        is_right = partial->offset % LL_FRAME_BYTES == 0 &&
-                   device_upload_rest_seek_draft(rest, partial->layer, partial->offset) == LL_OK;
-    }
-    if (!is_right) {
-        fault(uploader, "the edge has of the draft what cannot be");
-    }
-    return is_right;
-}
-
-static bool take_encodings(struct device_uploader *uploader,
-                           const Layerlift__V1__UploadAccepted *accepted)
-{
-    if (!takes(accepted, LAYERLIFT__V1__ENCODING__ENCODING_FRAME)) {
-        return true;
-    }
-    device_upload_queue_encode(&uploader->queue);
-    bool takes_deltas = takes(accepted, LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME);
-    for (size_t i = 0; takes_deltas && i < accepted->n_delta_layers; i++) {
-        ll_status status =
-            device_upload_queue_use_base(&uploader->queue, accepted->delta_layers[i]);
-        if (status != LL_OK) {
-            fault(uploader, status == LL_E_NO_MEMORY
-                                ? "out of memory"
-                                : "the edge has the base of a layer that has none");
-            return false;
-        }
-    }
-    return true;
-}
-
-static void take_accepted(struct device_uploader *uploader,
-                          const Layerlift__V1__UploadAccepted *accepted)
-{
-    const struct device_model *model = uploader->config.model;
-    if (uploader->is_accepted || strcmp(accepted->model_id, model->id) != 0) {
-        fault(uploader, uploader->is_accepted ? "the edge accepted twice"
-                                              : "the edge accepted another model");
-        return;
-    }
-    if (accepted->prefix > (uint32_t)model->table->layer_count ||
-        !ll_table_is_legal_cut(model->table, (int)accepted->prefix)) {
-        fault(uploader, "the edge accepted with a prefix that is not a legal cut");
-        return;
-    }
-    if (!take_draft(uploader, accepted) || !take_offsets(uploader, accepted) ||
-        !take_encodings(uploader, accepted) ||
-        (uploader->has_draft && !take_draft_offsets(uploader, accepted))) {
-        return;
-    }
-    uploader->is_accepted = true;
-    uploader->credit_bytes = accepted->credit_bytes;
-    uploader->prefix = (int)accepted->prefix;
-    struct device_accepted told = {
-        .prefix = uploader->prefix,
-        .left_bytes = device_upload_queue_left(&uploader->queue),
-        .dtype_count = accepted->n_data_types,
-        .dtypes = accepted->data_types,
-        .coding_count = accepted->n_tensor_codings,
-        .codings = accepted->tensor_codings,
-        .picture_count = accepted->n_picture_formats,
-        .pictures = accepted->picture_formats,
-        .has_draft = uploader->has_draft,
-        .draft_prefix = uploader->draft_prefix,
-    };
-    uploader->config.events->accepted(uploader->config.owner, &told);
-}
-
-static void take_credit(struct device_uploader *uploader, const Layerlift__V1__Credit *credit)
-{
-    if (credit->received_bytes > uploader->sent_bytes) {
-        fault(uploader, "the edge received more than was sent");
-        return;
-    }
-    if (credit->credit_bytes > uploader->credit_bytes) {
-        uploader->credit_bytes = credit->credit_bytes;
-    }
-    if (credit->received_bytes > uploader->received_bytes) {
-        uploader->received_bytes = credit->received_bytes;
-        ll_window_ack(device_send_scheduler_window(uploader->config.scheduler),
-                      credit->received_bytes, credit->received_at_ns, ll_clock_now_ns());
-        uploader->config.events->progress(
-            uploader->config.owner,
-            device_upload_acks_received(&uploader->acks, credit->received_bytes));
-    }
-}
-
-static void take_ready(struct device_uploader *uploader, const Layerlift__V1__PrefixReady *ready)
-{
-    const struct ll_table *table = uploader->config.model->table;
-    if (ready->prefix > (uint32_t)table->layer_count || ready->first > ready->prefix ||
-        !ll_table_is_legal_cut(table, (int)ready->prefix) ||
-        ready->partitions > (uint32_t)uploader->config.model->plan->count) {
-        fault(uploader, "the edge reported a prefix that is not a legal cut");
-        return;
-    }
-    if ((int)ready->prefix < uploader->prefix) {
-        fault(uploader, "the edge reported a shorter prefix");
-        return;
-    }
-    uploader->prefix = (int)ready->prefix;
-    struct device_creation creation = {
-        .first = (int)ready->first,
-        .prefix = (int)ready->prefix,
-        .partitions = (int)ready->partitions,
-        .creation_ns = ready->creation_ns > INT64_MAX ? INT64_MAX : (int64_t)ready->creation_ns,
-        .time_count = ready->n_layer_times,
-        .times = ready->layer_times,
-    };
-    uploader->config.events->ready(uploader->config.owner, &creation);
-}
-
-static void take_draft_ready(struct device_uploader *uploader,
-                             const Layerlift__V1__PrefixReady *ready)
-{
-    const struct ll_table *table = uploader->config.model->table;
-    if (!uploader->has_draft || ready->prefix > (uint32_t)table->layer_count ||
-        !ll_table_is_legal_cut(table, (int)ready->prefix)) {
-        fault(uploader, uploader->has_draft
-                            ? "the edge reported a draft's prefix that is not a legal cut"
-                            : "the edge reported a draft that it does not have");
-        return;
-    }
-    /* The creation told is the draft's: the model's are counted. */
-    if ((int)ready->prefix > uploader->draft_prefix) {
-        uploader->draft_prefix = (int)ready->prefix;
-        uploader->config.events->draft_ready(uploader->config.owner, uploader->draft_prefix);
-    }
-}
-
-static void take_rejected(struct device_uploader *uploader,
-                          const Layerlift__V1__BlobRejected *rejected)
-{
-    ll_log_to(uploader->config.log, LL_LOG_WARN, "device",
-              "the edge rejects layer %u's weights (%.200s): they go again", rejected->layer,
-              rejected->reason);
-    struct device_upload_rest *rest =
-        device_upload_queue_change(&uploader->queue, rejected->layer, rejected->is_draft);
-    ll_status status = rejected->is_draft ? device_upload_rest_draft_again(rest, rejected->layer)
-                                          : device_upload_rest_again(rest, rejected->layer, 0);
-    if (status != LL_OK) {
-        fault(uploader, "the edge rejected a layer that the model has not");
-        return;
-    }
-    uploader->rejections += uploader->was_rejected[rejected->layer] ? 1 : 0;
-    uploader->was_rejected[rejected->layer] = true;
-    if (uploader->rejections > UPLOAD_REJECTIONS) {
-        fault(uploader, "the edge keeps rejecting the model's weights");
-    }
-}
-
-static void take_available(struct device_uploader *uploader,
-                           const Layerlift__V1__BlobAvailable *available)
-{
-    struct device_upload_rest *rest =
-        device_upload_queue_change(&uploader->queue, available->layer, available->is_draft);
-    ll_status status = available->is_draft ? device_upload_rest_skip_draft(rest, available->layer)
-                                           : device_upload_rest_skip(rest, available->layer);
-    if (status != LL_OK) {
-        fault(uploader, "the edge has a layer that the model has not");
-    }
-}
-
-static void take_complete(struct device_uploader *uploader,
-                          const Layerlift__V1__UploadComplete *complete)
-{
-    if (uploader->is_complete || strcmp(complete->model_id, uploader->config.model->id) != 0) {
-        fault(uploader, "the edge completed another model");
-        return;
-    }
-    uploader->is_complete = true;
-    uploader->prefix = uploader->config.model->table->layer_count;
-    struct device_upload_done done = {
-        .creations = complete->creations > INT32_MAX ? INT32_MAX : (int)complete->creations,
-        .creation_ns =
-            complete->creation_ns > INT64_MAX ? INT64_MAX : (int64_t)complete->creation_ns,
-    };
-    uploader->config.events->complete(uploader->config.owner, &done);
-}
-
-static void take_event(struct device_uploader *uploader, const Layerlift__V1__UploadEvent *event)
-{
-    if (event->kind_case != LAYERLIFT__V1__UPLOAD_EVENT__KIND_ACCEPTED && !uploader->is_accepted) {
-        fault(uploader, "the edge sent an event before it accepted");
-        return;
-    }
-    switch (event->kind_case) {
-    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_ACCEPTED:
-        take_accepted(uploader, event->accepted);
-        break;
-    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_CREDIT:
-        take_credit(uploader, event->credit);
-        break;
-    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_PREFIX_READY:
-        take_ready(uploader, event->prefix_ready);
-        break;
-    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_DRAFT_READY:
-        take_draft_ready(uploader, event->draft_ready);
-        break;
-    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_REJECTED:
-        take_rejected(uploader, event->blob_rejected);
-        break;
-    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_AVAILABLE:
-        take_available(uploader, event->blob_available);
-        break;
-    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_COMPLETE:
-        take_complete(uploader, event->complete);
-        break;
-    default:
-        /* A partition's receipt, or an event of a later version: nothing to do. */
-        break;
-    }
-}
+/* ---- The stream ---- */
 
 static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *data, size_t bytes)
 {
@@ -484,10 +158,10 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
         struct ll_error sentence;
         (void)ll_fail(&sentence, LL_E_INVALID, "the edge sent an event that cannot be read: %.200s",
                       why.text);
-        fault(uploader, sentence.text);
+        device_uploader_fault(uploader, sentence.text);
         return;
     }
-    take_event(uploader, (const Layerlift__V1__UploadEvent *)event);
+    device_uploader_take_event(uploader, (const Layerlift__V1__UploadEvent *)event);
     protobuf_c_message_free_unpacked(event, NULL);
     device_send_scheduler_pump(uploader->config.scheduler);
 }
@@ -547,7 +221,7 @@ ll_status device_uploader_create(const struct device_uploader_config *config,
     }
     if (rpc_stream_send(uploader->stream, open, open_bytes, NULL) != LL_OK) {
         /* Too large for a message, or no memory: `closed` tells. */
-        fault(uploader, "the model's description could not be sent");
+        device_uploader_fault(uploader, "the model's description could not be sent");
     }
     free(open);
     device_send_scheduler_set_source(config->scheduler, DEVICE_SEND_SCHEDULER_UPLOAD,

@@ -59,12 +59,13 @@ struct device_upload_done {
 struct device_uploader_events {
     /* The edge knows the model. */
     void (*accepted)(void *owner, const struct device_accepted *accepted);
-    /* The edge has `bytes` more of the model than at the last call. */
+    /* The edge has `bytes` more of the model than at the last call, by what was sent or by what
+     * others brought; fewer, below 0, where it rejected some. */
     void (*progress)(void *owner, int64_t bytes);
     /* A longer prefix. `creation->first` equals its prefix where nothing was created for it. */
     void (*ready)(void *owner, const struct device_creation *creation);
-    /* A longer prefix of the draft, or the same. */
-    void (*draft_ready)(void *owner, int prefix);
+    /* A longer prefix of the draft. */
+    void (*draft_ready)(void *owner, const struct device_creation *creation);
     /* `most_bytes` have left: nothing follows. Once. */
     void (*limited)(void *owner);
     /* The whole model is ready. The stream's end follows. */

@@ -32,7 +32,7 @@ static ll_status init_bases(struct wire_bases *bases, const struct device_model 
     }
     size_t layers = (size_t)model->table->layer_count;
     bases->bases = calloc(layers, sizeof(*bases->bases));
-    bases->list = calloc(layers, sizeof(*bases->list));
+    bases->list = calloc(layers, sizeof(Layerlift__V1__DeltaBase *));
     bases->texts = calloc(layers, sizeof(*bases->texts));
     if (!bases->bases || !bases->list || !bases->texts) {
         finish_bases(bases);

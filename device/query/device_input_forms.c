@@ -5,8 +5,12 @@
 #include "core/ll_clock.h"
 #include "vision/vision_webp.h"
 
-/* How much a new sample counts. */
+/* How much a new sample counts; and what a form's decoding is believed to take less with each query
+ * that leaves in another one, down to a part of what was guessed at first: should a sample have
+ * been an outlier, the form is tried again some time. */
 #define FORMS_NEW 0.25
+#define FORMS_FADING (1.0 / 64)
+#define FORMS_LEAST_PART 0.25
 
 /* What is guessed before anything is known: photos on a processor of 2020 (ns by plain byte). */
 static const struct device_form_cost first_costs[DEVICE_FORMS] = {
@@ -23,11 +27,13 @@ void device_input_forms_init(struct device_input_forms *forms, const struct ll_t
 
 static void forget_input(struct device_input_forms *forms)
 {
-    ll_buf_unref(forms->floats);
+    ll_buf_unref(forms->input.floats);
+    ll_buf_unref(forms->input.file.bytes);
     ll_buf_unref(forms->bytes);
     ll_buf_unref(forms->webp);
     ll_buf_unref(forms->planes);
-    forms->floats = forms->bytes = forms->webp = forms->planes = NULL;
+    forms->input = (struct device_query_input){0};
+    forms->bytes = forms->webp = forms->planes = NULL;
     forms->has_digest = forms->are_bytes_tried = false;
 }
 
@@ -39,12 +45,19 @@ void device_input_forms_finish(struct device_input_forms *forms)
 void device_input_forms_set(struct device_input_forms *forms,
                             const struct device_query_input *input)
 {
-    if (forms->floats == input->floats) {
+    const struct vision_file *file = &forms->input.file;
+    if (forms->input.floats == input->floats && file->bytes == input->file.bytes &&
+        file->format == input->file.format && file->orientation == input->file.orientation &&
+        file->fit == input->file.fit) {
         return;
     }
     forget_input(forms);
     /* Kept, the input cannot be another one at the same address. */
-    forms->floats = ll_buf_ref(input->floats);
+    forms->input = *input;
+    ll_buf_ref(input->floats);
+    if (input->file.bytes) {
+        ll_buf_ref(input->file.bytes);
+    }
 }
 
 struct ll_buf *device_input_forms_bytes(struct device_input_forms *forms)
@@ -53,10 +66,10 @@ struct ll_buf *device_input_forms_bytes(struct device_input_forms *forms)
         return forms->bytes;
     }
     struct ll_buf *bytes = NULL;
-    size_t count = ll_buf_bytes(forms->floats) / sizeof(float);
+    size_t count = ll_buf_bytes(forms->input.floats) / sizeof(float);
     forms->are_bytes_tried = true;
     if (ll_buf_create(count, &bytes) == LL_OK &&
-        ll_dtype_encode(LL_U8, ll_buf_data(forms->floats), (int64_t)count,
+        ll_dtype_encode(LL_U8, ll_buf_data(forms->input.floats), (int64_t)count,
                         ll_buf_writable(bytes))) {
         forms->bytes = ll_buf_ref(bytes);
     }
@@ -85,22 +98,21 @@ static unsigned format_bit(const struct vision_file *file)
     return 1U << (unsigned)wire_format(file);
 }
 
-static bool takes_file(const struct device_input_forms *forms, const struct vision_file *file,
-                       const struct device_edge_view *edge)
+static bool takes_file(const struct device_input_forms *forms, const struct device_edge_view *edge)
 {
+    const struct vision_file *file = &forms->input.file;
     bool is_refused =
         forms->connection == edge->connection && (forms->refused & format_bit(file)) != 0;
     return file->bytes && (edge->picture_formats & format_bit(file)) != 0 && !is_refused;
 }
 
-void device_input_forms_refuse(struct device_input_forms *forms,
-                               const struct device_query_input *input, uint64_t connection)
+void device_input_forms_refuse(struct device_input_forms *forms, uint64_t connection)
 {
     if (forms->connection != connection) {
         forms->connection = connection;
         forms->refused = 0;
     }
-    forms->refused |= format_bit(&input->file);
+    forms->refused |= format_bit(&forms->input.file);
 }
 
 /* ---- Offers ---- */
@@ -145,9 +157,9 @@ static bool is_wished(device_input_want want, device_form form)
     return want == DEVICE_WANT_ANY || want == wants[form];
 }
 
-static void offer(const struct device_input_forms *forms, const struct device_query_input *input,
-                  const struct device_wish *wish, device_input_want want,
-                  const struct device_edge_view *edge, struct device_form_offers *offers)
+static void offer(const struct device_input_forms *forms, const struct device_wish *wish,
+                  device_input_want want, const struct device_edge_view *edge,
+                  struct device_form_offers *offers)
 {
     int64_t floats = forms->table->in_floats;
     bool has_bytes = forms->bytes && edge->takes_u8;
@@ -157,11 +169,11 @@ static void offer(const struct device_input_forms *forms, const struct device_qu
         bool is_half = wish->cut_dtype == LL_F16 && edge->takes_f16 && want != DEVICE_WANT_F32;
         add(offers, DEVICE_FORM_PLAIN, floats * (is_half ? 2 : (int64_t)sizeof(float)), 0);
     }
-    if (takes_file(forms, &input->file, edge) && is_wished(want, DEVICE_FORM_FILE)) {
+    if (takes_file(forms, edge) && is_wished(want, DEVICE_FORM_FILE)) {
         /* Until the edge has told how long it takes there, as long as here. */
         double there_ns = forms->costs[DEVICE_FORM_FILE].there_ns;
-        add(offers, DEVICE_FORM_FILE, (int64_t)ll_buf_bytes(input->file.bytes),
-            there_ns > 0 ? there_ns : (double)input->made_ns);
+        add(offers, DEVICE_FORM_FILE, (int64_t)ll_buf_bytes(forms->input.file.bytes),
+            there_ns > 0 ? there_ns : (double)forms->input.made_ns);
     }
     if (may_be_webp(forms) && edge->takes_webp && is_wished(want, DEVICE_FORM_WEBP)) {
         add_coded(forms, offers, DEVICE_FORM_WEBP, forms->webp);
@@ -171,26 +183,26 @@ static void offer(const struct device_input_forms *forms, const struct device_qu
     }
 }
 
-void device_input_forms_offer(struct device_input_forms *forms,
-                              const struct device_query_input *input,
-                              const struct device_wish *wish, const struct device_edge_view *edge,
+void device_input_forms_offer(struct device_input_forms *forms, const struct device_wish *wish,
+                              const struct device_edge_view *edge,
                               struct device_form_offers *out_offers)
 {
     *out_offers = (struct device_form_offers){0};
     if (edge->takes_u8) {
         (void)device_input_forms_bytes(forms);
     }
-    offer(forms, input, wish, wish->input, edge, out_offers);
+    offer(forms, wish, wish->input, edge, out_offers);
     if (out_offers->count == 0) {
-        offer(forms, input, wish, DEVICE_WANT_ANY, edge, out_offers);
+        offer(forms, wish, DEVICE_WANT_ANY, edge, out_offers);
     }
 }
 
 /* ---- Making ---- */
 
-static ll_status make_file(struct device_input_forms *forms, const struct device_query_input *input,
-                           struct ll_buf **out_buf, struct wire_form *out_form)
+static ll_status make_file(struct device_input_forms *forms, struct ll_buf **out_buf,
+                           struct wire_form *out_form)
 {
+    const struct device_query_input *input = &forms->input;
     if (!forms->has_digest) {
         ll_status status =
             ll_digest_of(ll_buf_data(input->floats), ll_buf_bytes(input->floats), &forms->digest);
@@ -202,7 +214,7 @@ static ll_status make_file(struct device_input_forms *forms, const struct device
     *out_form = (struct wire_form){
         .is_picture = true,
         .channels = 1,
-        .bytes = (int64_t)ll_buf_bytes(input->file.bytes),
+        .bytes = (int64_t)ll_buf_bytes(forms->input.file.bytes),
         .picture = {.format = wire_format(&input->file),
                     .fit = wire_fit(input->file.fit),
                     .orientation = input->file.orientation,
@@ -232,14 +244,14 @@ static ll_status make_webp(struct device_input_forms *forms, struct ll_buf **out
     struct wire_form form = plain_form(forms, LL_U8);
     if (!forms->webp) {
         struct ll_error unused = {.text = ""};
-        int64_t from_ns = ll_clock_now_ns();
+        int64_t from_ns = ll_clock_thread_cpu_ns();
         ll_status status = vision_webp_encode(ll_buf_data(forms->bytes), forms->table->in_h,
                                               forms->table->in_w, &forms->webp, &unused);
         if (status != LL_OK) {
             return status;
         }
         note_coded(forms, DEVICE_FORM_WEBP, (int64_t)ll_buf_bytes(forms->webp),
-                   ll_clock_now_ns() - from_ns);
+                   ll_clock_thread_cpu_ns() - from_ns);
     }
     struct ll_buf *buf = forms->bytes;
     if ((int64_t)ll_buf_bytes(forms->webp) < form.bytes) {
@@ -257,14 +269,14 @@ static ll_status make_planes(struct device_input_forms *forms, struct ll_planes 
 {
     if (!forms->planes) {
         struct wire_form form = plain_form(forms, forms->bytes ? LL_U8 : LL_F32);
-        struct ll_buf *buf = ll_buf_ref(forms->bytes ? forms->bytes : forms->floats);
-        int64_t from_ns = ll_clock_now_ns();
+        struct ll_buf *buf = ll_buf_ref(forms->bytes ? forms->bytes : forms->input.floats);
+        int64_t from_ns = ll_clock_thread_cpu_ns();
         ll_status status = wire_form_code(planes, &buf, &form);
         if (status != LL_OK) {
             ll_buf_unref(buf);
             return status;
         }
-        note_coded(forms, DEVICE_FORM_PLANES, form.bytes, ll_clock_now_ns() - from_ns);
+        note_coded(forms, DEVICE_FORM_PLANES, form.bytes, ll_clock_thread_cpu_ns() - from_ns);
         forms->planes = buf;
         forms->planes_form = form;
     }
@@ -273,8 +285,7 @@ static ll_status make_planes(struct device_input_forms *forms, struct ll_planes 
     return LL_OK;
 }
 
-ll_status device_input_forms_make(struct device_input_forms *forms,
-                                  const struct device_query_input *input, device_form form,
+ll_status device_input_forms_make(struct device_input_forms *forms, device_form form,
                                   ll_dtype dtype, struct ll_planes *planes, struct ll_buf **out_buf,
                                   struct wire_form *out_form)
 {
@@ -284,23 +295,36 @@ ll_status device_input_forms_make(struct device_input_forms *forms,
         *out_buf = ll_buf_ref(forms->bytes);
         return LL_OK;
     case DEVICE_FORM_FILE:
-        return make_file(forms, input, out_buf, out_form);
+        return make_file(forms, out_buf, out_form);
     case DEVICE_FORM_WEBP:
         return make_webp(forms, out_buf, out_form);
     case DEVICE_FORM_PLANES:
         return make_planes(forms, planes, out_buf, out_form);
     default:
-        return wire_form_encode(forms->floats, forms->table->in_c, dtype, NULL, out_buf, out_form);
+        return wire_form_encode(forms->input.floats, forms->table->in_c, dtype, NULL, out_buf,
+                                out_form);
     }
 }
 
-void device_input_forms_learn(struct device_input_forms *forms,
-                              const struct device_query_input *input, device_form form,
-                              int64_t coding_ns)
+/* What was not sent. */
+static void fade(struct device_input_forms *forms, device_form sent)
+{
+    for (int i = 0; i < DEVICE_FORMS; i++) {
+        double first_ns =
+            i == DEVICE_FORM_FILE ? (double)forms->input.made_ns : first_costs[i].there_ns;
+        double *there_ns = &forms->costs[i].there_ns;
+        if (i != (int)sent && *there_ns > first_ns * FORMS_LEAST_PART) {
+            *there_ns -= *there_ns * FORMS_FADING;
+        }
+    }
+}
+
+void device_input_forms_learn(struct device_input_forms *forms, device_form form, int64_t coding_ns)
 {
     struct device_form_cost *cost = &forms->costs[form];
+    fade(forms, form);
     if (form == DEVICE_FORM_FILE) {
-        double known_ns = cost->there_ns > 0 ? cost->there_ns : (double)input->made_ns;
+        double known_ns = cost->there_ns > 0 ? cost->there_ns : (double)forms->input.made_ns;
         cost->there_ns = known_ns + FORMS_NEW * ((double)coding_ns - known_ns);
     } else if (form == DEVICE_FORM_WEBP || form == DEVICE_FORM_PLANES) {
         cost->there_ns +=

@@ -46,7 +46,7 @@ struct device_input_forms {
     /* Private: the network; the last input and what was made of it, NULL: not yet, or not to be
      * had. */
     const struct ll_table *table;
-    struct ll_buf *floats;
+    struct device_query_input input;
     struct ll_buf *bytes;
     struct ll_buf *webp;
     struct ll_buf *planes;
@@ -64,7 +64,7 @@ struct device_input_forms {
 void device_input_forms_init(struct device_input_forms *forms, const struct ll_table *table);
 void device_input_forms_finish(struct device_input_forms *forms);
 
-/* Takes the input, for which the other functions are then. */
+/* Takes the input, which the other functions are about then: references to what it has. */
 void device_input_forms_set(struct device_input_forms *forms,
                             const struct device_query_input *input);
 
@@ -81,9 +81,8 @@ struct device_form_offers {
 
 /* What this edge takes of it, and is wished for; at least one. Where the form that is wished for
  * cannot be had, it is as if nothing was wished for. */
-void device_input_forms_offer(struct device_input_forms *forms,
-                              const struct device_query_input *input,
-                              const struct device_wish *wish, const struct device_edge_view *edge,
+void device_input_forms_offer(struct device_input_forms *forms, const struct device_wish *wish,
+                              const struct device_edge_view *edge,
                               struct device_form_offers *out_offers);
 
 /* Makes it in a form that was offered; `dtype` is that of cut tensors, for DEVICE_FORM_PLAIN,
@@ -91,20 +90,16 @@ void device_input_forms_offer(struct device_input_forms *forms,
  *
  * Where it does not shrink by coding, it goes as it is: `*out_form` says so. Errors:
  * LL_E_NO_MEMORY. */
-LL_MUST_USE ll_status device_input_forms_make(struct device_input_forms *forms,
-                                              const struct device_query_input *input,
-                                              device_form form, ll_dtype dtype,
-                                              struct ll_planes *planes, struct ll_buf **out_buf,
-                                              struct wire_form *out_form);
+LL_MUST_USE ll_status device_input_forms_make(struct device_input_forms *forms, device_form form,
+                                              ll_dtype dtype, struct ll_planes *planes,
+                                              struct ll_buf **out_buf, struct wire_form *out_form);
 
 /* The edge took `coding_ns` to decode it. */
-void device_input_forms_learn(struct device_input_forms *forms,
-                              const struct device_query_input *input, device_form form,
+void device_input_forms_learn(struct device_input_forms *forms, device_form form,
                               int64_t coding_ns);
 
-/* The edge of this connection makes other inputs of files like this one. */
-void device_input_forms_refuse(struct device_input_forms *forms,
-                               const struct device_query_input *input, uint64_t connection);
+/* The edge of this connection makes other inputs of files like the input's. */
+void device_input_forms_refuse(struct device_input_forms *forms, uint64_t connection);
 
 /* "f32", "u8", "f16", "u8_channel", "jpeg", "png", "bmp", "webp" or "planes". */
 const char *device_input_form_name(const struct wire_form *form);

@@ -126,7 +126,7 @@ static ll_status decide(struct device_querier *querier, struct query *query)
     struct device_query_result *result = &query->result;
     look(querier, query);
     device_input_forms_set(&querier->forms, query->input);
-    device_input_forms_offer(&querier->forms, query->input, &querier->wish, edge, &query->offers);
+    device_input_forms_offer(&querier->forms, &querier->wish, edge, &query->offers);
     struct device_prospect prospect = {
         .is_up = edge->phase == DEVICE_EDGE_UP,
         .prefix = edge->draft_prefix > edge->prefix ? edge->draft_prefix : edge->prefix,
@@ -170,7 +170,6 @@ static void plan_remote(struct device_querier *querier, struct query *query)
         .form = {.input_dtype =
                      querier->wish.input == DEVICE_WANT_F32 ? LL_F32 : decision->cut_dtype,
                  .input_forms = &querier->forms,
-                 .input = query->input,
                  .input_form = query->offers.forms[decision->offer],
                  .cut_dtype = decision->cut_dtype,
                  .input_planes = querier->planes,
@@ -207,7 +206,7 @@ static void withdraw(struct device_querier *querier, struct query *query)
         return;
     }
     int64_t sent_bytes = remote->sent_bytes;
-    device_input_forms_refuse(&querier->forms, query->input, query->edge.connection);
+    device_input_forms_refuse(&querier->forms, query->edge.connection);
     if (!is_beside(query)) {
         device_remote_finish(remote);
         query->offers.forms[query->decision.offer] =
@@ -254,8 +253,8 @@ static void note_end(struct device_querier *querier, struct query *query)
         input &&
         (input->is_picture || input->coding != LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLAIN);
     if (input && !remote->may_code_answer) {
-        device_input_forms_learn(&querier->forms, query->input,
-                                 query->offers.forms[query->decision.offer], answer->coding_ns);
+        device_input_forms_learn(&querier->forms, query->offers.forms[query->decision.offer],
+                                 answer->coding_ns);
     }
     outcome->up_bytes = remote->sent_bytes;
     outcome->down_bytes = query->result.down_bytes = device_answer_bytes(answer);
@@ -481,8 +480,9 @@ static ll_status conclude(struct query *query, struct ll_error *err)
     struct device_query_result *result = &query->result;
     account(query);
     bool is_alone = result->first == result->end;
+    bool is_rounded = result->is_rounded || result->is_draft;
     result->is_exact =
-        is_alone || (!result->is_rounded && !result->is_draft && query->edge.is_same_engine);
+        !result->is_input_lossy && (is_alone || (!is_rounded && query->edge.is_same_engine));
     ll_status status = device_tensors_outputs(&query->tensors, &result->outputs,
                                               &result->output_floats, &result->last_floats);
     if (status != LL_OK) {

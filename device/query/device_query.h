@@ -84,7 +84,7 @@ struct device_query_result {
     int64_t down_bytes;
     /* How the network's input was sent (device_input_form_name); NULL: it was not. */
     const char *input_encoding;
-    /* The query was about what a JPEG left of the picture (device_query_input.h). */
+    /* The query was not about all that the picture had (device_query_input.h). */
     bool is_input_lossy;
     /* What the edge reported, or what was last known. */
     int prefix;
@@ -94,7 +94,7 @@ struct device_query_result {
     /* Some layers ran with the draft's weights. */
     bool is_draft;
     /* Nothing was rounded on the way, and whoever ran layers computes alike: the same bits as with
-     * all of them here. */
+     * all of them here, of the input that was given. */
     bool is_exact;
     /* The device computed what the edge did as well; by how much it differs (device_trust.h), and
      * whether that is too much: the edge's part is the device's own then, and `fallback` says so.

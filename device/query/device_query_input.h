@@ -13,11 +13,11 @@
 struct device_query_input {
     /* The network's input as floats. */
     struct ll_buf *floats;
-    /* The picture's file that makes these floats (vision_input_of_file), and how long that took
-     * here; its bytes are NULL where there is none. */
+    /* The picture's file that makes these floats (vision_input_of_file), and the processor time
+     * that this took here; its bytes are NULL where there is none. */
     struct vision_file file;
     int64_t made_ns;
-    /* The floats are not what the picture had, but what a JPEG left of them. */
+    /* The floats are not what the picture had, but what rounding or a JPEG left of it. */
     bool is_lossy;
 };
 

@@ -18,7 +18,7 @@ static ll_status write(struct device_remote_inputs *inputs, int at, struct ll_pl
         inputs->input = out_form;
     }
     if (is_input && form->input_forms) {
-        ll_status status = device_input_forms_make(form->input_forms, form->input, form->input_form,
+        ll_status status = device_input_forms_make(form->input_forms, form->input_form,
                                                    form->input_dtype, planes, out_buf, out_form);
         inputs->is_rounded = inputs->is_rounded || ll_dtype_is_rounding(out_form->dtype);
         return status;

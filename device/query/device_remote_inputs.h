@@ -27,7 +27,6 @@ struct device_remote_form {
     /* Not NULL: these make the network's input, in one of the forms that were offered, whatever
      * stands above. */
     struct device_input_forms *input_forms;
-    const struct device_query_input *input;
     device_form input_form;
 };
 

@@ -81,9 +81,35 @@ static void pay(struct edge_inspect *inspect, struct rpc_stream *stream,
 struct summary {
     Layerlift__V1__Model message;
     struct edge_model_info info;
+    Layerlift__V1__DraftState drafts[EDGE_CATALOG_DRAFTS];
+    Layerlift__V1__DraftState *draft_list[EDGE_CATALOG_DRAFTS];
+    char draft_ids[EDGE_CATALOG_DRAFTS][LL_DIGEST_TEXT_BYTES];
 };
 
-static void fill_summary(struct summary *summary, struct edge_model *model)
+static void fill_drafts(struct summary *summary, struct edge_catalog *catalog,
+                        const struct edge_model *model)
+{
+    struct edge_model *drafts[EDGE_CATALOG_DRAFTS];
+    int count = edge_catalog_drafts(catalog, model, drafts);
+    for (int i = 0; i < count; i++) {
+        Layerlift__V1__DraftState *state = &summary->drafts[i];
+        struct edge_model_info info;
+        edge_model_get_info(drafts[i], &info);
+        layerlift__v1__draft_state__init(state);
+        ll_digest_format(edge_model_id(drafts[i]), summary->draft_ids[i]);
+        state->draft_id = summary->draft_ids[i];
+        state->mantissa_bits = (uint32_t)edge_model_draft_bits(drafts[i]);
+        state->prefix = (uint32_t)info.prefix;
+        state->received_bytes = (uint64_t)info.received_bytes;
+        summary->draft_list[i] = state;
+        edge_model_unref(drafts[i]);
+    }
+    summary->message.drafts = summary->draft_list;
+    summary->message.n_drafts = (size_t)count;
+}
+
+static void fill_summary(struct summary *summary, struct edge_catalog *catalog,
+                         struct edge_model *model)
 {
     Layerlift__V1__Model *message = &summary->message;
     struct edge_model_info *info = &summary->info;
@@ -102,6 +128,7 @@ static void fill_summary(struct summary *summary, struct edge_model *model)
     message->queries = (uint64_t)info->queries;
     message->upload_sessions = (uint32_t)info->uploads;
     message->failure = info->failure.text;
+    fill_drafts(summary, catalog, model);
 }
 
 /* Storage for one Layer message. */
@@ -160,7 +187,7 @@ static void reply_model(struct edge_inspect *inspect, struct rpc_stream *stream,
     uint32_t *cuts = calloc(count + 1, sizeof(*cuts));
     int64_t *mean_ns = calloc(count, sizeof(*mean_ns));
     if (parts && layers && cuts && mean_ns) {
-        fill_summary(&summary, model);
+        fill_summary(&summary, inspect->catalog, model);
         edge_model_mean_ns(model, mean_ns);
         for (size_t i = 0; i < count; i++) {
             fill_layer(&parts[i], model, (int)i, summary.info.prefix, mean_ns[i]);
@@ -240,7 +267,8 @@ static void finish_page(struct page *page)
 }
 
 /* What stands behind `after`, up to `most` models and one message. */
-static void fill_page(struct page *page, const char *after, size_t most)
+static void fill_page(struct page *page, struct edge_catalog *catalog, const char *after,
+                      size_t most)
 {
     Layerlift__V1__ListModelsResponse *response = &page->response;
     struct summary *last = NULL;
@@ -250,7 +278,7 @@ static void fill_page(struct page *page, const char *after, size_t most)
             continue;
         }
         struct summary *summary = &page->summaries[i];
-        fill_summary(summary, page->list[i]);
+        fill_summary(summary, catalog, page->list[i]);
         page->layers += summary->message.layer_count;
         bytes += layerlift__v1__model__get_packed_size(&summary->message) + PAGE_ENTRY_BYTES;
         if (last && (response->n_models == most || bytes > LL_LIMIT_MESSAGE_BYTES)) {
@@ -281,7 +309,7 @@ static void list_models(void *arg, struct rpc_stream *stream, const uint8_t *dat
         rpc_stream_finish(stream, LL_E_INVALID, "page_token is none that this server gives");
     } else {
         if (init_page(&page, inspect->catalog) == LL_OK) {
-            fill_page(&page, request->page_token,
+            fill_page(&page, inspect->catalog, request->page_token,
                       request->page_size > 0 ? request->page_size : SIZE_MAX);
             pay(inspect, stream, &page.response.base, page.layers);
             edge_reply(stream, &page.response.base);
@@ -393,8 +421,10 @@ static void get_server_info(void *arg, struct rpc_stream *stream, const uint8_t 
     info.draining = atomic_load(&inspect->is_draining);
     Layerlift__V1__Format darknet = LAYERLIFT__V1__FORMAT__INIT;
     Layerlift__V1__Format *formats[] = {&darknet};
-    /* Inline creation, the earlier system, takes RAW alone, the first one. */
+    /* Inline creation, the earlier system, takes RAW alone, the first one, and no drafts. */
     bool is_inline = strcmp(inspect->creation, "inline") == 0;
+    Layerlift__V1__Precision precisions[] = {LAYERLIFT__V1__PRECISION__PRECISION_EXACT,
+                                             LAYERLIFT__V1__PRECISION__PRECISION_DRAFT};
     Layerlift__V1__DataType data_types[WIRE_DTYPES];
     Layerlift__V1__TensorCoding codings[WIRE_QUERY_CODINGS];
     Layerlift__V1__PictureFormat pictures[WIRE_PICTURE_FORMATS];
@@ -404,6 +434,8 @@ static void get_server_info(void *arg, struct rpc_stream *stream, const uint8_t 
     info.n_formats = 1;
     info.encodings = (Layerlift__V1__Encoding *)edge_upload_encodings;
     info.n_encodings = is_inline ? 1 : EDGE_UPLOAD_ENCODINGS;
+    info.precisions = precisions;
+    info.n_precisions = is_inline ? 1 : 2;
     info.data_types = data_types;
     info.n_data_types = wire_dtypes(data_types);
     info.tensor_codings = codings;

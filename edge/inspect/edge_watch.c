@@ -36,6 +36,7 @@ struct watch {
     /* What was told last. */
     bool has_told;
     struct edge_model_info told;
+    int told_draft_prefix;
 };
 
 struct edge_watches {
@@ -59,6 +60,7 @@ struct edge_watches {
 struct snapshot {
     struct edge_model *model;
     struct edge_model_info info;
+    int draft_prefix;
     /* The event, once a watch needs it. */
     struct ll_buf *event;
 };
@@ -107,12 +109,14 @@ static void finish_snapshot(struct snapshot *snapshot)
     *snapshot = (struct snapshot){.model = NULL};
 }
 
-static void take_snapshot(struct snapshot *snapshot, struct edge_model *model)
+static void take_snapshot(struct snapshot *snapshot, struct edge_catalog *catalog,
+                          struct edge_model *model)
 {
     if (snapshot->model != model) {
         finish_snapshot(snapshot);
         snapshot->model = model;
         edge_model_get_info(model, &snapshot->info);
+        snapshot->draft_prefix = edge_catalog_draft_prefix(catalog, model);
         wire_text_clean(snapshot->info.failure.text);
     }
 }
@@ -130,6 +134,7 @@ static ll_status pack_event(struct snapshot *snapshot)
     event.creations = (uint32_t)info->creations;
     event.creation_ns = (uint64_t)info->creation_ns;
     event.failure = info->failure.text;
+    event.draft_prefix = (uint32_t)snapshot->draft_prefix;
     size_t bytes = layerlift__v1__model_event__get_packed_size(&event);
     ll_status status = ll_buf_create(bytes, &snapshot->event);
     if (status == LL_OK) {
@@ -153,12 +158,14 @@ static void look(struct watch *watch, struct snapshot *snapshot)
         end_watch(watch, LL_E_NOT_FOUND, "the model was deleted");
         return;
     }
-    take_snapshot(snapshot, watch->model);
-    if (watch->has_told && is_same(&watch->told, &snapshot->info)) {
+    take_snapshot(snapshot, watch->watches->catalog, watch->model);
+    if (watch->has_told && is_same(&watch->told, &snapshot->info) &&
+        watch->told_draft_prefix == snapshot->draft_prefix) {
         return;
     }
     watch->has_told = true;
     watch->told = snapshot->info;
+    watch->told_draft_prefix = snapshot->draft_prefix;
     ll_status status = snapshot->event ? LL_OK : pack_event(snapshot);
     if (status == LL_OK) {
         status = rpc_stream_send(watch->stream, NULL, 0, snapshot->event);

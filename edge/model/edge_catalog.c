@@ -12,119 +12,6 @@
 #include "edge/model/edge_catalog_state.h"
 #include "edge/model/edge_store_models.h"
 
-/* A reference to the model with idle contexts that has been unused for longest, or NULL; and what
- * all idle contexts take. */
-static struct edge_model *find_idle(struct edge_catalog *catalog, int64_t *out_bytes)
-{
-    struct edge_model *oldest = NULL;
-    *out_bytes = 0;
-    ll_mutex_lock(&catalog->lock);
-    for (int i = 0; i < catalog->count; i++) {
-        struct edge_model *model = catalog->list[i];
-        int64_t bytes = edge_model_idle_bytes(model);
-        *out_bytes += bytes;
-        if (bytes > 0 &&
-            (!oldest || edge_model_last_use_ns(model) < edge_model_last_use_ns(oldest))) {
-            oldest = model;
-        }
-    }
-    if (oldest) {
-        edge_model_ref(oldest);
-    }
-    ll_mutex_unlock(&catalog->lock);
-    return oldest;
-}
-
-void edge_catalog_drop_idle(struct edge_catalog *catalog, int64_t before_ns, int64_t most_bytes)
-{
-    int64_t bytes = 0;
-    struct edge_model *oldest = find_idle(catalog, &bytes);
-    while (oldest && bytes > most_bytes && edge_model_last_use_ns(oldest) < before_ns) {
-        edge_model_drop_idle(oldest);
-        edge_model_unref(oldest);
-        oldest = find_idle(catalog, &bytes);
-    }
-    edge_model_unref(oldest);
-}
-
-/* ---- What is put away ---- */
-
-/* A reference to the model that was created, is kept by the store and has been unused for longest,
- * or NULL. */
-static struct edge_model *find_created(struct edge_catalog *catalog)
-{
-    struct edge_model *oldest = NULL;
-    ll_mutex_lock(&catalog->lock);
-    for (int i = 0; i < catalog->count; i++) {
-        struct edge_model *model = catalog->list[i];
-        bool can_go = edge_model_prefix(model) > 0 && edge_model_is_kept(model) &&
-                      !edge_model_is_used(model) && !edge_model_is_creating(model);
-        if (can_go && (!oldest || edge_model_last_use_ns(model) < edge_model_last_use_ns(oldest))) {
-            oldest = model;
-        }
-    }
-    if (oldest) {
-        edge_model_ref(oldest);
-    }
-    ll_mutex_unlock(&catalog->lock);
-    return oldest;
-}
-
-/* `fresh`, whose reference it takes, stands where `model` stood. */
-static void replace(struct edge_catalog *catalog, struct edge_model *model,
-                    struct edge_model *fresh)
-{
-    ll_mutex_lock(&catalog->lock);
-    int at = 0;
-    while (at < catalog->count && catalog->list[at] != model) {
-        at++;
-    }
-    assert(at < catalog->count);
-    catalog->list[at] = fresh;
-    ll_mutex_unlock(&catalog->lock);
-    edge_catalog_notify(catalog, model, EDGE_CHANGE_REMOVED);
-    edge_model_unref(model);
-}
-
-/* Where memory is short, a model that the store keeps need not go: its layers do, and are created
- * again when somebody wants them. False where there is none. */
-static bool put_away(struct edge_catalog *catalog)
-{
-    struct edge_model *model = NULL;
-    bool is_away = false;
-    while (!is_away && (model = find_created(catalog)) != NULL) {
-        struct edge_model *fresh = NULL;
-        if (edge_model_copy(catalog->engine, catalog->store, model, &fresh) != LL_OK) {
-            edge_model_unref(model);
-            return false;
-        }
-        is_away = edge_model_try_remove(model);
-        if (is_away) {
-            ll_log(LL_LOG_INFO, "models", "%s put away: unused for longest",
-                   edge_model_short_id(model));
-            replace(catalog, model, fresh);
-        } else {
-            edge_model_unref(fresh);
-        }
-        edge_model_unref(model);
-    }
-    return is_away;
-}
-
-/* ll_memory_reclaim: one step. */
-static bool make_room(void *arg)
-{
-    struct edge_catalog *catalog = arg;
-    int64_t bytes = 0;
-    struct edge_model *oldest = find_idle(catalog, &bytes);
-    if (oldest) {
-        edge_model_drop_idle(oldest);
-        edge_model_unref(oldest);
-        return true;
-    }
-    return put_away(catalog) || edge_catalog_evict(catalog);
-}
-
 LL_NO_ANALYSIS ll_status edge_catalog_create(const struct edge_catalog_config *config,
                                              struct edge_catalog **out_catalog)
 {
@@ -145,7 +32,7 @@ LL_NO_ANALYSIS ll_status edge_catalog_create(const struct edge_catalog_config *c
     catalog->visited = visited;
     ll_mutex_init(&catalog->lock);
     if (ll_engine_memory(config->engine)) {
-        ll_memory_set_reclaim(ll_engine_memory(config->engine), make_room, catalog);
+        ll_memory_set_reclaim(ll_engine_memory(config->engine), edge_catalog_make_room, catalog);
     }
     *out_catalog = catalog;
     return LL_OK;
@@ -325,7 +212,8 @@ void edge_catalog_take_out(struct edge_catalog *catalog, struct edge_model *mode
     memmove(&catalog->list[at], &catalog->list[at + 1],
             (size_t)(catalog->count - at) * sizeof(struct edge_model *));
     /* A new one of the same name may be here already: what the store keeps is that one's then. */
-    if (edge_model_is_kept(model) && !find_locked(catalog, edge_model_id(model))) {
+    if (edge_model_is_kept(model) && edge_model_draft_bits(model) == 0 &&
+        !find_locked(catalog, edge_model_id(model))) {
         edge_store_remove_model(catalog->store, edge_model_id(model));
     }
     ll_mutex_unlock(&catalog->lock);
@@ -356,9 +244,17 @@ ll_status edge_catalog_remove(struct edge_catalog *catalog, const char *id_text,
     return status;
 }
 
-/* A reference to the unused model that goes first, or NULL. One that has weights and is ready goes
- * only if it was last used at `used_until_ns` or before. */
-static struct edge_model *find_victim(struct edge_catalog *catalog, int64_t used_until_ns)
+/* Whether it is ready, or would be if somebody wanted it. */
+static bool is_whole(const struct edge_model *model)
+{
+    return is_ready(model) || (edge_model_is_kept(model) && edge_model_has_all_weights(model));
+}
+
+/* A reference to the unused model that goes first, or NULL. One that has weights and is whole goes
+ * only if it was last used at `used_until_ns` or before. `for_memory`: one that the store keeps
+ * goes only if that gives memory back. */
+static struct edge_model *find_victim(struct edge_catalog *catalog, int64_t used_until_ns,
+                                      bool for_memory)
 {
     struct edge_model *victim = NULL;
     bool victim_has_weights = true;
@@ -367,8 +263,10 @@ static struct edge_model *find_victim(struct edge_catalog *catalog, int64_t used
         struct edge_model *model = catalog->list[i];
         bool has_weights = edge_model_has_weights(model);
         int64_t used_ns = edge_model_last_use_ns(model);
-        bool rests = has_weights && is_ready(model) && used_ns > used_until_ns;
-        if (edge_model_is_used(model) || edge_model_is_creating(model) || rests) {
+        bool rests = has_weights && is_whole(model) && used_ns > used_until_ns;
+        bool is_in_vain =
+            for_memory && edge_model_is_kept(model) && !edge_model_holds_memory(model);
+        if (edge_model_is_used(model) || edge_model_is_creating(model) || rests || is_in_vain) {
             continue;
         }
         bool goes_first = has_weights == victim_has_weights
@@ -400,16 +298,16 @@ bool edge_catalog_has_room(struct edge_catalog *catalog)
     ll_mutex_unlock(&catalog->lock);
     struct edge_model *victim = NULL;
     if (!has_room) {
-        victim = find_victim(catalog, used_until_ns(catalog, NULL));
+        victim = find_victim(catalog, used_until_ns(catalog, NULL), false);
     }
     edge_model_unref(victim);
     return has_room || victim;
 }
 
-static bool evict(struct edge_catalog *catalog, int64_t until_ns)
+static bool evict(struct edge_catalog *catalog, int64_t until_ns, bool for_memory)
 {
     struct edge_model *victim = NULL;
-    while ((victim = find_victim(catalog, until_ns)) != NULL) {
+    while ((victim = find_victim(catalog, until_ns, for_memory)) != NULL) {
         bool is_removed = edge_model_try_remove(victim);
         if (is_removed) {
             ll_log(LL_LOG_INFO, "models", "%s evicted: %s", edge_model_short_id(victim),
@@ -426,12 +324,17 @@ static bool evict(struct edge_catalog *catalog, int64_t until_ns)
 
 bool edge_catalog_evict(struct edge_catalog *catalog)
 {
-    return evict(catalog, INT64_MAX);
+    return evict(catalog, INT64_MAX, false);
+}
+
+bool edge_catalog_evict_for_memory(struct edge_catalog *catalog)
+{
+    return evict(catalog, INT64_MAX, true);
 }
 
 bool edge_catalog_evict_for(struct edge_catalog *catalog, const struct edge_model *newcomer)
 {
-    return evict(catalog, used_until_ns(catalog, newcomer));
+    return evict(catalog, used_until_ns(catalog, newcomer), false);
 }
 
 /* Whether every layer has the blob size that its cfg asks for. */

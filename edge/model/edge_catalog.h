@@ -111,7 +111,7 @@ enum { EDGE_CATALOG_DRAFTS = 4 };
  *         `exact` is ready or the draft is retired.
  * Threads: one at a time, that of edge_catalog_open. */
 LL_MUST_USE ll_status edge_catalog_open_draft(struct edge_catalog *catalog,
-                                              const struct edge_model *exact,
+                                              struct edge_model *exact,
                                               struct ll_manifest *manifest, int mantissa_bits,
                                               const struct ll_plan *plan,
                                               struct edge_model **out_draft, struct ll_error *err);

@@ -16,6 +16,9 @@ static int list_drafts(struct edge_catalog *catalog, const struct edge_model *ex
                        struct edge_model *out_drafts[], int most)
 {
     int count = 0;
+    if (!edge_model_has_drafts(exact)) {
+        return 0;
+    }
     ll_mutex_lock(&catalog->lock);
     for (int i = 0; i < catalog->count && count < most; i++) {
         if (edge_model_is_draft_of(catalog->list[i], exact)) {
@@ -82,6 +85,9 @@ ll_status edge_catalog_use_draft(struct edge_catalog *catalog, const struct edge
         return ll_fail(err, LL_E_INVALID, "draft_id is not \"sha256:\" and 64 hex digits");
     }
     *out_draft = acquire(catalog, exact, &id);
+    if (*out_draft) {
+        edge_catalog_want(catalog, *out_draft);
+    }
     return LL_OK;
 }
 
@@ -133,7 +139,7 @@ static bool make_place(struct edge_catalog *catalog, const struct edge_model *ex
     return has_place;
 }
 
-ll_status edge_catalog_open_draft(struct edge_catalog *catalog, const struct edge_model *exact,
+ll_status edge_catalog_open_draft(struct edge_catalog *catalog, struct edge_model *exact,
                                   struct ll_manifest *manifest, int mantissa_bits,
                                   const struct ll_plan *plan, struct edge_model **out_draft,
                                   struct ll_error *err)

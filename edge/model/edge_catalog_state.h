@@ -43,6 +43,10 @@ LL_MUST_USE ll_status edge_catalog_insert(struct edge_catalog *catalog, struct e
 /* The model is marked as removed: takes it out of the array, its drafts with it, and tells
  * everybody. */
 void edge_catalog_take_out(struct edge_catalog *catalog, struct edge_model *model);
+/* edge_catalog_evict, but of models that the store keeps only those that give memory back. */
+bool edge_catalog_evict_for_memory(struct edge_catalog *catalog);
+/* ll_memory_reclaim of a catalog: one step. */
+bool edge_catalog_make_room(void *arg);
 /* Retires all drafts of a model. */
 void edge_catalog_retire_drafts(struct edge_catalog *catalog, const struct edge_model *exact);
 

@@ -14,6 +14,13 @@
 LL_MUST_USE ll_status edge_catalog_keep(struct edge_catalog *catalog, struct edge_model *model,
                                         struct ll_error *err);
 
+/* Drafts of a kept model have come, or were found to be wrong: a new process finds those that are
+ * here now.
+ *
+ * Errors and threads: as edge_catalog_keep. */
+LL_MUST_USE ll_status edge_catalog_keep_drafts(struct edge_catalog *catalog,
+                                               struct edge_model *model, struct ll_error *err);
+
 /* Takes the models that an earlier process kept, in the order in which they came; nothing of them
  * is created. Those used last stay where there are more than the limits allow. What is left of
  * others is removed.

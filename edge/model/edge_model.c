@@ -117,6 +117,7 @@ ll_status edge_model_copy(struct ll_engine *engine, struct edge_store *store,
     if (edge_model_get_owner(model, &owner)) {
         edge_model_set_owner(copy, &owner);
     }
+    atomic_store(&copy->has_drafts, atomic_load(&model->has_drafts));
     copy->created_unix_ms = model->created_unix_ms;
     atomic_store(&copy->is_kept, atomic_load(&model->is_kept));
     atomic_store(&copy->touched_ns, atomic_load(&model->touched_ns));
@@ -187,6 +188,15 @@ bool edge_model_has_all_weights(const struct edge_model *model)
     return true;
 }
 
+bool edge_model_holds_memory(const struct edge_model *model)
+{
+    bool holds = edge_model_prefix(model) > 0;
+    for (int i = 0; i < model->network->table.layer_count && !holds; i++) {
+        holds = model->blobs[i] && edge_blob_holds_memory(model->blobs[i]);
+    }
+    return holds;
+}
+
 bool edge_model_has_blob(const struct edge_model *model, const struct edge_blob *blob)
 {
     for (int i = 0; i < model->network->table.layer_count; i++) {
@@ -236,10 +246,17 @@ bool edge_model_is_kept(const struct edge_model *model)
     return atomic_load(&model->is_kept);
 }
 
+uint64_t edge_model_created_unix_ms(const struct edge_model *model)
+{
+    return model->created_unix_ms;
+}
+
 void edge_model_touch(struct edge_model *model)
 {
     int64_t used_ns = atomic_load(&model->last_use_ns);
-    if (atomic_load(&model->is_kept) && used_ns > atomic_load(&model->touched_ns)) {
+    /* A draft is in its model's file. */
+    if (atomic_load(&model->is_kept) && model->mantissa_bits == 0 &&
+        used_ns > atomic_load(&model->touched_ns)) {
         atomic_store(&model->touched_ns, used_ns);
         edge_store_touch_model(model->store, &model->id, ll_clock_now_ns() - used_ns);
     }

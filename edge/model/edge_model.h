@@ -50,6 +50,8 @@ bool edge_model_has_weights(const struct edge_model *model);
 /* Whether none of its blobs is missing. */
 bool edge_model_has_all_weights(const struct edge_model *model);
 /* Whether it is a blob of its layers; of a draft's, in either model. */
+/* Whether memory would be given back if it went: it has layers, or small blobs in memory. */
+bool edge_model_holds_memory(const struct edge_model *model);
 bool edge_model_has_blob(const struct edge_model *model, const struct edge_blob *blob);
 
 /* ---- Use ---- */
@@ -78,6 +80,7 @@ bool edge_model_may_be_deleted_by(struct edge_model *model, const struct edge_pe
  * ago, and came at `created_unix_ms`. From now on it hears now and then when the model is used. */
 void edge_model_set_kept(struct edge_model *model, int64_t age_ns, uint64_t created_unix_ms);
 bool edge_model_is_kept(const struct edge_model *model);
+uint64_t edge_model_created_unix_ms(const struct edge_model *model);
 /* Tells the store when the model was used last, if it keeps it. */
 void edge_model_touch(struct edge_model *model);
 /* Brings to disk what is here of unfinished blobs (edge_store_sync_blobs).
@@ -123,14 +126,17 @@ bool edge_model_is_available(const struct edge_model *model, int layer);
 /* Makes a new model, which nobody else knows yet, the draft of `exact`, which has the same cfg. A
  * layer of it is available with the blob of either: where the exact one is here first, that is
  * created. */
-void edge_model_make_draft(struct edge_model *draft, const struct edge_model *exact,
-                           int mantissa_bits);
+void edge_model_make_draft(struct edge_model *draft, struct edge_model *exact, int mantissa_bits);
 /* 0: it is no draft. */
 int edge_model_draft_bits(const struct edge_model *model);
 bool edge_model_is_draft_of(const struct edge_model *draft, const struct edge_model *exact);
+/* Whether there has been one. One atomic read. */
+bool edge_model_has_drafts(const struct edge_model *exact);
 /* The blob that a draft's layer has in the exact model; NULL for a layer without weights, and where
  * the model is no draft. */
 struct edge_blob *edge_model_exact_blob(const struct edge_model *draft, int layer);
+/* The id of the model that a draft is of, "sha256:..." */
+void edge_model_exact_id(const struct edge_model *draft, char out_text[LL_DIGEST_TEXT_BYTES]);
 /* Nothing more of the draft is created, and nobody who does not use it already is given it. */
 void edge_model_retire(struct edge_model *draft);
 bool edge_model_is_retired(const struct edge_model *model);

@@ -1,8 +1,7 @@
 /* A model that is another one's draft: what it takes of that one, and when it is not wanted. */
 #include "edge/model/edge_model_state.h"
 
-void edge_model_make_draft(struct edge_model *draft, const struct edge_model *exact,
-                           int mantissa_bits)
+void edge_model_make_draft(struct edge_model *draft, struct edge_model *exact, int mantissa_bits)
 {
     draft->exact_id = exact->id;
     draft->mantissa_bits = mantissa_bits;
@@ -11,6 +10,12 @@ void edge_model_make_draft(struct edge_model *draft, const struct edge_model *ex
             draft->exact_blobs[i] = edge_blob_ref(exact->blobs[i]);
         }
     }
+    atomic_store(&exact->has_drafts, true);
+}
+
+bool edge_model_has_drafts(const struct edge_model *exact)
+{
+    return atomic_load(&exact->has_drafts);
 }
 
 int edge_model_draft_bits(const struct edge_model *model)
@@ -26,6 +31,11 @@ bool edge_model_is_draft_of(const struct edge_model *draft, const struct edge_mo
 struct edge_blob *edge_model_exact_blob(const struct edge_model *draft, int layer)
 {
     return draft->exact_blobs[layer];
+}
+
+void edge_model_exact_id(const struct edge_model *draft, char out_text[LL_DIGEST_TEXT_BYTES])
+{
+    ll_digest_format(&draft->exact_id, out_text);
 }
 
 void edge_model_retire(struct edge_model *draft)

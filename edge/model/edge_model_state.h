@@ -46,6 +46,8 @@ struct edge_model {
     struct ll_digest exact_id;
     struct edge_blob **exact_blobs;
     atomic_bool is_retired;
+    /* Of a model that has, or had, drafts. */
+    atomic_bool has_drafts;
     /* The blobs of the creation under way; the creating thread's. */
     struct ll_buf **stretch_blobs;
     atomic_int prefix;

@@ -146,8 +146,8 @@ LL_NO_ANALYSIS void edge_store_destroy(struct edge_store *store)
 
 void edge_store_leave_files(struct edge_store *store)
 {
-    edge_store_settle(store);
     atomic_store(&store->leaves_files, edge_store_lasts(store));
+    edge_store_settle(store);
 }
 
 bool edge_store_lasts(const struct edge_store *store)
@@ -221,25 +221,6 @@ ll_status edge_store_get(struct edge_store *store, const struct ll_digest *diges
     return LL_OK;
 }
 
-ll_status edge_store_copy(struct edge_store *store, const struct edge_blob *blob,
-                          struct edge_blob **out_copy)
-{
-    struct edge_blob *copy = calloc(1, sizeof(*copy));
-    if (!copy) {
-        return LL_E_NO_MEMORY;
-    }
-    copy->store = store;
-    copy->digest = blob->digest;
-    copy->bytes = blob->bytes;
-    copy->keep_from = copy->kept_from = blob->bytes;
-    copy->refs = 1;
-    ll_mutex_lock(&store->lock);
-    copy->copy_number = ++store->last_copy;
-    ll_mutex_unlock(&store->lock);
-    *out_copy = copy;
-    return LL_OK;
-}
-
 struct edge_blob *edge_blob_ref(struct edge_blob *blob)
 {
     ll_mutex_lock(&blob->store->lock);
@@ -280,6 +261,7 @@ static ll_status take_draft(struct edge_blob *blob, struct ll_error *err)
         ll_memory_give(memory, blob->bytes + SMALL_OVERHEAD_BYTES);
         return ll_fail(err, status, "out of memory for a layer's weights");
     }
+    atomic_store(&blob->holds_memory, true);
     return LL_OK;
 }
 
@@ -314,6 +296,7 @@ void edge_store_give_place_locked(struct edge_store *store, struct edge_blob *bl
         ll_buf_unref(blob->draft);
         blob->draft = NULL;
         ll_memory_give(store->memory, blob->bytes + SMALL_OVERHEAD_BYTES);
+        atomic_store(&blob->holds_memory, false);
     }
     blob->has_place = false;
 }
@@ -339,7 +322,8 @@ void edge_store_forget_locked(struct edge_store *store, struct edge_blob *blob)
 {
     bool leaves_files = atomic_load(&store->leaves_files);
     edge_store_give_place_locked(store, blob);
-    if (edge_store_is_large(blob) && edge_store_held_bytes(blob) > 0 && !leaves_files) {
+    bool has_file = edge_store_held_bytes(blob) > 0 || atomic_load(&blob->is_unread);
+    if (edge_store_is_large(blob) && has_file && !leaves_files) {
         remove_files_locked(store, blob);
     }
     if (blob->record && !leaves_files) {
@@ -393,6 +377,11 @@ void edge_blob_unref(struct edge_blob *blob)
 int64_t edge_blob_bytes(const struct edge_blob *blob)
 {
     return blob->bytes;
+}
+
+bool edge_blob_holds_memory(const struct edge_blob *blob)
+{
+    return atomic_load(&blob->holds_memory);
 }
 
 int64_t edge_blob_written(const struct edge_blob *blob)

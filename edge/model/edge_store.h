@@ -77,7 +77,8 @@ void edge_store_remove_orphans(struct edge_store *store);
 /* Waits until what was verified is on disk (or the disk has refused it), and what an earlier
  * process left has been looked at. */
 void edge_store_settle(struct edge_store *store);
-/* The process ends: waits as edge_store_settle does; blobs leave their files from now on. */
+/* The process ends: blobs leave their files from now on. Waits until what was verified is on disk.
+ */
 void edge_store_leave_files(struct edge_store *store);
 
 /* For a process that leaves without edge_store_destroy: removes the temporary folder of a store
@@ -104,6 +105,8 @@ struct edge_blob *edge_blob_ref(struct edge_blob *blob);
 void edge_blob_unref(struct edge_blob *blob);
 
 int64_t edge_blob_bytes(const struct edge_blob *blob);
+/* Whether it counts against the budget of memory. */
+bool edge_blob_holds_memory(const struct edge_blob *blob);
 /* The frontier: how many bytes are here. */
 int64_t edge_blob_written(const struct edge_blob *blob);
 /* How many of its first bytes survive the end of this process, whatever ends it (not that of the
@@ -123,16 +126,15 @@ int64_t edge_blob_resumable(const struct edge_blob *blob);
 /* The verified bytes, or NULL while they are not complete. Lives as long as the blob. */
 struct ll_buf *edge_blob_data(const struct edge_blob *blob);
 
-/* Marks a blob whose bytes came from several peers and were wrong: whoever begins it anew writes a
- * copy. Stays so. Threads: the writing one, both. */
-void edge_blob_contest(struct edge_blob *blob);
-bool edge_blob_is_contested(const struct edge_blob *blob);
 /* `blob` becomes available with the bytes of `copy`, which is verified, and its own are forgotten.
  */
 void edge_blob_adopt(struct edge_blob *blob, struct edge_blob *copy);
-/* Whether what is written of `copy` is what `blob`, which is available, has there. What cannot be
- * read counts as equal. */
-bool edge_blob_agrees(const struct edge_blob *copy, const struct edge_blob *blob);
+/* Reads bytes [offset, offset + bytes), which are written, whether or not the blob is complete.
+ * Errors: LL_E_IO.
+ *
+ * Threads: the writing one. */
+LL_MUST_USE ll_status edge_blob_read(const struct edge_blob *blob, int64_t offset, void *data,
+                                     size_t bytes, struct ll_error *err);
 
 /* Should the whole have another digest, then bytes [offset, size) stay, for one rejection: the
  * outcome is EDGE_WRITE_REJECTED as ever, the frontier is 0, and once it reaches `offset` again

@@ -80,7 +80,7 @@ static bool is_model_name(const char *name, struct ll_digest *out_id)
 static ll_status read_model(struct edge_store *store, const char *name,
                             struct edge_stored_model *stored, void **out_data, struct ll_error *err)
 {
-    struct stat info;
+    struct stat info = {.st_size = 0};
     int fd = openat(store->models_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     ll_status status = LL_OK;
     void *data = NULL;

@@ -10,10 +10,12 @@
 #include "core/ll_log.h"
 #include "edge/model/edge_store_state.h"
 
-/* A file of the store's folder, or -1; its size. */
-static int open_file(struct edge_store *store, const char *name, int64_t *out_bytes)
+/* A file of the store's folder, or -1; its size, and what it takes of the disk. */
+static int open_file(struct edge_store *store, const char *name, int64_t *out_bytes,
+                     int64_t *out_disk_bytes)
 {
-    struct stat info;
+    enum { BLOCK_BYTES = 512 };
+    struct stat info = {.st_size = 0};
     int fd = store->files->open(store->folder.fd, name,
                                 O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
     if (fd >= 0 && (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size == 0)) {
@@ -21,6 +23,7 @@ static int open_file(struct edge_store *store, const char *name, int64_t *out_by
         fd = -1;
     }
     *out_bytes = fd >= 0 ? info.st_size : 0;
+    *out_disk_bytes = fd >= 0 ? info.st_blocks * BLOCK_BYTES : 0;
     return fd;
 }
 
@@ -38,8 +41,9 @@ static bool load_whole_locked(struct edge_store *store, struct edge_blob *blob)
     char name[EDGE_STORE_NAME_BYTES];
     struct ll_buf *data = NULL;
     int64_t bytes = 0;
+    int64_t disk_bytes = 0;
     edge_store_blob_name(blob, false, name);
-    int fd = open_file(store, name, &bytes);
+    int fd = open_file(store, name, &bytes, &disk_bytes);
     if (fd < 0) {
         return false;
     }
@@ -62,14 +66,16 @@ static void load_part_locked(struct edge_store *store, struct edge_blob *blob)
 {
     char name[EDGE_STORE_NAME_BYTES];
     int64_t bytes = 0;
+    int64_t disk_bytes = 0;
     edge_store_blob_name(blob, true, name);
-    int fd = open_file(store, name, &bytes);
+    int fd = open_file(store, name, &bytes, &disk_bytes);
     if (fd < 0) {
         return;
     }
     store->files->close(fd);
     atomic_store(&blob->is_unread, true);
-    blob->unread_bytes = blob->bytes;
+    /* Until it is looked at, what it takes. */
+    blob->unread_bytes = disk_bytes < blob->bytes ? disk_bytes : blob->bytes;
     count_locked(store, blob);
     edge_store_sync_add_locked(store, blob, EDGE_STORE_RECOVER);
 }

@@ -37,11 +37,10 @@ struct edge_blob {
     /* The writing thread's: whether it has its place; a small one's is here, until it is verified.
      */
     bool has_place;
+    atomic_bool holds_memory;
     struct ll_buf *draft;
     /* Not 0: a copy, which no bucket has. */
     uint64_t copy_number;
-    /* The writing thread's. */
-    bool is_contested;
     atomic_int_least64_t written;
     /* Of that, what a new process would trust. */
     atomic_int_least64_t stored;
@@ -154,6 +153,13 @@ LL_MUST_USE ll_status edge_store_part_publish(struct edge_blob *blob, struct ll_
 /* Looks at a file that an earlier process left, if nobody has yet; what can be trusted counts as
  * written. */
 void edge_store_part_recover(struct edge_blob *blob);
+
+/* ---- edge_store_write.c ---- */
+
+/* Appends a small one that lasts to a pack. Errors: LL_E_EXHAUSTED where the disk is full, LL_E_IO.
+ */
+LL_MUST_USE ll_status edge_store_pack_blob(struct edge_blob *blob, const struct ll_buf *data,
+                                           struct ll_error *err);
 
 /* ---- edge_store_scan.c ---- */
 

@@ -103,7 +103,10 @@ static void work(void *arg)
         if (job == EDGE_STORE_SYNC) {
             sync_blob(blob);
         } else if (job == EDGE_STORE_RECOVER) {
-            edge_store_part_recover(blob);
+            /* The next process looks at it. */
+            if (!atomic_load(&store->leaves_files)) {
+                edge_store_part_recover(blob);
+            }
         } else {
             edge_packs_tidy(store->packs);
         }
@@ -171,4 +174,64 @@ void edge_store_settle(struct edge_store *store)
         ll_cond_wait(&store->syncer.rest, &store->lock, LL_CLOCK_NEVER);
     }
     ll_mutex_unlock(&store->lock);
+}
+
+/* ---- Unfinished ones ---- */
+
+static int sync_part(struct edge_blob *blob)
+{
+    const struct edge_store *store = blob->store;
+    char name[EDGE_STORE_NAME_BYTES];
+    edge_store_blob_name(blob, true, name);
+    int fd = store->files->open(store->folder.fd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0);
+    int failure = fd < 0 || store->files->sync(fd) != 0 ? errno : 0;
+    if (fd >= 0) {
+        store->files->close(fd);
+    }
+    return failure;
+}
+
+/* Whether something of it is to be brought to disk. */
+static bool is_behind(struct edge_blob *blob)
+{
+    edge_store_part_recover(blob);
+    return edge_store_is_large(blob) && !edge_blob_data(blob) &&
+           atomic_load(&blob->stored) > blob->synced;
+}
+
+void edge_store_sync_blobs(struct edge_store *store, struct edge_blob *const *blobs, int count)
+{
+    /* So many files are synced one by one: whoever has more must not hold up the others for
+     * longer. */
+    enum { FILES = 4 };
+    int behind = 0;
+    if (!edge_store_lasts(store)) {
+        return;
+    }
+    for (int i = 0; i < count; i++) {
+        behind += blobs[i] && is_behind(blobs[i]);
+    }
+    bool is_synced = behind > 0;
+    if (behind > FILES) {
+        is_synced = store->files->sync_all(store->folder.fd) == 0;
+    }
+    for (int i = 0; i < count && behind > 0 && behind <= FILES; i++) {
+        is_synced = is_synced && (!blobs[i] || !is_behind(blobs[i]) || sync_part(blobs[i]) == 0);
+    }
+    if (!is_synced || store->files->sync(store->folder.fd) != 0) {
+        return;
+    }
+    for (int i = 0; i < count; i++) {
+        if (blobs[i] && is_behind(blobs[i])) {
+            blobs[i]->synced = atomic_load(&blobs[i]->stored);
+        }
+    }
+}
+
+int64_t edge_blob_resumable(const struct edge_blob *blob)
+{
+    if (edge_blob_data(blob)) {
+        return blob->bytes;
+    }
+    return edge_store_lasts(blob->store) ? blob->synced : atomic_load(&blob->written);
 }

@@ -6,10 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/ll_log.h"
@@ -170,8 +167,8 @@ static ll_status finish_hash(struct edge_blob *blob, struct ll_digest *out_diges
     return status;
 }
 
-/* Where a small one that lasts is from now on. */
-static ll_status pack(struct edge_blob *blob, const struct ll_buf *data, struct ll_error *err)
+ll_status edge_store_pack_blob(struct edge_blob *blob, const struct ll_buf *data,
+                               struct ll_error *err)
 {
     struct edge_store *store = blob->store;
     struct edge_pack_record *record = NULL;
@@ -200,7 +197,7 @@ static ll_status publish(struct edge_blob *blob, struct ll_error *err)
             return status;
         }
     } else {
-        ll_status status = lasts ? pack(blob, blob->draft, err) : LL_OK;
+        ll_status status = lasts ? edge_store_pack_blob(blob, blob->draft, err) : LL_OK;
         if (status != LL_OK) {
             return status;
         }
@@ -305,160 +302,4 @@ void edge_blob_keep_from(struct edge_blob *blob, int64_t offset)
 int64_t edge_blob_kept_from(const struct edge_blob *blob)
 {
     return blob->kept_from;
-}
-
-/* ---- What is on disk ---- */
-
-static int sync_part(struct edge_blob *blob)
-{
-    const struct edge_store *store = blob->store;
-    char name[EDGE_STORE_NAME_BYTES];
-    edge_store_blob_name(blob, true, name);
-    int fd = store->files->open(store->folder.fd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0);
-    int failure = fd < 0 || store->files->sync(fd) != 0 ? errno : 0;
-    if (fd >= 0) {
-        store->files->close(fd);
-    }
-    return failure;
-}
-
-/* Whether something of it is to be brought to disk. */
-static bool is_behind(struct edge_blob *blob)
-{
-    edge_store_part_recover(blob);
-    return edge_store_is_large(blob) && !edge_blob_data(blob) &&
-           atomic_load(&blob->stored) > blob->synced;
-}
-
-void edge_store_sync_blobs(struct edge_store *store, struct edge_blob *const *blobs, int count)
-{
-    /* So many files are synced one by one: whoever has more must not hold up the others for
-     * longer. */
-    enum { FILES = 4 };
-    int behind = 0;
-    if (!edge_store_lasts(store)) {
-        return;
-    }
-    for (int i = 0; i < count; i++) {
-        behind += blobs[i] && is_behind(blobs[i]);
-    }
-    bool is_synced = behind > 0;
-    if (behind > FILES) {
-        is_synced = store->files->sync_all(store->folder.fd) == 0;
-    }
-    for (int i = 0; i < count && behind > 0 && behind <= FILES; i++) {
-        is_synced = is_synced && (!blobs[i] || !is_behind(blobs[i]) || sync_part(blobs[i]) == 0);
-    }
-    if (!is_synced || store->files->sync(store->folder.fd) != 0) {
-        return;
-    }
-    for (int i = 0; i < count; i++) {
-        if (blobs[i] && is_behind(blobs[i])) {
-            blobs[i]->synced = atomic_load(&blobs[i]->stored);
-        }
-    }
-}
-
-int64_t edge_blob_resumable(const struct edge_blob *blob)
-{
-    if (edge_blob_data(blob)) {
-        return blob->bytes;
-    }
-    return edge_store_lasts(blob->store) ? blob->synced : atomic_load(&blob->written);
-}
-
-void edge_blob_contest(struct edge_blob *blob)
-{
-    blob->is_contested = true;
-}
-
-bool edge_blob_is_contested(const struct edge_blob *blob)
-{
-    return blob->is_contested;
-}
-
-/* The copy's file, or place in a pack, becomes the blob's. */
-static void adopt_file(struct edge_blob *blob, struct edge_blob *copy)
-{
-    struct edge_store *store = blob->store;
-    char from[EDGE_STORE_NAME_BYTES];
-    char to[EDGE_STORE_NAME_BYTES];
-    struct ll_error err = {.text = ""};
-    if (!edge_store_is_large(blob)) {
-        if (pack(blob, edge_blob_data(copy), &err) != LL_OK) {
-            ll_log(LL_LOG_WARN, "store", "a small blob is here until the end only: %s", err.text);
-        }
-        return;
-    }
-    edge_store_blob_name(copy, true, from);
-    edge_store_blob_name(blob, true, to);
-    ll_mutex_lock(&store->lock);
-    if (store->files->rename(store->folder.fd, from, to) != 0) {
-        ll_log(LL_LOG_WARN, "store", "%s cannot be renamed: %s", from, strerrordesc_np(errno));
-    } else {
-        edge_store_sync_add_locked(store, blob, EDGE_STORE_SYNC);
-    }
-    ll_mutex_unlock(&store->lock);
-}
-
-void edge_blob_adopt(struct edge_blob *blob, struct edge_blob *copy)
-{
-    struct edge_store *store = blob->store;
-    char name[EDGE_STORE_NAME_BYTES];
-    edge_store_part_recover(blob);
-    ll_mutex_lock(&store->lock);
-    if (edge_store_is_large(blob) && edge_store_held_bytes(blob) > 0) {
-        edge_store_blob_name(blob, true, name);
-        store->files->unlink(store->folder.fd, name);
-    }
-    store->used_bytes -= edge_store_held_bytes(blob);
-    blob->keep_from = blob->kept_from = blob->bytes;
-    edge_store_give_place_locked(store, blob);
-    blob->has_place = copy->has_place;
-    copy->has_place = false;
-    atomic_store(&blob->written, blob->bytes);
-    atomic_store(&copy->written, 0);
-    ll_mutex_unlock(&store->lock);
-    if (edge_store_lasts(store)) {
-        adopt_file(blob, copy);
-    }
-    ll_hasher_destroy(blob->hasher);
-    blob->hasher = NULL;
-    atomic_store(&blob->stored, blob->bytes);
-    atomic_store(&blob->data, atomic_exchange(&copy->data, NULL));
-}
-
-/* The first `written` bytes of a large copy's file against `right`. */
-static bool file_agrees(const struct edge_blob *copy, int64_t written, const char *right)
-{
-    enum { PIECE_BYTES = 16 << 10 };
-    char piece[PIECE_BYTES];
-    char name[EDGE_STORE_NAME_BYTES];
-    edge_store_blob_name(copy, true, name);
-    int fd = written > 0 ? openat(copy->store->folder.fd, name, O_RDONLY | O_CLOEXEC) : -1;
-    bool agrees = true;
-    int64_t at = 0;
-    while (fd >= 0 && agrees && at < written) {
-        int64_t left = written - at;
-        ssize_t got = pread(fd, piece, left < PIECE_BYTES ? (size_t)left : PIECE_BYTES, (off_t)at);
-        if (got <= 0) {
-            break;
-        }
-        agrees = memcmp(piece, right + at, (size_t)got) == 0;
-        at += got;
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    return agrees;
-}
-
-bool edge_blob_agrees(const struct edge_blob *copy, const struct edge_blob *blob)
-{
-    const char *right = ll_buf_data(edge_blob_data(blob));
-    int64_t written = atomic_load(&copy->written);
-    if (edge_store_is_large(copy)) {
-        return file_agrees(copy, written, right);
-    }
-    return !copy->draft || memcmp(ll_buf_data(copy->draft), right, (size_t)written) == 0;
 }

@@ -55,7 +55,7 @@ static void on_wait(void *arg)
 static ll_status set_deadline(struct edge_query *query, uint32_t deadline_ms, int64_t now_ns)
 {
     struct edge_offloads *service = query->offload->service;
-    bool waits = query->job.least_prefix > query->job.prefix;
+    bool waits = query->job.least_prefix > edge_job_prefix(&query->job);
     int64_t deadline_ns = (int64_t)deadline_ms * LL_NS_PER_MS;
     bool is_ours = waits && (deadline_ms == 0 || deadline_ns > service->config.wait_ns);
     if (deadline_ms == 0 && !waits) {
@@ -333,7 +333,8 @@ static bool is_hopeless(const struct edge_query *query)
 {
     const struct edge_job *job = &query->job;
     return query->state == EDGE_QUERY_RECEIVING ||
-           (edge_model_prefix(job->model) < job->least_prefix && !edge_model_is_busy(job->model));
+           (edge_job_prefix(job) < job->least_prefix && !edge_model_is_busy(job->model) &&
+            !(job->draft && edge_model_is_busy(job->draft)));
 }
 
 static void drain_stream(struct edge_offload *offload)

@@ -314,11 +314,13 @@ static void on_job_done(struct edge_job *job)
 void edge_offload_submit(struct edge_query *query)
 {
     struct edge_job *job = &query->job;
+    int prefix = edge_job_prefix(job);
     job->prefix = edge_model_prefix(job->model);
-    if (job->prefix <= job->first && job->prefix >= job->least_prefix) {
+    if (prefix <= job->first && prefix >= job->least_prefix) {
         /* Nothing to run: no reason to stand in the queue. */
         take_out(query);
         job->reached = job->first;
+        job->exact_reached = job->first;
         answer(query);
         return;
     }

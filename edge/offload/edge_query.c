@@ -26,6 +26,10 @@ struct edge_query *edge_query_create(uint64_t id)
 void edge_query_leave_model(struct edge_query *query)
 {
     if (query->job.model) {
+        if (query->job.draft) {
+            edge_catalog_leave_draft(query->catalog, query->job.draft);
+            query->job.draft = NULL;
+        }
         edge_model_release(query->job.model);
         edge_model_unref(query->job.model);
         query->job.model = NULL;
@@ -196,6 +200,26 @@ static ll_status make_inputs(struct edge_query *query, const struct ll_table *ta
     return LL_OK;
 }
 
+/* The draft that the device names, where it takes its answers and where that is still here. */
+static ll_status open_draft(struct edge_query *query, const Layerlift__V1__Query *head,
+                            struct ll_error *err)
+{
+    if (head->precision != LAYERLIFT__V1__PRECISION__PRECISION_EXACT &&
+        head->precision != LAYERLIFT__V1__PRECISION__PRECISION_DRAFT) {
+        return ll_fail(err, LL_E_INVALID, "query: precision %d is neither EXACT nor DRAFT",
+                       (int)head->precision);
+    }
+    if (head->precision == LAYERLIFT__V1__PRECISION__PRECISION_EXACT || head->draft_id[0] == '\0') {
+        return LL_OK;
+    }
+    ll_status status = edge_catalog_use_draft(query->catalog, query->job.model, head->draft_id,
+                                              &query->job.draft, err);
+    if (status != LL_OK) {
+        ll_error_prefix(err, "query");
+    }
+    return status;
+}
+
 ll_status edge_query_open(struct edge_query *query, const Layerlift__V1__Query *head,
                           struct edge_catalog *catalog, const struct edge_query_room *room,
                           struct ll_error *err)
@@ -212,8 +236,12 @@ ll_status edge_query_open(struct edge_query *query, const Layerlift__V1__Query *
     edge_catalog_want(catalog, model);
     query->job.model = model;
     query->job.prefix = edge_model_prefix(model);
+    query->catalog = catalog;
     const struct ll_table *table = edge_model_table(model);
     status = check_range(head, table, err);
+    if (status == LL_OK) {
+        status = open_draft(query, head, err);
+    }
     if (status == LL_OK) {
         query->job.first = (int)head->first;
         query->job.end = (int)head->end;
@@ -302,6 +330,10 @@ static ll_status fill_result(const struct edge_query *query, Layerlift__V1__Answ
 {
     const struct edge_job *job = &query->job;
     answer->reached = (uint32_t)job->reached;
+    answer->exact_reached = (uint32_t)job->exact_reached;
+    answer->precision = job->exact_reached < job->reached
+                            ? LAYERLIFT__V1__PRECISION__PRECISION_DRAFT
+                            : LAYERLIFT__V1__PRECISION__PRECISION_EXACT;
     answer->queued_ns = (uint64_t)job->queued_ns;
     answer->waited_ns = (uint64_t)job->waited_ns;
     answer->computed_ns = (uint64_t)job->computed_ns;

@@ -40,6 +40,8 @@ struct edge_query {
     /* Nobody waits for the answer any more; only the executor still knows the query. */
     bool is_abandoned;
     struct edge_offload *offload;
+    /* Whose model it uses. */
+    struct edge_catalog *catalog;
     struct rpc_task done;
     /* The device acknowledges the answer's bytes. */
     bool takes_receipts;

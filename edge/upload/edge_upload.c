@@ -26,6 +26,7 @@
 #include "edge/upload/edge_upload_session_events.h"
 #include "edge/upload/edge_upload_session_open.h"
 #include "edge/upload/edge_upload_session_places.h"
+#include "edge/upload/edge_upload_session_share.h"
 #include "edge/upload/edge_worker.h"
 #include "proto/wire/wire_unpack.h"
 
@@ -40,7 +41,9 @@ struct edge_uploads {
     struct edge_work changed;
     atomic_bool is_changed_posted;
     struct edge_work idle;
-    bool is_watching;
+    /* When something may be idle, and when the alarm comes; LL_CLOCK_NEVER: none is set. */
+    int64_t idle_ns;
+    int64_t watch_ns;
 };
 
 struct upload {
@@ -68,15 +71,35 @@ struct item {
 
 /* ---- On the receiver ---- */
 
-/* Ends what is idle, and comes again when there may be more. */
+/* Comes again when there may be something idle, or it is time to look who brings what. */
+static void watch(struct edge_uploads *uploads, int64_t idle_ns)
+{
+    int64_t share_ns = uploads->sessions.share_next_ns;
+    int64_t next_ns = share_ns < idle_ns ? share_ns : idle_ns;
+    uploads->idle_ns = idle_ns;
+    uploads->watch_ns = next_ns;
+    if (next_ns != LL_CLOCK_NEVER) {
+        edge_worker_set_alarm(uploads->receiver, &uploads->idle, next_ns);
+    }
+}
+
+/* Deals out anew what sessions bring together, where something has changed. */
+static void share(struct edge_uploads *uploads)
+{
+    edge_upload_sessions_share(&uploads->sessions, ll_clock_now_ns());
+    if (uploads->sessions.share_next_ns < uploads->watch_ns) {
+        watch(uploads, uploads->idle_ns);
+    }
+}
+
+/* Ends what is idle. */
 static void receive_idle(struct edge_work *work)
 {
     struct edge_uploads *uploads = LL_CONTAINER_OF(work, struct edge_uploads, idle);
-    int64_t next_ns = edge_upload_sessions_end_idle(&uploads->sessions, ll_clock_now_ns());
-    uploads->is_watching = next_ns != LL_CLOCK_NEVER;
-    if (uploads->is_watching) {
-        edge_worker_set_alarm(uploads->receiver, &uploads->idle, next_ns);
-    }
+    int64_t now_ns = ll_clock_now_ns();
+    int64_t idle_ns = edge_upload_sessions_end_idle(&uploads->sessions, now_ns);
+    edge_upload_sessions_share(&uploads->sessions, now_ns);
+    watch(uploads, idle_ns);
 }
 
 static void receive_start(struct edge_work *work)
@@ -86,7 +109,7 @@ static void receive_start(struct edge_work *work)
     upload->session.next = uploads->sessions.first;
     uploads->sessions.first = &upload->session;
     edge_upload_session_begin(&upload->session, ll_clock_now_ns());
-    if (!uploads->is_watching) {
+    if (uploads->watch_ns == LL_CLOCK_NEVER) {
         receive_idle(&uploads->idle);
     }
 }
@@ -104,11 +127,14 @@ static void receive_item(struct edge_work *work)
     atomic_fetch_sub(&upload->queued_chunks, 1);
     layerlift__v1__upload_request__free_unpacked(item->request, NULL);
     free(item);
+    share(upload->uploads);
 }
 
 static void receive_half_close(struct edge_work *work)
 {
-    edge_upload_session_half_close(&LL_CONTAINER_OF(work, struct upload, half_closed)->session);
+    struct upload *upload = LL_CONTAINER_OF(work, struct upload, half_closed);
+    edge_upload_session_half_close(&upload->session);
+    share(upload->uploads);
 }
 
 static void receive_writable(struct edge_work *work)
@@ -137,6 +163,7 @@ static void receive_close(struct edge_work *work)
     edge_upload_session_finish(&upload->session);
     rpc_stream_unref(stream);
     free(upload);
+    share(uploads);
 }
 
 static void receive_changed(struct edge_work *work)
@@ -146,6 +173,7 @@ static void receive_changed(struct edge_work *work)
     for (struct edge_upload_session *s = uploads->sessions.first; s; s = s->next) {
         edge_upload_session_update(s);
     }
+    share(uploads);
 }
 
 static void receive_drain(struct edge_work *work)
@@ -320,6 +348,9 @@ ll_status edge_uploads_create(const struct edge_uploads_config *config,
     uploads->sessions.catalog = config->catalog;
     uploads->sessions.creator = config->creator;
     uploads->sessions.window_bytes = config->window_bytes;
+    uploads->sessions.share_next_ns = LL_CLOCK_NEVER;
+    uploads->idle_ns = LL_CLOCK_NEVER;
+    uploads->watch_ns = LL_CLOCK_NEVER;
     uploads->changed.run = receive_changed;
     uploads->idle.run = receive_idle;
     uploads->drain.run = receive_drain;

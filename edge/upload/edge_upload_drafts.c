@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/ll_log.h"
+#include "edge/model/edge_catalog_stored.h"
 
 struct ll_draft_blob edge_upload_draft_blob(const struct edge_model *draft, int layer)
 {
@@ -98,7 +99,6 @@ static ll_status begin_layers(struct edge_upload_session *session, struct ll_err
     for (int i = 0; i < count; i++) {
         side->layers[i].blob = edge_model_blob(side->model, i);
     }
-    edge_model_set_owner(side->model, &session->peer);
     edge_model_open_upload(side->model, &session->plan);
     struct edge_creation creation;
     while (edge_model_creation(side->model, session->draft_creations_told, &creation)) {
@@ -134,7 +134,14 @@ ll_status edge_upload_draft_open(struct edge_upload_session *session,
         return status;
     }
     session->draft.model = draft;
-    status = begin_layers(session, err);
+    edge_model_set_owner(draft, &session->peer);
+    if (!edge_model_is_kept(draft)) {
+        status = edge_catalog_keep_drafts(session->sessions->catalog, session->exact.model, err);
+    }
+    if (status == LL_OK) {
+        edge_model_sync_blobs(draft);
+        status = begin_layers(session, err);
+    }
     if (status != LL_OK) {
         session->draft.model = NULL;
         edge_catalog_leave_draft(session->sessions->catalog, draft);
@@ -175,6 +182,20 @@ static void end_sessions(struct edge_upload_sessions *sessions, const struct edg
     }
 }
 
+/* No new process is to find a draft that is wrong. */
+static void forget_draft(struct edge_catalog *catalog, const struct edge_model *draft)
+{
+    struct ll_error err = {.text = ""};
+    struct edge_model *exact = NULL;
+    char id_text[LL_DIGEST_TEXT_BYTES];
+    edge_model_exact_id(draft, id_text);
+    if (edge_model_is_kept(draft) && edge_catalog_find(catalog, id_text, &exact, &err) == LL_OK &&
+        edge_catalog_keep_drafts(catalog, exact, &err) != LL_OK) {
+        ll_log(LL_LOG_WARN, "upload", "a wrong draft stays in the store: %s", err.text);
+    }
+    edge_model_unref(exact);
+}
+
 struct check {
     struct edge_upload_sessions *sessions;
     const struct edge_blob *blob;
@@ -195,6 +216,7 @@ static void check_model(void *arg, struct edge_model *model)
                    edge_model_short_id(model), i);
             end_sessions(check->sessions, model, i);
             edge_catalog_retire_draft(check->sessions->catalog, model);
+            forget_draft(check->sessions->catalog, model);
             return;
         }
     }

@@ -9,6 +9,7 @@
 #include "core/ll_clock.h"
 #include "core/ll_log.h"
 #include "edge/edge_send.h"
+#include "edge/upload/edge_upload_session_copy.h"
 
 /* Credit events wait while the stream has more than this to send. */
 enum { QUEUED_EVENTS = 1 };
@@ -40,9 +41,7 @@ static void drop_layers(struct edge_upload_session *session, struct edge_upload_
     for (int i = 0; i < count; i++) {
         struct edge_upload_session_layer *layer = &side->layers[i];
         edge_upload_frames_drop(session, layer);
-        edge_blob_unref(layer->copy);
         edge_blob_unref(layer->base);
-        layer->copy = NULL;
         layer->base = NULL;
         layer->blob = NULL;
     }
@@ -68,8 +67,10 @@ void edge_upload_session_leave_model(struct edge_upload_session *session)
     if (!model) {
         return;
     }
+    edge_upload_session_leave_blobs(session);
     leave_draft(session);
     drop_layers(session, &session->exact);
+    session->sessions->is_share_due = true;
     session->exact.model = NULL;
     edge_model_close_upload(model, &session->plan);
     edge_creator_wake(session->sessions->creator, model);

@@ -35,6 +35,10 @@ struct edge_upload_sessions {
     struct edge_places uploads;
     struct edge_places streams;
     struct edge_upload_session *first;
+    /* What is dealt out (edge_upload_session_share.h): something has changed; when to look again.
+     */
+    bool is_share_due;
+    int64_t share_next_ns;
 };
 
 /* What a session knows of one layer. */
@@ -47,12 +51,20 @@ struct edge_upload_session_layer {
     bool was_here;
     /* The device knows that the blob is available. */
     bool is_known;
-    /* How many of the blob's bytes this device brought; all of them: if they are wrong, it is this
-     * device that is. */
-    int64_t brought_bytes;
-    /* The device's own copy where the blob is contested (edge_upload_session_bring.c), else NULL.
-     */
+    /* Where its bytes go (edge_upload_session_copy.c): into the blob, as nobody else's do; or into
+     * a copy of the device's own; neither before the first. */
+    bool is_owner;
     struct edge_blob *copy;
+    /* Where its own bytes begin there; others brought those before. */
+    int64_t own_first;
+    /* The copy is not what there is of the blob, and stays apart. */
+    bool is_apart;
+    /* It is dealt to this session; or the device was told that others bring it. */
+    bool is_dealt;
+    bool is_elsewhere;
+    /* A beginning that others brought, which the device was told of after `open`: it may go on from
+     * there. 0: none. */
+    int64_t told_offset;
     /* What the device may send differences from (edge_upload_bases.h), else NULL. */
     struct edge_blob *base;
     /* Of an encoded frame, what has come (edge_upload_frames.h), else NULL. */
@@ -70,6 +82,28 @@ struct edge_upload_side {
     /* NULL before `open` and after the end. */
     struct edge_model *model;
     struct edge_upload_session_layer *layers;
+    /* The layer of which bytes came last. */
+    int latest;
+};
+
+/* How a session fares among those that bring the same model. */
+struct edge_upload_session_share {
+    /* Its number among them. */
+    int index;
+    /* There are others, or were; something is dealt to it. */
+    bool is_shared;
+    bool is_owing;
+    /* Bytes since the last look, or the beginning, as blobs have them, and when that was. */
+    int64_t bytes;
+    int64_t looked_ns;
+    /* Of those, what was dealt to it; and whether that was nothing of what came at the last look.
+     */
+    int64_t dealt_bytes;
+    bool is_elsewhere;
+    /* 0: not known yet. */
+    double bytes_per_s;
+    /* Looks in a row at which next to nothing had come although something was owed. */
+    int slow_looks;
 };
 
 struct edge_upload_session {
@@ -112,6 +146,7 @@ struct edge_upload_session {
     /* Of the draft. */
     int draft_creations_told;
     int rejections;
+    struct edge_upload_session_share share;
 };
 
 /* The side `index`, below EDGE_UPLOAD_SIDES: the model, then the draft. */

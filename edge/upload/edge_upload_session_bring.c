@@ -1,17 +1,12 @@
-/* Two sessions with the same blob: each device's chunks must follow each other; the store takes the
- * bytes of whoever reaches its frontier first and drops the others'. No device waits for another,
- * and when one vanishes the other is at the frontier with its next chunk.
- *
- * If such bytes of several devices are wrong, nobody knows whose fault it is. From then on the
- * model's blobs are contested: whoever begins one writes a copy of his own, and the first copy with
- * the right digest becomes the blob. So a device that sends right bytes sends them twice at most,
- * whatever others send; and whose copy differs from the right one is a liar and is sent away. */
+/* A session's bytes go where no other's do (edge_upload_session_copy.c): what is wrong with them
+ * costs that session alone. It is told to send the blob again, or, where the beginning is of
+ * somebody who has gone, that beginning. A device that sends right bytes sends none of them twice,
+ * but for a beginning that others lied about, and only because it was told of that. */
 #include "edge/upload/edge_upload_session_bring.h"
 
 #include "core/ll_log.h"
 #include "edge/upload/edge_upload_drafts.h"
 #include "edge/upload/edge_upload_session_events.h"
-#include "edge/upload/edge_upload_session_places.h"
 
 /* Rejected blobs after which a session ends: the device's file does not have its digests. */
 enum { LIMIT_REJECTIONS = 16 };
@@ -19,43 +14,24 @@ enum { LIMIT_REJECTIONS = 16 };
 /* Wrong bytes of a device's own for one blob after which its session ends: once may be chance. */
 enum { LIMIT_FAULTS = 2 };
 
-/* Tells the device to send a layer's blob again. */
+/* Tells the device to send a layer's blob again, or bytes [0, end) of it, if that is not 0. */
 static void reject_layer(struct edge_upload_session *session, struct edge_upload_side *side,
-                         int index, const char *reason)
+                         int index, int64_t end, const char *reason)
 {
     struct edge_upload_session_layer *layer = &side->layers[index];
     session->stored_bytes += edge_upload_frames_drop(session, layer);
     edge_upload_stored_forget(session, layer);
     layer->was_rejected = true;
     layer->next_offset = 0;
-    layer->brought_bytes = 0;
     Layerlift__V1__BlobRejected rejected = LAYERLIFT__V1__BLOB_REJECTED__INIT;
     rejected.layer = (uint32_t)index;
     rejected.reason = (char *)reason;
     rejected.is_draft = side == &session->draft;
+    rejected.end = (uint64_t)end;
     Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
     event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_REJECTED;
     event.blob_rejected = &rejected;
     edge_upload_session_send(session, &event);
-}
-
-/* The blob's bytes are forgotten: every device that has it begins again. */
-static void reject_blob(struct edge_upload_sessions *sessions, const struct edge_blob *blob,
-                        const char *reason)
-{
-    for (struct edge_upload_session *s = sessions->first; s; s = s->next) {
-        for (int n = 0; n < EDGE_UPLOAD_SIDES; n++) {
-            struct edge_upload_side *side = edge_upload_session_side(s, n);
-            for (int i = 0; i < edge_upload_side_layers(side); i++) {
-                /* Who has not begun, or writes a copy, need not begin again. */
-                if (side->layers[i].blob == blob && side->layers[i].next_offset > 0 &&
-                    !side->layers[i].copy) {
-                    reject_layer(s, side, i, reason);
-                }
-            }
-        }
-        edge_upload_session_send_credit(s);
-    }
 }
 
 static void wake_creator(void *arg, struct edge_model *model)
@@ -65,86 +41,22 @@ static void wake_creator(void *arg, struct edge_model *model)
     edge_creator_wake(sessions->creator, model);
 }
 
-/* ---- Contested blobs ---- */
-
-/* Where a layer's bytes go: into the blob, or into the device's copy of a contested one, which it
- * has from its beginning on. NULL without memory. */
-static struct edge_blob *target_of(struct edge_upload_session *session,
-                                   struct edge_upload_session_layer *layer, int64_t offset,
-                                   struct edge_blob *blob)
-{
-    if (edge_blob_data(blob)) {
-        return blob;
-    }
-    if (!layer->copy && offset == 0 && edge_blob_is_contested(blob) &&
-        edge_catalog_copy_blob(session->sessions->catalog, blob, &layer->copy) != LL_OK) {
-        return NULL;
-    }
-    return layer->copy ? layer->copy : blob;
-}
-
-static void settle_side(struct edge_upload_session *session, struct edge_upload_side *side,
-                        const struct edge_blob *blob)
-{
-    /* Ending the session empties the side. */
-    for (int i = 0; i < edge_upload_side_layers(side); i++) {
-        struct edge_blob *copy = side->layers[i].copy;
-        if (!copy || side->layers[i].blob != blob) {
-            continue;
-        }
-        side->layers[i].copy = NULL;
-        if (!edge_blob_agrees(copy, blob)) {
-            edge_upload_session_end(session, LL_E_INVALID,
-                                    "layer %d: the bytes are not those of its digest", i);
-        }
-        edge_blob_unref(copy);
-    }
-}
-
-/* The blob is available: nobody needs a copy any more, and who wrote another one is found out. */
-static void settle_copies(struct edge_upload_sessions *sessions, const struct edge_blob *blob)
-{
-    for (struct edge_upload_session *s = sessions->first; s; s = s->next) {
-        for (int n = 0; n < EDGE_UPLOAD_SIDES; n++) {
-            settle_side(s, edge_upload_session_side(s, n), blob);
-        }
-    }
-}
-
-/* Bytes of several devices were wrong together. */
-static void contest(struct edge_model *model)
-{
-    for (int i = 0; i < edge_model_table(model)->layer_count; i++) {
-        if (!edge_model_is_available(model, i)) {
-            edge_blob_contest(edge_model_blob(model, i));
-        }
-    }
-}
-
 ll_status edge_upload_session_bring(struct edge_upload_session *session,
                                     struct edge_upload_side *side,
                                     const struct edge_upload_piece *piece,
                                     edge_write_outcome *out_outcome, struct ll_error *err)
 {
-    struct edge_upload_session_layer *layer = &side->layers[piece->layer];
-    struct edge_blob *blob = edge_model_blob(side->model, piece->layer);
-    struct edge_blob *target = target_of(session, layer, piece->offset, blob);
-    if (!target) {
-        return ll_fail(err, LL_E_NO_MEMORY, "out of memory for a blob");
+    struct edge_blob *target = NULL;
+    *out_outcome = EDGE_WRITE_BEYOND;
+    side->latest = piece->layer;
+    session->share.bytes += (int64_t)piece->bytes;
+    session->share.dealt_bytes += side->layers[piece->layer].is_dealt ? (int64_t)piece->bytes : 0;
+    ll_status status = edge_upload_session_aim(session, side, piece, &target, err);
+    if (status == LL_OK && target) {
+        status = edge_upload_session_write(session, side, target, piece, out_outcome, err);
     }
-    int64_t before = edge_blob_written(target);
-    int64_t end = piece->offset + (int64_t)piece->bytes;
-    ll_status status =
-        edge_blob_write(target, piece->offset, piece->data, piece->bytes, out_outcome, err);
-    /* Store or disk are full: models that nobody uses make room, and those of idle uploads. */
-    while (status == LL_E_EXHAUSTED &&
-           (edge_catalog_evict_for(session->sessions->catalog, side->model) ||
-            edge_upload_session_make_way(session, piece->arrived_ns))) {
-        status =
-            edge_blob_write(target, piece->offset, piece->data, piece->bytes, out_outcome, err);
-    }
-    if (status == LL_OK && *out_outcome != EDGE_WRITE_BEYOND && end > before) {
-        layer->brought_bytes += end - before;
+    if (status == LL_OK && *out_outcome == EDGE_WRITE_KEPT) {
+        edge_upload_session_rejoin(session, side, piece->layer);
     }
     return status;
 }
@@ -156,43 +68,42 @@ static void complete_blob(struct edge_upload_session *session, struct edge_uploa
 {
     struct edge_upload_sessions *sessions = session->sessions;
     struct edge_upload_session_layer *layer = &side->layers[index];
-    struct edge_blob *blob = edge_model_blob(side->model, index);
-    if (layer->copy) {
-        edge_blob_adopt(blob, layer->copy);
-        edge_blob_unref(layer->copy);
-        layer->copy = NULL;
+    struct edge_blob *blob = edge_blob_ref(edge_model_blob(side->model, index));
+    struct edge_blob *right = edge_blob_ref(layer->copy ? layer->copy : blob);
+    edge_upload_sessions_settle(sessions, blob, right);
+    if (right != blob) {
+        edge_blob_adopt(blob, right);
     }
-    settle_copies(sessions, blob);
+    edge_blob_unref(layer->copy);
+    layer->copy = NULL;
+    edge_blob_unref(right);
     layer->is_known = true;
+    sessions->is_share_due = true;
     /* The session, and with it the model, may end here. */
-    edge_blob_ref(blob);
     edge_upload_drafts_check(sessions, blob);
     edge_upload_session_update(session);
     edge_catalog_with_blob(sessions->catalog, blob, wake_creator, sessions);
     edge_blob_unref(blob);
 }
 
+/* The whole that the session completed is wrong. Where others brought its beginning the session's
+ * own bytes are kept, and the beginning is to come from it as well. */
 static void reject_bytes(struct edge_upload_session *session, struct edge_upload_side *side,
                          int index)
 {
-    static const char reason[] = "the bytes do not have the digest of the manifest";
     struct edge_upload_session_layer *layer = &side->layers[index];
-    struct edge_blob *blob = edge_model_blob(side->model, index);
-    bool is_own = layer->copy || layer->brought_bytes == edge_blob_bytes(blob);
+    int64_t end = layer->own_first;
     ll_log(LL_LOG_WARN, "upload", "session %u: layer %d's bytes%s do not have its digest",
-           session->number, index, is_own ? "" : ", of several devices,");
-    if (is_own) {
+           session->number, index, end > 0 ? ", the first ones of others," : "");
+    layer->own_first = 0;
+    if (end == 0) {
         session->rejections++;
         layer->faults++;
-    } else {
-        contest(side->model);
+        /* The blob is free for whoever comes first. */
+        layer->is_owner = false;
     }
-    if (layer->copy) {
-        reject_layer(session, side, index, reason);
-        edge_upload_session_send_credit(session);
-    } else {
-        reject_blob(session->sessions, blob, reason);
-    }
+    reject_layer(session, side, index, end, "the bytes do not have the digest of the manifest");
+    edge_upload_session_send_credit(session);
     if (layer->faults >= LIMIT_FAULTS) {
         edge_upload_session_end(session, LL_E_INVALID, "layer %d: wrong bytes were sent again",
                                 index);
@@ -211,7 +122,7 @@ void edge_upload_session_send_again(struct edge_upload_session *session,
                                     struct edge_upload_side *side, int layer, const char *reason)
 {
     session->rejections++;
-    reject_layer(session, side, layer, reason);
+    reject_layer(session, side, layer, 0, reason);
     edge_upload_session_send_credit(session);
     end_if_rejected(session);
 }
@@ -231,7 +142,7 @@ void edge_upload_session_brought(struct edge_upload_session *session, struct edg
         reject_bytes(session, side, layer);
         break;
     case EDGE_WRITE_BEYOND:
-        reject_layer(session, side, layer, "the bytes before these were lost");
+        reject_layer(session, side, layer, 0, "the bytes before these were lost");
         edge_upload_session_send_credit(session);
         break;
     }

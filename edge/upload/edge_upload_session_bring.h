@@ -7,25 +7,13 @@
 #ifndef EDGE_UPLOAD_SESSION_BRING_H
 #define EDGE_UPLOAD_SESSION_BRING_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "edge/upload/edge_upload_session.h"
-
-/* Bytes [offset, offset + bytes) of a layer's blob, in the order of offsets. */
-struct edge_upload_piece {
-    int layer;
-    int64_t offset;
-    const void *data;
-    size_t bytes;
-    /* When they came. */
-    int64_t arrived_ns;
-};
+#include "edge/upload/edge_upload_session_copy.h"
 
 /* Writes a piece of a blob of `side`, one of the session's. Then, once the receipt is on its way,
  * edge_upload_session_brought.
  *
- * Errors: those of edge_blob_write; the session is to end with them. */
+ * Errors: those of edge_upload_session_aim; the session is to end with them. */
 LL_MUST_USE ll_status edge_upload_session_bring(struct edge_upload_session *session,
                                                 struct edge_upload_side *side,
                                                 const struct edge_upload_piece *piece,

@@ -9,6 +9,8 @@
 
 #include "edge/upload/edge_upload_drafts.h"
 #include "edge/upload/edge_upload_session_bring.h"
+#include "edge/upload/edge_upload_session_copy.h"
+#include "edge/upload/edge_upload_session_fill.h"
 #include "edge/upload/edge_upload_session_places.h"
 
 /* What a chunk comes to. */
@@ -110,61 +112,6 @@ static ll_status check_frame(const struct edge_upload_session_layer *layer,
     return LL_OK;
 }
 
-/* ---- Frames of which nothing is left ---- */
-
-/* Whether the frame at `offset` of a layer of the model is the draft's, which is here. */
-static bool is_in_draft(const struct edge_upload_session *session, int layer, int64_t offset)
-{
-    if (!edge_upload_draft_rounds(session, layer) ||
-        !edge_blob_data(session->draft.layers[layer].blob)) {
-        return false;
-    }
-    const struct ll_draft_blob blob = edge_upload_draft_blob(session->draft.model, layer);
-    return offset % LL_FRAME_BYTES == 0 && offset < blob.bytes &&
-           ll_draft_frame_is_exact(&blob, offset);
-}
-
-/* Whether the raw chunk is of such a frame, which has been taken already. */
-static bool was_filled(const struct edge_upload_session *session, const Layerlift__V1__Chunk *chunk)
-{
-    int64_t frame = (int64_t)(chunk->offset - chunk->offset % LL_FRAME_BYTES);
-    return !edge_upload_frames_has(chunk->encoding) &&
-           session->exact.layers[chunk->layer].next_offset >
-               (int64_t)(chunk->offset + chunk->data.len) - 1 &&
-           is_in_draft(session, (int)chunk->layer, frame);
-}
-
-/* Takes such frames from the draft, from the layer's next offset on, up to `until`. */
-static ll_status fill(struct edge_upload_session *session, int index, int64_t until,
-                      int64_t arrived_ns, struct ll_error *err)
-{
-    struct edge_upload_session_layer *layer = &session->exact.layers[index];
-    while (!session->is_over && layer->next_offset < until &&
-           is_in_draft(session, index, layer->next_offset)) {
-        int64_t left = edge_blob_bytes(layer->blob) - layer->next_offset;
-        const char *rounded = ll_buf_data(edge_blob_data(session->draft.layers[index].blob));
-        const struct edge_upload_piece piece = {
-            .layer = index,
-            .offset = layer->next_offset,
-            .data = rounded + layer->next_offset,
-            .bytes = left < LL_FRAME_BYTES ? (size_t)left : LL_FRAME_BYTES,
-            .arrived_ns = arrived_ns,
-        };
-        edge_write_outcome outcome = EDGE_WRITE_KEPT;
-        ll_status status =
-            edge_upload_session_bring(session, &session->exact, &piece, &outcome, err);
-        if (status != LL_OK) {
-            return status;
-        }
-        layer->next_offset += (int64_t)piece.bytes;
-        edge_upload_session_brought(session, &session->exact, index, outcome);
-        if (outcome != EDGE_WRITE_KEPT) {
-            return LL_OK;
-        }
-    }
-    return LL_OK;
-}
-
 /* The rest of a frame needs the draft's. Where that was rejected, what is on its way is dropped,
  * and the device begins again with both. */
 static ll_status check_rest(struct edge_upload_session *session, const Layerlift__V1__Chunk *chunk,
@@ -191,7 +138,7 @@ static ll_status check_rest(struct edge_upload_session *session, const Layerlift
 }
 
 /* Whether the chunk is what comes next of its layer; else it is to be dropped. */
-static ll_status check_order(struct edge_upload_session *session,
+static ll_status check_order(struct edge_upload_session *session, struct edge_upload_side *side,
                              struct edge_upload_session_layer *layer,
                              const Layerlift__V1__Chunk *chunk, bool *out_is_next,
                              struct ll_error *err)
@@ -201,11 +148,17 @@ static ll_status check_order(struct edge_upload_session *session,
         session->stored_bytes += edge_upload_frames_drop(session, layer);
         layer->next_offset = 0;
     }
+    if (layer->told_offset > layer->next_offset && chunk->frame_offset == 0 &&
+        chunk->offset == (uint64_t)layer->told_offset) {
+        session->stored_bytes += edge_upload_frames_drop(session, layer);
+        edge_upload_session_go_on(session, side, (int)chunk->layer);
+    }
     bool is_open = edge_upload_frames_is_open(layer);
     /* Of a frame whose beginning was dropped the rest is, too. */
     bool is_rest = is_framed && !is_open && chunk->frame_offset > 0;
     *out_is_next = chunk->offset == (uint64_t)layer->next_offset;
-    if ((layer->was_rejected && (!*out_is_next || is_rest)) || was_filled(session, chunk)) {
+    if ((layer->was_rejected && (!*out_is_next || is_rest)) ||
+        edge_upload_session_was_filled(session, chunk)) {
         *out_is_next = false;
         return LL_OK;
     }
@@ -260,13 +213,14 @@ static ll_status check_chunk(struct edge_upload_session *session, const Layerlif
     if (status == LL_OK && chunk->encoding == LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME) {
         status = check_rest(session, chunk, arrival, &is_dropped, err);
         if (status == LL_OK && !is_dropped) {
-            status = fill(session, (int)chunk->layer, (int64_t)chunk->offset, arrived_ns, err);
+            status = edge_upload_session_fill(session, (int)chunk->layer, (int64_t)chunk->offset,
+                                              arrived_ns, err);
         }
     }
     if (status != LL_OK || is_dropped || session->is_over) {
         return status;
     }
-    return check_order(session, arrival->layer, chunk, out_is_next, err);
+    return check_order(session, arrival->side, arrival->layer, chunk, out_is_next, err);
 }
 
 /* Takes a chunk. `arrival` has nothing where there is nothing to bring yet. */
@@ -333,11 +287,14 @@ void edge_upload_session_chunk(struct edge_upload_session *session,
     if (arrival.data) {
         edge_upload_session_brought(session, arrival.side, (int)chunk->layer, outcome);
     }
-    if (arrival.data && outcome == EDGE_WRITE_KEPT && arrival.side == &session->exact) {
-        /* What is left of the blob may be in the draft. */
-        status = fill(session, (int)chunk->layer, INT64_MAX, arrived_ns, &err);
-        if (status != LL_OK) {
-            edge_upload_session_fail(session, status, &err);
-        }
+    /* What is left of a blob that has begun may be in the draft. */
+    bool has_begun = arrival.data && !session->is_over &&
+                     session->exact.layers[chunk->layer].next_offset > 0 &&
+                     (outcome == EDGE_WRITE_KEPT || outcome == EDGE_WRITE_COMPLETED);
+    if (has_begun) {
+        status = edge_upload_session_fill(session, (int)chunk->layer, INT64_MAX, arrived_ns, &err);
+    }
+    if (status != LL_OK) {
+        edge_upload_session_fail(session, status, &err);
     }
 }

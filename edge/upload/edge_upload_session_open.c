@@ -7,7 +7,9 @@
 #include "edge/upload/edge_upload_bases.h"
 #include "edge/upload/edge_upload_drafts.h"
 #include "edge/upload/edge_upload_session_events.h"
+#include "edge/upload/edge_upload_session_fill.h"
 #include "edge/upload/edge_upload_session_places.h"
+#include "edge/upload/edge_upload_session_share.h"
 #include "proto/wire/wire_dtype.h"
 #include "proto/wire/wire_form.h"
 #include "proto/wire/wire_manifest.h"
@@ -92,7 +94,7 @@ static void finish_lists(struct lists *lists)
 /* From where on a blob is to be sent. */
 static int64_t resume_at(const struct edge_upload_session *session, const struct edge_blob *blob)
 {
-    int64_t here = edge_blob_is_contested(blob) ? 0 : edge_blob_resumable(blob);
+    int64_t here = edge_blob_resumable(blob);
     return session->encodings != 0 ? here - here % LL_FRAME_BYTES : here;
 }
 
@@ -165,7 +167,8 @@ static void fill_draft(const struct edge_upload_session *session,
     }
 }
 
-static ll_status send_accepted(struct edge_upload_session *session)
+/* `is_shared`: others bring the model, too, and the device is told what before it may send. */
+static ll_status send_accepted(struct edge_upload_session *session, bool is_shared)
 {
     Layerlift__V1__DataType data_types[WIRE_DTYPES];
     Layerlift__V1__Encoding encodings[EDGE_UPLOAD_ENCODINGS];
@@ -185,7 +188,8 @@ static ll_status send_accepted(struct edge_upload_session *session)
         fill_lists(session, &session->draft, &draft);
         fill_draft(session, &accepted, &draft);
         accepted.model_id = (char *)edge_model_id_text(session->exact.model);
-        accepted.credit_bytes = edge_upload_session_grant(session);
+        uint64_t granted_bytes = edge_upload_session_grant(session);
+        accepted.credit_bytes = is_shared ? 0 : granted_bytes;
         accepted.prefix = (uint32_t)edge_model_prefix(session->exact.model);
         accepted.data_types = data_types;
         accepted.n_data_types = wire_dtypes(data_types);
@@ -237,8 +241,9 @@ void edge_upload_session_open(struct edge_upload_session *session,
         session->creations_before++;
     }
     session->creations_told = session->creations_before;
+    bool is_shared = edge_upload_session_shares(session);
     status = begin_layers(session, open, &err);
-    if (status == LL_OK && send_accepted(session) != LL_OK) {
+    if (status == LL_OK && send_accepted(session, is_shared) != LL_OK) {
         status = ll_fail(&err, LL_E_NO_MEMORY, "out of memory for a session");
     }
     if (status != LL_OK) {
@@ -253,9 +258,21 @@ void edge_upload_session_open(struct edge_upload_session *session,
            (double)edge_upload_session_missing_bytes(session, count) / 1e6,
            (double)edge_model_table(model)->blob_bytes / 1e6, session->plan.count);
     edge_upload_session_tell_present(session);
+    session->sessions->is_share_due = true;
+    session->share.looked_ns = now_ns;
+    session->share.is_owing = true;
+    if (is_shared) {
+        edge_upload_sessions_share(session->sessions, now_ns);
+        edge_upload_session_send_credit_now(session);
+    }
     edge_creator_wake(session->sessions->creator, model);
     if (session->draft.model) {
         edge_creator_wake(session->sessions->creator, session->draft.model);
+    }
+    status = edge_upload_session_fill_all(session, now_ns, &err);
+    if (status != LL_OK) {
+        edge_upload_session_fail(session, status, &err);
+        return;
     }
     edge_upload_session_update(session);
 }

@@ -27,7 +27,8 @@ void edge_upload_stored_forget(struct edge_upload_session *session,
 static bool waits(struct edge_upload_session *session, struct edge_upload_session_layer *layer)
 {
     struct edge_upload_unstored *unstored = &layer->unstored;
-    int64_t stored = edge_blob_stored(layer->copy ? layer->copy : layer->blob);
+    /* A copy ends with its session. */
+    int64_t stored = layer->copy ? 0 : edge_blob_stored(layer->blob);
     if (unstored->end <= stored) {
         edge_upload_stored_forget(session, layer);
         return false;

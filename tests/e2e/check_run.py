@@ -13,12 +13,14 @@ FIELDS = {
     "query": {"id": int, "issued_ms": NUMBER, "latency_ms": NUMBER, "device_ms": NUMBER, "edge_ms": NUMBER,
               "network_ms": NUMBER, "first": int, "end": int, "layers": int, "prefix": int,
               "fallback": (str, type(None)), "predicted_ms": NUMBER, "up_bytes": int, "down_bytes": int,
+              "input_encoding": (str, type(None)),
               "precision": str, "top": list},
     "ready": {"at_ms": NUMBER, "prefix": int, "creation_ms": NUMBER, "partitions": int},
     "upload": {"start_ms": NUMBER, "acked_ms": NUMBER, "ready_ms": NUMBER, "model_bytes": int, "sent_bytes": int,
                "weight_bytes_sent": int, "draft_bytes_sent": int, "draft_ready_ms": (*NUMBER, type(None)), "partitions": int, "creations": int, "creation_ms": NUMBER},
     "summary": {"queries": int, "lost": int, "fallbacks": int},
 }
+INPUT_ENCODINGS = ("f32", "f16", "u8", "u8_channel", "jpeg", "png", "bmp", "webp", "planes", None)
 
 
 def check(condition, sentence):
@@ -51,6 +53,8 @@ def main():
         check(min(query["device_ms"], query["edge_ms"], query["network_ms"]) >= 0, f"negative: {query}")
         check(0 <= query["first"] <= query["end"] <= query["layers"], f"range: {query}")
         check(query["end"] > query["first"] or query.get("try") == "edge" or query["down_bytes"] == 0, f"bytes of nothing: {query}")
+        check(query["input_encoding"] in INPUT_ENCODINGS, f"input_encoding: {query}")
+        check(query["input_encoding"] is None or query["up_bytes"] > 0, f"an input of nothing: {query}")
         check(query["precision"] in ("exact", "draft") and isinstance(query["exact"], bool), f"precision: {query}")
         check(query["precision"] == "exact" or not query["exact"], f"precision: {query}")
         check(query["precision"] == "draft" or query["top"] == queries[0]["top"], f"another answer: {query}")

@@ -348,6 +348,88 @@ static void test_weights_come_in_fewer_bytes(void)
     end();
 }
 
+/* ---- Drafts ---- */
+
+static struct device_draft draft;
+static struct fake_model rounded;
+
+/* The draft as a model of its own, made of the model's weights by another way. */
+static void make_draft(void)
+{
+    struct device_draft_source source = {
+        .table = &model.network->table, .blobs = model.blobs, .manifest = &model.manifest};
+    CU_ASSERT_EQUAL_FATAL(device_draft_init(&draft, &source, 7), LL_OK);
+    fake_model_init_weights(&rounded, cfg, 11);
+    for (int i = 0; i < LAYERS; i++) {
+        uint32_t *words = draft.is_rounded[i] ? ll_buf_writable(rounded.blobs[i]) : NULL;
+        for (size_t j = 0; words && j < ll_buf_bytes(rounded.blobs[i]) / 4; j++) {
+            words[j] = (words[j] + 0x8000U) & 0xffff0000U;
+        }
+    }
+    fake_model_rename(&rounded);
+    CU_ASSERT_STRING_EQUAL(draft.id, rounded.id_text);
+}
+
+static void begin_drafting(int64_t most_upload_bytes)
+{
+    static const char *addresses[1];
+    addresses[0] = edge.address;
+    device_fixture_init_bounded(&device, &model, addresses, 1, 0, most_upload_bytes);
+    device.model.draft = &draft;
+    device_fixture_start(&device);
+}
+
+/* All of it at once; then on a new edge as much as the draft takes, and the rest by another
+ * device. */
+static void test_a_draft_answers_until_the_model_is_there(void)
+{
+    fake_model_init_weights(&model, cfg, 11);
+    make_draft();
+    edge_begin(&edge, NULL, false);
+    begin_drafting(0);
+    device_fixture_await_uploaded(&device);
+    int64_t draft_bytes = device.uploaded.sent_draft_bytes;
+    int64_t all_bytes = device.uploaded.sent_weight_bytes;
+    CU_ASSERT_TRUE(draft_bytes < MODEL_BYTES / 2);
+    CU_ASSERT_TRUE(all_bytes < MODEL_BYTES * 9 / 10);
+    CU_ASSERT_EQUAL(device.downs, 0);
+    expect(&device, 1, 0, LAYERS, "");
+    device_fixture_finish(&device);
+    edge_end(&edge);
+
+    edge_begin(&edge, NULL, false);
+    begin_drafting(draft_bytes);
+    device_fixture_await_draft(&device);
+    device.expected = &rounded;
+    device.querier.wish.deadline_ns = 60 * LL_NS_PER_S;
+    struct device_query_result result;
+    for (unsigned seed = 2; seed < 6; seed++) {
+        device_fixture_query(&device, seed, &result);
+        CU_ASSERT_EQUAL(result.end, LAYERS);
+        CU_ASSERT_TRUE(result.is_draft);
+        CU_ASSERT_FALSE(result.is_exact);
+        CU_ASSERT_STRING_EQUAL(result.fallback.text, "");
+        device_query_result_finish(&result);
+    }
+    device_fixture_finish(&device);
+
+    begin_drafting(0);
+    device_fixture_await_uploaded(&device);
+    CU_ASSERT_TRUE(device.uploaded.sent_weight_bytes <= all_bytes - draft_bytes);
+    for (unsigned seed = 2; seed < 6; seed++) {
+        device_fixture_query(&device, seed, &result);
+        CU_ASSERT_EQUAL(result.end, LAYERS);
+        CU_ASSERT_FALSE(result.is_draft);
+        device_query_result_finish(&result);
+    }
+    CU_ASSERT_EQUAL(device.downs, 0);
+    device_fixture_finish(&device);
+    edge_end(&edge);
+    fake_model_finish(&rounded);
+    device_draft_finish(&draft);
+    fake_model_finish(&model);
+}
+
 static void test_a_device_that_vanishes_leaves_its_part(void)
 {
     fake_model_init(&model, cfg, 11);
@@ -542,6 +624,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_an_edge_that_is_restarted_loses_no_query),
     LL_TEST(test_a_frozen_link_costs_a_deadline_and_no_answer),
     LL_TEST(test_weights_come_in_fewer_bytes),
+    LL_TEST(test_a_draft_answers_until_the_model_is_there),
     LL_TEST(test_a_device_that_vanishes_leaves_its_part),
     LL_TEST(test_models_that_share_blobs_share_bytes),
     LL_TEST(test_a_creation_that_fails_leaves_the_prefix_useful),

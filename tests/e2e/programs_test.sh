@@ -89,6 +89,32 @@ passed "layer times are kept beside the weights"
 "$check" run.json --uploaded --whole-last --sent-at-most 12544 || fail "second run"
 passed "a second run that has nothing to upload"
 
+# The last four bytes are another weight: a frame differs, by next to nothing.
+{ head -c -4 "$weights"; printf '\0\0\200\77'; } >update.weights
+updated=(--cfg "$cfg" --weights update.weights --input-f32 input.f32)
+"$infer" "${updated[@]}" --output-f32 update.f32 >/dev/null
+"$agent" --edge "127.0.0.1:$port" "${updated[@]}" --choose furthest --no-profile --delta-from fashion.weights --until-uploaded 1 \
+    --json run.json --output-f32 edge.f32 >agent.log 2>&1 || fail "the agent ended with status $?"
+"$check" run.json --uploaded --whole-last || fail "an update"
+cmp update.f32 edge.f32 || fail "the updated model's answer is another one"
+grep -q '"weight_bytes_sent":[0-9]\{1,3\},' run.json || fail "more than the update was sent: $(grep '"upload"' run.json)"
+passed "differences from an earlier model"
+
+"$make_weights" --cfg "$cfg" --out draft.weights --seed 9 >/dev/null
+drafted=(--cfg "$cfg" --weights draft.weights --input-f32 input.f32)
+"$infer" "${drafted[@]}" --output-f32 draft.f32 >/dev/null
+"$agent" --edge "127.0.0.1:$port" "${drafted[@]}" --choose furthest --no-profile --precision draft --limit-mbps 5 --until-uploaded 2 \
+    --json run.json --output-f32 edge.f32 >agent.log 2>&1 || fail "the agent ended with status $?"
+"$check" run.json --uploaded --whole-last || fail "a draft"
+cmp draft.f32 edge.f32 || fail "the answer after a draft is another one"
+grep -q '"precision":"exact"' <(tail -n 2 run.json) || fail "the whole model's answer is a draft's"
+python3 - run.json <<'PYTHON' || fail "the draft's bytes: $(grep '"upload"' run.json)"
+import json, sys
+upload = next(e for e in map(json.loads, open(sys.argv[1])) if e["event"] == "upload")
+sys.exit(not 0 < upload["draft_bytes_sent"] < upload["weight_bytes_sent"] < 0.9 * upload["model_bytes"])
+PYTHON
+passed "a draft before the model"
+
 "$agent" --edge "127.0.0.1:$port" "${input[@]}" --cut 5:13 --repeat 3 --json run.json --output-f32 edge.f32 \
     >agent.log 2>&1 || fail "the agent ended with status $?"
 cmp local.f32 edge.f32 || fail "the answer with a cut is another one"
@@ -97,10 +123,17 @@ passed "a fixed cut"
 
 # The test image's values are bytes: a quarter of the floats', and the same answer. Halves are not.
 grep -q '"up_bytes":784,' run.json && fail "tensors within the network are no bytes"
-"$agent" --edge "127.0.0.1:$port" "${input[@]}" --cut 0:18 --repeat 2 --json run.json --output-f32 edge.f32 \
+"$agent" --edge "127.0.0.1:$port" "${input[@]}" --cut 0:18 --repeat 2 --input-encoding u8 --json run.json --output-f32 edge.f32 \
     >agent.log 2>&1 || fail "the agent ended with status $?"
 cmp local.f32 edge.f32 || fail "the answer from bytes is another one"
-[ "$(grep -c '"up_bytes":784,"down_bytes":40,' run.json)" = 2 ] || fail "the input did not go as bytes"
+[ "$(grep -c '"up_bytes":784,"down_bytes":40,"input_encoding":"u8",' run.json)" = 2 ] || fail "the input did not go as bytes"
+# Coded, and whatever is fastest: the same answer. A raw input has no file.
+for encoding in file planes auto; do
+    "$agent" --edge "127.0.0.1:$port" "${input[@]}" --cut 0:18 --repeat 2 --input-encoding $encoding --json run.json --output-f32 edge.f32 \
+        >agent.log 2>&1 || fail "the agent ended with status $?"
+    cmp local.f32 edge.f32 || fail "the answer from --input-encoding $encoding is another one"
+    ! grep -qE '"input_encoding":("png"|null)' run.json || fail "a raw input went as a file, or not at all"
+done
 "$agent" --edge "127.0.0.1:$port" "${input[@]}" --cut 0:18 --repeat 1 --input-encoding f32 --json run.json \
     >agent.log 2>&1 || fail "the agent ended with status $?"
 grep -q '"up_bytes":3136,' run.json || fail "the input did not go as floats"
@@ -155,6 +188,26 @@ grep -o '"boxes":\[{.*}\]' local.json >local.boxes || fail "no boxes"
 [ "$(grep -c -F "$(cat local.boxes)" run.json)" = 2 ] || fail "the edge's boxes are other ones"
 cmp local.png edge.png || fail "the drawn picture is another one"
 passed "boxes of what the edge computed"
+
+# The picture as it came, for each way to fit it: no more bytes than its file, the same answer, and nothing that tells of its
+# camera. A JPEG of the network's input is another answer, the same with and without an edge.
+file_bytes=$(stat -L -c %s "$photo")
+for fit in letterbox crop stretch; do
+    "$infer" "${boxes[@]:0:6}" --fit $fit --output-f32 local_boxes.f32 >/dev/null
+    "$agent" --edge "127.0.0.1:$port" "${boxes[@]:0:6}" --fit $fit --cut 0:5 --repeat 2 --input-encoding file --json run.json \
+        --output-f32 edge.f32 >agent.log 2>&1 || fail "the agent ended with status $?"
+    cmp local_boxes.f32 edge.f32 || fail "the answer from the picture's file is another one ($fit)"
+    [ "$(grep -c '"input_encoding":"jpeg"' run.json)" = 2 ] || fail "the input did not go as its file ($fit)"
+    up_bytes=$(grep -o '"up_bytes":[0-9]*' run.json | head -1 | cut -d: -f2)
+    [ "$up_bytes" -le "$file_bytes" ] || fail "$up_bytes bytes of a file of $file_bytes ($fit)"
+done
+"$agent" "${boxes[@]:0:6}" --repeat 1 --input-quality 20 --output-f32 here.f32 >agent.log 2>&1 || fail "the agent ended with status $?"
+"$agent" --edge "127.0.0.1:$port" "${boxes[@]:0:6}" --cut 0:5 --repeat 1 --input-quality 20 --input-encoding file --json run.json \
+    --output-f32 edge.f32 >agent.log 2>&1 || fail "the agent ended with status $?"
+cmp here.f32 edge.f32 || fail "a JPEG of the input is another one on the edge"
+cmp -s here.f32 local_boxes.f32 && fail "--input-quality changed nothing"
+grep -q '"input_encoding":"jpeg"' run.json || fail "a JPEG of the input did not go as one"
+passed "pictures as they came"
 
 # The server goes while queries run, and comes back where it was. What is awaited must not stand in
 # files of the run before.

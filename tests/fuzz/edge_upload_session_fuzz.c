@@ -1,6 +1,6 @@
 /* Any sequence of what two devices can do in upload sessions of one model: opens, pieces that are
- * right, raw or of frames, pieces that are not, any bytes as a message, half-closes, vanishing,
- * failing creations, silence.
+ * right, raw or of frames, drafts that are true or lies, pieces that are not, any bytes as a
+ * message, half-closes, vanishing, failing creations, silence.
  *
  * The oracle: what devices do ends sessions with INVALID_ARGUMENT or OK alone, failing creations
  * and silence with their own status; credit never falls and always covers what was dealt with;
@@ -61,13 +61,23 @@ static const uint8_t *contents[MODELS][LAYERS] = {
      (const uint8_t *)"", (const uint8_t *)"aaaaa", framed[1]},
 };
 
-/* The frames of the last layer: of each model, whole or the difference from the other one's. */
-enum { FRAMES = 2, KINDS = 2 };
+/* The frames of the last layer: of each model, whole, the difference from the other one's, what a
+ * draft has, and what is left. */
+enum { FRAMES = 2, BITS = 7 };
+typedef enum { WHOLE, DELTA, DRAFT, REST, KINDS } kind;
+static const Layerlift__V1__Encoding encodings[KINDS] = {
+    LAYERLIFT__V1__ENCODING__ENCODING_FRAME,
+    LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME,
+    LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME,
+    LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME,
+};
 struct encoded {
     size_t bytes;
     uint8_t data[LL_FRAME_ENCODED_BYTES];
 };
 static struct encoded encoded_frames[MODELS][KINDS][FRAMES];
+/* The draft's blob of each model. */
+static uint8_t rounded[MODELS][FRAMED_BYTES];
 /* Takes longer to make than a run: made once. */
 static struct edge_upload_decoder *decoder;
 
@@ -78,11 +88,20 @@ static void encode_frame(struct ll_frame_coder *coder, int model, size_t index)
         .data = framed[model] + offset,
         .bytes = index == 0 ? (size_t)LL_FRAME_BYTES : FRAMED_BYTES - offset,
     };
-    struct encoded *whole = &encoded_frames[model][0][index];
-    struct encoded *delta = &encoded_frames[model][1][index];
-    whole->bytes = ll_frame_encode(coder, &frame, whole->data);
-    delta->bytes = ll_frame_encode_delta(coder, &frame, framed[1 - model] + offset, delta->data);
-    REQUIRE(whole->bytes > 0 && delta->bytes > 0);
+    const struct ll_frame_draft draft = {.mantissa_bits = BITS};
+    struct encoded *of[KINDS];
+    for (int i = 0; i < KINDS; i++) {
+        of[i] = &encoded_frames[model][i][index];
+    }
+    of[WHOLE]->bytes = ll_frame_encode(coder, &frame, of[WHOLE]->data);
+    of[DELTA]->bytes =
+        ll_frame_encode_delta(coder, &frame, framed[1 - model] + offset, of[DELTA]->data);
+    of[DRAFT]->bytes = ll_frame_encode_draft(coder, &frame, &draft, of[DRAFT]->data);
+    of[REST]->bytes = ll_frame_encode_rest(coder, &frame, &draft, of[REST]->data);
+    for (int i = 0; i < KINDS; i++) {
+        REQUIRE(of[i]->bytes > 0);
+    }
+    REQUIRE(ll_frame_round(frame.data, frame.bytes, &draft, rounded[model] + offset));
 }
 
 static void fill_contents(void)
@@ -113,6 +132,7 @@ struct rpc_stream {
     uint64_t credit_bytes;
     uint64_t stored_bytes;
     uint32_t prefix;
+    uint32_t draft_prefix;
     bool is_complete;
 };
 
@@ -135,6 +155,11 @@ static void check_event(struct rpc_stream *stream, const Layerlift__V1__UploadEv
         REQUIRE(event->prefix_ready->prefix >= stream->prefix);
         REQUIRE(event->prefix_ready->prefix <= LAYERS && event->prefix_ready->prefix != 2);
         stream->prefix = event->prefix_ready->prefix;
+        break;
+    case LAYERLIFT__V1__UPLOAD_EVENT__KIND_DRAFT_READY:
+        REQUIRE(event->draft_ready->prefix >= stream->draft_prefix);
+        REQUIRE(event->draft_ready->prefix <= LAYERS && event->draft_ready->prefix != 2);
+        stream->draft_prefix = event->draft_ready->prefix;
         break;
     case LAYERLIFT__V1__UPLOAD_EVENT__KIND_PARTITION_RECEIVED:
     case LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_REJECTED:
@@ -204,11 +229,11 @@ const char *rpc_stream_peer(const struct rpc_stream *stream)
 
 struct device {
     bool is_here;
-    /* Which of the models it opened, and how much of a frame it has sent. */
+    /* Which of the models it opened, and how much of a frame it has sent, of model and draft. */
     int model;
-    size_t frame_sent;
-    /* The last layer's bytes that were looked at. */
-    const struct ll_buf *checked;
+    size_t frame_sent[2];
+    /* The last layer's bytes that were looked at, of both. */
+    const struct ll_buf *checked[2];
     struct rpc_stream stream;
     struct edge_upload_session session;
 };
@@ -246,10 +271,10 @@ static void build(struct world *world)
 {
     world->engine = fake_engine_create();
     REQUIRE(world->engine);
-    const struct edge_store_config store = {.budget_bytes = 2 * FRAMED_BYTES + 30};
+    const struct edge_store_config store = {.budget_bytes = 3 * FRAMED_BYTES + 30};
     REQUIRE(edge_store_create(&store, &world->store, NULL) == LL_OK);
     const struct edge_catalog_config catalog = {
-        .engine = world->engine, .store = world->store, .most_models = 2};
+        .engine = world->engine, .store = world->store, .most_models = 3};
     REQUIRE(edge_catalog_create(&catalog, &world->catalog) == LL_OK);
     REQUIRE(edge_catalog_observe(world->catalog, on_changed, world) == LL_OK);
     const struct edge_creator_config creator = {.catalog = world->catalog, .is_inline = true};
@@ -311,6 +336,9 @@ struct right_open {
     Layerlift__V1__DeltaBase base;
     Layerlift__V1__DeltaBase *base_list[1];
     char base_digest[LL_DIGEST_TEXT_BYTES];
+    Layerlift__V1__Draft draft;
+    ProtobufCBinaryData draft_digests[LAYERS];
+    struct ll_digest rounded;
 };
 
 static void name(const uint8_t *data, size_t bytes, char out_text[LL_DIGEST_TEXT_BYTES])
@@ -361,6 +389,20 @@ static void fill_base(struct right_open *right, int model)
     right->open.n_delta_bases = 1;
 }
 
+/* The draft of a model; a lie, where that is not the one that is opened. */
+static void fill_draft(struct right_open *right, int model)
+{
+    layerlift__v1__draft__init(&right->draft);
+    memset(right->draft_digests, 0, sizeof(right->draft_digests));
+    REQUIRE(ll_digest_of(rounded[model], FRAMED_BYTES, &right->rounded) == LL_OK);
+    right->draft_digests[FRAMED].data = right->rounded.bytes;
+    right->draft_digests[FRAMED].len = sizeof(right->rounded.bytes);
+    right->draft.mantissa_bits = BITS;
+    right->draft.digests = right->draft_digests;
+    right->draft.n_digests = LAYERS;
+    right->open.draft = &right->draft;
+}
+
 static void open_rightly(struct world *world, struct device *device, uint8_t what)
 {
     struct right_open right;
@@ -368,6 +410,9 @@ static void open_rightly(struct world *world, struct device *device, uint8_t wha
     fill_open(&right, device->model, (what & 4) != 0);
     if ((what & 16) != 0) {
         fill_base(&right, device->model);
+    }
+    if ((what & 32) != 0) {
+        fill_draft(&right, (what & 64) != 0 ? 1 - device->model : device->model);
     }
     /* Inline creation agrees upon no encoding: this one has. */
     edge_upload_frames_agree(&device->session, EDGE_UPLOAD_ENCODINGS, edge_upload_encodings);
@@ -403,40 +448,43 @@ static void send_rightly(struct world *world, struct device *device)
 }
 
 /* A piece of the frame that comes next, or of one whose byte is wrong. */
+/* A piece of the frame that comes next, of the device's model or of the other one, or with a byte
+ * that is wrong. */
 static void send_frame(struct world *world, struct device *device)
 {
-    uint8_t encoded[LL_FRAME_ENCODED_BYTES];
+    uint8_t data[LL_FRAME_ENCODED_BYTES];
     uint8_t how = take(world);
     uint8_t wrong = take(world);
-    struct edge_upload_session_layer *layer =
-        device->session.exact.layers ? &device->session.exact.layers[FRAMED] : NULL;
+    const kind of = (kind)(how >> 5 & 3);
+    const int model = (how & 0x10) != 0 ? 1 - device->model : device->model;
+    const struct edge_upload_side *side =
+        of == DRAFT ? &device->session.draft : &device->session.exact;
+    struct edge_upload_session_layer *layer = side->layers ? &side->layers[FRAMED] : NULL;
     size_t offset = layer ? (size_t)layer->next_offset : FRAMED_BYTES;
     if (offset >= FRAMED_BYTES || offset % LL_FRAME_BYTES != 0) {
         return;
     }
-    bool is_delta = (how & 0x40) != 0;
-    const struct encoded *frame =
-        &encoded_frames[device->model][is_delta ? 1 : 0][offset / LL_FRAME_BYTES];
-    size_t bytes = frame->bytes;
-    memcpy(encoded, frame->data, bytes);
-    device->frame_sent = edge_upload_frames_is_open(layer) ? device->frame_sent : 0;
-    if (bytes <= device->frame_sent) {
+    const struct encoded *frame = &encoded_frames[model][of][offset / LL_FRAME_BYTES];
+    size_t *sent = &device->frame_sent[of == DRAFT];
+    *sent = edge_upload_frames_is_open(layer) ? *sent : 0;
+    if (frame->bytes <= *sent) {
         return;
     }
+    memcpy(data, frame->data, frame->bytes);
     if ((how & 0x80) != 0) {
-        encoded[device->frame_sent + wrong % (bytes - device->frame_sent)] ^= wrong | 1U;
+        data[*sent + wrong % (frame->bytes - *sent)] ^= wrong | 1U;
     }
+    size_t left = frame->bytes - *sent;
+    size_t most = how & 15;
     Layerlift__V1__Chunk chunk = LAYERLIFT__V1__CHUNK__INIT;
     chunk.layer = FRAMED;
-    chunk.encoding = is_delta ? LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME
-                              : LAYERLIFT__V1__ENCODING__ENCODING_FRAME;
+    chunk.encoding = encodings[of];
     chunk.offset = offset;
-    chunk.frame_bytes = (uint32_t)bytes;
-    chunk.frame_offset = (uint32_t)device->frame_sent;
-    chunk.data.data = encoded + device->frame_sent;
-    chunk.data.len = bytes - device->frame_sent;
-    chunk.data.len = (how & 15) < chunk.data.len ? (how & 15) : chunk.data.len;
-    device->frame_sent += chunk.data.len;
+    chunk.frame_bytes = (uint32_t)frame->bytes;
+    chunk.frame_offset = (uint32_t)*sent;
+    chunk.data.data = data + *sent;
+    chunk.data.len = most < left ? most : left;
+    *sent += chunk.data.len;
     give_chunk(device, &chunk);
 }
 
@@ -528,20 +576,43 @@ static void check_blob(struct device *device, struct edge_model *model, int laye
 {
     struct edge_blob *blob = edge_model_blob(model, layer);
     struct ll_buf *data = blob ? edge_blob_data(blob) : NULL;
-    REQUIRE(layer >= edge_model_prefix(model) || !blob || data);
-    if (data && data != device->checked) {
+    bool is_draft = edge_model_draft_bits(model) > 0;
+    REQUIRE(layer >= edge_model_prefix(model) || edge_model_is_available(model, layer));
+    if (data && data != device->checked[is_draft]) {
         struct ll_digest digest;
         REQUIRE(ll_digest_of(ll_buf_data(data), ll_buf_bytes(data), &digest) == LL_OK);
         REQUIRE(ll_digest_equal(&digest, &edge_model_manifest(model)->blobs[layer].digest));
-        device->checked = layer == FRAMED ? data : device->checked;
+        device->checked[is_draft] = layer == FRAMED ? data : device->checked[is_draft];
+    }
+}
+
+/* A draft that is in use, and of which model and draft are here, is the model's, rounded. */
+static void check_draft(const struct edge_model *draft)
+{
+    const struct edge_blob *own = edge_model_blob(draft, FRAMED);
+    const struct edge_blob *exact = edge_model_exact_blob(draft, FRAMED);
+    bool has_both = own && exact && edge_blob_data(own) && edge_blob_data(exact);
+    if (has_both && !edge_model_is_retired(draft)) {
+        for (int i = 0; i < MODELS; i++) {
+            if (memcmp(ll_buf_data(edge_blob_data(exact)), framed[i], FRAMED_BYTES) == 0) {
+                REQUIRE(memcmp(ll_buf_data(edge_blob_data(own)), rounded[i], FRAMED_BYTES) == 0);
+            }
+        }
     }
 }
 
 static void check_blobs(struct device *device)
 {
     struct edge_model *model = device->is_here ? device->session.exact.model : NULL;
+    struct edge_model *draft = device->is_here ? device->session.draft.model : NULL;
     for (int i = 0; model && i < edge_model_table(model)->layer_count; i++) {
         check_blob(device, model, i);
+    }
+    for (int i = 0; draft && i < edge_model_table(draft)->layer_count; i++) {
+        check_blob(device, draft, i);
+    }
+    if (draft && edge_model_table(draft)->layer_count == LAYERS) {
+        check_draft(draft);
     }
 }
 

@@ -464,6 +464,8 @@ void edge_call_send_query(struct edge_call *offload, const struct fake_model *mo
     query.n_answer_codings = ask->may_code_answer ? wire_codings(codings) : 0;
     query.answer_codings = codings;
     query.sends_receipts = ask->sends_receipts;
+    query.precision = ask->precision;
+    query.draft_id = (char *)(ask->draft_id ? ask->draft_id : "");
     query.tensors = tensors.list;
     query.n_tensors = tensors.count;
     Layerlift__V1__OffloadRequest request = LAYERLIFT__V1__OFFLOAD_REQUEST__INIT;
@@ -558,6 +560,8 @@ static struct assembly *begin_answer(struct edge_call *call, const Layerlift__V1
                     LL_OK);
     answer->reached = (int)message->reached;
     answer->prefix = (int)message->prefix;
+    answer->precision = message->precision;
+    answer->exact_reached = (int)message->exact_reached;
     answer->computed_ns = (int64_t)message->computed_ns;
     answer->coding_ns = (int64_t)message->coding_ns;
     answer->tensors = (int)message->n_tensors;

@@ -57,6 +57,7 @@ enum {
     EVENT_REJECTED = LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_REJECTED,
     EVENT_AVAILABLE = LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_AVAILABLE,
     EVENT_COMPLETE = LAYERLIFT__V1__UPLOAD_EVENT__KIND_COMPLETE,
+    EVENT_ELSEWHERE = LAYERLIFT__V1__UPLOAD_EVENT__KIND_ELSEWHERE,
     EVENT_DRAFT_READY = LAYERLIFT__V1__UPLOAD_EVENT__KIND_DRAFT_READY,
 };
 
@@ -111,13 +112,16 @@ struct edge_ask {
     /* How the tensors are written, and the answer's are to be; 0: as floats. */
     Layerlift__V1__DataType dtype;
     Layerlift__V1__DataType answer_dtype;
+    /* One for each tensor, in the place of `dtype`; NULL: that. */
+    const struct wire_form *forms;
     /* How they are coded, in how many bytes each; and whether the answer's may be. */
     Layerlift__V1__TensorCoding coding;
     uint64_t coded_bytes;
     bool may_code_answer;
-    /* One for each tensor, in the place of `dtype`; NULL: that. */
-    const struct wire_form *forms;
     bool sends_receipts;
+    Layerlift__V1__Precision precision;
+    /* NULL: none. */
+    const char *draft_id;
 };
 
 /* Sends a query's head. */
@@ -145,6 +149,8 @@ struct edge_answer {
     struct ll_error refusal;
     int reached;
     int prefix;
+    Layerlift__V1__Precision precision;
+    int exact_reached;
     /* The tensors one behind the other, as they were written. */
     int tensors;
     Layerlift__V1__DataType dtypes[EDGE_ANSWER_DTYPES];

@@ -14,7 +14,7 @@ static void *need(void *memory)
 {
     if (!memory) {
         fprintf(stderr, "no memory for a test's picture\n");
-        abort();
+        __builtin_trap();
     }
     return memory;
 }
@@ -35,8 +35,8 @@ void picture_file_insert(struct picture_file *file, size_t at, const void *bytes
 
 uint8_t picture_sample(unsigned seed, int x, int y, int c)
 {
-    unsigned mixed = seed * 2654435761U + (unsigned)(x * 73856093) + (unsigned)(y * 19349663) +
-                     (unsigned)(c * 83492791);
+    unsigned mixed = seed * 2654435761U + (unsigned)x * 73856093U + (unsigned)y * 19349663U +
+                     (unsigned)c * 83492791U;
     mixed ^= mixed >> 13;
     mixed *= 1274126177U;
     int noise = (int)(mixed >> 28) - 8;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/query/device_encode.h"
+#include "proto/wire/wire_form.h"
 #include "tests/unit/device/device_fake_edge_state.h"
 
 static void free_query(struct fake_edge *edge, struct fake_query *query)
@@ -88,7 +88,9 @@ static struct ll_buf *encode_output(struct fake_edge *edge, const struct fake_qu
     struct ll_buf *encoded = NULL;
     bool is_f16 = query->request->query->answer_dtype == LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16 &&
                   !fake_edge_table(edge)->layers[name].is_output;
-    ll_status status = device_encode(floats, is_f16 ? LL_F16 : LL_F32, &encoded, out_dtype);
+    struct wire_form form = {0};
+    ll_status status = wire_form_encode(floats, 1, is_f16 ? LL_F16 : LL_F32, NULL, &encoded, &form);
+    *out_dtype = form.dtype;
     return fake_edge_must(edge, status == LL_OK) ? encoded : ll_buf_ref(floats);
 }
 

@@ -324,7 +324,8 @@ void device_fixture_query(struct device_fixture *fixture, unsigned seed,
     struct ll_buf *buf = NULL;
     struct ll_error err = {.text = ""};
     fake_model_inputs(fixture->fake, seed, 0, layers, &input);
-    fake_model_outputs(fixture->fake, seed, 0, layers, &expected);
+    fake_model_outputs(fixture->expected ? fixture->expected : fixture->fake, seed, 0, layers,
+                       &expected);
     CU_ASSERT_EQUAL_FATAL(ll_buf_copy(input.data, (size_t)input.floats * sizeof(float), &buf),
                           LL_OK);
     CU_ASSERT_EQUAL_FATAL(device_query_run(&fixture->querier,

@@ -18,6 +18,8 @@
 
 struct device_fixture {
     struct fake_model *fake;
+    /* Whose answers are right; NULL: those of `fake`. */
+    const struct fake_model *expected;
     struct ll_engine *engine;
     struct ll_plan plan;
     struct device_model model;

@@ -11,6 +11,7 @@
 const char *const ll_test_suite = "device_input_forms";
 
 enum { H = 40, W = 30, FLOATS = 3 * H * W };
+#define FLOATS_BYTES (FLOATS * sizeof(float))
 
 static const struct ll_table table = {.in_c = 3, .in_h = H, .in_w = W, .in_floats = FLOATS};
 
@@ -34,7 +35,7 @@ static void begin(bool is_exact)
 {
     struct ll_buf *floats = NULL;
     CU_ASSERT_EQUAL_FATAL(ll_planes_create(&planes), LL_OK);
-    CU_ASSERT_EQUAL_FATAL(ll_buf_create(FLOATS * sizeof(float), &floats), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(ll_buf_create(FLOATS_BYTES, &floats), LL_OK);
     float *values = ll_buf_writable(floats);
     for (int i = 0; i < FLOATS; i++) {
         values[i] = (float)picture_sample(3, i % W, i / W % H, i / (W * H)) / 255.0F;
@@ -62,7 +63,7 @@ static struct device_form_offers offer(device_input_want want, const struct devi
 {
     const struct device_wish wish = {.input = want, .cut_dtype = LL_F32};
     struct device_form_offers offers;
-    device_input_forms_offer(&forms, &input, &wish, edge, &offers);
+    device_input_forms_offer(&forms, &wish, edge, &offers);
     return offers;
 }
 
@@ -80,8 +81,7 @@ static const struct device_offer *find(const struct device_form_offers *offers, 
 static struct wire_form make(device_form form, struct ll_buf **out_buf)
 {
     struct wire_form made;
-    ll_status status =
-        device_input_forms_make(&forms, &input, form, LL_F32, planes, out_buf, &made);
+    ll_status status = device_input_forms_make(&forms, form, LL_F32, planes, out_buf, &made);
     CU_ASSERT_EQUAL_FATAL(status, LL_OK);
     CU_ASSERT_EQUAL(made.bytes, (int64_t)ll_buf_bytes(*out_buf));
     return made;
@@ -103,9 +103,9 @@ static void test_what_an_edge_takes_is_offered(void)
     offers = offer(DEVICE_WANT_ANY, &old);
     CU_ASSERT_EQUAL(offers.count, 1);
     CU_ASSERT_EQUAL(offers.forms[0], DEVICE_FORM_PLAIN);
-    CU_ASSERT_EQUAL(offers.offers[0].bytes, 4 * FLOATS);
+    CU_ASSERT_EQUAL(offers.offers[0].bytes, (int64_t)FLOATS_BYTES);
     /* A format that this edge does not know. */
-    input.file.format = VISION_PNG;
+    forms.input.file.format = VISION_PNG;
     offers = offer(DEVICE_WANT_ANY, &all);
     CU_ASSERT_PTR_NULL(find(&offers, DEVICE_FORM_FILE));
     end();
@@ -137,6 +137,7 @@ static void test_a_wish_is_fulfilled_where_it_can_be(void)
     }
     ll_buf_unref(input.file.bytes);
     input.file.bytes = NULL;
+    device_input_forms_set(&forms, &input);
     offers = offer(DEVICE_WANT_FILE, &all);
     CU_ASSERT_EQUAL(offers.count, 3);
     end();
@@ -151,7 +152,7 @@ static void test_each_form_is_the_same_input(void)
     struct ll_digest digest;
     struct wire_form form = make(DEVICE_FORM_PLAIN, &buf);
     CU_ASSERT_STRING_EQUAL(device_input_form_name(&form), "f32");
-    CU_ASSERT_EQUAL(memcmp(ll_buf_data(buf), ll_buf_data(input.floats), FLOATS * 4), 0);
+    CU_ASSERT_EQUAL(memcmp(ll_buf_data(buf), ll_buf_data(input.floats), FLOATS_BYTES), 0);
     ll_buf_unref(buf);
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(device_input_forms_bytes(&forms));
@@ -169,14 +170,14 @@ static void test_each_form_is_the_same_input(void)
     form = make(DEVICE_FORM_PLANES, &buf);
     CU_ASSERT_STRING_EQUAL(device_input_form_name(&form), "planes");
     CU_ASSERT_EQUAL_FATAL(wire_form_expand(&form, FLOATS, planes, &buf, &err), LL_OK);
-    CU_ASSERT_EQUAL(memcmp(ll_buf_data(buf), ll_buf_data(input.floats), FLOATS * 4), 0);
+    CU_ASSERT_EQUAL(memcmp(ll_buf_data(buf), ll_buf_data(input.floats), FLOATS_BYTES), 0);
     ll_buf_unref(buf);
 
     form = make(DEVICE_FORM_FILE, &buf);
     CU_ASSERT_STRING_EQUAL(device_input_form_name(&form), "jpeg");
     CU_ASSERT(form.is_picture && form.picture.orientation == 6);
     CU_ASSERT_EQUAL(form.picture.fit, LAYERLIFT__V1__PREPROCESS__FIT__FIT_CROP);
-    CU_ASSERT_EQUAL(ll_digest_of(ll_buf_data(input.floats), FLOATS * 4, &digest), LL_OK);
+    CU_ASSERT_EQUAL(ll_digest_of(ll_buf_data(input.floats), FLOATS_BYTES, &digest), LL_OK);
     CU_ASSERT(ll_digest_equal(&digest, &form.picture.input));
     CU_ASSERT_PTR_EQUAL(buf, input.file.bytes);
     ll_buf_unref(buf);
@@ -205,13 +206,15 @@ static void test_what_was_coded_is_known(void)
 static void test_what_the_edge_takes_for_decoding_is_learnt(void)
 {
     begin(true);
-    struct device_form_offers offers = offer(DEVICE_WANT_FILE, &all);
+    struct device_form_offers offers;
     for (int i = 0; i < 60; i++) {
-        device_input_forms_learn(&forms, &input, DEVICE_FORM_FILE, 900000);
-        device_input_forms_learn(&forms, &input, DEVICE_FORM_PLANES, 10 * FLOATS);
+        device_input_forms_learn(&forms, DEVICE_FORM_FILE, 900000);
     }
     offers = offer(DEVICE_WANT_FILE, &all);
     CU_ASSERT_DOUBLE_EQUAL((double)offers.offers[0].coding_ns, 900000, 1000);
+    for (int i = 0; i < 60; i++) {
+        device_input_forms_learn(&forms, DEVICE_FORM_PLANES, (int64_t)10 * FLOATS);
+    }
     struct ll_buf *buf = NULL;
     (void)make(DEVICE_FORM_PLANES, &buf);
     offers = offer(DEVICE_WANT_PLANES, &all);
@@ -220,16 +223,34 @@ static void test_what_the_edge_takes_for_decoding_is_learnt(void)
     end();
 }
 
+/* One outlier must not keep a form away for ever. */
+static void test_what_is_not_sent_is_believed_to_get_faster(void)
+{
+    begin(true);
+    for (int i = 0; i < 20; i++) {
+        device_input_forms_learn(&forms, DEVICE_FORM_FILE, 90000000);
+    }
+    struct device_form_offers offers = offer(DEVICE_WANT_FILE, &all);
+    CU_ASSERT(offers.offers[0].coding_ns > 80000000);
+    for (int i = 0; i < 2000; i++) {
+        device_input_forms_learn(&forms, DEVICE_FORM_BYTES, 0);
+    }
+    offers = offer(DEVICE_WANT_FILE, &all);
+    CU_ASSERT(offers.offers[0].coding_ns <= input.made_ns / 4);
+    CU_ASSERT(offers.offers[0].coding_ns > input.made_ns / 5);
+    end();
+}
+
 static void test_a_refusal_lasts_as_long_as_the_connection(void)
 {
     begin(true);
-    device_input_forms_refuse(&forms, &input, 1);
+    device_input_forms_refuse(&forms, 1);
     struct device_form_offers offers = offer(DEVICE_WANT_ANY, &all);
     CU_ASSERT_PTR_NULL(find(&offers, DEVICE_FORM_FILE));
-    input.file.format = VISION_BMP;
+    forms.input.file.format = VISION_BMP;
     offers = offer(DEVICE_WANT_ANY, &all);
     CU_ASSERT_PTR_NOT_NULL(find(&offers, DEVICE_FORM_FILE));
-    input.file.format = VISION_JPEG;
+    forms.input.file.format = VISION_JPEG;
     struct device_edge_view next = all;
     next.connection = 2;
     offers = offer(DEVICE_WANT_ANY, &next);
@@ -243,6 +264,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_each_form_is_the_same_input),
     LL_TEST(test_what_was_coded_is_known),
     LL_TEST(test_what_the_edge_takes_for_decoding_is_learnt),
+    LL_TEST(test_what_is_not_sent_is_believed_to_get_faster),
     LL_TEST(test_a_refusal_lasts_as_long_as_the_connection),
     {NULL, NULL},
 };

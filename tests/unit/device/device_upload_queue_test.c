@@ -286,7 +286,7 @@ static void test_a_frame_begins_on_its_border(void)
     take(&chunk);
     CU_ASSERT_TRUE_FATAL(next(LL_FRAME_BYTES, &chunk));
     CU_ASSERT_EQUAL(chunk.head.encoding, FRAME);
-    CU_ASSERT_EQUAL(chunk.head.offset, 2 * LL_FRAME_BYTES);
+    CU_ASSERT_EQUAL(chunk.head.offset, (uint64_t)2 * LL_FRAME_BYTES);
     (void)take_all(LL_FRAME_BYTES);
     CU_ASSERT_EQUAL(model_bytes, MODEL_BYTES - 70000 - 65535);
     expect_model();

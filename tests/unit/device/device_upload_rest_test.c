@@ -112,6 +112,86 @@ static void test_cursor_refuses_what_does_not_exist(void)
     end();
 }
 
+static void leave_out(const uint32_t *layers, size_t count)
+{
+    CU_ASSERT_EQUAL(device_upload_rest_leave_out(&cursor, layers, count), LL_OK);
+}
+
+static void test_what_others_bring_is_left_out(void)
+{
+    struct device_piece piece;
+    begin();
+    expect(64, 0, 0, 64);
+    leave_out((const uint32_t[]){0, 2}, 2);
+    expect(1000, 3, 0, 250);
+    CU_ASSERT_FALSE(device_upload_rest_next(&cursor, 64, &piece));
+    CU_ASSERT_EQUAL(device_upload_rest_left(&cursor), 66);
+    /* One has come, and the other is the device's after all. */
+    CU_ASSERT_EQUAL(device_upload_rest_skip(&cursor, 0), LL_OK);
+    leave_out(NULL, 0);
+    expect(1000, 2, 0, 30);
+    expect_nothing();
+    end();
+}
+
+static void test_a_list_of_unknown_layers_leaves_nothing_out(void)
+{
+    begin();
+    const uint32_t layers[] = {0, 4};
+    CU_ASSERT_EQUAL(device_upload_rest_leave_out(&cursor, layers, 2), LL_E_INVALID);
+    expect(1000, 0, 0, 100);
+    end();
+}
+
+static void test_cursor_goes_on_where_others_were(void)
+{
+    begin();
+    leave_out((const uint32_t[]){3}, 1);
+    expect(1000, 0, 0, 100);
+    expect(20, 2, 0, 20);
+    leave_out(NULL, 0);
+    CU_ASSERT_EQUAL(device_upload_rest_go_on(&cursor, 3, 200), LL_OK);
+    /* This one has more of it itself. */
+    CU_ASSERT_EQUAL(device_upload_rest_go_on(&cursor, 2, 10), LL_OK);
+    CU_ASSERT_EQUAL(device_upload_rest_go_on(&cursor, 2, 31), LL_E_INVALID);
+    CU_ASSERT_EQUAL(device_upload_rest_go_on(&cursor, 4, 0), LL_E_INVALID);
+    CU_ASSERT_EQUAL(device_upload_rest_left(&cursor), 60);
+    expect(1000, 2, 20, 10);
+    expect(1000, 3, 200, 50);
+    expect_nothing();
+    end();
+}
+
+static void test_only_a_beginning_goes_again(void)
+{
+    struct device_piece piece;
+    begin();
+    CU_ASSERT_EQUAL(device_upload_rest_go_on(&cursor, 3, 200), LL_OK);
+    expect(1000, 0, 0, 100);
+    expect(1000, 2, 0, 30);
+    expect(30, 3, 200, 30);
+    CU_ASSERT_EQUAL(device_upload_rest_fill(&cursor, 3, 200), LL_OK);
+    CU_ASSERT_EQUAL(device_upload_rest_left(&cursor), 220);
+    expect(150, 3, 0, 150);
+    CU_ASSERT_TRUE(device_upload_rest_next(&cursor, 1000, &piece));
+    CU_ASSERT_EQUAL(piece.bytes, 50);
+    device_upload_rest_advance(&cursor, &piece);
+    CU_ASSERT_EQUAL(device_upload_rest_left(&cursor), 20);
+    /* What was taken ahead goes back, and again. */
+    device_upload_rest_take_back(&cursor, &piece);
+    CU_ASSERT_EQUAL(device_upload_rest_left(&cursor), 70);
+    expect(1000, 3, 150, 50);
+    expect(1000, 3, 230, 20);
+    expect_nothing();
+    /* All of it is wrong. */
+    CU_ASSERT_EQUAL(device_upload_rest_again(&cursor, 3, 0), LL_OK);
+    expect(1000, 3, 0, 250);
+    expect_nothing();
+    CU_ASSERT_EQUAL(device_upload_rest_fill(&cursor, 3, 251), LL_E_INVALID);
+    CU_ASSERT_EQUAL(device_upload_rest_fill(&cursor, 4, 1), LL_E_INVALID);
+    end();
+}
+
 /* ---- With a draft that rounds layers 0 and 3 ---- */
 
 static void begin_draft(void)
@@ -230,6 +310,10 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_cursor_resumes_at_offsets_and_skips_what_is_there),
     LL_TEST(test_cursor_goes_back_for_a_rejected_layer),
     LL_TEST(test_cursor_refuses_what_does_not_exist),
+    LL_TEST(test_what_others_bring_is_left_out),
+    LL_TEST(test_a_list_of_unknown_layers_leaves_nothing_out),
+    LL_TEST(test_cursor_goes_on_where_others_were),
+    LL_TEST(test_only_a_beginning_goes_again),
     LL_TEST(test_a_draft_goes_first_then_what_is_left_of_it),
     LL_TEST(test_a_draft_goes_on_where_both_of_its_parts_stopped),
     LL_TEST(test_a_layer_that_is_there_needs_no_draft),

@@ -294,6 +294,97 @@ static void test_kept_models_are_put_away(void)
     finish_fakes(fakes, 2);
 }
 
+/* What lies on the disk alone does not go for the sake of memory. */
+static void test_memory_evicts_nothing_in_vain(void)
+{
+    char folder[4096];
+    struct process process;
+    struct fake_model fakes[2];
+    struct ll_memory *memory = NULL;
+    struct ll_error err = {.text = ""};
+    snprintf(folder, sizeof(folder), "%s", ll_test_folder());
+    make_fakes(fakes, 2);
+    begin(&process, folder, 1000, 4, NULL);
+    upload(&process, &fakes[0], "ipv4:10.0.0.1:1");
+    upload(&process, &fakes[1], "ipv4:10.0.0.1:1");
+    end(&process);
+    CU_ASSERT_EQUAL_FATAL(ll_memory_create(60, &memory), LL_OK);
+    begin(&process, folder, 1000, 4, memory);
+    struct edge_model *model = catalog_fixture_open(&process.base, &fakes[0], LL_OK, NULL);
+    catalog_fixture_create(model, &fakes[0], LAYERS);
+    CU_ASSERT_EQUAL(ll_memory_take(memory, 30, "a test", &err), LL_E_EXHAUSTED);
+    check_list(&process, fakes, "01");
+    /* Once nobody uses the one that has layers, it loses them. */
+    catalog_fixture_close(model);
+    CU_ASSERT_EQUAL(ll_memory_take(memory, 30, "a test", &err), LL_OK);
+    check_list(&process, fakes, "01");
+    ll_memory_give(memory, 30);
+    end(&process);
+    ll_memory_destroy(memory);
+    finish_fakes(fakes, 2);
+}
+
+/* A draft of 7 bits whose first layer has the other model's blob. */
+static struct edge_model *open_draft(struct process *process, struct edge_model *exact,
+                                     const struct fake_model *fake, const struct fake_model *other)
+{
+    struct ll_manifest manifest;
+    struct ll_plan plan;
+    struct edge_model *draft = NULL;
+    fake_model_copy_manifest(fake, &manifest);
+    fake_model_plan(fake, &plan);
+    manifest.blobs[0].digest = other->manifest.blobs[0].digest;
+    CU_ASSERT_EQUAL_FATAL(
+        edge_catalog_open_draft(process->base.catalog, exact, &manifest, 7, &plan, &draft, NULL),
+        LL_OK);
+    ll_manifest_finish(&manifest);
+    ll_plan_finish(&plan);
+    return draft;
+}
+
+/* Drafts of a model that is not whole are found with it; of one that is, nobody needs them. */
+static void test_drafts_are_found_with_their_model(void)
+{
+    char folder[4096];
+    struct process process;
+    struct fake_model fakes[2];
+    struct edge_model *drafts[EDGE_CATALOG_DRAFTS];
+    struct ll_digest id;
+    snprintf(folder, sizeof(folder), "%s", ll_test_folder());
+    make_fakes(fakes, 2);
+    begin(&process, folder, 1000, 4, NULL);
+    struct edge_model *model = catalog_fixture_open(&process.base, &fakes[0], LL_OK, NULL);
+    CU_ASSERT_EQUAL(edge_catalog_keep(process.base.catalog, model, NULL), LL_OK);
+    struct edge_model *draft = open_draft(&process, model, &fakes[0], &fakes[1]);
+    id = *edge_model_id(draft);
+    CU_ASSERT_EQUAL(edge_catalog_keep_drafts(process.base.catalog, model, NULL), LL_OK);
+    CU_ASSERT_EQUAL(catalog_fixture_write(draft, &fakes[1], 0), LL_OK);
+    edge_catalog_leave_draft(process.base.catalog, draft);
+    catalog_fixture_close(model);
+    end(&process);
+    begin(&process, folder, 1000, 4, NULL);
+    check_list(&process, fakes, "0");
+    model = catalog_fixture_open(&process.base, &fakes[0], LL_OK, NULL);
+    CU_ASSERT_EQUAL_FATAL(edge_catalog_drafts(process.base.catalog, model, drafts), 1);
+    CU_ASSERT(ll_digest_equal(edge_model_id(drafts[0]), &id));
+    CU_ASSERT_EQUAL(edge_model_draft_bits(drafts[0]), 7);
+    CU_ASSERT(edge_model_is_available(drafts[0], 0));
+    CU_ASSERT_FALSE(edge_model_is_available(model, 0));
+    edge_model_unref(drafts[0]);
+    for (int i = 0; i < LAYERS; i++) {
+        CU_ASSERT(!fakes[0].blobs[i] || catalog_fixture_write(model, &fakes[0], i) == LL_OK);
+    }
+    catalog_fixture_close(model);
+    end(&process);
+    begin(&process, folder, 1000, 4, NULL);
+    model = find(&process, &fakes[0]);
+    CU_ASSERT_EQUAL(edge_catalog_drafts(process.base.catalog, model, drafts), 0);
+    CU_ASSERT_EQUAL(edge_store_used_bytes(process.base.store), edge_model_table(model)->blob_bytes);
+    edge_model_unref(model);
+    end(&process);
+    finish_fakes(fakes, 2);
+}
+
 const char *const ll_test_suite = "edge_catalog_stored";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_owner_and_weights_are_found),
@@ -302,5 +393,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_strange_files_are_set_aside),
     LL_TEST(test_models_are_woken_as_far_as_memory_goes),
     LL_TEST(test_kept_models_are_put_away),
+    LL_TEST(test_memory_evicts_nothing_in_vain),
+    LL_TEST(test_drafts_are_found_with_their_model),
     {NULL, NULL},
 };

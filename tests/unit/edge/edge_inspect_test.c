@@ -360,6 +360,7 @@ static const char *const limit_keys[] = {
     "message_bytes",
     "chunk_bytes",
     "queued_chunks",
+    "drafts",
     "upload_frames",
     "cfg_bytes",
     "layers",

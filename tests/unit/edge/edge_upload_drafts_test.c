@@ -86,6 +86,18 @@ static void await_draft(struct edge_call *upload, uint32_t prefix)
     CU_ASSERT_EQUAL(ready, prefix);
 }
 
+/* Waits until so many bytes of payload have been dealt with. */
+static void await_received(struct edge_call *upload, uint64_t bytes)
+{
+    uint64_t received = 0;
+    while (received < bytes) {
+        Layerlift__V1__UploadEvent *event = edge_call_await(upload, EVENT_CREDIT);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(event);
+        received = event->credit->received_bytes;
+        layerlift__v1__upload_event__free_unpacked(event, NULL);
+    }
+}
+
 static void check_complete(struct edge_call *upload)
 {
     CU_ASSERT(edge_call_has_event(upload, EVENT_COMPLETE));
@@ -221,6 +233,33 @@ static void test_exact_frames_may_come_raw(void)
     edge_frames_send_draft_layer(upload, &pair.model, 4, BITS, true);
     check_complete(upload);
     tear_down(&fixture, &pair);
+}
+
+/* Of a blob that somebody began all that is left is exact in the draft: nobody sends it. */
+static void test_what_is_left_may_be_in_the_draft(void)
+{
+    enum { LAST = 3 * FRAME };
+    struct edge_fixture fixture;
+    struct pair pair;
+    for (int round = 0; round < 2; round++) {
+        set_up(&fixture, &pair);
+        struct edge_call *first = edge_client_upload(fixture.client, &pair.model, NULL);
+        edge_call_send_part(first, &pair.model, 3, 0, LAST);
+        edge_fixture_await_bytes(&fixture, &pair.model, LAST);
+        struct edge_call *upload = open_upload(&fixture, &pair.model, &pair.open, NULL);
+        edge_call_close(first);
+        size_t sent = edge_frames_send_draft_layer(upload, &pair.model, 3, BITS, false);
+        if (round == 1) {
+            /* It is there before the draft's device comes back. */
+            await_received(upload, sent);
+            edge_call_close(upload);
+            upload = open_upload(&fixture, &pair.model, &pair.open, NULL);
+        }
+        edge_frames_send_layers(upload, &pair.model, 0, 3);
+        edge_frames_send_layers(upload, &pair.model, 4, 5);
+        check_complete(upload);
+        tear_down(&fixture, &pair);
+    }
 }
 
 /* The draft that a device names is another model's: found out with the first layer of both. */
@@ -488,6 +527,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_draft_goes_on_where_it_stopped),
     LL_TEST(test_exact_layers_serve_the_draft),
     LL_TEST(test_exact_frames_may_come_raw),
+    LL_TEST(test_what_is_left_may_be_in_the_draft),
     LL_TEST(test_liars_draft_goes_with_the_liar),
     LL_TEST(test_lie_about_an_available_layer_is_found_out),
     LL_TEST(test_rejected_draft_takes_the_rest_with_it),

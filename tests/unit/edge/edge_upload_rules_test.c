@@ -382,99 +382,6 @@ static void test_more_models_wait_for_those_in_use(void)
     edge_fixture_tear_down_model(&fixture, &model);
 }
 
-/* Takes events until `bytes` of payload are dealt with. */
-static void await_receipt(struct edge_call *upload, uint64_t bytes)
-{
-    uint64_t received = 0;
-    while (received < bytes) {
-        Layerlift__V1__UploadEvent *event = edge_call_await(upload, EVENT_CREDIT);
-        CU_ASSERT_PTR_NOT_NULL_FATAL(event);
-        received = event->credit->received_bytes;
-        layerlift__v1__upload_event__free_unpacked(event, NULL);
-    }
-}
-
-/* Takes events until a blob's fate is known; says how often it was rejected before. */
-static int await_blob(struct edge_call *upload, uint32_t layer, int kind)
-{
-    int rejected = 0;
-    bool is_known = false;
-    while (!is_known) {
-        Layerlift__V1__UploadEvent *event = edge_call_event(upload);
-        CU_ASSERT_PTR_NOT_NULL_FATAL(event);
-        bool is_rejected =
-            event->kind_case == (unsigned)EVENT_REJECTED && event->blob_rejected->layer == layer;
-        rejected += is_rejected;
-        is_known = event->kind_case == (unsigned)kind && (kind != EVENT_REJECTED || is_rejected);
-        layerlift__v1__upload_event__free_unpacked(event, NULL);
-    }
-    return rejected;
-}
-
-/* A liar begins every blob before the honest device does: that sends one blob twice, and no other;
- * the liar is found out. */
-static void test_wrong_beginnings_keep_nobody_from_uploading(void)
-{
-    struct edge_fixture fixture;
-    struct fake_model model;
-    char wrong[500] = {0};
-    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
-    struct edge_call *liar = edge_client_upload(fixture.client, &model, NULL);
-    struct edge_call *honest = edge_client_upload(fixture.client, &model, NULL);
-    for (int layer = 0; layer < 3; layer++) {
-        edge_call_send_chunk(liar, layer, 0, wrong, 400);
-    }
-    edge_fixture_await_bytes(&fixture, &model, 1200);
-    edge_call_send_layers(honest, &model, 0, 1);
-    CU_ASSERT_EQUAL(await_blob(honest, 0, EVENT_REJECTED), 1);
-    CU_ASSERT_EQUAL(await_blob(liar, 0, EVENT_REJECTED), 1);
-    edge_call_send_chunk(liar, 0, 0, wrong, 400);
-    /* What the liar has sent is here before the honest device goes on. */
-    await_receipt(liar, 1600);
-    edge_call_send_layers(honest, &model, 0, LAYERS);
-    int rejected = await_blob(honest, 1, EVENT_COMPLETE);
-    CU_ASSERT_EQUAL(rejected, 0);
-    edge_fixture_check_refused(&fixture, liar, LL_E_INVALID,
-                               "layer 0: the bytes are not those of its digest");
-    edge_call_close(honest);
-    edge_fixture_tear_down_model(&fixture, &model);
-}
-
-/* The bytes of a session that has gone were wrong, too: the next one begins anew, and is not
- * blamed. */
-static void test_wrong_beginning_of_a_lost_session_costs_one_resend(void)
-{
-    struct edge_fixture fixture;
-    struct fake_model model;
-    char wrong[400] = {0};
-    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
-    struct edge_call *liar = edge_client_upload(fixture.client, &model, NULL);
-    edge_call_send_chunk(liar, 1, 0, wrong, 400);
-    edge_fixture_await_bytes(&fixture, &model, 400);
-    edge_call_close(liar);
-    Layerlift__V1__UploadEvent *event = NULL;
-    struct edge_call *honest = edge_client_upload(fixture.client, &model, &event);
-    CU_ASSERT_EQUAL_FATAL(event->accepted->n_partial, 1);
-    CU_ASSERT_EQUAL(event->accepted->partial[0]->offset, 400);
-    layerlift__v1__upload_event__free_unpacked(event, NULL);
-    edge_call_send_part(honest, &model, 1, 400, 2000);
-    CU_ASSERT_EQUAL(await_blob(honest, 1, EVENT_REJECTED), 1);
-    edge_call_send_part(honest, &model, 1, 0, 1000);
-    await_receipt(honest, 2600);
-    /* Nobody is offered what may be wrong. */
-    struct edge_call *other = edge_client_upload(fixture.client, &model, &event);
-    CU_ASSERT_EQUAL(event->accepted->n_partial, 0);
-    layerlift__v1__upload_event__free_unpacked(event, NULL);
-    edge_call_send_part(honest, &model, 1, 1000, 2000);
-    edge_call_send_layers(honest, &model, 0, 1);
-    edge_call_send_layers(honest, &model, 2, LAYERS);
-    CU_ASSERT(edge_call_has_event(honest, EVENT_COMPLETE));
-    CU_ASSERT(edge_call_has_event(other, EVENT_COMPLETE));
-    edge_call_close(honest);
-    edge_call_close(other);
-    edge_fixture_tear_down_model(&fixture, &model);
-}
-
 static void test_full_store_evicts_or_says_so(void)
 {
     struct edge_fixture fixture;
@@ -553,8 +460,6 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_model_above_the_store_is_refused_for_good),
     LL_TEST(test_more_models_wait_for_those_in_use),
     LL_TEST(test_device_of_which_many_digests_do_not_fit_is_sent_away),
-    LL_TEST(test_wrong_beginnings_keep_nobody_from_uploading),
-    LL_TEST(test_wrong_beginning_of_a_lost_session_costs_one_resend),
     LL_TEST(test_full_store_evicts_or_says_so),
     LL_TEST(test_sessions_are_limited),
     {NULL, NULL},

@@ -139,29 +139,6 @@ static void test_wrong_digest_is_rejected_and_may_be_sent_again(void)
     edge_fixture_tear_down_model(&fixture, &model);
 }
 
-/* One device's wrong bytes make another begin again, but do not end its session. */
-static void test_rejection_reaches_every_device_with_the_blob(void)
-{
-    struct edge_fixture fixture;
-    struct fake_model model;
-    char wrong[1000] = {0};
-    edge_fixture_set_up_model(&fixture, &model, edge_fixture_cfg);
-    struct edge_call *good = edge_client_upload(fixture.client, &model, NULL);
-    struct edge_call *bad = edge_client_upload(fixture.client, &model, NULL);
-    edge_call_send_chunk(bad, 0, 0, wrong, 500);
-    edge_fixture_await_bytes(&fixture, &model, 500);
-    edge_call_send_part(good, &model, 0, 0, 700);
-    edge_call_send_part(good, &model, 0, 700, 1000);
-    CU_ASSERT(edge_call_has_event(good, EVENT_REJECTED));
-    CU_ASSERT(edge_call_has_event(bad, EVENT_REJECTED));
-    edge_call_send_layers(good, &model, 0, LAYERS);
-    CU_ASSERT(edge_call_has_event(good, EVENT_COMPLETE));
-    CU_ASSERT_EQUAL(edge_call_end(bad, NULL), LL_OK);
-    edge_call_close(good);
-    edge_call_close(bad);
-    edge_fixture_tear_down_model(&fixture, &model);
-}
-
 static void test_two_devices_upload_the_same_model_at_once(void)
 {
     struct edge_fixture fixture;
@@ -301,7 +278,6 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_second_upload_has_nothing_to_send),
     LL_TEST(test_variant_sends_only_what_differs),
     LL_TEST(test_wrong_digest_is_rejected_and_may_be_sent_again),
-    LL_TEST(test_rejection_reaches_every_device_with_the_blob),
     LL_TEST(test_two_devices_upload_the_same_model_at_once),
     LL_TEST(test_blob_that_another_device_completed_is_announced),
     LL_TEST(test_device_that_is_behind_goes_on_when_the_first_vanishes),

@@ -565,8 +565,8 @@ static void test_load_what_was_written(void)
 /* ---- Files for others ---- */
 
 static const struct ll_table other_tables[] = {
-    {.in_c = 3, .in_h = 32, .in_w = 48, .in_floats = 3 * 32 * 48},
-    {.in_c = 1, .in_h = 28, .in_w = 28, .in_floats = 28 * 28},
+    {.in_c = 3, .in_h = 32, .in_w = 48, .in_floats = INT64_C(3) * 32 * 48},
+    {.in_c = 1, .in_h = 28, .in_w = 28, .in_floats = INT64_C(28) * 28},
 };
 
 /* The bits that a picture's owner has, from the file that it gives away. */
@@ -635,8 +635,8 @@ static void test_measure(void)
         bytes[i] = measure.bytes;
         picture_file_finish(&jpeg);
     }
-    CU_ASSERT_EQUAL(bytes[0], 2 * 3 * 80 * 64);
-    CU_ASSERT(bytes[1] - bytes[0] >= 80 * 64 * 3 / 2 * 2);
+    CU_ASSERT_EQUAL(bytes[0], INT64_C(2) * 3 * 80 * 64);
+    CU_ASSERT(bytes[1] - bytes[0] >= INT64_C(80) * 64 * 3 / 2 * 2);
 }
 
 /* A file of a few bytes that announces a huge picture is refused from its header. */

@@ -1,0 +1,61 @@
+/* Into what a session's bytes of a blob go: into the blob itself, which one session at a time owns,
+ * or into a copy of the session's own. Then nobody's wrong bytes are among another's.
+ *
+ * Internal to the Upload service.
+ *
+ * Threads: the receiver. */
+#ifndef EDGE_UPLOAD_SESSION_COPY_H
+#define EDGE_UPLOAD_SESSION_COPY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "edge/upload/edge_upload_session.h"
+
+/* Bytes [offset, offset + bytes) of a layer's blob, in the order of offsets. */
+struct edge_upload_piece {
+    int layer;
+    int64_t offset;
+    const void *data;
+    size_t bytes;
+    /* When they came. */
+    int64_t arrived_ns;
+};
+
+/* edge_blob_write of a piece to `target`, the blob of the piece's layer in `side` or a copy of it;
+ * has room made where the store is full. Errors: those of edge_blob_write. */
+LL_MUST_USE ll_status edge_upload_session_write(
+    struct edge_upload_session *session, struct edge_upload_side *side, struct edge_blob *target,
+    const struct edge_upload_piece *piece, edge_write_outcome *out_outcome, struct ll_error *err);
+
+/* Into what the piece goes: NULL where the bytes before it are lost. The session may own the blob,
+ * or have a copy of it, from now on. Errors: those of edge_upload_session_write, LL_E_IO. */
+LL_MUST_USE ll_status edge_upload_session_aim(struct edge_upload_session *session,
+                                              struct edge_upload_side *side,
+                                              const struct edge_upload_piece *piece,
+                                              struct edge_blob **out_target, struct ll_error *err);
+
+/* Where nobody owns the blob any more, and the session's copy has all that is there of it, and the
+ * same: the copy is not needed, and the session owns the blob. */
+void edge_upload_session_rejoin(struct edge_upload_session *session, struct edge_upload_side *side,
+                                int layer);
+
+/* The session whose bytes go into the blob, or NULL; `out_layer` may be NULL. */
+struct edge_upload_session *edge_upload_session_owner(struct edge_upload_sessions *sessions,
+                                                      const struct edge_blob *blob,
+                                                      struct edge_upload_session_layer **out_layer);
+
+/* The blob, or the copy that becomes it, has the right bytes: sends away the sessions whose own
+ * bytes of it, in the blob or in copies, are others; nobody needs a copy any more. */
+void edge_upload_sessions_settle(struct edge_upload_sessions *sessions,
+                                 const struct edge_blob *blob, const struct edge_blob *right);
+
+/* The device goes on where it was told that others are (`told_offset`), and not where it was. */
+void edge_upload_session_go_on(struct edge_upload_session *session, struct edge_upload_side *side,
+                               int layer);
+
+/* What the session owns is for others to go on with, and its copies are forgotten. */
+void edge_upload_session_leave_blobs(struct edge_upload_session *session);
+
+#endif
