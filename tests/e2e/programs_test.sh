@@ -142,6 +142,11 @@ grep -q '"up_bytes":3136,' run.json || fail "the input did not go as floats"
 cmp -s local.f32 edge.f32 && fail "halves changed nothing"
 grep -q '"cut_encoding":"f16"' half.json || fail "halves are not said"
 grep -q '(in f16)' agent.log || fail "halves are not said to a person"
+"$agent" --edge "127.0.0.1:$port" "${input[@]}" --cut 5:13 --repeat 1 --cut-encoding u8 --json steps.json \
+    --output-f32 edge.f32 >agent.log 2>&1 || fail "the agent ended with status $?"
+cmp -s local.f32 edge.f32 && fail "256 steps changed nothing"
+grep -q '"cut_encoding":"u8"' steps.json || fail "256 steps are not said"
+grep -q '(in u8)' agent.log || fail "256 steps are not said to a person"
 passed "encodings of tensors"
 
 # Boxes in what the edge computed: two detectors, of which the first is an early output.
