@@ -202,11 +202,12 @@ for fit in letterbox crop stretch; do
     [ "$up_bytes" -le "$file_bytes" ] || fail "$up_bytes bytes of a file of $file_bytes ($fit)"
 done
 "$agent" "${boxes[@]:0:6}" --repeat 1 --input-quality 20 --output-f32 here.f32 >agent.log 2>&1 || fail "the agent ended with status $?"
-"$agent" --edge "127.0.0.1:$port" "${boxes[@]:0:6}" --cut 0:5 --repeat 1 --input-quality 20 --input-encoding file --json run.json \
+"$agent" --edge "127.0.0.1:$port" "${boxes[@]:0:6}" --cut 0:5 --repeat 3 --input-quality 20 --input-encoding file --json run.json \
     --output-f32 edge.f32 >agent.log 2>&1 || fail "the agent ended with status $?"
 cmp here.f32 edge.f32 || fail "a JPEG of the input is another one on the edge"
 cmp -s here.f32 local_boxes.f32 && fail "--input-quality changed nothing"
 grep -q '"input_encoding":"jpeg"' run.json || fail "a JPEG of the input did not go as one"
+grep -q '"exact":true' run.json && fail "a JPEG of the input is called exact"
 passed "pictures as they came"
 
 # The server goes while queries run, and comes back where it was. What is awaited must not stand in
