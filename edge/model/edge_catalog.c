@@ -136,6 +136,11 @@ void edge_catalog_want(struct edge_catalog *catalog, struct edge_model *model)
     }
 }
 
+bool edge_catalog_lasts(const struct edge_catalog *catalog)
+{
+    return edge_store_lasts(catalog->store);
+}
+
 ll_status edge_catalog_copy_blob(struct edge_catalog *catalog, const struct edge_blob *blob,
                                  struct edge_blob **out_copy)
 {

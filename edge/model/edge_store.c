@@ -391,14 +391,7 @@ int64_t edge_blob_written(const struct edge_blob *blob)
 
 int64_t edge_blob_stored(const struct edge_blob *blob)
 {
-    int64_t written = atomic_load(&blob->written);
-    if (edge_store_lasts(blob->store)) {
-        return atomic_load(&blob->stored);
-    }
-    if (atomic_load(&blob->data)) {
-        return blob->bytes;
-    }
-    return edge_store_is_large(blob) ? written - written % EDGE_STORE_FRAME_BYTES : 0;
+    return edge_store_lasts(blob->store) ? atomic_load(&blob->stored) : 0;
 }
 
 struct ll_buf *edge_blob_data(const struct edge_blob *blob)

@@ -196,7 +196,9 @@ void edge_upload_session_send_credit_now(struct edge_upload_session *session)
     credit.credit_bytes = edge_upload_session_grant(session);
     credit.received_bytes = session->received_bytes;
     credit.received_at_ns = (uint64_t)session->received_at_ns;
-    credit.stored_bytes = edge_upload_stored_bytes(session);
+    if (edge_catalog_lasts(session->sessions->catalog)) {
+        credit.stored_bytes = edge_upload_stored_bytes(session);
+    }
     Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
     event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_CREDIT;
     event.credit = &credit;

@@ -585,7 +585,7 @@ static void test_kept_bytes_survive_one_rejection(void)
 static void test_stored_bytes_end_at_borders(void)
 {
     enum { FRAME = EDGE_STORE_FRAME_BYTES, LARGE = 2 * FRAME + 100 };
-    struct edge_store *store = open_store(NULL, 1 << 20);
+    struct edge_store *store = open_store(ll_test_folder(), 1 << 20);
     char *data = NULL;
     struct edge_blob *blob = open_filled(store, 's', LARGE, &data);
     CU_ASSERT_EQUAL(edge_blob_stored(blob), 0);

@@ -116,11 +116,29 @@ static uint64_t stored_at(struct edge_call *upload, uint64_t received)
     return stored;
 }
 
-static void test_credit_says_what_is_stored(void)
+/* A temporary store's bytes go with the process. */
+static void test_credit_of_a_temporary_store_says_nothing(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
     set_up(&fixture, &model);
+    struct edge_call *upload = open_encoded(&fixture, &model, &encoded, NULL);
+    const struct edge_frames frames = {
+        .model = &model, .layer = 0, .encoding = LAYERLIFT__V1__ENCODING__ENCODING_FRAME};
+    uint64_t sent = edge_frames_send(upload, &frames, 0, CHUNK);
+    CU_ASSERT_EQUAL(stored_at(upload, sent), 0);
+    edge_call_close(upload);
+    edge_fixture_tear_down_model(&fixture, &model);
+}
+
+static void test_credit_says_what_is_stored(void)
+{
+    struct edge_fixture fixture;
+    struct fake_model model;
+    edge_fixture_init(&fixture);
+    fixture.config.store_folder = ll_test_folder();
+    edge_fixture_start(&fixture);
+    fake_model_init_weights(&model, cfg, 1);
     struct edge_call *upload = open_encoded(&fixture, &model, &encoded, NULL);
     const struct edge_frames frames = {
         .model = &model, .layer = 0, .encoding = LAYERLIFT__V1__ENCODING__ENCODING_FRAME};
@@ -478,6 +496,7 @@ static void test_frames_of_an_available_blob_are_dropped(void)
 const char *const ll_test_suite = "edge_upload_frames";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_frames_bring_a_model),
+    LL_TEST(test_credit_of_a_temporary_store_says_nothing),
     LL_TEST(test_credit_says_what_is_stored),
     LL_TEST(test_frames_of_layers_may_interleave),
     LL_TEST(test_raw_and_frames_mix),
