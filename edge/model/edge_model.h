@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "coding/ll_draft.h"
 #include "core/ll_status.h"
 #include "edge/fair/edge_peer.h"
 #include "edge/model/edge_store.h"
@@ -129,6 +130,8 @@ bool edge_model_is_available(const struct edge_model *model, int layer);
 void edge_model_make_draft(struct edge_model *draft, struct edge_model *exact, int mantissa_bits);
 /* 0: it is no draft. */
 int edge_model_draft_bits(const struct edge_model *model);
+/* How a draft rounds a layer's blob. */
+struct ll_draft_blob edge_model_draft_blob(const struct edge_model *draft, int layer);
 bool edge_model_is_draft_of(const struct edge_model *draft, const struct edge_model *exact);
 /* Whether there has been one. One atomic read. */
 bool edge_model_has_drafts(const struct edge_model *exact);

@@ -189,12 +189,12 @@ static ll_status decode(struct edge_upload_session *session,
                                      err);
     }
     case LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME:
-        blob = edge_upload_draft_blob(draft, index);
+        blob = edge_model_draft_blob(draft, index);
         how = ll_draft_frame(&blob, offset);
         return ll_frame_decode_draft(decoder->coder, frame, &how, bytes, decoder->decoded, err);
     case LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME: {
         const char *rounded = ll_buf_data(edge_blob_data(edge_model_blob(draft, index)));
-        blob = edge_upload_draft_blob(draft, index);
+        blob = edge_model_draft_blob(draft, index);
         how = ll_draft_frame(&blob, offset);
         return ll_frame_decode_rest(decoder->coder, frame, &how, rounded + offset, bytes,
                                     decoder->decoded, err);

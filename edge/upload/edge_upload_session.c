@@ -24,16 +24,6 @@ void edge_upload_session_init(struct edge_upload_session *session,
     atomic_init(&session->granted_bytes, 0);
 }
 
-struct edge_upload_side *edge_upload_session_side(struct edge_upload_session *session, int index)
-{
-    return index == 0 ? &session->exact : &session->draft;
-}
-
-int edge_upload_side_layers(const struct edge_upload_side *side)
-{
-    return side->model ? edge_model_table(side->model)->layer_count : 0;
-}
-
 /* Forgets what the session has of its layers besides the model's blobs. */
 static void drop_layers(struct edge_upload_session *session, struct edge_upload_side *side)
 {

@@ -146,14 +146,24 @@ struct edge_upload_session {
     /* Of the draft. */
     int draft_creations_told;
     int rejections;
+    /* Bytes that it brought of this layer were not those of its digest: it is to end. */
+    bool is_wrong;
+    int wrong_layer;
     struct edge_upload_session_share share;
 };
 
 /* The side `index`, below EDGE_UPLOAD_SIDES: the model, then the draft. */
 enum { EDGE_UPLOAD_SIDES = 2 };
-struct edge_upload_side *edge_upload_session_side(struct edge_upload_session *session, int index);
+static inline struct edge_upload_side *edge_upload_session_side(struct edge_upload_session *session,
+                                                                int index)
+{
+    return index == 0 ? &session->exact : &session->draft;
+}
 /* How many layers it has; 0 where there is none. */
-int edge_upload_side_layers(const struct edge_upload_side *side);
+static inline int edge_upload_side_layers(const struct edge_upload_side *side)
+{
+    return side->model ? edge_model_table(side->model)->layer_count : 0;
+}
 
 void edge_upload_session_init(struct edge_upload_session *session,
                               struct edge_upload_sessions *sessions, struct rpc_stream *stream,
