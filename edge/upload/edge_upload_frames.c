@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "edge/upload/edge_upload_drafts.h"
-#include "edge/upload/edge_upload_session.h"
+#include "edge/upload/edge_upload_session_state.h"
 
 const Layerlift__V1__Encoding edge_upload_encodings[EDGE_UPLOAD_ENCODINGS] = {
     LAYERLIFT__V1__ENCODING__ENCODING_RAW,         LAYERLIFT__V1__ENCODING__ENCODING_FRAME,

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "edge/upload/edge_upload_session.h"
+#include "edge/upload/edge_upload_session_state.h"
 
 /* Bytes [offset, offset + bytes) of a layer's blob, in the order of offsets. */
 struct edge_upload_piece {
