@@ -770,7 +770,40 @@ static void test_an_edge_that_makes_another_input_of_a_file_gets_pixels(void)
     end();
 }
 
+/* Whatever the edge has against a file, pixels may be all right; against that one alone. */
+static void check_refused_file(int status)
+{
+    struct fake_edge_counts counts;
+    struct ll_buf *files[2] = {NULL, NULL};
+    struct ll_buf *bytes = picture(true);
+    CU_ASSERT_EQUAL_FATAL(ll_buf_copy("too large", 9, &files[0]), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(ll_buf_copy("another one", 11, &files[1]), LL_OK);
+    begin();
+    script.takes_encodings = script.refuses_pictures = true;
+    script.picture_status = status;
+    start();
+    device_fixture_await_uploaded(&device);
+    run_file(bytes, files[0], VISION_JPEG, 9 + 2000, "u8");
+    run_file(bytes, files[0], VISION_JPEG, 2000, "u8");
+    run_file(bytes, files[1], VISION_JPEG, 11 + 2000, "u8");
+    fake_edge_get_counts(edge, &counts);
+    CU_ASSERT_EQUAL(counts.queries, 5);
+    ll_buf_unref(files[0]);
+    ll_buf_unref(files[1]);
+    ll_buf_unref(bytes);
+    end();
+}
+
+static void test_a_file_that_an_edge_does_not_take_goes_as_pixels(void)
+{
+    /* INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED. */
+    check_refused_file(3);
+    check_refused_file(8);
+    check_refused_file(12);
+}
+
 const struct ll_test ll_tests[] = {
+    LL_TEST(test_a_file_that_an_edge_does_not_take_goes_as_pixels),
     LL_TEST(test_an_edge_that_makes_another_input_of_a_file_gets_pixels),
     LL_TEST(test_every_cut_gives_the_right_answer),
     LL_TEST(test_a_fixed_cut_waits_for_the_edge),
