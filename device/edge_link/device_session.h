@@ -111,6 +111,8 @@ struct device_session_config {
     double limit_bytes_per_s;
     /* Weights that may be sent, over all connections; 0: no limit. */
     int64_t most_upload_bytes;
+    /* struct device_uploader_config's; 0: the usual. */
+    int64_t elsewhere_ns;
     /* What the device computes with, to compare; NULL: nothing that an edge has. */
     const struct ll_engine *engine;
     /* For the edge's log. */
