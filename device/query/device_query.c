@@ -240,6 +240,15 @@ static void withdraw(struct device_querier *querier, struct query *query)
     }
 }
 
+/* How an edge computes may come to be known only while the first queries are under way. */
+static void look_again(struct device_querier *querier, struct query *query)
+{
+    struct device_edge_view now;
+    device_edge_state_look(querier->edge, 0, 0, NULL, &now);
+    bool is_same_edge = now.connection == query->edge.connection;
+    query->edge.is_same_engine = query->edge.is_same_engine || (is_same_edge && now.is_same_engine);
+}
+
 /* What its end teaches. */
 static void note_end(struct device_querier *querier, struct query *query)
 {
@@ -418,6 +427,7 @@ static struct range begin_stretch(struct device_querier *querier, struct query *
         }
         withdraw(querier, query);
         query->is_posted = false;
+        look_again(querier, query);
         note_end(querier, query);
         if (is_beside(query)) {
             break;
