@@ -29,6 +29,8 @@ struct device_progress {
     /* Measured; 0 before. */
     double bytes_per_s;
     int prefix;
+    /* Layers that run, with the draft's weights where the model's are not there; 0 without one. */
+    int draft_prefix;
 };
 
 /* The whole model is ready, for the first time. Times are of ll_clock.h. */
