@@ -226,6 +226,10 @@ ll_status device_uploader_create(const struct device_uploader_config *config,
             ? device_upload_queue_init(&uploader->queue, config->model, config->encoder)
             : LL_E_NO_MEMORY;
     if (status == LL_OK) {
+        status = rpc_timer_create(config->loop, device_uploader_look_elsewhere, uploader,
+                                  &uploader->elsewhere_timer);
+    }
+    if (status == LL_OK) {
         status = device_wire_open(config->model, config->device, &open, &open_bytes);
     }
     if (status == LL_OK) {
@@ -253,6 +257,7 @@ ll_status device_uploader_create(const struct device_uploader_config *config,
 void device_uploader_destroy(struct device_uploader *uploader)
 {
     if (uploader) {
+        rpc_timer_destroy(uploader->elsewhere_timer);
         rpc_stream_unref(uploader->stream);
         device_upload_queue_finish(&uploader->queue);
         free(uploader->was_rejected);

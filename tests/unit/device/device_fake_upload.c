@@ -192,11 +192,29 @@ static void send_credit(struct fake_edge *edge, const struct fake_edge_script *s
     send_event(edge, LAYERLIFT__V1__UPLOAD_EVENT__KIND_CREDIT, &credit);
 }
 
+/* What is rejected of a blob where it is a beginning. */
+enum { FAKE_BEGINNING_BYTES = 100 };
+
+static void claim_elsewhere(struct fake_edge *edge)
+{
+    const struct ll_table *table = fake_edge_table(edge);
+    Layerlift__V1__BlobsElsewhere elsewhere = LAYERLIFT__V1__BLOBS_ELSEWHERE__INIT;
+    uint32_t largest = 0;
+    for (uint32_t i = 1; i < (uint32_t)table->layer_count; i++) {
+        largest = table->layers[i].blob_bytes > table->layers[largest].blob_bytes ? i : largest;
+    }
+    elsewhere.n_layers = 1;
+    elsewhere.layers = &largest;
+    send_event(edge, LAYERLIFT__V1__UPLOAD_EVENT__KIND_ELSEWHERE, &elsewhere);
+}
+
 static void reject(struct fake_edge *edge, int layer, bool is_draft)
 {
     Layerlift__V1__BlobRejected rejected = LAYERLIFT__V1__BLOB_REJECTED__INIT;
     rejected.layer = (uint32_t)layer;
     rejected.is_draft = is_draft;
+    rejected.end =
+        fake_edge_script(edge).upload == FAKE_UPLOAD_REJECT_BEGINNINGS ? FAKE_BEGINNING_BYTES : 0;
     rejected.reason = (char *)"made up";
     send_event(edge, LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_REJECTED, &rejected);
 }
@@ -366,7 +384,11 @@ static int keep_chunk_locked(struct fake_edge *edge, const Layerlift__V1__Chunk 
     }
     bool is_rejected =
         edge->script.upload == FAKE_UPLOAD_REJECT_ALL || edge->rejected < edge->script.rejections;
-    if (edge->here[layer] == table->layers[layer].blob_bytes && is_rejected) {
+    bool has_beginning = edge->script.upload == FAKE_UPLOAD_REJECT_BEGINNINGS &&
+                         table->layers[layer].blob_bytes > FAKE_BEGINNING_BYTES &&
+                         (edge->here[layer] == table->layers[layer].blob_bytes ||
+                          edge->here[layer] == FAKE_BEGINNING_BYTES);
+    if ((edge->here[layer] == table->layers[layer].blob_bytes && is_rejected) || has_beginning) {
         edge->rejected++;
         edge->here[layer] = 0;
         return layer;
@@ -393,11 +415,17 @@ static void take_chunk(struct fake_edge *edge, const Layerlift__V1__Chunk *chunk
         if (script.refusal.text[0]) {
             rpc_stream_finish_error(edge->upload, LL_E_EXHAUSTED, &script.refusal);
         } else {
-            rpc_stream_finish(edge->upload, LL_E_UNAVAILABLE, "broken on purpose");
+            rpc_stream_finish(edge->upload,
+                              script.break_status > 0 ? ll_status_from_grpc(script.break_status)
+                                                      : LL_E_UNAVAILABLE,
+                              "broken on purpose");
         }
         return;
     }
     send_credit(edge, &script);
+    if (script.upload == FAKE_UPLOAD_ELSEWHERE) {
+        claim_elsewhere(edge);
+    }
     if (rejected >= 0) {
         reject(edge, rejected, is_draft(chunk));
     }
@@ -437,6 +465,9 @@ static void take_open(struct fake_edge *edge)
         rpc_stream_finish(edge->upload, LL_OK, NULL);
     } else {
         send_accepted(edge, &script);
+        if (script.upload == FAKE_UPLOAD_ELSEWHERE) {
+            claim_elsewhere(edge);
+        }
     }
 }
 

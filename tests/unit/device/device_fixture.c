@@ -161,6 +161,7 @@ void device_fixture_init_bounded(struct device_fixture *fixture, struct fake_mod
         .edge_count = edge_count,
         .limit_bytes_per_s = limit_bytes_per_s,
         .most_upload_bytes = most_upload_bytes,
+        .elsewhere_ns = LL_NS_PER_MS,
         .engine = fixture->engine,
         .device = "test",
         .events = &events,
