@@ -37,7 +37,7 @@ static void test_hasher_starts_anew_after_finish(void)
     ll_hasher_destroy(NULL);
 }
 
-static void test_copied_hasher_goes_on_by_itself(void)
+static void test_copied_hasher_goes_on_alone(void)
 {
     struct ll_hasher *hasher = NULL;
     struct ll_hasher *copy = NULL;
@@ -98,7 +98,7 @@ const char *const ll_test_suite = "ll_digest";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_digest_of_the_standards_example),
     LL_TEST(test_hasher_starts_anew_after_finish),
-    LL_TEST(test_copied_hasher_goes_on_by_itself),
+    LL_TEST(test_copied_hasher_goes_on_alone),
     LL_TEST(test_parse_refuses_what_is_no_digest),
     LL_TEST(test_model_id_follows_its_definition),
     {NULL, NULL},
