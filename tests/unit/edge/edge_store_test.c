@@ -594,7 +594,7 @@ static void test_stored_bytes_end_at_borders(void)
     write_of(blob, data, FRAME - 1, 1);
     CU_ASSERT_EQUAL(edge_blob_stored(blob), FRAME);
     write_of(blob, data, FRAME, FRAME + 99);
-    CU_ASSERT_EQUAL(edge_blob_stored(blob), 2 * FRAME);
+    CU_ASSERT_EQUAL(edge_blob_stored(blob), INT64_C(2) * FRAME);
     CU_ASSERT_EQUAL(write_of(blob, data, LARGE - 1, 1), EDGE_WRITE_COMPLETED);
     CU_ASSERT_EQUAL(edge_blob_stored(blob), LARGE);
     edge_blob_unref(blob);
