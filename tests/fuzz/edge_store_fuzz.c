@@ -14,18 +14,7 @@
 
 #include "core/ll_log.h"
 #include "edge/model/edge_store_models.h"
-
-/* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Also where NDEBUG is set. */
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            __builtin_trap();                                                                      \
-        }                                                                                          \
-    } while (0)
+#include "tests/fuzz/ll_fuzz.h"
 
 enum {
     FRAME = EDGE_STORE_FRAME_BYTES,
