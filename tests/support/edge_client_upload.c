@@ -31,6 +31,9 @@ bool edge_call_has_event(struct edge_call *upload, int kind)
     return has_come;
 }
 
+/* What an open says besides where it says nothing. */
+static const struct edge_open nothing = {.encoding_count = 0};
+
 /* Storage for an open's bases. */
 struct bases {
     Layerlift__V1__DeltaBase *messages;
@@ -124,7 +127,6 @@ static void send_open(struct edge_call *upload, const struct fake_model *model,
 void edge_call_send_open(struct edge_call *upload, const struct fake_model *model,
                          const struct ll_plan *plan)
 {
-    static const struct edge_open nothing = {.encoding_count = 0};
     send_open(upload, model, plan, &nothing);
 }
 
@@ -139,14 +141,12 @@ struct edge_call *edge_client_open(struct edge_client *client, const struct fake
     return upload;
 }
 
-struct edge_call *edge_client_upload(struct edge_client *client, const struct fake_model *model,
-                                     Layerlift__V1__UploadEvent **out_accepted)
+struct edge_call *edge_client_upload_with(struct edge_client *client,
+                                          const struct fake_model *model,
+                                          const struct edge_open *open,
+                                          Layerlift__V1__UploadEvent **out_accepted)
 {
-    struct ll_plan plan;
-    fake_model_plan(model, &plan);
-    struct edge_call *upload = edge_call_open(client, "Upload");
-    edge_call_send_open(upload, model, &plan);
-    ll_plan_finish(&plan);
+    struct edge_call *upload = edge_client_open(client, model, open);
     Layerlift__V1__UploadEvent *event = edge_call_event(upload);
     CU_ASSERT_PTR_NOT_NULL_FATAL(event);
     CU_ASSERT_EQUAL_FATAL(event->kind_case, LAYERLIFT__V1__UPLOAD_EVENT__KIND_ACCEPTED);
@@ -156,6 +156,23 @@ struct edge_call *edge_client_upload(struct edge_client *client, const struct fa
         layerlift__v1__upload_event__free_unpacked(event, NULL);
     }
     return upload;
+}
+
+struct edge_call *edge_client_upload(struct edge_client *client, const struct fake_model *model,
+                                     Layerlift__V1__UploadEvent **out_accepted)
+{
+    return edge_client_upload_with(client, model, &nothing, out_accepted);
+}
+
+void edge_call_await_received(struct edge_call *upload, uint64_t bytes)
+{
+    uint64_t received = 0;
+    while (received < bytes) {
+        Layerlift__V1__UploadEvent *event = edge_call_await(upload, EVENT_CREDIT);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(event);
+        received = event->credit->received_bytes;
+        layerlift__v1__upload_event__free_unpacked(event, NULL);
+    }
 }
 
 void edge_call_send_any_chunk(struct edge_call *upload, const Layerlift__V1__Chunk *chunk)
