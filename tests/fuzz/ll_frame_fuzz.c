@@ -53,6 +53,7 @@ static size_t encode(struct subject *subject, const uint8_t *data, uint8_t *out)
 static ll_status decode(struct subject *subject, const struct ll_frame *encoded, uint8_t *out)
 {
     struct ll_error err = {.text = ""};
+    const struct ll_frame base = {subject->base, subject->bytes};
     ll_status status = LL_OK;
     switch (subject->kind) {
     case DELTA:
@@ -64,8 +65,7 @@ static ll_status decode(struct subject *subject, const struct ll_frame *encoded,
                                        out, &err);
         break;
     case REST:
-        status = ll_frame_decode_rest(subject->coder, encoded, &subject->draft, subject->base,
-                                      subject->bytes, out, &err);
+        status = ll_frame_decode_rest(subject->coder, encoded, &subject->draft, &base, out, &err);
         break;
     default:
         status = ll_frame_decode(subject->coder, encoded, subject->bytes, out, &err);

@@ -248,9 +248,10 @@ static ll_status decode_draft_locked(struct fake_edge *edge, const Layerlift__V1
     }
     uint8_t *at = *rounded + chunk->offset;
     if (!is_draft(chunk)) {
+        const struct ll_frame whole = {.data = at, .bytes = bytes};
         edge->counts.rests++;
         return edge->drafted[chunk->layer] == layer->blob_bytes
-                   ? ll_frame_decode_rest(edge->coder, frame, &how, at, bytes, edge->decoded, &err)
+                   ? ll_frame_decode_rest(edge->coder, frame, &how, &whole, edge->decoded, &err)
                    : LL_E_INVALID;
     }
     edge->counts.drafts++;
