@@ -1,12 +1,11 @@
 /* What tests ask, and the answers, put together. */
-#include "tests/support/edge_client.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/wire/wire_tensor.h"
 #include "rpc/rpc_details.h"
+#include "tests/support/edge_client.h"
 #include "tests/support/edge_client_state.h"
 #include "tests/support/ll_test.h"
 
@@ -120,7 +119,8 @@ static struct edge_assembly *assembly_of(struct edge_call *call, uint64_t id, bo
     return NULL;
 }
 
-static struct edge_assembly *begin_answer(struct edge_call *call, const Layerlift__V1__Answer *message)
+static struct edge_assembly *begin_answer(struct edge_call *call,
+                                          const Layerlift__V1__Answer *message)
 {
     struct edge_assembly *assembly = assembly_of(call, message->id, true);
     CU_ASSERT_PTR_NOT_NULL_FATAL(assembly);
@@ -158,7 +158,8 @@ static struct edge_assembly *begin_answer(struct edge_call *call, const Layerlif
     return assembly;
 }
 
-static struct edge_assembly *add_chunk(struct edge_call *call, const Layerlift__V1__TensorChunk *chunk)
+static struct edge_assembly *add_chunk(struct edge_call *call,
+                                       const Layerlift__V1__TensorChunk *chunk)
 {
     struct edge_assembly *assembly = assembly_of(call, chunk->id, false);
     CU_ASSERT_PTR_NOT_NULL_FATAL(assembly);

@@ -1,10 +1,9 @@
 /* What tests upload. */
-#include "tests/support/edge_client.h"
-
 #include <stdlib.h>
 
 #include "proto/wire/wire_manifest.h"
 #include "proto/wire/wire_plan.h"
+#include "tests/support/edge_client.h"
 #include "tests/support/ll_test.h"
 
 Layerlift__V1__UploadEvent *edge_call_event(struct edge_call *upload)

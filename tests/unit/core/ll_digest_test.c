@@ -8,7 +8,7 @@
 static const char abc_digest[] =
     "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
-static void test_digest_of_the_standards_example(void)
+static void test_standards_example(void)
 {
     struct ll_digest digest;
     char text[LL_DIGEST_TEXT_BYTES];
@@ -96,7 +96,7 @@ static void test_model_id_follows_its_definition(void)
 
 const char *const ll_test_suite = "ll_digest";
 const struct ll_test ll_tests[] = {
-    LL_TEST(test_digest_of_the_standards_example),
+    LL_TEST(test_standards_example),
     LL_TEST(test_hasher_starts_anew_after_finish),
     LL_TEST(test_copied_hasher_goes_on_alone),
     LL_TEST(test_parse_refuses_what_is_no_digest),

@@ -139,11 +139,11 @@ static void accept_forms(const struct fake_edge_script *script,
                                                    LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8};
     static Layerlift__V1__TensorCoding codings[] = {
         (Layerlift__V1__TensorCoding)77, LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES};
-    static Layerlift__V1__Encoding encodings[] = {
-        (Layerlift__V1__Encoding)77, LAYERLIFT__V1__ENCODING__ENCODING_FRAME,
-        LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME,
-        LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME,
-        LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME};
+    static Layerlift__V1__Encoding encodings[] = {(Layerlift__V1__Encoding)77,
+                                                  LAYERLIFT__V1__ENCODING__ENCODING_FRAME,
+                                                  LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME,
+                                                  LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME,
+                                                  LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME};
     static Layerlift__V1__PictureFormat pictures[] = {
         (Layerlift__V1__PictureFormat)99, LAYERLIFT__V1__PICTURE_FORMAT__PICTURE_FORMAT_JPEG};
     if (script->takes_encodings) {

@@ -90,7 +90,8 @@ static void test_draft_comes_first_and_goes_last(void)
     struct pair pair;
     set_up(&fixture, &pair);
     Layerlift__V1__UploadEvent *event = NULL;
-    struct edge_call *upload = edge_client_upload_with(fixture.client, &pair.model, &pair.open, &event);
+    struct edge_call *upload =
+        edge_client_upload_with(fixture.client, &pair.model, &pair.open, &event);
     CU_ASSERT_STRING_EQUAL(event->accepted->draft_id, pair.draft.id_text);
     CU_ASSERT_EQUAL(event->accepted->n_available_drafts, 0);
     CU_ASSERT_EQUAL(event->accepted->n_partial_drafts, 0);
@@ -122,7 +123,8 @@ static void test_draft_goes_on_where_it_stopped(void)
     struct edge_fixture fixture;
     struct pair pair;
     set_up(&fixture, &pair);
-    struct edge_call *upload = edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
+    struct edge_call *upload =
+        edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
     const struct edge_frames draft = {.model = &pair.model,
                                       .layer = 0,
                                       .encoding = LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME,
@@ -171,7 +173,8 @@ static void test_exact_layers_serve_the_draft(void)
     struct edge_fixture fixture;
     struct pair pair;
     set_up(&fixture, &pair);
-    struct edge_call *upload = edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
+    struct edge_call *upload =
+        edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
     edge_frames_send_layers(upload, &pair.model, 3, 4);
     Layerlift__V1__UploadEvent *event = edge_call_await(upload, EVENT_AVAILABLE);
     CU_ASSERT_PTR_NOT_NULL_FATAL(event);
@@ -201,7 +204,8 @@ static void test_exact_frames_may_come_raw(void)
     struct edge_fixture fixture;
     struct pair pair;
     set_up(&fixture, &pair);
-    struct edge_call *upload = edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
+    struct edge_call *upload =
+        edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
     send_pass(upload, &pair.model, false);
     const struct edge_frames rest = {.model = &pair.model,
                                      .layer = 3,
@@ -225,7 +229,8 @@ static void test_what_is_left_may_be_in_the_draft(void)
         struct edge_call *first = edge_client_upload(fixture.client, &pair.model, NULL);
         edge_call_send_part(first, &pair.model, 3, 0, LAST);
         edge_fixture_await_bytes(&fixture, &pair.model, LAST);
-        struct edge_call *upload = edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
+        struct edge_call *upload =
+            edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
         edge_call_close(first);
         size_t sent = edge_frames_send_draft_layer(upload, &pair.model, 3, BITS, false);
         if (round == 1) {
@@ -254,9 +259,11 @@ static void test_liars_draft_goes_with_the_liar(void)
     fake_model_rename(&lie);
     struct edge_open open = pair.open;
     open.draft = &lie;
-    struct edge_call *honest = edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
+    struct edge_call *honest =
+        edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
     struct edge_call *liar = edge_client_upload_with(fixture.client, &pair.model, &open, NULL);
-    struct edge_call *accomplice = edge_client_upload_with(fixture.client, &pair.model, &open, NULL);
+    struct edge_call *accomplice =
+        edge_client_upload_with(fixture.client, &pair.model, &open, NULL);
     edge_frames_send_draft_layer(liar, &lie, 4, BITS, false);
     edge_frames_send_draft_layer(honest, &pair.model, 4, BITS, false);
     edge_frames_send_draft_layer(honest, &pair.model, 4, BITS, true);
@@ -293,7 +300,8 @@ static void test_lie_about_an_available_layer_is_found_out(void)
                                       .encoding = LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME,
                                       .mantissa_bits = BITS};
     edge_frames_send(liar, &draft, 0, CHUNK);
-    struct edge_call *honest = edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
+    struct edge_call *honest =
+        edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
     edge_frames_send_layers(honest, &pair.model, 0, 1);
     CU_ASSERT(edge_call_has_event(liar, EVENT_AVAILABLE));
     edge_frames_send_from(liar, &draft, FRAME, CHUNK);
@@ -320,7 +328,8 @@ static void test_rejected_draft_takes_the_rest_with_it(void)
     struct fake_model other;
     set_up(&fixture, &pair);
     fake_model_init_weights(&other, cfg, 2);
-    struct edge_call *upload = edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
+    struct edge_call *upload =
+        edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
     edge_frames_send_draft_layer(upload, &other, 0, BITS, false);
     edge_frames_send_draft_layer(upload, &pair.model, 0, BITS, true);
     check_rejected(upload, 0, true);
@@ -418,7 +427,8 @@ static void test_broken_frames_of_drafts_are_refused(void)
         set_up(&fixture, &pair);
         struct edge_open open = pair.open;
         open.draft = bad[i].has_draft ? open.draft : NULL;
-        struct edge_call *upload = edge_client_upload_with(fixture.client, &pair.model, &open, NULL);
+        struct edge_call *upload =
+            edge_client_upload_with(fixture.client, &pair.model, &open, NULL);
         if (bad[i].is_drafted) {
             edge_frames_send_draft_layer(upload, &pair.model, (int)bad[i].layer, BITS, false);
         }
