@@ -63,12 +63,7 @@ static void end_both(struct fake_edge *second)
 
 static void expect_query(unsigned seed, int first, int reached, const char *fallback)
 {
-    struct device_query_result result;
-    device_fixture_query(&device, seed, &result);
-    CU_ASSERT_EQUAL(result.first, first);
-    CU_ASSERT_EQUAL(result.end, reached);
-    CU_ASSERT_STRING_EQUAL(result.fallback.text, fallback);
-    device_query_result_finish(&result);
+    device_fixture_expect(&device, seed, first, reached, fallback);
 }
 
 static void test_upload_then_queries_run_on_the_edge(void)
