@@ -165,6 +165,35 @@ static struct edge_model *find(struct edge_catalog *catalog, const struct ll_dig
     return found;
 }
 
+/* The same, in use from then on. One that was put away in between is found again. */
+static struct edge_model *find_to_use(struct edge_catalog *catalog, const struct ll_digest *id)
+{
+    struct edge_model *refused = NULL;
+    struct edge_model *model = find(catalog, id);
+    while (model && model != refused && !edge_model_acquire(model)) {
+        edge_model_unref(refused);
+        refused = model;
+        model = find(catalog, id);
+    }
+    if (model && model == refused) {
+        edge_model_unref(model);
+        model = NULL;
+    }
+    edge_model_unref(refused);
+    return model;
+}
+
+ll_status edge_catalog_use(struct edge_catalog *catalog, const char *id_text,
+                           struct edge_model **out_model, struct ll_error *err)
+{
+    struct ll_digest id;
+    if (!id_text || ll_digest_parse(id_text, &id) != LL_OK) {
+        return ll_fail(err, LL_E_INVALID, "model_id is not \"sha256:\" and 64 hex digits");
+    }
+    *out_model = find_to_use(catalog, &id);
+    return *out_model ? LL_OK : ll_fail(err, LL_E_NOT_FOUND, "no model %s here", id_text);
+}
+
 ll_status edge_catalog_find(struct edge_catalog *catalog, const char *id_text,
                             struct edge_model **out_model, struct ll_error *err)
 {
@@ -439,8 +468,8 @@ ll_status edge_catalog_open(struct edge_catalog *catalog, struct ll_manifest *ma
     if (status != LL_OK) {
         return ll_fail(err, status, "out of memory");
     }
-    struct edge_model *model = find(catalog, &id);
-    if (model && edge_model_acquire(model)) {
+    struct edge_model *model = find_to_use(catalog, &id);
+    if (model) {
         status = ll_plan_check(edge_model_table(model), plan, err);
         if (status != LL_OK) {
             edge_model_release(model);
@@ -450,8 +479,6 @@ ll_status edge_catalog_open(struct edge_catalog *catalog, struct ll_manifest *ma
         *out_model = model;
         return LL_OK;
     }
-    edge_model_unref(model);
-    model = NULL;
     status = edge_catalog_build(catalog, manifest, plan, &model, err);
     if (status == LL_OK) {
         status = edge_catalog_insert(catalog, model, err);

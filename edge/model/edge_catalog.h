@@ -98,6 +98,9 @@ LL_MUST_USE ll_status edge_catalog_open(struct edge_catalog *catalog, struct ll_
  */
 LL_MUST_USE ll_status edge_catalog_find(struct edge_catalog *catalog, const char *id_text,
                                         struct edge_model **out_model, struct ll_error *err);
+/* The same, and uses it (edge_model_release, then edge_model_unref). */
+LL_MUST_USE ll_status edge_catalog_use(struct edge_catalog *catalog, const char *id_text,
+                                       struct edge_model **out_model, struct ll_error *err);
 
 /* ---- Drafts ---- */
 
