@@ -31,6 +31,9 @@
 #include "edge/upload/edge_worker.h"
 #include "proto/wire/wire_unpack.h"
 
+/* At once, of what is duplicated. */
+enum { COPIES_BURST_S = 4 };
+
 struct edge_uploads {
     struct edge_worker *receiver;
     /* The loop's. */
@@ -359,6 +362,8 @@ ll_status edge_uploads_create(const struct edge_uploads_config *config,
                      config->patience_ns);
     edge_places_init(&uploads->sessions.streams, EDGE_UPLOAD_STREAMS * config->most_sessions,
                      config->idle_ns, config->patience_ns);
+    edge_rates_init(&uploads->sessions.copies, config->copied_bytes_per_s,
+                    COPIES_BURST_S * config->copied_bytes_per_s);
     uploads->sessions.catalog = config->catalog;
     uploads->sessions.creator = config->creator;
     uploads->sessions.window_bytes = config->window_bytes;

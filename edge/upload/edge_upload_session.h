@@ -16,6 +16,7 @@
 #include "edge/edge_creator.h"
 #include "edge/fair/edge_peer.h"
 #include "edge/fair/edge_places.h"
+#include "edge/fair/edge_rates.h"
 #include "edge/model/edge_catalog.h"
 #include "edge/upload/edge_upload_frames.h"
 #include "edge/upload/edge_upload_stored.h"
@@ -34,6 +35,8 @@ struct edge_upload_sessions {
      * opened, that wait for a creation and that do not read their end included. */
     struct edge_places uploads;
     struct edge_places streams;
+    /* How much of blobs that others bring is duplicated for an address. */
+    struct edge_rates copies;
     struct edge_upload_session *first;
     /* What is dealt out (edge_upload_session_share.h): something has changed; when to look again.
      */

@@ -171,6 +171,26 @@ static ll_status duplicate(const struct edge_blob *from, struct edge_blob *to, i
 
 /* ---- Copies ---- */
 
+/* Whether the address may have so much duplicated now: a byte of its own is enough to ask for a
+ * blob's worth, and everybody waits meanwhile. */
+static ll_status check_rate(struct edge_upload_session *session,
+                            const struct edge_upload_piece *piece, struct ll_error *err)
+{
+    struct edge_rates *rates = &session->sessions->copies;
+    if (piece->offset == 0 || rates->bytes_per_s == 0) {
+        return LL_OK;
+    }
+    int64_t wait_ms = edge_rates_wait_ms(rates, &session->peer, piece->arrived_ns);
+    if (wait_ms > 0) {
+        return ll_fail_limit(err, "peer_copied_bytes", rates->bytes_per_s, wait_ms,
+                             "layer %d: another session brings it, and too much was duplicated for "
+                             "this address: limit peer_copied_bytes is %lld a second",
+                             piece->layer, (long long)rates->bytes_per_s);
+    }
+    edge_rates_pay(rates, &session->peer, piece->offset, piece->arrived_ns);
+    return LL_OK;
+}
+
 /* The session's copy begins as the blob does, up to the piece. */
 static ll_status begin_copy(struct edge_upload_session *session, struct edge_upload_side *side,
                             const struct edge_upload_piece *piece, struct ll_error *err)
@@ -178,10 +198,13 @@ static ll_status begin_copy(struct edge_upload_session *session, struct edge_upl
     struct edge_upload_session_layer *layer = &side->layers[piece->layer];
     const struct edge_blob *blob = edge_model_blob(side->model, piece->layer);
     struct edge_blob *copy = NULL;
+    ll_status status = check_rate(session, piece, err);
+    if (status != LL_OK) {
+        return status;
+    }
     if (edge_catalog_copy_blob(session->sessions->catalog, blob, &copy) != LL_OK) {
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory for a blob");
     }
-    ll_status status = LL_OK;
     do {
         status = duplicate(blob, copy, piece->offset, err);
     } while (status == LL_E_EXHAUSTED && make_room(session, side, piece->arrived_ns));

@@ -341,6 +341,7 @@ static const char *const limit_keys[] = {
     "upload_idle_ms",
     "upload_patience_ms",
     "upload_window_bytes",
+    "peer_copied_bytes",
     "queries",
     "query_bytes",
     "server_query_bytes",
