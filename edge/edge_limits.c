@@ -119,6 +119,12 @@ static const struct ll_option_row rows[] = {
                 "of blobs that another session brings and its own goes on with",
     },
     {
+        COUNT_ROW("peer_opens", NULL, peer_opens, 16),
+        .help =
+            "waits; a second, four seconds' worth at once: uploads of models that are not whole "
+            "yet, which one address opens where the store lasts",
+    },
+    {
         COUNT_ROW("queries", "max-queries", queries, 32),
         .help = "Queries in flight on one stream",
         .manual = "waits; queries in flight on one stream",

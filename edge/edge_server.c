@@ -206,7 +206,8 @@ static ll_status create_services(struct edge_server *server,
                                                 .patience_ns =
                                                     config->upload_patience_ms * LL_NS_PER_MS,
                                                 .window_bytes = config->upload_window_bytes,
-                                                .copied_bytes_per_s = config->peer_copied_bytes};
+                                                .copied_bytes_per_s = config->peer_copied_bytes,
+                                                .opens_per_s = config->peer_opens};
     const struct edge_offloads_config offloads = {
         .loop = server->loop,
         .catalog = server->catalog,

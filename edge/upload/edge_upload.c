@@ -31,8 +31,8 @@
 #include "edge/upload/edge_worker.h"
 #include "proto/wire/wire_unpack.h"
 
-/* At once, of what is duplicated. */
-enum { COPIES_BURST_S = 4 };
+/* Of what has a rate for each address, at once. */
+enum { BURST_S = 4 };
 
 struct edge_uploads {
     struct edge_worker *receiver;
@@ -363,7 +363,9 @@ ll_status edge_uploads_create(const struct edge_uploads_config *config,
     edge_places_init(&uploads->sessions.streams, EDGE_UPLOAD_STREAMS * config->most_sessions,
                      config->idle_ns, config->patience_ns);
     edge_rates_init(&uploads->sessions.copies, config->copied_bytes_per_s,
-                    COPIES_BURST_S * config->copied_bytes_per_s);
+                    BURST_S * config->copied_bytes_per_s);
+    edge_rates_init(&uploads->sessions.opens, EDGE_UPLOAD_OPEN_UNITS * config->opens_per_s,
+                    EDGE_UPLOAD_OPEN_UNITS * BURST_S * config->opens_per_s);
     uploads->sessions.catalog = config->catalog;
     uploads->sessions.creator = config->creator;
     uploads->sessions.window_bytes = config->window_bytes;

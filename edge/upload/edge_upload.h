@@ -36,6 +36,9 @@ struct edge_uploads_config {
      * another session brings and its own goes on with, for which it needs to send next to nothing.
      */
     int64_t copied_bytes_per_s;
+    /* The same of how many models that are not whole an address opens where the store lasts: the
+     * receiver, and all others with it, waits for the disk then. */
+    int64_t opens_per_s;
 };
 
 LL_MUST_USE ll_status edge_uploads_create(const struct edge_uploads_config *config,

@@ -24,6 +24,9 @@
 #include "net/plan/ll_plan.h"
 #include "rpc/rpc_stream.h"
 
+/* What one open takes of `opens` below. */
+enum { EDGE_UPLOAD_OPEN_UNITS = 1000 };
+
 /* What all sessions of a server share. */
 struct edge_upload_sessions {
     struct edge_catalog *catalog;
@@ -37,6 +40,9 @@ struct edge_upload_sessions {
     struct edge_places streams;
     /* How much of blobs that others bring is duplicated for an address. */
     struct edge_rates copies;
+    /* How often an address opens models that are not whole, in thousandths, where the store lasts.
+     */
+    struct edge_rates opens;
     struct edge_upload_session *first;
     /* What is dealt out (edge_upload_session_share.h): something has changed; when to look again.
      */

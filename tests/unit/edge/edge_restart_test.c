@@ -185,6 +185,43 @@ static void test_watches_stay_with_models_put_away(void)
     }
 }
 
+/* An open of what is not whole waits for the disk, and others with it: an address has so many. */
+static void test_opens_have_a_rate(void)
+{
+    enum { BURST = 4 };
+    struct edge_fixture fixture;
+    struct fake_model models[BURST + 1];
+    struct ll_error err;
+    for (int i = 0; i <= BURST; i++) {
+        fake_model_init(&models[i], cfg, (unsigned)i + 20);
+    }
+    snprintf(folder, sizeof(folder), "%s", ll_test_folder());
+    edge_fixture_init(&fixture);
+    fixture.config.store_folder = folder;
+    fixture.config.peer_opens = 1;
+    edge_fixture_start(&fixture);
+    CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &models[0]), LL_OK);
+    ll_status status = LL_OK;
+    /* The first has gone already; a second gives one more. */
+    for (int i = 1; i < 100 && status == LL_OK; i++) {
+        const struct edge_open open = {.encoding_count = 0};
+        struct edge_call *call = edge_client_open(fixture.client, &models[1 + i % BURST], &open);
+        if (!edge_call_has_event(call, EVENT_ACCEPTED)) {
+            status = edge_call_end(call, &err);
+            CU_ASSERT(i >= BURST);
+        }
+        edge_call_close(call);
+    }
+    CU_ASSERT_EQUAL(status, LL_E_EXHAUSTED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "limit peer_opens is 1 a second"));
+    /* What is whole is free. */
+    CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &models[0]), LL_OK);
+    end(&fixture);
+    for (int i = 0; i <= BURST; i++) {
+        fake_model_finish(&models[i]);
+    }
+}
+
 static void test_busy_folder_is_refused(void)
 {
     struct edge_fixture fixture;
@@ -204,6 +241,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_uploads_go_on_at_the_last_border),
     LL_TEST(test_queries_wake_models),
     LL_TEST(test_watches_stay_with_models_put_away),
+    LL_TEST(test_opens_have_a_rate),
     LL_TEST(test_busy_folder_is_refused),
     {NULL, NULL},
 };
