@@ -78,6 +78,9 @@ void edge_catalog_with_blob(struct edge_catalog *catalog, const struct edge_blob
 void edge_catalog_with_owner(struct edge_catalog *catalog, const struct edge_peer *peer,
                              void (*visit)(void *arg, struct edge_model *model), void *arg);
 
+/* Whether what models have outlives the server. */
+bool edge_catalog_lasts(const struct edge_catalog *catalog);
+
 /* edge_store_copy in the catalog's store. */
 LL_MUST_USE ll_status edge_catalog_copy_blob(struct edge_catalog *catalog,
                                              const struct edge_blob *blob,

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "core/ll_log.h"
-#include "edge/upload/edge_upload_session_places.h"
 
 /* In steps of so many bytes blobs are compared and duplicated. */
 enum { STEP_BYTES = 16 << 10 };
@@ -37,8 +36,7 @@ static void visit_side(struct edge_upload_session *session, struct edge_upload_s
                        const struct edge_blob *blob, visit_layer visit, void *arg, bool *is_over)
 {
     int count = side->model && side->layers ? edge_model_table(side->model)->layer_count : 0;
-    /* A visit may end the session. */
-    for (int i = 0; i < count && side->model && !*is_over; i++) {
+    for (int i = 0; i < count && !*is_over; i++) {
         if (edge_model_blob(side->model, i) == blob) {
             *is_over = visit(session, side, i, arg);
         }
@@ -130,27 +128,6 @@ static bool agree(const struct edge_blob *a, const struct edge_blob *b, int64_t 
     return true;
 }
 
-/* Store or disk are full: models that nobody uses make room, and idle uploads. */
-static bool make_room(struct edge_upload_session *session, struct edge_upload_side *side,
-                      int64_t now_ns)
-{
-    return edge_catalog_evict_for(session->sessions->catalog, side->model) ||
-           edge_upload_session_make_way(session, now_ns);
-}
-
-ll_status edge_upload_session_write(struct edge_upload_session *session,
-                                    struct edge_upload_side *side, struct edge_blob *target,
-                                    const struct edge_upload_piece *piece,
-                                    edge_write_outcome *out_outcome, struct ll_error *err)
-{
-    ll_status status = LL_OK;
-    do {
-        status =
-            edge_blob_write(target, piece->offset, piece->data, piece->bytes, out_outcome, err);
-    } while (status == LL_E_EXHAUSTED && make_room(session, side, piece->arrived_ns));
-    return status;
-}
-
 /* Writes what follows the frontier of `to`, up to `end`, as it is in `from`. */
 static ll_status duplicate(const struct edge_blob *from, struct edge_blob *to, int64_t end,
                            struct ll_error *err)
@@ -181,10 +158,7 @@ static ll_status begin_copy(struct edge_upload_session *session, struct edge_upl
     if (edge_catalog_copy_blob(session->sessions->catalog, blob, &copy) != LL_OK) {
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory for a blob");
     }
-    ll_status status = LL_OK;
-    do {
-        status = duplicate(blob, copy, piece->offset, err);
-    } while (status == LL_E_EXHAUSTED && make_room(session, side, piece->arrived_ns));
+    ll_status status = duplicate(blob, copy, piece->offset, err);
     if (status != LL_OK) {
         edge_blob_unref(copy);
         return status;
@@ -286,9 +260,9 @@ static bool visit_settle(struct edge_upload_session *session, struct edge_upload
         edge_blob_unref(layer->copy);
         layer->copy = NULL;
     }
-    if (!is_right) {
-        edge_upload_session_end(session, LL_E_INVALID,
-                                "layer %d: the bytes are not those of its digest", layer_index);
+    if (!is_right && !session->is_wrong) {
+        session->is_wrong = true;
+        session->wrong_layer = layer_index;
     }
     return false;
 }

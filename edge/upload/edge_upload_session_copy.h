@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "edge/upload/edge_upload_session.h"
+#include "edge/upload/edge_upload_session_state.h"
 
 /* Bytes [offset, offset + bytes) of a layer's blob, in the order of offsets. */
 struct edge_upload_piece {
@@ -23,14 +23,8 @@ struct edge_upload_piece {
     int64_t arrived_ns;
 };
 
-/* edge_blob_write of a piece to `target`, the blob of the piece's layer in `side` or a copy of it;
- * has room made where the store is full. Errors: those of edge_blob_write. */
-LL_MUST_USE ll_status edge_upload_session_write(
-    struct edge_upload_session *session, struct edge_upload_side *side, struct edge_blob *target,
-    const struct edge_upload_piece *piece, edge_write_outcome *out_outcome, struct ll_error *err);
-
 /* Into what the piece goes: NULL where the bytes before it are lost. The session may own the blob,
- * or have a copy of it, from now on. Errors: those of edge_upload_session_write, LL_E_IO. */
+ * or have a copy of it, from now on. Errors: those of edge_blob_write, LL_E_IO. */
 LL_MUST_USE ll_status edge_upload_session_aim(struct edge_upload_session *session,
                                               struct edge_upload_side *side,
                                               const struct edge_upload_piece *piece,
@@ -46,7 +40,7 @@ struct edge_upload_session *edge_upload_session_owner(struct edge_upload_session
                                                       const struct edge_blob *blob,
                                                       struct edge_upload_session_layer **out_layer);
 
-/* The blob, or the copy that becomes it, has the right bytes: sends away the sessions whose own
+/* The blob, or the copy that becomes it, has the right bytes: marks the sessions as wrong whose own
  * bytes of it, in the blob or in copies, are others; nobody needs a copy any more. */
 void edge_upload_sessions_settle(struct edge_upload_sessions *sessions,
                                  const struct edge_blob *blob, const struct edge_blob *right);

@@ -350,3 +350,14 @@ void device_fixture_query(struct device_fixture *fixture, unsigned seed,
     fake_tensors_finish(&input);
     fake_tensors_finish(&expected);
 }
+
+void device_fixture_expect(struct device_fixture *fixture, unsigned seed, int first, int reached,
+                           const char *fallback)
+{
+    struct device_query_result result;
+    device_fixture_query(fixture, seed, &result);
+    CU_ASSERT_EQUAL(result.first, first);
+    CU_ASSERT_EQUAL(result.end, reached);
+    CU_ASSERT_STRING_EQUAL(result.fallback.text, fallback);
+    device_query_result_finish(&result);
+}

@@ -61,12 +61,7 @@ static void set_answer(fake_answer how)
 
 static void expect(unsigned seed, int first, int reached, const char *fallback)
 {
-    struct device_query_result result;
-    device_fixture_query(&device, seed, &result);
-    CU_ASSERT_EQUAL(result.first, first);
-    CU_ASSERT_EQUAL(result.end, reached);
-    CU_ASSERT_STRING_EQUAL(result.fallback.text, fallback);
-    device_query_result_finish(&result);
+    device_fixture_expect(&device, seed, first, reached, fallback);
 }
 
 /* A query that falls back with a reason that begins so, after the edge was asked. */
