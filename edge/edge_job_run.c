@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_memory.h"
 
 /* One run of a model's layers, of which the job's times become more. */
 static ll_status run_part(struct edge_job *job, struct edge_model *model, struct ll_run *run)
@@ -38,6 +39,9 @@ struct handover {
     struct ll_names made;
     struct ll_tensor_out *outs;
     struct ll_buf **bufs;
+    /* What those take of the engine's budget: no query's limits count them. */
+    struct ll_memory *memory;
+    int64_t bytes;
     /* inputs(border, reached). */
     struct ll_names read;
     struct ll_tensor_in *ins;
@@ -48,6 +52,7 @@ static void finish_handover(struct handover *handover)
     for (int i = 0; handover->bufs && i < handover->made.count; i++) {
         ll_buf_unref(handover->bufs[i]);
     }
+    ll_memory_give(handover->memory, handover->bytes);
     free(handover->bufs);
     free(handover->outs);
     free(handover->ins);
@@ -64,6 +69,25 @@ static void *find_output(const struct edge_job *job, const struct ll_tensor_out 
         }
     }
     return NULL;
+}
+
+/* Memory for what the answer does not have. */
+static ll_status reserve(struct edge_job *job, const struct ll_tensor_out *outputs,
+                         struct handover *handover)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < handover->made.count; i++) {
+        int name = handover->made.names[i];
+        bytes += find_output(job, outputs, name)
+                     ? 0
+                     : ll_table_tensor_floats(edge_model_table(job->model), name) *
+                           (int64_t)sizeof(float);
+    }
+    handover->memory =
+        ll_engine_memory(ll_engine_model_engine(edge_model_engine_model(job->model)));
+    ll_status status = ll_memory_take(handover->memory, bytes, "what passes to a draft", &job->err);
+    handover->bytes = status == LL_OK ? bytes : 0;
+    return status;
 }
 
 static ll_status make_outs(const struct edge_job *job, const struct ll_tensor_out *outputs,
@@ -113,7 +137,7 @@ static ll_status make_ins(const struct edge_job *job, struct handover *handover)
     return LL_OK;
 }
 
-static ll_status init_handover(const struct edge_job *job, const struct ll_tensor_out *outputs,
+static ll_status init_handover(struct edge_job *job, const struct ll_tensor_out *outputs,
                                struct handover *handover)
 {
     const struct ll_table *table = edge_model_table(job->model);
@@ -121,6 +145,9 @@ static ll_status init_handover(const struct edge_job *job, const struct ll_tenso
     ll_status status = ll_table_outputs(table, job->first, job->exact_reached, &handover->made);
     if (status == LL_OK) {
         status = ll_table_inputs(table, job->exact_reached, job->reached, &handover->read);
+    }
+    if (status == LL_OK) {
+        status = reserve(job, outputs, handover);
     }
     if (status == LL_OK) {
         status = make_outs(job, outputs, handover);

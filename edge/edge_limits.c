@@ -109,6 +109,22 @@ static const struct ll_option_row rows[] = {
         .manual = "how far an upload may be ahead of what is written (the credit)",
     },
     {
+        .limit = "peer_copied_bytes",
+        .kind = LL_OPTION_SIZE,
+        .min = 1,
+        .max = BYTES_MAX,
+        .preset = (int64_t)64 * MB,
+        CONFIG(peer_copied_bytes),
+        .help = "waits; a second, four seconds' worth at once: what is duplicated for one address "
+                "of blobs that another session brings and its own goes on with",
+    },
+    {
+        COUNT_ROW("peer_opens", NULL, peer_opens, 16),
+        .help =
+            "waits; a second, four seconds' worth at once: uploads of models that are not whole "
+            "yet, which one address opens where the store lasts",
+    },
+    {
         COUNT_ROW("queries", "max-queries", queries, 32),
         .help = "Queries in flight on one stream",
         .manual = "waits; queries in flight on one stream",

@@ -205,7 +205,9 @@ static ll_status create_services(struct edge_server *server,
                                                 .idle_ns = config->upload_idle_ms * LL_NS_PER_MS,
                                                 .patience_ns =
                                                     config->upload_patience_ms * LL_NS_PER_MS,
-                                                .window_bytes = config->upload_window_bytes};
+                                                .window_bytes = config->upload_window_bytes,
+                                                .copied_bytes_per_s = config->peer_copied_bytes,
+                                                .opens_per_s = config->peer_opens};
     const struct edge_offloads_config offloads = {
         .loop = server->loop,
         .catalog = server->catalog,

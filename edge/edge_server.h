@@ -39,6 +39,9 @@ struct edge_server_config {
     int64_t upload_patience_ms;
     /* How far an upload may be ahead of what is written. */
     int64_t upload_window_bytes;
+    /* As edge_uploads_config has it. */
+    int64_t peer_copied_bytes;
+    int peer_opens;
     /* In flight, on one stream. */
     int queries;
     /* Tensors of one stream's queries, and of all streams'. */

@@ -13,9 +13,12 @@
 
 #include "vision/vision_exif.h"
 
-/* A progressive picture's scans each go through all of its pixels: a small file could ask for
- * hours. libjpeg-turbo's own number for its own tools. */
+/* A progressive picture's scans each go through all of its pixels, however few bytes they have: a
+ * small file could ask for hours. libjpeg-turbo's own number for its own tools; and how many
+ * samples all scans may go through, about a second's: 11 scans, and encoders make 10, of 64
+ * megapixels with a quarter of the colours. */
 enum { JPEG_SCANS_MOST = 500 };
+static const int64_t scanned_samples_most = (int64_t)1 << 30;
 
 struct decoder {
     struct jpeg_decompress_struct jpeg;
@@ -28,6 +31,7 @@ struct decoder {
     /* The file's bytes ended before its end marker. */
     bool is_end_missing;
     int64_t coefficient_bytes;
+    int most_scans;
     /* One row in four colours. */
     uint8_t *row;
 };
@@ -77,9 +81,11 @@ static void on_output(j_common_ptr jpeg)
 static void on_progress(j_common_ptr jpeg)
 {
     struct decoder *decoder = jpeg->client_data;
-    if (decoder->jpeg.input_scan_number > JPEG_SCANS_MOST) {
+    if (decoder->jpeg.input_scan_number > decoder->most_scans) {
         give_up(decoder, ll_fail(decoder->err, LL_E_EXHAUSTED,
-                                 "a JPEG picture of more than %d scans", JPEG_SCANS_MOST));
+                                 "a JPEG picture of more than %d scans of %u x %u pixels",
+                                 decoder->most_scans, decoder->jpeg.image_width,
+                                 decoder->jpeg.image_height));
     }
 }
 
@@ -152,6 +158,17 @@ static void read_rows(struct decoder *decoder)
     }
 }
 
+static int most_scans(const struct jpeg_decompress_struct *jpeg)
+{
+    int64_t samples = 0;
+    for (int c = 0; c < jpeg->num_components; c++) {
+        const jpeg_component_info *part = &jpeg->comp_info[c];
+        samples += (int64_t)part->width_in_blocks * part->height_in_blocks * DCTSIZE2;
+    }
+    return samples > scanned_samples_most / JPEG_SCANS_MOST ? (int)(scanned_samples_most / samples)
+                                                            : JPEG_SCANS_MOST;
+}
+
 /* Reads up to the first scan. */
 static void open_file(struct decoder *decoder, const uint8_t *bytes, size_t count)
 {
@@ -173,6 +190,7 @@ static void decode_all(struct decoder *decoder, const uint8_t *bytes, size_t cou
         give_up(decoder, status);
     }
     choose_colours(decoder);
+    decoder->most_scans = most_scans(jpeg);
     jpeg_start_decompress(jpeg);
     read_rows(decoder);
     bool has_scans = jpeg_has_multiple_scans(jpeg);

@@ -4,6 +4,8 @@
 #include <webp/decode.h>
 #include <webp/encode.h>
 
+#include "vision/vision_webp_groups.h"
+
 enum {
     /* WebPBitstreamFeatures.format. */
     WEBP_LOSSLESS = 2,
@@ -16,10 +18,14 @@ bool vision_webp_fits(int c, int h, int w)
     return c == 3 && h >= 1 && w >= 1 && h <= VISION_WEBP_SIDE_MOST && w <= VISION_WEBP_SIDE_MOST;
 }
 
-int64_t vision_webp_decode_bytes(int h, int w)
+ll_status vision_webp_measure(const uint8_t *bytes, size_t count, int h, int w, int64_t *out_bytes,
+                              struct ll_error *err)
 {
+    int groups = 0;
+    ll_status status = vision_webp_groups(bytes, count, &groups, err);
     /* The decoder's own pixels, four bytes each, and ours, three. */
-    return (int64_t)7 * h * w;
+    *out_bytes = (int64_t)7 * h * w + (int64_t)groups * VISION_WEBP_GROUP_BYTES;
+    return status;
 }
 
 /* ---- Encoding ---- */

@@ -18,8 +18,11 @@ enum { VISION_WEBP_SIDE_MOST = 16383 };
 /* Whether an input of `c` planes of `h` rows of `w` bytes can be written so. */
 bool vision_webp_fits(int c, int h, int w);
 
-/* The most memory that decoding one takes, beside the planes. */
-int64_t vision_webp_decode_bytes(int h, int w);
+/* `*out_bytes`: the most memory that decoding the file, of h x w pixels, takes beside the planes.
+ *
+ * Errors: LL_E_INVALID where the file is none that vision_webp_encode might have written. */
+LL_MUST_USE ll_status vision_webp_measure(const uint8_t *bytes, size_t count, int h, int w,
+                                          int64_t *out_bytes, struct ll_error *err);
 
 /* Writes three planes of h x w bytes, by the fastest of the encoder's methods.
  *
@@ -28,8 +31,9 @@ LL_MUST_USE ll_status vision_webp_encode(const uint8_t *planes, int h, int w,
                                          struct ll_buf **out_file, struct ll_error *err);
 
 /* Reads `count` bytes that must be such a file: lossless, without alpha and animation, of exactly
- * this size, which is looked at before anything is allocated. Fills three planes of h x w bytes;
- * on failure they hold anything.
+ * this size, which is looked at before anything is allocated. What others have made is measured
+ * first: its decoder's tables may be larger than all of its pixels. Fills three planes of h x w
+ * bytes; on failure they hold anything.
  *
  * Errors: LL_E_INVALID, LL_E_NO_MEMORY. */
 LL_MUST_USE ll_status vision_webp_decode(const uint8_t *bytes, size_t count, int h, int w,

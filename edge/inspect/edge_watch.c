@@ -6,12 +6,14 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/ll_buf.h"
 #include "core/ll_clock.h"
 #include "core/ll_container.h"
+#include "core/ll_digest.h"
 #include "edge/edge_send.h"
 #include "edge/fair/edge_peer.h"
 #include "edge/fair/edge_places.h"
@@ -30,8 +32,9 @@ struct watch {
     struct edge_place place;
     /* The state has changed while an event was on its way. */
     bool has_missed;
-    /* NULL before the request. */
-    struct edge_model *model;
+    /* Empty before the request. The name alone: who watches must not keep a model's memory when
+     * that is to go; and a model that was put away is another one of its name. */
+    char model_id[LL_DIGEST_TEXT_BYTES];
     bool is_over;
     /* What was told last. */
     bool has_told;
@@ -58,6 +61,7 @@ struct edge_watches {
 
 /* A model's state, taken once for several watches. */
 struct snapshot {
+    /* A reference, or NULL. */
     struct edge_model *model;
     struct edge_model_info info;
     int draft_prefix;
@@ -84,8 +88,6 @@ static void fail_watch(struct watch *watch, ll_status status, const struct ll_er
 {
     watch->is_over = true;
     edge_places_leave(&watch->watches->places, &watch->place);
-    edge_model_unref(watch->model);
-    watch->model = NULL;
     rpc_stream_finish_error(watch->stream, status, err);
 }
 
@@ -106,19 +108,29 @@ static bool is_same(const struct edge_model_info *a, const struct edge_model_inf
 static void finish_snapshot(struct snapshot *snapshot)
 {
     ll_buf_unref(snapshot->event);
+    edge_model_unref(snapshot->model);
     *snapshot = (struct snapshot){.model = NULL};
 }
 
-static void take_snapshot(struct snapshot *snapshot, struct edge_catalog *catalog,
-                          struct edge_model *model)
+/* False where there is no such model any more. */
+static bool take_snapshot(struct snapshot *snapshot, struct edge_catalog *catalog, const char *id)
 {
-    if (snapshot->model != model) {
-        finish_snapshot(snapshot);
-        snapshot->model = model;
-        edge_model_get_info(model, &snapshot->info);
-        snapshot->draft_prefix = edge_catalog_draft_prefix(catalog, model);
-        wire_text_clean(snapshot->info.failure.text);
+    struct ll_error err;
+    if (snapshot->model && strcmp(edge_model_id_text(snapshot->model), id) == 0) {
+        return true;
     }
+    finish_snapshot(snapshot);
+    if (edge_catalog_find(catalog, id, &snapshot->model, &err) != LL_OK) {
+        return false;
+    }
+    if (edge_model_is_removed(snapshot->model)) {
+        finish_snapshot(snapshot);
+        return false;
+    }
+    edge_model_get_info(snapshot->model, &snapshot->info);
+    snapshot->draft_prefix = edge_catalog_draft_prefix(catalog, snapshot->model);
+    wire_text_clean(snapshot->info.failure.text);
+    return true;
 }
 
 static ll_status pack_event(struct snapshot *snapshot)
@@ -147,18 +159,17 @@ static ll_status pack_event(struct snapshot *snapshot)
  * send. */
 static void look(struct watch *watch, struct snapshot *snapshot)
 {
-    if (!watch->model || watch->is_over) {
+    if (!watch->model_id[0] || watch->is_over) {
         return;
     }
     if (rpc_stream_queued(watch->stream) > 0) {
         watch->has_missed = true;
         return;
     }
-    if (edge_model_is_removed(watch->model)) {
+    if (!take_snapshot(snapshot, watch->watches->catalog, watch->model_id)) {
         end_watch(watch, LL_E_NOT_FOUND, "the model was deleted");
         return;
     }
-    take_snapshot(snapshot, watch->watches->catalog, watch->model);
     if (watch->has_told && is_same(&watch->told, &snapshot->info) &&
         watch->told_draft_prefix == snapshot->draft_prefix) {
         return;
@@ -189,7 +200,7 @@ static void move_to_model(struct watch *watch)
 {
     take_from_list(watch);
     struct watch **link = &watch->watches->first;
-    while (*link && (*link)->model != watch->model) {
+    while (*link && strcmp((*link)->model_id, watch->model_id) != 0) {
         link = &(*link)->next;
     }
     watch->next = *link;
@@ -227,7 +238,7 @@ static void on_watch_message(void *owner, struct rpc_stream *stream, const uint8
     if (watch->is_over) {
         return;
     }
-    if (watch->model) {
+    if (watch->model_id[0]) {
         end_watch(watch, LL_E_INVALID, "a second request");
         return;
     }
@@ -239,12 +250,15 @@ static void on_watch_message(void *owner, struct rpc_stream *stream, const uint8
         return;
     }
     const Layerlift__V1__WatchModelRequest *request = (Layerlift__V1__WatchModelRequest *)message;
-    status = edge_catalog_find(watch->watches->catalog, request->model_id, &watch->model, &err);
+    struct edge_model *model = NULL;
+    status = edge_catalog_find(watch->watches->catalog, request->model_id, &model, &err);
     protobuf_c_message_free_unpacked(message, NULL);
     if (status != LL_OK) {
         fail_watch(watch, status, &err);
         return;
     }
+    snprintf(watch->model_id, sizeof(watch->model_id), "%s", edge_model_id_text(model));
+    edge_model_unref(model);
     move_to_model(watch);
     struct snapshot snapshot = {.model = NULL};
     look(watch, &snapshot);
@@ -255,7 +269,7 @@ static void on_watch_half_close(void *owner, struct rpc_stream *stream)
 {
     struct watch *watch = owner;
     (void)stream;
-    if (!watch->model && !watch->is_over) {
+    if (!watch->model_id[0] && !watch->is_over) {
         end_watch(watch, LL_E_INVALID, "the stream ended without a request");
     }
 }
@@ -287,7 +301,6 @@ static void on_watch_closed(void *owner, struct rpc_stream *stream, ll_status st
             atomic_store(&watches->is_changed_posted, false);
         }
     }
-    edge_model_unref(watch->model);
     rpc_stream_unref(stream);
     free(watch);
 }

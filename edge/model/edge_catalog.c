@@ -276,8 +276,8 @@ ll_status edge_catalog_open(struct edge_catalog *catalog, struct ll_manifest *ma
     if (status != LL_OK) {
         return ll_fail(err, status, "out of memory");
     }
-    struct edge_model *model = edge_catalog_find_id(catalog, &id);
-    if (model && edge_model_acquire(model)) {
+    struct edge_model *model = edge_catalog_use_id(catalog, &id);
+    if (model) {
         status = ll_plan_check(edge_model_table(model), plan, err);
         if (status != LL_OK) {
             edge_model_release(model);
@@ -287,8 +287,6 @@ ll_status edge_catalog_open(struct edge_catalog *catalog, struct ll_manifest *ma
         *out_model = model;
         return LL_OK;
     }
-    edge_model_unref(model);
-    model = NULL;
     status = edge_catalog_build(catalog, manifest, plan, &model, err);
     if (status == LL_OK) {
         status = edge_catalog_insert(catalog, model, err);

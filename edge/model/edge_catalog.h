@@ -78,9 +78,6 @@ void edge_catalog_with_blob(struct edge_catalog *catalog, const struct edge_blob
 void edge_catalog_with_owner(struct edge_catalog *catalog, const struct edge_peer *peer,
                              void (*visit)(void *arg, struct edge_model *model), void *arg);
 
-/* Whether what models have outlives the server. */
-bool edge_catalog_lasts(const struct edge_catalog *catalog);
-
 /* edge_store_copy in the catalog's store. */
 LL_MUST_USE ll_status edge_catalog_copy_blob(struct edge_catalog *catalog,
                                              const struct edge_blob *blob,
@@ -101,6 +98,9 @@ LL_MUST_USE ll_status edge_catalog_open(struct edge_catalog *catalog, struct ll_
  */
 LL_MUST_USE ll_status edge_catalog_find(struct edge_catalog *catalog, const char *id_text,
                                         struct edge_model **out_model, struct ll_error *err);
+/* The same, and uses it (edge_model_release, then edge_model_unref). */
+LL_MUST_USE ll_status edge_catalog_use(struct edge_catalog *catalog, const char *id_text,
+                                       struct edge_model **out_model, struct ll_error *err);
 
 /* ---- Drafts ---- */
 

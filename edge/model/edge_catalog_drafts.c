@@ -40,16 +40,17 @@ int edge_catalog_draft_prefix(struct edge_catalog *catalog, const struct edge_mo
     return longest;
 }
 
-/* The draft with this id, acquired, or NULL. */
+/* The draft with this id and so many bits (0: any), acquired, or NULL. */
 static struct edge_model *acquire(struct edge_catalog *catalog, const struct edge_model *exact,
-                                  const struct ll_digest *id)
+                                  const struct ll_digest *id, int mantissa_bits)
 {
     struct edge_model *drafts[EDGE_CATALOG_DRAFTS];
     struct edge_model *found = NULL;
     int count = edge_catalog_drafts(catalog, exact, drafts);
     for (int i = 0; i < count; i++) {
-        if (!found && ll_digest_equal(edge_model_id(drafts[i]), id) &&
-            edge_model_acquire(drafts[i])) {
+        bool is_it = ll_digest_equal(edge_model_id(drafts[i]), id) &&
+                     (mantissa_bits == 0 || edge_model_draft_bits(drafts[i]) == mantissa_bits);
+        if (!found && is_it && edge_model_acquire(drafts[i])) {
             found = drafts[i];
         } else {
             edge_model_unref(drafts[i]);
@@ -66,7 +67,8 @@ ll_status edge_catalog_use_draft(struct edge_catalog *catalog, const struct edge
     if (ll_digest_parse(id_text, &id) != LL_OK) {
         return ll_fail(err, LL_E_INVALID, "draft_id is not \"sha256:\" and 64 hex digits");
     }
-    *out_draft = acquire(catalog, exact, &id);
+    /* Weights of one id are the same whatever a device says of their bits. */
+    *out_draft = acquire(catalog, exact, &id, 0);
     if (*out_draft) {
         edge_catalog_want(catalog, *out_draft);
     }
@@ -107,7 +109,8 @@ ll_status edge_catalog_open_draft(struct edge_catalog *catalog, struct edge_mode
     if (status != LL_OK) {
         return ll_fail(err, status, "out of memory");
     }
-    struct edge_model *draft = acquire(catalog, exact, &id);
+    /* Whoever lies about the bits must not have others' frames decoded by them. */
+    struct edge_model *draft = acquire(catalog, exact, &id, made_of->mantissa_bits);
     if (draft) {
         *out_draft = draft;
         return LL_OK;

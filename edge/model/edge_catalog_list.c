@@ -89,11 +89,6 @@ void edge_catalog_want(struct edge_catalog *catalog, struct edge_model *model)
     }
 }
 
-bool edge_catalog_lasts(const struct edge_catalog *catalog)
-{
-    return edge_store_lasts(catalog->store);
-}
-
 ll_status edge_catalog_copy_blob(struct edge_catalog *catalog, const struct edge_blob *blob,
                                  struct edge_blob **out_copy)
 {
@@ -112,7 +107,7 @@ static struct edge_model *find_locked(struct edge_catalog *catalog, const struct
     return NULL;
 }
 
-struct edge_model *edge_catalog_find_id(struct edge_catalog *catalog, const struct ll_digest *id)
+static struct edge_model *find(struct edge_catalog *catalog, const struct ll_digest *id)
 {
     ll_mutex_lock(&catalog->lock);
     struct edge_model *found = find_locked(catalog, id);
@@ -123,6 +118,34 @@ struct edge_model *edge_catalog_find_id(struct edge_catalog *catalog, const stru
     return found;
 }
 
+struct edge_model *edge_catalog_use_id(struct edge_catalog *catalog, const struct ll_digest *id)
+{
+    struct edge_model *refused = NULL;
+    struct edge_model *model = find(catalog, id);
+    while (model && model != refused && !edge_model_acquire(model)) {
+        edge_model_unref(refused);
+        refused = model;
+        model = find(catalog, id);
+    }
+    if (model && model == refused) {
+        edge_model_unref(model);
+        model = NULL;
+    }
+    edge_model_unref(refused);
+    return model;
+}
+
+ll_status edge_catalog_use(struct edge_catalog *catalog, const char *id_text,
+                           struct edge_model **out_model, struct ll_error *err)
+{
+    struct ll_digest id;
+    if (!id_text || ll_digest_parse(id_text, &id) != LL_OK) {
+        return ll_fail(err, LL_E_INVALID, "model_id is not \"sha256:\" and 64 hex digits");
+    }
+    *out_model = edge_catalog_use_id(catalog, &id);
+    return *out_model ? LL_OK : ll_fail(err, LL_E_NOT_FOUND, "no model %s here", id_text);
+}
+
 ll_status edge_catalog_find(struct edge_catalog *catalog, const char *id_text,
                             struct edge_model **out_model, struct ll_error *err)
 {
@@ -130,7 +153,7 @@ ll_status edge_catalog_find(struct edge_catalog *catalog, const char *id_text,
     if (!id_text || ll_digest_parse(id_text, &id) != LL_OK) {
         return ll_fail(err, LL_E_INVALID, "model_id is not \"sha256:\" and 64 hex digits");
     }
-    struct edge_model *model = edge_catalog_find_id(catalog, &id);
+    struct edge_model *model = find(catalog, &id);
     if (!model) {
         return ll_fail(err, LL_E_NOT_FOUND, "no model %s here", id_text);
     }

@@ -63,20 +63,27 @@ static struct edge_model *find_created(struct edge_catalog *catalog)
     return oldest;
 }
 
-/* `fresh`, whose reference it takes, stands where `model` stood. */
-static void replace(struct edge_catalog *catalog, struct edge_model *model,
+/* If nobody uses `model`, `fresh`, whose reference it takes then, stands where that stood: in one
+ * step, so that the name is always of a model that is here. */
+static bool replace(struct edge_catalog *catalog, struct edge_model *model,
                     struct edge_model *fresh)
 {
     ll_mutex_lock(&catalog->lock);
+    bool is_replaced = edge_model_try_remove(model);
     int at = 0;
-    while (at < catalog->count && catalog->list[at] != model) {
+    while (is_replaced && at < catalog->count && catalog->list[at] != model) {
         at++;
     }
-    assert(at < catalog->count);
-    catalog->list[at] = fresh;
+    if (is_replaced) {
+        assert(at < catalog->count);
+        catalog->list[at] = fresh;
+    }
     ll_mutex_unlock(&catalog->lock);
-    edge_catalog_notify(catalog, model, EDGE_CHANGE_REMOVED);
-    edge_model_unref(model);
+    if (is_replaced) {
+        edge_catalog_notify(catalog, model, EDGE_CHANGE_REMOVED);
+        edge_model_unref(model);
+    }
+    return is_replaced;
 }
 
 /* Where memory is short, a model that the store keeps need not go: its layers do, and are created
@@ -91,11 +98,10 @@ static bool put_away(struct edge_catalog *catalog)
             edge_model_unref(model);
             return false;
         }
-        is_away = edge_model_try_remove(model);
+        is_away = replace(catalog, model, fresh);
         if (is_away) {
             ll_log(LL_LOG_INFO, "models", "%s put away: unused for longest",
                    edge_model_short_id(model));
-            replace(catalog, model, fresh);
         } else {
             edge_model_unref(fresh);
         }

@@ -234,8 +234,9 @@ ll_status edge_catalog_restore(struct edge_catalog *catalog)
     }
     edge_store_remove_orphans(store);
     if (count > 0) {
-        ll_log(LL_LOG_INFO, "models", "%d models with %.1f MB of weights found in %s", count,
-               (double)edge_store_used_bytes(store) / 1e6, edge_store_folder(store));
+        /* Drafts' blobs count, and of unfinished files all that they take. */
+        ll_log(LL_LOG_INFO, "models", "%d models found in %s, %.1f MB on disk", count,
+               edge_store_folder(store), (double)edge_store_used_bytes(store) / 1e6);
     }
     return LL_OK;
 }

@@ -47,8 +47,9 @@ void edge_catalog_take_out(struct edge_catalog *catalog, struct edge_model *mode
 bool edge_catalog_evict_for_memory(struct edge_catalog *catalog);
 /* ll_memory_reclaim of a catalog: one step. */
 bool edge_catalog_make_room(void *arg);
-/* A reference to the model of that id, which is no draft; NULL without one. */
-struct edge_model *edge_catalog_find_id(struct edge_catalog *catalog, const struct ll_digest *id);
+/* A reference to the model of that id, which is no draft, in use from then on; NULL without one.
+ * One that was put away in between is found again. */
+struct edge_model *edge_catalog_use_id(struct edge_catalog *catalog, const struct ll_digest *id);
 /* References to at most `most` drafts of `exact`, retired ones included; returns how many. */
 int edge_catalog_list_drafts(struct edge_catalog *catalog, const struct edge_model *exact,
                              struct edge_model *out_drafts[], int most);

@@ -97,6 +97,11 @@ static ll_status put_model(struct edge_catalog *catalog, struct edge_model *mode
     return status;
 }
 
+bool edge_catalog_lasts(const struct edge_catalog *catalog)
+{
+    return edge_store_lasts(catalog->store);
+}
+
 ll_status edge_catalog_keep(struct edge_catalog *catalog, struct edge_model *model,
                             struct ll_error *err)
 {

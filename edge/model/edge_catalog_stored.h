@@ -6,6 +6,9 @@
 
 #include "edge/model/edge_catalog.h"
 
+/* Whether the store keeps models for another process. */
+bool edge_catalog_lasts(const struct edge_catalog *catalog);
+
 /* A new process finds the model from now on, with its owner and its blobs. Before the first byte of
  * a model that is new counts as stored.
  *

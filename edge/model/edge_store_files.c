@@ -76,7 +76,9 @@ int edge_store_files_put(const struct edge_store_files *files, int folder_fd, co
 {
     char temporary[NAME_BYTES];
     snprintf(temporary, sizeof(temporary), "%s.tmp", name);
-    int fd = files->open(folder_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    /* Nothing that somebody else has put there is followed or waited for. */
+    int fd = files->open(folder_fd, temporary,
+                         O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
     if (fd < 0) {
         return errno;
     }

@@ -191,7 +191,8 @@ static ll_status take_folder(struct edge_store_folder *folder, struct ll_error *
         return ll_fail(err, LL_E_IO, "store: folder %s cannot be opened: %s", folder->path,
                        strerrordesc_np(errno));
     }
-    folder->lock_fd = openat(folder->fd, lock_name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    folder->lock_fd =
+        openat(folder->fd, lock_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (folder->lock_fd < 0) {
         return ll_fail(err, LL_E_IO, "store: %s/%s cannot be made: %s", folder->path, lock_name,
                        strerrordesc_np(errno));

@@ -57,8 +57,9 @@ static ll_status take_pack_locked(struct edge_packs *packs, const char *name, st
         return ll_fail(err, LL_E_IO, "store: %s cannot be opened: %s", name,
                        strerrordesc_np(errno));
     }
-    ll_status status = LL_OK;
-    if (info.st_size > 0) {
+    ll_status status =
+        S_ISREG(info.st_mode) ? LL_OK : ll_fail(err, LL_E_INVALID, "store: %s is no file", name);
+    if (status == LL_OK && info.st_size > 0) {
         status = ll_buf_map_open(pack->fd, name, (size_t)info.st_size, &pack->map, err);
     }
     if (status == LL_OK && pack->map) {

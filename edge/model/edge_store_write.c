@@ -22,7 +22,7 @@ static ll_status write_file(struct edge_blob *blob, int64_t offset, const char *
     edge_store_blob_name(blob, true, name);
     /* O_TRUNC at the front: no byte of a rejected attempt survives, but those that are kept. */
     bool is_new = offset == 0 && blob->kept_from == blob->bytes;
-    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (is_new ? O_TRUNC : 0);
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (is_new ? O_TRUNC : 0);
     int fd = files->open(store->folder.fd, name, flags, 0600);
     if (fd < 0) {
         return edge_store_write_error(store, errno, err);

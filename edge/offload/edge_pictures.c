@@ -138,8 +138,12 @@ static ll_status expand_webp(struct edge_pictures *pictures, const struct ll_tab
         return ll_fail(err, LL_E_INVALID, "an input of %d x %d x %d is no WebP picture",
                        table->in_c, h, w);
     }
-    int64_t bytes = vision_webp_decode_bytes(h, w);
-    ll_status status = reserve(pictures, bytes, query_bytes, err);
+    int64_t bytes = 0;
+    ll_status status =
+        vision_webp_measure(ll_buf_data(*buf), ll_buf_bytes(*buf), h, w, &bytes, err);
+    if (status == LL_OK) {
+        status = reserve(pictures, bytes, query_bytes, err);
+    }
     if (status != LL_OK) {
         return status;
     }

@@ -225,13 +225,9 @@ ll_status edge_query_open(struct edge_query *query, const Layerlift__V1__Query *
                           struct ll_error *err)
 {
     struct edge_model *model = NULL;
-    ll_status status = edge_catalog_find(catalog, head->model_id, &model, err);
+    ll_status status = edge_catalog_use(catalog, head->model_id, &model, err);
     if (status != LL_OK) {
         return status;
-    }
-    if (!edge_model_acquire(model)) {
-        edge_model_unref(model);
-        return ll_fail(err, LL_E_NOT_FOUND, "no model %s here", head->model_id);
     }
     edge_catalog_want(catalog, model);
     query->job.model = model;

@@ -3,7 +3,8 @@
  * for all sessions (edge_upload_session.c): files and hashes never hold up the loop, which also
  * carries queries. Work is queued in order, and the end of a stream comes behind its chunks, so
  * that a device that vanishes loses nothing of what arrived. The queue of a session is bounded by
- * its credit in bytes and by a number of chunks.
+ * its credit in bytes and by a number of chunks; sessions take turns, a message each, since few
+ * bytes may be a frame of many, and nobody is to wait for all of another's.
  *
  *     loop:      on_message --item--+
  *                on_half_close -----+--> receiver: edge_upload_session_*  --events--> stream
@@ -30,6 +31,9 @@
 #include "edge/upload/edge_worker.h"
 #include "proto/wire/wire_unpack.h"
 
+/* Of what has a rate for each address, at once. */
+enum { BURST_S = 4 };
+
 struct edge_uploads {
     struct edge_worker *receiver;
     /* The loop's. */
@@ -49,6 +53,7 @@ struct edge_uploads {
 struct upload {
     struct edge_uploads *uploads;
     struct edge_upload_session session;
+    struct edge_lane lane;
     /* The loop's: what the device has sent, and whether it may go on. */
     bool has_opened;
     bool is_refused;
@@ -92,11 +97,22 @@ static void share(struct edge_uploads *uploads)
     }
 }
 
+/* A session whose chunks wait for this thread is not idle. */
+static void note_queued(struct edge_uploads *uploads, int64_t now_ns)
+{
+    for (struct edge_upload_session *s = uploads->sessions.first; s; s = s->next) {
+        if (atomic_load(&LL_CONTAINER_OF(s, struct upload, session)->queued_chunks) > 0) {
+            edge_upload_session_progress(s, EDGE_PLACES_STEP_BYTES, now_ns);
+        }
+    }
+}
+
 /* Ends what is idle. */
 static void receive_idle(struct edge_work *work)
 {
     struct edge_uploads *uploads = LL_CONTAINER_OF(work, struct edge_uploads, idle);
     int64_t now_ns = ll_clock_now_ns();
+    note_queued(uploads, now_ns);
     int64_t idle_ns = edge_upload_sessions_end_idle(&uploads->sessions, now_ns);
     edge_upload_sessions_share(&uploads->sessions, now_ns);
     watch(uploads, idle_ns);
@@ -268,14 +284,14 @@ static void on_message(void *owner, struct rpc_stream *stream, const uint8_t *da
                           .request = request,
                           .arrived_ns = ll_clock_now_ns()};
     atomic_fetch_add(&upload->queued_chunks, 1);
-    edge_worker_post(upload->uploads->receiver, &item->work);
+    edge_lane_post(&upload->lane, &item->work);
 }
 
 static void on_half_close(void *owner, struct rpc_stream *stream)
 {
     struct upload *upload = owner;
     (void)stream;
-    edge_worker_post(upload->uploads->receiver, &upload->half_closed);
+    edge_lane_post(&upload->lane, &upload->half_closed);
 }
 
 static void on_writable(void *owner, struct rpc_stream *stream)
@@ -283,7 +299,7 @@ static void on_writable(void *owner, struct rpc_stream *stream)
     struct upload *upload = owner;
     (void)stream;
     if (!atomic_exchange(&upload->is_writable_posted, true)) {
-        edge_worker_post(upload->uploads->receiver, &upload->writable);
+        edge_lane_post(&upload->lane, &upload->writable);
     }
 }
 
@@ -293,7 +309,7 @@ static void on_closed(void *owner, struct rpc_stream *stream, ll_status status, 
     (void)stream;
     (void)message;
     upload->was_cut_off = status != LL_OK;
-    edge_worker_post(upload->uploads->receiver, &upload->closed);
+    edge_lane_post(&upload->lane, &upload->closed);
 }
 
 static void open_stream(void *arg, struct rpc_stream *stream)
@@ -311,6 +327,7 @@ static void open_stream(void *arg, struct rpc_stream *stream)
         return;
     }
     upload->uploads = uploads;
+    edge_lane_init(&upload->lane, uploads->receiver);
     upload->start.run = receive_start;
     upload->half_closed.run = receive_half_close;
     upload->closed.run = receive_close;
@@ -318,7 +335,7 @@ static void open_stream(void *arg, struct rpc_stream *stream)
     edge_upload_session_init(&upload->session, &uploads->sessions, rpc_stream_ref(stream),
                              ++uploads->last_number);
     rpc_server_accept(stream, &handler, upload);
-    edge_worker_post(uploads->receiver, &upload->start);
+    edge_lane_post(&upload->lane, &upload->start);
 }
 
 /* ---- The service ---- */
@@ -345,6 +362,10 @@ ll_status edge_uploads_create(const struct edge_uploads_config *config,
                      config->patience_ns);
     edge_places_init(&uploads->sessions.streams, EDGE_UPLOAD_STREAMS * config->most_sessions,
                      config->idle_ns, config->patience_ns);
+    edge_rates_init(&uploads->sessions.copies, config->copied_bytes_per_s,
+                    BURST_S * config->copied_bytes_per_s);
+    edge_rates_init(&uploads->sessions.opens, EDGE_UPLOAD_OPEN_UNITS * config->opens_per_s,
+                    EDGE_UPLOAD_OPEN_UNITS * BURST_S * config->opens_per_s);
     uploads->sessions.catalog = config->catalog;
     uploads->sessions.creator = config->creator;
     uploads->sessions.window_bytes = config->window_bytes;

@@ -32,6 +32,13 @@ struct edge_uploads_config {
     /* How far beyond what has been written a device may send: what the edge buffers at most for one
      * session. */
     int64_t window_bytes;
+    /* A second, four seconds' worth at once: how much is duplicated for one address of blobs that
+     * another session brings and its own goes on with, for which it needs to send next to nothing.
+     */
+    int64_t copied_bytes_per_s;
+    /* The same of how many models that are not whole an address opens where the store lasts: the
+     * receiver, and all others with it, waits for the disk then. */
+    int64_t opens_per_s;
 };
 
 LL_MUST_USE ll_status edge_uploads_create(const struct edge_uploads_config *config,

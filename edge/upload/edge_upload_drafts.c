@@ -190,11 +190,34 @@ static void forget_draft(struct edge_catalog *catalog, const struct edge_model *
 struct check {
     struct edge_upload_sessions *sessions;
     const struct edge_blob *blob;
+    /* What was compared last: many drafts may have the same two blobs. NULL: nothing. */
+    const struct edge_blob *own;
+    const struct edge_blob *exact;
+    struct ll_draft_blob how;
+    bool was_right;
 };
+
+static bool is_right_again(struct check *check, const struct edge_model *draft, int layer)
+{
+    const struct ll_draft_blob how = edge_model_draft_blob(draft, layer);
+    const struct edge_blob *own = edge_model_blob(draft, layer);
+    const struct edge_blob *exact = edge_model_exact_blob(draft, layer);
+    bool is_same = check->own == own && check->exact == exact &&
+                   check->how.mantissa_bits == how.mantissa_bits &&
+                   check->how.exact_bytes == how.exact_bytes &&
+                   check->how.exact_tail_bytes == how.exact_tail_bytes;
+    if (!is_same) {
+        check->was_right = is_right(draft, layer);
+        check->own = own;
+        check->exact = exact;
+        check->how = how;
+    }
+    return check->was_right;
+}
 
 static void check_model(void *arg, struct edge_model *model)
 {
-    const struct check *check = arg;
+    struct check *check = arg;
     if (edge_model_draft_bits(model) == 0 || edge_model_is_retired(model)) {
         return;
     }
@@ -202,7 +225,8 @@ static void check_model(void *arg, struct edge_model *model)
         const struct edge_blob *own = edge_model_blob(model, i);
         const struct edge_blob *exact = edge_model_exact_blob(model, i);
         bool concerns = own != exact && (own == check->blob || exact == check->blob);
-        if (concerns && edge_blob_data(own) && edge_blob_data(exact) && !is_right(model, i)) {
+        if (concerns && edge_blob_data(own) && edge_blob_data(exact) &&
+            !is_right_again(check, model, i)) {
             ll_log(LL_LOG_WARN, "upload", "draft %s is not its model, rounded: layer %d",
                    edge_model_short_id(model), i);
             end_sessions(check->sessions, model, i);

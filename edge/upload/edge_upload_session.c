@@ -9,6 +9,7 @@
 #include "core/ll_clock.h"
 #include "core/ll_log.h"
 #include "edge/edge_send.h"
+#include "edge/model/edge_catalog_stored.h"
 #include "edge/upload/edge_upload_session_copy.h"
 
 /* Credit events wait while the stream has more than this to send. */

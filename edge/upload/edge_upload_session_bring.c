@@ -50,17 +50,42 @@ static bool make_room(struct edge_upload_session *session, struct edge_upload_si
            edge_upload_session_make_way(session, now_ns);
 }
 
+/* Into what the piece goes: NULL where the bytes before it are lost. */
+static ll_status find_target(struct edge_upload_session *session, struct edge_upload_side *side,
+                             const struct edge_upload_piece *piece, struct edge_blob **out_target,
+                             struct ll_error *err)
+{
+    edge_upload_aim aim = edge_upload_session_aim(session, side, piece, out_target);
+    if (aim == EDGE_UPLOAD_AIM_IS_LOST) {
+        *out_target = NULL;
+    }
+    ll_status status = LL_OK;
+    if (aim == EDGE_UPLOAD_AIM_NEEDS_COPY) {
+        status = edge_upload_session_may_copy(session, piece, err);
+        if (status != LL_OK) {
+            return status;
+        }
+        do {
+            status = edge_upload_session_begin_copy(session, side, piece, out_target, err);
+        } while (status == LL_E_EXHAUSTED && make_room(session, side, piece->arrived_ns));
+    }
+    return status;
+}
+
 static ll_status write_piece(struct edge_upload_session *session, struct edge_upload_side *side,
                              const struct edge_upload_piece *piece, edge_write_outcome *out_outcome,
                              struct ll_error *err)
 {
     struct edge_blob *target = NULL;
     *out_outcome = EDGE_WRITE_BEYOND;
-    ll_status status = edge_upload_session_aim(session, side, piece, &target, err);
-    if (status == LL_OK && target) {
+    ll_status status = find_target(session, side, piece, &target, err);
+    if (status != LL_OK || !target) {
+        return status;
+    }
+    do {
         status =
             edge_blob_write(target, piece->offset, piece->data, piece->bytes, out_outcome, err);
-    }
+    } while (status == LL_E_EXHAUSTED && make_room(session, side, piece->arrived_ns));
     return status;
 }
 
@@ -72,10 +97,7 @@ ll_status edge_upload_session_bring(struct edge_upload_session *session,
     side->latest = piece->layer;
     session->share.bytes += (int64_t)piece->bytes;
     session->share.dealt_bytes += side->layers[piece->layer].is_dealt ? (int64_t)piece->bytes : 0;
-    ll_status status = LL_OK;
-    do {
-        status = write_piece(session, side, piece, out_outcome, err);
-    } while (status == LL_E_EXHAUSTED && make_room(session, side, piece->arrived_ns));
+    ll_status status = write_piece(session, side, piece, out_outcome, err);
     if (status == LL_OK && *out_outcome == EDGE_WRITE_KEPT) {
         edge_upload_session_rejoin(session, side, piece->layer);
     }

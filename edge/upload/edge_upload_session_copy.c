@@ -148,9 +148,29 @@ static ll_status duplicate(const struct edge_blob *from, struct edge_blob *to, i
 
 /* ---- Copies ---- */
 
-/* The session's copy begins as the blob does, up to the piece. */
-static ll_status begin_copy(struct edge_upload_session *session, struct edge_upload_side *side,
-                            const struct edge_upload_piece *piece, struct ll_error *err)
+/* A byte of its own is enough to ask for a blob's worth, and everybody waits meanwhile. */
+ll_status edge_upload_session_may_copy(struct edge_upload_session *session,
+                                       const struct edge_upload_piece *piece, struct ll_error *err)
+{
+    struct edge_rates *rates = &session->sessions->copies;
+    if (piece->offset == 0 || rates->bytes_per_s == 0) {
+        return LL_OK;
+    }
+    int64_t wait_ms = edge_rates_wait_ms(rates, &session->peer, piece->arrived_ns);
+    if (wait_ms > 0) {
+        return ll_fail_limit(err, "peer_copied_bytes", rates->bytes_per_s, wait_ms,
+                             "layer %d: another session brings it, and too much was duplicated for "
+                             "this address: limit peer_copied_bytes is %lld a second",
+                             piece->layer, (long long)rates->bytes_per_s);
+    }
+    edge_rates_pay(rates, &session->peer, piece->offset, piece->arrived_ns);
+    return LL_OK;
+}
+
+ll_status edge_upload_session_begin_copy(struct edge_upload_session *session,
+                                         struct edge_upload_side *side,
+                                         const struct edge_upload_piece *piece,
+                                         struct edge_blob **out_target, struct ll_error *err)
 {
     struct edge_upload_session_layer *layer = &side->layers[piece->layer];
     const struct edge_blob *blob = edge_model_blob(side->model, piece->layer);
@@ -168,37 +188,35 @@ static ll_status begin_copy(struct edge_upload_session *session, struct edge_upl
     }
     layer->copy = copy;
     layer->own_first = piece->offset;
+    *out_target = copy;
     return LL_OK;
 }
 
-ll_status edge_upload_session_aim(struct edge_upload_session *session,
-                                  struct edge_upload_side *side,
-                                  const struct edge_upload_piece *piece,
-                                  struct edge_blob **out_target, struct ll_error *err)
+edge_upload_aim edge_upload_session_aim(struct edge_upload_session *session,
+                                        struct edge_upload_side *side,
+                                        const struct edge_upload_piece *piece,
+                                        struct edge_blob **out_target)
 {
     struct edge_upload_session_layer *layer = &side->layers[piece->layer];
     struct edge_blob *blob = edge_model_blob(side->model, piece->layer);
     *out_target = blob;
     if (edge_blob_data(blob) || layer->is_owner) {
-        return LL_OK;
+        return EDGE_UPLOAD_AIM_IS_SET;
     }
     if (layer->copy) {
         *out_target = layer->copy;
-        return LL_OK;
+        return EDGE_UPLOAD_AIM_IS_SET;
     }
     int64_t written = edge_blob_written(blob);
     if (piece->offset > written) {
-        *out_target = NULL;
-        return LL_OK;
+        return EDGE_UPLOAD_AIM_IS_LOST;
     }
     bool is_free = !has_kept_tail(blob) && !has_owner(session->sessions, blob);
     if (is_free && (piece->offset > 0 || written == 0)) {
         own(layer, blob, written);
-        return LL_OK;
+        return EDGE_UPLOAD_AIM_IS_SET;
     }
-    ll_status status = begin_copy(session, side, piece, err);
-    *out_target = layer->copy;
-    return status;
+    return EDGE_UPLOAD_AIM_NEEDS_COPY;
 }
 
 void edge_upload_session_rejoin(struct edge_upload_session *session, struct edge_upload_side *side,

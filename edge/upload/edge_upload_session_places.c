@@ -8,6 +8,7 @@
 
 #include "core/ll_clock.h"
 #include "core/ll_container.h"
+#include "edge/model/edge_catalog_stored.h"
 
 void edge_upload_session_progress(struct edge_upload_session *session, int64_t bytes,
                                   int64_t now_ns)
@@ -117,12 +118,44 @@ static struct edge_model *find(struct edge_catalog *catalog, const struct ll_man
     return edge_catalog_find(catalog, text, &model, NULL) == LL_OK ? model : NULL;
 }
 
+/* Whoever opens a model that is new, or goes on with one, has this thread wait for the disk
+ * (edge_upload_session_open), and all others with it. */
+static ll_status check_opens(struct edge_upload_session *session,
+                             const struct ll_manifest *manifest, int64_t now_ns,
+                             struct ll_error *err)
+{
+    struct edge_rates *opens = &session->sessions->opens;
+    if (opens->bytes_per_s == 0 || !edge_catalog_lasts(session->sessions->catalog)) {
+        return LL_OK;
+    }
+    struct edge_model *model = find(session->sessions->catalog, manifest);
+    bool is_whole = model && edge_model_has_all_weights(model);
+    edge_model_unref(model);
+    if (is_whole) {
+        return LL_OK;
+    }
+    int64_t wait_ms = edge_rates_wait_ms(opens, &session->peer, now_ns);
+    if (wait_ms > 0) {
+        int64_t most = opens->bytes_per_s / EDGE_UPLOAD_OPEN_UNITS;
+        return ll_fail_limit(err, "peer_opens", most, wait_ms,
+                             "this address opens uploads too often: limit peer_opens is %lld a "
+                             "second",
+                             (long long)most);
+    }
+    edge_rates_pay(opens, &session->peer, EDGE_UPLOAD_OPEN_UNITS, now_ns);
+    return LL_OK;
+}
+
 ll_status edge_upload_session_take_place(struct edge_upload_session *session,
                                          const struct ll_manifest *manifest, int64_t now_ns,
                                          struct ll_error *err)
 {
     struct edge_places *uploads = &session->sessions->uploads;
     struct edge_catalog *catalog = session->sessions->catalog;
+    ll_status status = check_opens(session, manifest, now_ns, err);
+    if (status != LL_OK) {
+        return status;
+    }
     if (edge_places_is_full(uploads) || !edge_catalog_has_room(catalog)) {
         struct edge_model *model = find(catalog, manifest);
         bool is_known = model != NULL;

@@ -15,12 +15,16 @@
 #include "edge/edge_creator.h"
 #include "edge/fair/edge_peer.h"
 #include "edge/fair/edge_places.h"
+#include "edge/fair/edge_rates.h"
 #include "edge/model/edge_catalog.h"
 #include "edge/upload/edge_upload_frames.h"
 #include "edge/upload/edge_upload_stored.h"
 #include "layerlift/v1/offload.pb-c.h"
 #include "net/plan/ll_plan.h"
 #include "rpc/rpc_stream.h"
+
+/* What one open takes of `opens` below. */
+enum { EDGE_UPLOAD_OPEN_UNITS = 1000 };
 
 /* What all sessions of a server share. */
 struct edge_upload_sessions {
@@ -33,6 +37,11 @@ struct edge_upload_sessions {
      * opened, that wait for a creation and that do not read their end included. */
     struct edge_places uploads;
     struct edge_places streams;
+    /* How much of blobs that others bring is duplicated for an address. */
+    struct edge_rates copies;
+    /* How often an address opens models that are not whole, in thousandths, where the store lasts.
+     */
+    struct edge_rates opens;
     struct edge_upload_session *first;
     /* What is dealt out (edge_upload_session_share.h): something has changed; when to look again.
      */

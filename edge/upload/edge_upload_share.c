@@ -4,7 +4,7 @@
  * Times are in seconds from now, with every member sending what is dealt to it and nothing else. */
 #include "edge/upload/edge_upload_share.h"
 
-#include <stddef.h>
+#include <stdlib.h>
 
 /* The rate where none is known: any will do, since all are equal then. */
 static const double guess_bytes_per_s = 1e6;
@@ -27,6 +27,9 @@ static const double elsewhere_factor = 4;
 /* Whose end is later than `crawl_factor` times another's would be, and this time, crawls. */
 static const double crawl_factor = 2;
 static const double crawl_s = 1.0;
+
+/* In one deal: each looks at all blobs, and other devices wait for the deal. */
+enum { MOVES_MOST = 256 };
 
 struct deal {
     struct edge_upload_share_blob *blobs;
@@ -139,22 +142,38 @@ static int first_to_finish(const struct deal *deal, int64_t bytes)
     return best;
 }
 
+/* The largest first; of equals the one that is sent first. */
+static int by_size(const void *a, const void *b)
+{
+    const struct edge_upload_share_blob *first = *(struct edge_upload_share_blob *const *)a;
+    const struct edge_upload_share_blob *second = *(struct edge_upload_share_blob *const *)b;
+    if (first->left_bytes != second->left_bytes) {
+        return first->left_bytes > second->left_bytes ? -1 : 1;
+    }
+    return first < second ? -1 : 1;
+}
+
 static void deal_new(struct deal *deal)
 {
-    struct edge_upload_share_blob *largest = NULL;
-    do {
-        largest = NULL;
-        for (int i = 0; i < deal->blob_count; i++) {
-            struct edge_upload_share_blob *blob = &deal->blobs[i];
-            if (blob->dealt == EDGE_UPLOAD_SHARE_NOBODY &&
-                (!largest || blob->left_bytes > largest->left_bytes)) {
-                largest = blob;
-            }
+    int count = 0;
+    struct edge_upload_share_blob **fresh =
+        calloc((size_t)deal->blob_count + 1, sizeof(struct edge_upload_share_blob *));
+    for (int i = 0; i < deal->blob_count; i++) {
+        struct edge_upload_share_blob *blob = &deal->blobs[i];
+        if (blob->dealt == EDGE_UPLOAD_SHARE_NOBODY && fresh) {
+            fresh[count++] = blob;
+        } else if (blob->dealt == EDGE_UPLOAD_SHARE_NOBODY) {
+            /* Without memory they come as they are. */
+            give(deal, blob, first_to_finish(deal, blob->left_bytes));
         }
-        if (largest) {
-            give(deal, largest, first_to_finish(deal, largest->left_bytes));
-        }
-    } while (largest);
+    }
+    if (fresh) {
+        qsort(fresh, (size_t)count, sizeof(struct edge_upload_share_blob *), by_size);
+    }
+    for (int i = 0; i < count; i++) {
+        give(deal, fresh[i], first_to_finish(deal, fresh[i]->left_bytes));
+    }
+    free(fresh);
 }
 
 /* How soon `from` must begin a blob to keep it from `to`. */
@@ -223,7 +242,7 @@ static void balance(struct deal *deal)
     }
     /* Every move shortens the time of the later of two members; this many are enough, and the next
      * deal goes on. */
-    for (int i = 0; i < deal->blob_count && move_one(deal, is_any_proven); i++) {
+    for (int i = 0; i < MOVES_MOST && move_one(deal, is_any_proven); i++) {
     }
 }
 

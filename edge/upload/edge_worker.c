@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_container.h"
 #include "core/ll_sync.h"
 
 struct edge_worker {
@@ -113,6 +114,47 @@ void edge_worker_post(struct edge_worker *worker, struct edge_work *work)
     if (worker->first == work) {
         ll_cond_signal(&worker->changed);
     }
+    ll_mutex_unlock(&worker->lock);
+}
+
+/* ---- Lanes ---- */
+
+/* A lane with works stands in the queue once, and goes behind the others before its first one runs,
+ * which may be its last. */
+static void take_turn(struct edge_work *turn)
+{
+    struct edge_lane *lane = LL_CONTAINER_OF(turn, struct edge_lane, turn);
+    struct edge_worker *worker = lane->worker;
+    ll_mutex_lock(&worker->lock);
+    struct edge_work *work = lane->first;
+    lane->first = work->next;
+    if (lane->first) {
+        append_locked(worker, turn);
+    }
+    ll_mutex_unlock(&worker->lock);
+    work->run(work);
+}
+
+void edge_lane_init(struct edge_lane *lane, struct edge_worker *worker)
+{
+    *lane = (struct edge_lane){.worker = worker, .turn = {.run = take_turn}};
+}
+
+void edge_lane_post(struct edge_lane *lane, struct edge_work *work)
+{
+    struct edge_worker *worker = lane->worker;
+    ll_mutex_lock(&worker->lock);
+    work->next = NULL;
+    if (lane->first) {
+        lane->last->next = work;
+    } else {
+        lane->first = work;
+        append_locked(worker, &lane->turn);
+        if (worker->first == &lane->turn) {
+            ll_cond_signal(&worker->changed);
+        }
+    }
+    lane->last = work;
     ll_mutex_unlock(&worker->lock);
 }
 

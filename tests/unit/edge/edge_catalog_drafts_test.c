@@ -31,9 +31,10 @@ static void tear_down(struct scene *scene)
     catalog_fixture_tear_down(&scene->fixture);
 }
 
-/* Opens the draft whose first layer has the blob of `other`. NULL where `expected` is an error. */
-static struct edge_model *open_draft(struct scene *scene, const struct fake_model *other,
-                                     ll_status expected, struct ll_error *err)
+/* Opens the draft of so many bits whose first layer has the blob of `other`. NULL where `expected`
+ * is an error. */
+static struct edge_model *open_draft_of_bits(struct scene *scene, const struct fake_model *other,
+                                             int bits, ll_status expected, struct ll_error *err)
 {
     struct ll_manifest manifest;
     struct ll_plan plan;
@@ -41,13 +42,19 @@ static struct edge_model *open_draft(struct scene *scene, const struct fake_mode
     fake_model_copy_manifest(&scene->fake, &manifest);
     fake_model_plan(&scene->fake, &plan);
     manifest.blobs[0].digest = other->manifest.blobs[0].digest;
-    const struct edge_draft made_of = {.manifest = &manifest, .mantissa_bits = BITS, .plan = &plan};
+    const struct edge_draft made_of = {.manifest = &manifest, .mantissa_bits = bits, .plan = &plan};
     CU_ASSERT_EQUAL_FATAL(
         edge_catalog_open_draft(scene->fixture.catalog, scene->model, &made_of, &draft, err),
         expected);
     ll_manifest_finish(&manifest);
     ll_plan_finish(&plan);
     return draft;
+}
+
+static struct edge_model *open_draft(struct scene *scene, const struct fake_model *other,
+                                     ll_status expected, struct ll_error *err)
+{
+    return open_draft_of_bits(scene, other, BITS, expected, err);
 }
 
 static int count_drafts(struct scene *scene)
@@ -99,6 +106,32 @@ static void test_draft_is_found_beside_its_model_alone(void)
     edge_catalog_leave_draft(catalog, again);
     edge_catalog_leave_draft(catalog, draft);
     CU_ASSERT_EQUAL(count_drafts(&scene), 1);
+    tear_down(&scene);
+}
+
+/* Frames are decoded by the bits: those that another device has named do not count. */
+static void test_drafts_of_other_bits_stand_apart(void)
+{
+    struct scene scene;
+    struct ll_error err = {.text = ""};
+    struct edge_model *found = NULL;
+    set_up(&scene, 4);
+    struct edge_catalog *catalog = scene.fixture.catalog;
+    struct edge_model *lie = open_draft_of_bits(&scene, &scene.other, BITS - 2, LL_OK, NULL);
+    struct edge_model *draft = open_draft(&scene, &scene.other, LL_OK, NULL);
+    CU_ASSERT_EQUAL(edge_model_draft_bits(draft), BITS);
+    CU_ASSERT_EQUAL(edge_model_draft_bits(lie), BITS - 2);
+    CU_ASSERT_STRING_EQUAL(edge_model_id_text(draft), edge_model_id_text(lie));
+    /* They have the same weights. */
+    CU_ASSERT_PTR_EQUAL(edge_model_blob(draft, 0), edge_model_blob(lie, 0));
+    edge_catalog_retire_draft(catalog, lie);
+    edge_catalog_leave_draft(catalog, lie);
+    CU_ASSERT_EQUAL(
+        edge_catalog_use_draft(catalog, scene.model, edge_model_id_text(draft), &found, &err),
+        LL_OK);
+    CU_ASSERT_PTR_EQUAL(found, draft);
+    edge_catalog_leave_draft(catalog, found);
+    edge_catalog_leave_draft(catalog, draft);
     tear_down(&scene);
 }
 
@@ -228,6 +261,7 @@ static void test_draft_without_a_place_is_refused(void)
 const char *const ll_test_suite = "edge_catalog_drafts";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_draft_is_found_beside_its_model_alone),
+    LL_TEST(test_drafts_of_other_bits_stand_apart),
     LL_TEST(test_draft_is_created_of_what_is_here_first),
     LL_TEST(test_retired_draft_goes_with_its_last_user),
     LL_TEST(test_draft_goes_when_its_model_is_ready),

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/ll_clock.h"
+#include "core/ll_memory.h"
 #include "core/ll_sync.h"
 #include "tests/support/catalog_fixture.h"
 #include "tests/support/ll_test.h"
@@ -418,6 +419,53 @@ static void test_rests_once_after_jobs(void)
     tear_down(&fixture);
 }
 
+/* Runs all layers, the first with the model's weights and the others with the draft's. */
+static ll_status run_with_draft(struct fixture *fixture, struct edge_model *draft, int number,
+                                struct ll_error *err)
+{
+    struct test_job job = make_job(fixture, number, LAYERS, 0);
+    job.job.draft = draft;
+    edge_executor_submit(fixture->executor, &job.job);
+    await_ended(fixture, number + 1);
+    CU_ASSERT_EQUAL(job.job.reached, LAYERS);
+    CU_ASSERT_EQUAL(job.job.exact_reached, 1);
+    ll_status status = job.job.status;
+    *err = job.job.err;
+    edge_job_finish(&job.job);
+    return status;
+}
+
+/* A model's author chooses how much passes from layer to layer. */
+static void test_what_passes_to_a_draft_takes_memory(void)
+{
+    enum { MEMORY_BYTES = 100000, PASSED_BYTES = 6 * 4 };
+    struct fixture fixture;
+    struct fake_model rounded;
+    struct ll_memory *memory = NULL;
+    struct ll_error err;
+    set_up(&fixture, 1);
+    CU_ASSERT_EQUAL_FATAL(ll_memory_create(MEMORY_BYTES, &memory), LL_OK);
+    ll_engine_set_memory(fixture.catalog.engine, memory);
+    fake_model_init(&rounded, plain, 2);
+    struct edge_model *draft = catalog_fixture_open(&fixture.catalog, &rounded, LL_OK, NULL);
+    catalog_fixture_create(draft, &rounded, LAYERS);
+    create(&fixture, 1);
+    CU_ASSERT_EQUAL(run_with_draft(&fixture, draft, 0, &err), LL_OK);
+    /* Both contexts are here now. */
+    int64_t filling = MEMORY_BYTES - ll_memory_used(memory) - PASSED_BYTES + 1;
+    CU_ASSERT_EQUAL(ll_memory_take(memory, filling, "a test", NULL), LL_OK);
+    CU_ASSERT_EQUAL(run_with_draft(&fixture, draft, 1, &err), LL_E_EXHAUSTED);
+    CU_ASSERT_STRING_EQUAL(err.limit, "memory_bytes");
+    ll_memory_give(memory, 1);
+    CU_ASSERT_EQUAL(run_with_draft(&fixture, draft, 2, &err), LL_OK);
+    CU_ASSERT_EQUAL(ll_memory_used(memory), MEMORY_BYTES - PASSED_BYTES);
+    ll_memory_give(memory, filling - 1);
+    catalog_fixture_close(draft);
+    fake_model_finish(&rounded);
+    tear_down(&fixture);
+    ll_memory_destroy(memory);
+}
+
 const char *const ll_test_suite = "edge_executor";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_job_runs_as_far_as_the_prefix),
@@ -432,5 +480,6 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_cancel_stops_what_runs),
     LL_TEST(test_stop_stops_what_runs),
     LL_TEST(test_rests_once_after_jobs),
+    LL_TEST(test_what_passes_to_a_draft_takes_memory),
     {NULL, NULL},
 };

@@ -341,6 +341,8 @@ static const char *const limit_keys[] = {
     "upload_idle_ms",
     "upload_patience_ms",
     "upload_window_bytes",
+    "peer_copied_bytes",
+    "peer_opens",
     "queries",
     "query_bytes",
     "server_query_bytes",

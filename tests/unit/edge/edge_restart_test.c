@@ -138,6 +138,90 @@ static void test_queries_wake_models(void)
     }
 }
 
+/* The next event of a watch: its prefix, or -1 at the call's end. */
+static int next_prefix(struct edge_call *watch)
+{
+    Layerlift__V1__ModelEvent *event =
+        (Layerlift__V1__ModelEvent *)edge_call_next(watch, &layerlift__v1__model_event__descriptor);
+    int prefix = event ? (int)event->prefix : -1;
+    if (event) {
+        layerlift__v1__model_event__free_unpacked(event, NULL);
+    }
+    return prefix;
+}
+
+/* A model that loses its layers to another one is watched on: it is not deleted. */
+static void test_watches_stay_with_models_put_away(void)
+{
+    struct edge_fixture fixture;
+    struct fake_model models[2];
+    for (int i = 0; i < 2; i++) {
+        fake_model_init(&models[i], cfg, (unsigned)i + 5);
+    }
+    snprintf(folder, sizeof(folder), "%s", ll_test_folder());
+    edge_fixture_init(&fixture);
+    fixture.config.store_folder = folder;
+    fixture.config.memory_bytes = 2 * LARGE - 1000;
+    edge_fixture_start(&fixture);
+    CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &models[0]), LL_OK);
+    Layerlift__V1__WatchModelRequest request = LAYERLIFT__V1__WATCH_MODEL_REQUEST__INIT;
+    request.model_id = models[0].id_text;
+    struct edge_call *watch = edge_call_open(fixture.client, "WatchModel");
+    edge_call_send(watch, &request.base);
+    edge_call_half_close(watch);
+    CU_ASSERT_EQUAL(next_prefix(watch), LAYERS);
+    CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &models[1]), LL_OK);
+    CU_ASSERT_EQUAL(next_prefix(watch), 0);
+    check_answer(&fixture, &models[0]);
+    int prefix = 0;
+    while (prefix >= 0 && prefix < LAYERS) {
+        prefix = next_prefix(watch);
+    }
+    CU_ASSERT_EQUAL(prefix, LAYERS);
+    edge_call_close(watch);
+    end(&fixture);
+    for (int i = 0; i < 2; i++) {
+        fake_model_finish(&models[i]);
+    }
+}
+
+/* An open of what is not whole waits for the disk, and others with it: an address has so many. */
+static void test_opens_have_a_rate(void)
+{
+    enum { BURST = 4 };
+    struct edge_fixture fixture;
+    struct fake_model models[BURST + 1];
+    struct ll_error err;
+    for (int i = 0; i <= BURST; i++) {
+        fake_model_init(&models[i], cfg, (unsigned)i + 20);
+    }
+    snprintf(folder, sizeof(folder), "%s", ll_test_folder());
+    edge_fixture_init(&fixture);
+    fixture.config.store_folder = folder;
+    fixture.config.peer_opens = 1;
+    edge_fixture_start(&fixture);
+    CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &models[0]), LL_OK);
+    ll_status status = LL_OK;
+    /* The first has gone already; a second gives one more. */
+    for (int i = 1; i < 100 && status == LL_OK; i++) {
+        const struct edge_open open = {.encoding_count = 0};
+        struct edge_call *call = edge_client_open(fixture.client, &models[1 + i % BURST], &open);
+        if (!edge_call_has_event(call, EVENT_ACCEPTED)) {
+            status = edge_call_end(call, &err);
+            CU_ASSERT(i >= BURST);
+        }
+        edge_call_close(call);
+    }
+    CU_ASSERT_EQUAL(status, LL_E_EXHAUSTED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "limit peer_opens is 1 a second"));
+    /* What is whole is free. */
+    CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &models[0]), LL_OK);
+    end(&fixture);
+    for (int i = 0; i <= BURST; i++) {
+        fake_model_finish(&models[i]);
+    }
+}
+
 static void test_busy_folder_is_refused(void)
 {
     struct edge_fixture fixture;
@@ -156,6 +240,8 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_models_answer_without_an_upload),
     LL_TEST(test_uploads_go_on_at_the_last_border),
     LL_TEST(test_queries_wake_models),
+    LL_TEST(test_watches_stay_with_models_put_away),
+    LL_TEST(test_opens_have_a_rate),
     LL_TEST(test_busy_folder_is_refused),
     {NULL, NULL},
 };

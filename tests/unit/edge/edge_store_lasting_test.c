@@ -476,6 +476,50 @@ static void test_many_parts_are_synced_at_once(void)
     edge_store_destroy(store);
 }
 
+/* What is no file is not waited for, and no link is followed out of the folder. */
+static void test_strange_files_are_refused(void)
+{
+    const char *folder = ll_test_folder();
+    char path[4096 + 256];
+    char elsewhere[4096 + 256];
+    char text[LL_DIGEST_TEXT_BYTES];
+    struct edge_store *store = NULL;
+    struct ll_digest digest;
+    struct ll_error err = {.text = ""};
+    const struct edge_store_config config = {.folder = folder, .budget_bytes = 1 << 30};
+    snprintf(path, sizeof(path), "%s/layerlift.lock", folder);
+    snprintf(elsewhere, sizeof(elsewhere), "%s/elsewhere", folder);
+    CU_ASSERT_EQUAL_FATAL(symlink(elsewhere, path), 0);
+    CU_ASSERT_EQUAL(edge_store_create(&config, &store, &err), LL_E_IO);
+    CU_ASSERT_EQUAL(access(elsewhere, F_OK), -1);
+    CU_ASSERT_EQUAL_FATAL(unlink(path), 0);
+    snprintf(path, sizeof(path), "%s/pack-00000003", folder);
+    CU_ASSERT_EQUAL_FATAL(mkfifo(path, 0600), 0);
+    CU_ASSERT_EQUAL(edge_store_create(&config, &store, &err), LL_E_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "pack-00000003"));
+    CU_ASSERT_EQUAL_FATAL(unlink(path), 0);
+    snprintf(path, sizeof(path), "%s/VERSION", folder);
+    CU_ASSERT_EQUAL_FATAL(unlink(path), 0);
+    snprintf(path, sizeof(path), "%s/VERSION.tmp", folder);
+    CU_ASSERT_EQUAL_FATAL(mkfifo(path, 0600), 0);
+    CU_ASSERT_EQUAL(edge_store_create(&config, &store, &err), LL_E_IO);
+    (void)unlink(path);
+    store = open_store(folder);
+    char *data = make_bytes(1, LARGE);
+    struct edge_blob *blob = get(store, data, LARGE);
+    CU_ASSERT_EQUAL_FATAL(ll_digest_of(data, LARGE, &digest), LL_OK);
+    ll_digest_format(&digest, text);
+    snprintf(path, sizeof(path), "%s/%s-%d.part", folder, text + strlen("sha256:"), LARGE);
+    CU_ASSERT_EQUAL_FATAL(mkfifo(path, 0600), 0);
+    edge_write_outcome outcome;
+    CU_ASSERT_EQUAL(edge_blob_write(blob, 0, data, FRAME, &outcome, &err), LL_E_IO);
+    (void)unlink(path);
+    CU_ASSERT_EQUAL(bring(blob, data, 0, LARGE), EDGE_WRITE_COMPLETED);
+    CU_ASSERT(has(blob, data));
+    end(store, &blob, 1);
+    free(data);
+}
+
 const char *const ll_test_suite = "edge_store_lasting";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_next_process_finds_all),
@@ -489,5 +533,6 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_full_disk_is_waited_for),
     LL_TEST(test_refused_syncs_lose_nothing),
     LL_TEST(test_many_parts_are_synced_at_once),
+    LL_TEST(test_strange_files_are_refused),
     {NULL, NULL},
 };

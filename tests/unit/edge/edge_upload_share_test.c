@@ -496,6 +496,45 @@ static void test_many_silent_ones_at_the_end(void)
     expect_run(model_bytes() / 1e6 + 0.8, 1.0001);
 }
 
+/* How many of many blobs one deal gives to another member. */
+static int deal_and_count(struct edge_upload_share_blob *many, int *dealt, int count,
+                          struct edge_upload_share_member *both, int member_count)
+{
+    int changed = 0;
+    edge_upload_share_deal(many, count, both, member_count);
+    for (int i = 0; i < count; i++) {
+        changed += many[i].dealt != dealt[i];
+        dealt[i] = many[i].dealt;
+    }
+    return changed;
+}
+
+/* One deal does only so much, however many blobs there are; the next ones do the rest. */
+static void test_a_deal_has_an_end(void)
+{
+    enum { MANY = 4096, STEP = 256 };
+    static struct edge_upload_share_blob many[MANY];
+    static int dealt[MANY];
+    struct edge_upload_share_member both[2] = {{.bytes_per_s = 1e6}, {.bytes_per_s = 1e6}};
+    for (int i = 0; i < MANY; i++) {
+        many[i] = (struct edge_upload_share_blob){.left_bytes = 100000,
+                                                  .owner = EDGE_UPLOAD_SHARE_NOBODY,
+                                                  .dealt = EDGE_UPLOAD_SHARE_NOBODY};
+        dealt[i] = EDGE_UPLOAD_SHARE_NOBODY;
+    }
+    CU_ASSERT_EQUAL(deal_and_count(many, dealt, MANY, both, 1), MANY);
+    CU_ASSERT_EQUAL(deal_and_count(many, dealt, MANY, both, 2), STEP);
+    int changed = STEP;
+    int all = STEP;
+    for (int i = 0; i < MANY && changed > 0; i++) {
+        changed = deal_and_count(many, dealt, MANY, both, 2);
+        CU_ASSERT(changed <= STEP);
+        all += changed;
+    }
+    CU_ASSERT_EQUAL(changed, 0);
+    CU_ASSERT(all > MANY * 2 / 5 && all < MANY * 3 / 5);
+}
+
 const char *const ll_test_suite = "edge_upload_share";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_one_has_everything),
@@ -519,5 +558,6 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_one_sends_a_byte_now_and_then),
     LL_TEST(test_silent_ones_that_come_and_go),
     LL_TEST(test_many_silent_ones_at_the_end),
+    LL_TEST(test_a_deal_has_an_end),
     {NULL, NULL},
 };

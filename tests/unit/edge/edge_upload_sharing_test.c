@@ -360,6 +360,31 @@ static void test_one_that_comes_back_alone_has_everything(void)
     end();
 }
 
+/* A byte behind what another device brings has all before it duplicated: so much at a time. */
+static void test_duplicates_have_a_rate(void)
+{
+    Layerlift__V1__UploadEvent *event = NULL;
+    fake_model_init(&model, cfg, 1);
+    edge_fixture_init(&fixture);
+    fixture.config.peer_copied_bytes = 1;
+    edge_fixture_start(&fixture);
+    struct edge_call *owner = edge_client_upload(fixture.client, &model, NULL);
+    edge_call_send_part(owner, &model, LARGE, 0, TWO_FRAMES);
+    edge_fixture_await_bytes(&fixture, &model, TWO_FRAMES);
+    struct edge_call *second = edge_client_upload(fixture.client, &model, &event);
+    CU_ASSERT_EQUAL_FATAL(event->accepted->n_partial, 1);
+    CU_ASSERT_EQUAL(event->accepted->partial[0]->offset, TWO_FRAMES);
+    layerlift__v1__upload_event__free_unpacked(event, NULL);
+    edge_call_send_part(second, &model, LARGE, TWO_FRAMES, TWO_FRAMES + 1);
+    struct edge_call *third = edge_client_upload(fixture.client, &model, NULL);
+    edge_call_send_part(third, &model, LARGE, TWO_FRAMES, TWO_FRAMES + 1);
+    edge_fixture_check_refused(&fixture, third, LL_E_EXHAUSTED,
+                               "limit peer_copied_bytes is 1 a second");
+    edge_call_close(second);
+    edge_call_close(owner);
+    edge_fixture_tear_down_model(&fixture, &model);
+}
+
 const char *const ll_test_suite = "edge_upload_sharing";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_one_alone_is_told_nothing),
@@ -371,5 +396,6 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_one_that_lies_is_made_up_for),
     LL_TEST(test_one_that_does_not_listen_harms_nobody),
     LL_TEST(test_one_that_comes_back_alone_has_everything),
+    LL_TEST(test_duplicates_have_a_rate),
     {NULL, NULL},
 };

@@ -111,6 +111,46 @@ LL_NO_ANALYSIS static void test_work_may_be_posted_again_when_it_runs(void)
     tear_down(&fixture, 4);
 }
 
+/* A work each, whatever one of them has posted before. */
+LL_NO_ANALYSIS static void test_lanes_take_turns(void)
+{
+    static const int order[] = {0, 1, 5, 9, 2, 6, 3, 4};
+    struct fixture fixture;
+    struct edge_lane long_lane;
+    struct edge_lane short_lane;
+    set_up(&fixture);
+    edge_lane_init(&long_lane, fixture.worker);
+    edge_lane_init(&short_lane, fixture.worker);
+    /* The worker is held up in this one. */
+    edge_worker_post(fixture.worker, &fixture.works[0].work);
+    for (int i = 1; i < 5; i++) {
+        edge_lane_post(&long_lane, &fixture.works[i].work);
+    }
+    edge_lane_post(&short_lane, &fixture.works[5].work);
+    edge_lane_post(&short_lane, &fixture.works[6].work);
+    edge_worker_post(fixture.worker, &fixture.works[9].work);
+    let_go(&fixture);
+    await(&fixture, 8);
+    for (int i = 0; i < 8; i++) {
+        CU_ASSERT_EQUAL(fixture.order[i], order[i]);
+    }
+    tear_down(&fixture, 8);
+}
+
+static void test_an_empty_lane_wakes_the_worker(void)
+{
+    struct fixture fixture;
+    struct edge_lane lane;
+    set_up(&fixture);
+    let_go(&fixture);
+    edge_lane_init(&lane, fixture.worker);
+    for (int i = 0; i < WORKS; i++) {
+        edge_lane_post(&lane, &fixture.works[i].work);
+        await(&fixture, i + 1);
+    }
+    tear_down(&fixture, WORKS);
+}
+
 static void test_stop_runs_what_is_queued(void)
 {
     struct fixture fixture;
@@ -136,6 +176,8 @@ const char *const ll_test_suite = "edge_worker";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_work_runs_in_order),
     LL_TEST(test_work_may_be_posted_again_when_it_runs),
+    LL_TEST(test_lanes_take_turns),
+    LL_TEST(test_an_empty_lane_wakes_the_worker),
     LL_TEST(test_stop_runs_what_is_queued),
     LL_TEST(test_an_idle_worker_ends),
     {NULL, NULL},

@@ -392,6 +392,53 @@ static void test_too_many_scans(void)
     free(file.data);
 }
 
+/* The beginning of a grey progressive picture of 8192 x 8192 pixels whose DC codes take a bit a
+ * block, and whose AC scans say that 16384 blocks have nothing more. */
+static struct bytes begin_large(void)
+{
+    enum { BLOCKS = 1 << 20, BITS_OF_BYTE = 8 };
+    static const uint8_t sizes[] = {0xff, 0xc2, 0, 11, 8, 0x20, 0, 0x20, 0, 1, 1, 0x11, 0};
+    /* One code of one bit each: a difference of 0; a run of 2^14 and 14 bits more of blocks. */
+    static const uint8_t codes[40] = {
+        0xff, 0xc4, 0, 38, [5] = 1, [22] = 0x10, [23] = 1, [39] = 0xe0};
+    static const uint8_t first[] = {0xff, 0xda, 0, 8, 1, 1, 0, 0, 0, 0};
+    size_t room =
+        2 + 4 + 1 + 64 + sizeof(sizes) + sizeof(codes) + sizeof(first) + BLOCKS / BITS_OF_BYTE + 2;
+    struct bytes file = {.data = calloc(1, room), .count = room};
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file.data);
+    uint8_t *out = file.data;
+    const uint8_t begin[] = {0xff, 0xd8, 0xff, 0xdb, 0, 67, 0};
+    memcpy(out, begin, sizeof(begin));
+    memset(out + sizeof(begin), 1, 64);
+    out += sizeof(begin) + 64;
+    memcpy(out, sizes, sizeof(sizes));
+    out += sizeof(sizes);
+    memcpy(out, codes, sizeof(codes));
+    out += sizeof(codes);
+    memcpy(out, first, sizeof(first));
+    file.data[room - 2] = 0xff;
+    file.data[room - 1] = 0xd9;
+    return file;
+}
+
+/* Few bytes a scan, and many pixels: the scans that are allowed are fewer. */
+static void test_scans_of_a_large_picture(void)
+{
+    enum { RUNS_BYTES = 64 * 15 / 8, SCAN_BYTES = 10 + RUNS_BYTES };
+    struct bytes file = begin_large();
+    uint8_t scan[SCAN_BYTES] = {0xff, 0xda, 0, 8, 1, 1, 0, 1, 1, 0x01};
+    for (int i = 1; i < 16; i++) {
+        scan[7] = scan[8] = (uint8_t)i;
+        insert(&file, file.count - 2, scan, sizeof(scan));
+    }
+    /* The last bit of the first coefficient. */
+    scan[7] = scan[8] = 1;
+    scan[9] = 0x10;
+    insert(&file, file.count - 2, scan, sizeof(scan));
+    CU_ASSERT(is_refused(&file, LL_E_EXHAUSTED, "more than 16 scans of 8192 x 8192 pixels"));
+    free(file.data);
+}
+
 /* ---- Orientation ---- */
 
 /* An APP1 segment with this orientation, in either order of bytes. */
@@ -565,6 +612,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_every_truncation_of_scans),
     LL_TEST(test_other_bytes),
     LL_TEST(test_too_many_scans),
+    LL_TEST(test_scans_of_a_large_picture),
     LL_TEST(test_orientations),
     LL_TEST(test_orientations_that_are_none),
     LL_TEST(test_pipe),
