@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/ll_clock.h"
 #include "device/client/device_client.h"
@@ -13,15 +14,31 @@ struct device_agent {
     int64_t start_ns;
     /* That queries stay on the device was said. */
     bool is_stay_told;
+    /* The loop's: which edges have been there, in the order of the configuration's. */
+    bool *was_up;
 };
 
 /* ---- What the client tells ---- */
 
+/* Whether the edge has been there before; it is now. */
+static bool note_up(struct device_agent *agent, const char *address)
+{
+    bool was_up = false;
+    for (int i = 0; i < agent->config.client.edge_count; i++) {
+        if (strcmp(agent->config.client.edges[i], address) == 0) {
+            was_up = was_up || agent->was_up[i];
+            agent->was_up[i] = true;
+        }
+    }
+    return was_up;
+}
+
 static void on_up(void *owner, const char *address, int64_t left_bytes, bool is_return)
 {
     struct device_agent *agent = owner;
+    bool is_back = note_up(agent, address) && is_return;
     device_report_line(agent->config.report, "edge %s is %s: %.1f MB to upload", address,
-                       is_return ? "back" : "there", (double)left_bytes * 1e-6);
+                       is_back ? "back" : "there", (double)left_bytes * 1e-6);
 }
 
 static void on_busy(void *owner, const struct device_edge_busy *busy)
@@ -111,16 +128,21 @@ ll_status device_agent_create(const struct device_agent_config *config,
                               struct device_agent **out_agent, struct ll_error *err)
 {
     struct device_agent *agent = calloc(1, sizeof(*agent));
-    if (!agent) {
+    bool *was_up = calloc((size_t)config->client.edge_count + 1, sizeof(*was_up));
+    if (!agent || !was_up) {
+        free(agent);
+        free(was_up);
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory");
     }
     agent->config = *config;
+    agent->was_up = was_up;
     struct device_client_config client = config->client;
     client.device = "layerlift-agent";
     client.events = &client_events;
     client.owner = agent;
     ll_status status = device_client_create(&client, &agent->client, err);
     if (status != LL_OK) {
+        free(agent->was_up);
         free(agent);
         return status;
     }
@@ -133,6 +155,7 @@ void device_agent_destroy(struct device_agent *agent)
     if (agent) {
         device_client_destroy(agent->client);
         device_query_result_finish(&agent->last);
+        free(agent->was_up);
         free(agent);
     }
 }

@@ -275,6 +275,24 @@ static void test_a_model_that_every_edge_refuses_fails_the_run(void)
     end();
 }
 
+/* Another edge than the one that was lost is not back: it is there. */
+static void test_an_edge_that_was_never_there_is_not_back(void)
+{
+    begin(true, false);
+    struct fake_edge *second = fake_edge_create(&fake);
+    const char *both[] = {addresses[0], fake_edge_address(second)};
+    config.client.edges = both;
+    config.client.edge_count = 2;
+    script.upload = FAKE_UPLOAD_REFUSE;
+    script.status = 3;
+    CU_ASSERT_EQUAL(run(), LL_OK);
+    CU_ASSERT_TRUE(says("refuses (no, thanks)"));
+    CU_ASSERT_TRUE(says(" is there: 0.1 MB to upload"));
+    CU_ASSERT_FALSE(says(" is back: "));
+    fake_edge_destroy(second);
+    end();
+}
+
 static void test_patience_without_an_edge_ends(void)
 {
     begin(true, false);
@@ -374,6 +392,7 @@ static void test_numbers_that_json_has_not_become_null(void)
 }
 
 const struct ll_test ll_tests[] = {
+    LL_TEST(test_an_edge_that_was_never_there_is_not_back),
     LL_TEST(test_until_uploaded_runs_extra_queries),
     LL_TEST(test_a_count_ends_before_the_upload),
     LL_TEST(test_a_time_ends_the_run),

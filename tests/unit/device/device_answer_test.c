@@ -323,7 +323,8 @@ static void test_a_drafts_answer_is_taken_where_it_was_asked_for(void)
     end();
     /* Nothing ran: nothing is a draft's. */
     begin();
-    answer.first = message.reached = 1;
+    answer.first = 1;
+    message.reached = 1;
     answer.takes_draft = true;
     message.precision = LAYERLIFT__V1__PRECISION__PRECISION_DRAFT;
     message.n_tensors = 0;

@@ -129,7 +129,7 @@ static void test_what_an_edge_told_is_forgotten_with_it(void)
     look(20);
     CU_ASSERT_TRUE(pays(CUT));
     /* The first that the next one tells counts whole again. */
-    device_coding_told(&coding, BYTES, 2 * BYTES);
+    device_coding_told(&coding, BYTES, INT64_C(2) * BYTES);
     CU_ASSERT_DOUBLE_EQUAL(coding.edge_ns, 2, 1e-9);
     end();
 }

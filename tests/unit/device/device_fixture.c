@@ -136,6 +136,11 @@ void device_fixture_init_bounded(struct device_fixture *fixture, struct fake_mod
 {
     *fixture = (struct device_fixture){.fake = fake, .engine = fake_engine_create()};
     CU_ASSERT_PTR_NOT_NULL_FATAL(fixture->engine);
+    CU_ASSERT_FATAL(edge_count <= DEVICE_FIXTURE_EDGES);
+    for (int i = 0; i < edge_count; i++) {
+        snprintf(fixture->addresses[i], sizeof(fixture->addresses[i]), "%s", edges[i]);
+        fixture->edges[i] = fixture->addresses[i];
+    }
     ll_mutex_init(&fixture->lock);
     ll_cond_init(&fixture->changed);
     fake_model_plan(fake, &fixture->plan);
@@ -157,7 +162,7 @@ void device_fixture_init_bounded(struct device_fixture *fixture, struct fake_mod
     CU_ASSERT_EQUAL_FATAL(device_local_create(&local, &fixture->local, &err), LL_OK);
     struct device_session_config session = {
         .model = &fixture->model,
-        .edges = edges,
+        .edges = fixture->edges,
         .edge_count = edge_count,
         .limit_bytes_per_s = limit_bytes_per_s,
         .most_upload_bytes = most_upload_bytes,

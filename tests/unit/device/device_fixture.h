@@ -16,8 +16,13 @@
 #include "tests/support/fake_model.h"
 #include "tests/unit/device/device_fake_edge.h"
 
+enum { DEVICE_FIXTURE_EDGES = 4 };
+
 struct device_fixture {
     struct fake_model *fake;
+    /* Of its own: an edge may be destroyed while the session still knows where it was. */
+    char addresses[DEVICE_FIXTURE_EDGES][64];
+    const char *edges[DEVICE_FIXTURE_EDGES];
     /* Whose answers are right; NULL: those of `fake`. */
     const struct fake_model *expected;
     struct ll_engine *engine;
