@@ -354,6 +354,7 @@ static void on_changed(void *arg, struct edge_model *model, edge_change change)
 ll_status edge_uploads_create(const struct edge_uploads_config *config,
                               struct edge_uploads **out_uploads)
 {
+    const int64_t open_units_per_s = EDGE_UPLOAD_OPEN_UNITS * config->opens_per_s;
     struct edge_uploads *uploads = calloc(1, sizeof(*uploads));
     if (!uploads) {
         return LL_E_NO_MEMORY;
@@ -364,8 +365,7 @@ ll_status edge_uploads_create(const struct edge_uploads_config *config,
                      config->idle_ns, config->patience_ns);
     edge_rates_init(&uploads->sessions.copies, config->copied_bytes_per_s,
                     BURST_S * config->copied_bytes_per_s);
-    edge_rates_init(&uploads->sessions.opens, EDGE_UPLOAD_OPEN_UNITS * config->opens_per_s,
-                    EDGE_UPLOAD_OPEN_UNITS * BURST_S * config->opens_per_s);
+    edge_rates_init(&uploads->sessions.opens, open_units_per_s, BURST_S * open_units_per_s);
     uploads->sessions.catalog = config->catalog;
     uploads->sessions.creator = config->creator;
     uploads->sessions.window_bytes = config->window_bytes;
