@@ -371,18 +371,17 @@ ll_status ll_frame_decode_draft(struct ll_frame_coder *coder, const struct ll_fr
     return LL_OK;
 }
 
-/* One more than its siblings: what it adds to. NOLINTNEXTLINE(readability-function-size) */
 ll_status ll_frame_decode_rest(struct ll_frame_coder *coder, const struct ll_frame *encoded,
-                               const struct ll_frame_draft *draft, const void *rounded,
-                               size_t bytes, void *out, struct ll_error *err)
+                               const struct ll_frame_draft *draft, const struct ll_frame *rounded,
+                               void *out, struct ll_error *err)
 {
     struct ll_part_reader reader = reader_of(encoded);
-    ll_status status = check_bytes(bytes, err);
+    ll_status status = check_bytes(rounded->bytes, err);
     if (status != LL_OK) {
         return status;
     }
-    check_draft(draft, bytes);
-    size_t count = rounded_count(draft, bytes);
+    check_draft(draft, rounded->bytes);
+    size_t count = rounded_count(draft, rounded->bytes);
     if (count == 0) {
         return ll_fail(err, LL_E_INVALID, "the frame is exact in the draft and has no rest");
     }
@@ -390,8 +389,8 @@ ll_status ll_frame_decode_rest(struct ll_frame_coder *coder, const struct ll_fra
     if (status != LL_OK) {
         return status;
     }
-    if (out != rounded) {
-        memcpy(out, rounded, bytes);
+    if (out != rounded->data) {
+        memcpy(out, rounded->data, rounded->bytes);
     }
     add_rest(coder->words, count, low_bits(draft), (uint8_t *)out + draft->exact_bytes);
     return LL_OK;

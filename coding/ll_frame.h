@@ -91,11 +91,13 @@ LL_MUST_USE ll_status ll_frame_decode_draft(struct ll_frame_coder *coder,
                                             const struct ll_frame *encoded,
                                             const struct ll_frame_draft *draft, size_t bytes,
                                             void *out, struct ll_error *err);
-/* The frame's own f32, from the draft's at `rounded`; `out` may be the same memory. */
+/* The frame's own f32, from the draft's: as many bytes as `rounded` has, and `out` may be the same
+ * memory. */
 LL_MUST_USE ll_status ll_frame_decode_rest(struct ll_frame_coder *coder,
                                            const struct ll_frame *encoded,
-                                           const struct ll_frame_draft *draft, const void *rounded,
-                                           size_t bytes, void *out, struct ll_error *err);
+                                           const struct ll_frame_draft *draft,
+                                           const struct ll_frame *rounded, void *out,
+                                           struct ll_error *err);
 
 /* ---- Rounding ---- */
 

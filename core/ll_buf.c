@@ -101,8 +101,7 @@ ll_status ll_buf_slice(struct ll_buf *whole, size_t offset, size_t bytes, struct
     return status;
 }
 
-static ll_status examine(int descriptor, const char *path, int64_t *out_bytes,
-                         struct ll_error *err)
+static ll_status examine(int descriptor, const char *path, int64_t *out_bytes, struct ll_error *err)
 {
     struct stat info;
     if (fstat(descriptor, &info) != 0) {
@@ -136,8 +135,8 @@ ll_status ll_buf_map_open(int descriptor, const char *name, size_t bytes, struct
     int64_t file_bytes = 0;
     ll_status status = examine(descriptor, name, &file_bytes, err);
     if (status == LL_OK && file_bytes < (int64_t)bytes) {
-        status = ll_fail(err, LL_E_IO, "%s: %lld bytes instead of %zu", name,
-                         (long long)file_bytes, bytes);
+        status = ll_fail(err, LL_E_IO, "%s: %lld bytes instead of %zu", name, (long long)file_bytes,
+                         bytes);
     }
     return status == LL_OK ? map_bytes(descriptor, name, bytes, out_buf, err) : status;
 }

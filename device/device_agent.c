@@ -73,8 +73,9 @@ static void on_drafted(void *owner, const struct device_drafted *drafted)
 static void on_draftless(void *owner, const char *address)
 {
     struct device_agent *agent = owner;
-    device_report_line(agent->config.report,
-                       "edge %s takes no drafts: its answers are exact, as far as it is", address);
+    device_report_line(
+        agent->config.report,
+        "edge %s takes no draft of this model: its answers are exact, as far as it is", address);
 }
 
 static void on_uploaded(void *owner, const struct device_uploaded *uploaded)

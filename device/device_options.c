@@ -246,8 +246,9 @@ static const struct ll_option_row rows[] = {
         .arg = "D",
         .choices = "bf16|m4",
         FIELD(draft),
-        .help = "How a draft's weights are rounded: bf16 (to 8 bits of significand; a third of the "
-                "model's bytes), or m4 (to 5; a quarter, for links below a few Mbit/s)",
+        .help =
+            "With --precision draft: how its weights are rounded, bf16 (to 8 bits of significand; "
+            "a third of the model's bytes) or m4 (to 5; a quarter, for links below a few Mbit/s)",
     },
     {
         .name = "delta-from",
@@ -363,6 +364,7 @@ const struct ll_option_table device_option_table = LL_OPTION_TABLE(rows, 0x100);
 struct parsing {
     struct device_options *options;
     const char *until_option;
+    bool has_draft;
 };
 
 static void set_until(struct argp_state *state, struct parsing *parsing, const char *option)
@@ -382,6 +384,21 @@ static char *help(int key, const char *text, void *input)
     return ll_option_help(&device_option_table, key, text);
 }
 
+/* What only all options together tell. */
+static void check_together(struct argp_state *state, const struct parsing *parsing)
+{
+    const struct device_options *options = parsing->options;
+    bool wants_draft = options->precision == DEVICE_PRECISION_DRAFT;
+    if (options->weight_encoding == DEVICE_WEIGHTS_RAW && (options->delta_from || wants_draft)) {
+        argp_error(state, "--weight-encoding raw and %s exclude each other",
+                   options->delta_from ? "--delta-from" : "--precision draft");
+    } else if (options->delta_from && wants_draft) {
+        argp_error(state, "--delta-from and --precision draft exclude each other");
+    } else if (parsing->has_draft && !wants_draft) {
+        argp_error(state, "--draft needs --precision draft");
+    }
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct parsing *parsing = state->input;
@@ -389,18 +406,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         state->child_inputs[0] = &parsing->options->model;
         return 0;
     }
-    if (key == ARGP_KEY_END && parsing->options->weight_encoding == DEVICE_WEIGHTS_RAW &&
-        (parsing->options->delta_from || parsing->options->precision == DEVICE_PRECISION_DRAFT)) {
-        argp_error(state, "--weight-encoding raw and %s exclude each other",
-                   parsing->options->delta_from ? "--delta-from" : "--precision draft");
-    } else if (key == ARGP_KEY_END && parsing->options->delta_from &&
-               parsing->options->precision == DEVICE_PRECISION_DRAFT) {
-        argp_error(state, "--delta-from and --precision draft exclude each other");
+    if (key == ARGP_KEY_END) {
+        check_together(state, parsing);
     }
     const struct ll_option_row *row = ll_option_find(&device_option_table, key);
     if (row && row->group == GROUP_UNTIL && strcmp(row->name, "interval") != 0) {
         set_until(state, parsing, row->name);
     }
+    parsing->has_draft = parsing->has_draft || (row && strcmp(row->name, "draft") == 0);
     return ll_option_parse(&device_option_table, key, arg, state, parsing->options);
 }
 

@@ -13,6 +13,7 @@
 enum {
     REPORT_BAR_CELLS = 24,
     REPORT_LINE_BYTES = 1024,
+    REPORT_READY_BYTES = 96,
     REPORT_TOP = 64,
     /* Boxes that a query's line names. */
     REPORT_NAMED = 3,
@@ -107,6 +108,18 @@ static void wipe_bar_locked(struct device_report *report) LL_REQUIRES(report->lo
     }
 }
 
+/* "12 of 78 layers ready", and how many the draft has. */
+static const char *ready_text(const struct device_progress *progress, int layers, char *text,
+                              size_t bytes)
+{
+    char draft[48] = "";
+    if (progress->draft_prefix > progress->prefix) {
+        snprintf(draft, sizeof(draft), ", %d with the draft", progress->draft_prefix);
+    }
+    snprintf(text, bytes, "%d of %d layers ready%s", progress->prefix, layers, draft);
+    return text;
+}
+
 static void draw_bar_locked(struct device_report *report) LL_REQUIRES(report->lock)
 {
     const struct device_progress *progress = &report->progress;
@@ -122,9 +135,10 @@ static void draw_bar_locked(struct device_report *report) LL_REQUIRES(report->lo
     }
     bar[REPORT_BAR_CELLS] = '\0';
     char line[REPORT_LINE_BYTES];
-    snprintf(line, sizeof(line), "upload [%s] %.1f of %.1f MB  %.1f Mbit/s  %d of %d layers ready",
-             bar, (double)progress->acked_bytes * 1e-6, (double)progress->model_bytes * 1e-6,
-             report->mbps, progress->prefix, report->config.layer_count);
+    char ready[REPORT_READY_BYTES];
+    snprintf(line, sizeof(line), "upload [%s] %.1f of %.1f MB  %.1f Mbit/s  %s", bar,
+             (double)progress->acked_bytes * 1e-6, (double)progress->model_bytes * 1e-6,
+             report->mbps, ready_text(progress, report->config.layer_count, ready, sizeof(ready)));
     put_text(report, line);
     report->drawn_ns = ll_clock_now_ns();
 }
@@ -222,7 +236,8 @@ void device_report_progress(struct device_report *report, const struct device_pr
         return;
     }
     int64_t now_ns = ll_clock_now_ns();
-    bool is_changed = progress->prefix != report->progress.prefix;
+    bool is_changed = progress->prefix != report->progress.prefix ||
+                      progress->draft_prefix != report->progress.draft_prefix;
     report->progress = *progress;
     measure_locked(report, now_ns);
     int64_t whole = progress->model_bytes > 0 ? progress->model_bytes : 1;
@@ -236,9 +251,11 @@ void device_report_progress(struct device_report *report, const struct device_pr
             draw_bar_locked(report);
         }
     } else if (step > report->step) {
-        print_locked(report, "upload %.1f of %.1f MB, %.1f Mbit/s, %d of %d layers ready",
+        char ready[REPORT_READY_BYTES];
+        print_locked(report, "upload %.1f of %.1f MB, %.1f Mbit/s, %s",
                      (double)progress->acked_bytes * 1e-6, (double)progress->model_bytes * 1e-6,
-                     report->mbps, progress->prefix, report->config.layer_count);
+                     report->mbps,
+                     ready_text(progress, report->config.layer_count, ready, sizeof(ready)));
     }
     report->step = step;
     ll_mutex_unlock(&report->lock);

@@ -39,6 +39,15 @@ die_usage() {
     exit 2
 }
 
+# check_words OPTION WORDS REGEX: at least one, and each of that form.
+check_words() {
+    local word
+    [ -n "${2// /}" ] || die_usage "$1 is empty"
+    for word in $2; do
+        [[ $word =~ ^($3)$ ]] || die_usage "bad $1 '$word'"
+    done
+}
+
 # The comment at the head of a script is its help.
 print_help() {
     sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"

@@ -308,6 +308,7 @@ ll_status device_chooser_choose(struct device_chooser *chooser, const struct dev
     struct widths widths = {.input = ll_dtype_bytes(decision.input_dtype),
                             .cut = ll_dtype_bytes(decision.cut_dtype)};
     device_estimate_look(&chooser->estimate, prospect->connection, &prospect->link, &rates);
+    device_coding_follow_edge(&chooser->coding, prospect->connection);
     device_coding_look(&chooser->coding, decision.may_code, decision.cut_dtype, rates.up_ns,
                        rates.down_ns);
     make_costs(chooser, &rates, &widths, &costs);

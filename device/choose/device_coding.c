@@ -41,6 +41,15 @@ void device_coding_finish(struct device_coding *coding)
     *coding = (struct device_coding){0};
 }
 
+void device_coding_follow_edge(struct device_coding *coding, uint64_t connection)
+{
+    if (coding->connection != connection) {
+        coding->connection = connection;
+        coding->edge_ns = DEVICE_CODING_NS_PER_BYTE;
+        coding->has_told = false;
+    }
+}
+
 /* ---- Predicting ---- */
 
 /* What a plain byte takes, in the link's times. */
@@ -122,12 +131,19 @@ void device_coding_decoded(struct device_coding *coding, int cut, const struct d
     }
 }
 
+static void forget(double *value, double assumed)
+{
+    if (*value > assumed) {
+        *value += CODING_FORGET * (assumed - *value);
+    }
+}
+
 void device_coding_went_plain(struct device_coding *coding, int cut)
 {
-    double *ratio = &coding->ratios[cut];
-    if (*ratio > DEVICE_CODING_RATIO) {
-        *ratio += CODING_FORGET * (DEVICE_CODING_RATIO - *ratio);
-    }
+    forget(&coding->ratios[cut], DEVICE_CODING_RATIO);
+    forget(&coding->encode_ns, DEVICE_CODING_NS_PER_BYTE);
+    forget(&coding->decode_ns, DEVICE_CODING_NS_PER_BYTE);
+    forget(&coding->edge_ns, DEVICE_CODING_NS_PER_BYTE);
 }
 
 void device_coding_told(struct device_coding *coding, int64_t plain_bytes, int64_t ns)

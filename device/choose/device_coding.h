@@ -8,8 +8,8 @@
  * with times a byte: the device measures its own, the edge tells its own (Answer.coding_ns), and
  * the link's is the estimate's (device_estimate.h). r is known by cut, since the tensors that cross
  * there are always the same layers'; the network's input goes its own way (device_input_forms.h).
- * Where nothing was coded yet it is assumed; what once did not pay drifts back to that while
- * tensors go plain, and is so tried again some day.
+ * Where nothing was coded yet it is assumed; what once did not pay, bytes or times, drifts back to
+ * that while tensors go plain, and is so tried again some day.
  *
  * Threads: one at a time. */
 #ifndef DEVICE_CODING_H
@@ -33,6 +33,8 @@ struct device_coding {
     bool has_encoded;
     bool has_decoded;
     bool has_told;
+    /* The edge that told. */
+    uint64_t connection;
     /* By cut: what is left of a byte, 0 before one was coded there. */
     double *ratios;
     /* How other tensors than the input are written: ratios are of that. */
@@ -49,6 +51,9 @@ struct device_coding {
 LL_MUST_USE ll_status device_coding_init(struct device_coding *coding, int layer_count);
 /* A zeroed one is allowed. */
 void device_coding_finish(struct device_coding *coding);
+
+/* Queries are for the edge of this connection: what another one told is forgotten. */
+void device_coding_follow_edge(struct device_coding *coding, uint64_t connection);
 
 /* Fills in the factors for a link whose bytes take so long; 1 everywhere where the edge takes
  * nothing coded (`may_code`). */

@@ -103,14 +103,16 @@ void device_edge_state_stop(struct device_edge_state *edge)
 void device_edge_state_set(struct device_edge_state *edge, device_edge_phase phase, int prefix)
 {
     ll_mutex_lock(&edge->lock);
+    bool comes_up = phase == DEVICE_EDGE_UP && edge->view.phase != DEVICE_EDGE_UP;
     edge->view.phase = phase;
     edge->view.prefix = prefix;
     edge->view.draft_prefix = 0;
     edge->view.is_same_engine = false;
     edge->is_accused = false;
-    if (phase == DEVICE_EDGE_UP) {
+    if (comes_up) {
         edge->view.connection++;
-    } else {
+    }
+    if (phase != DEVICE_EDGE_UP) {
         edge->view.takes_u8 = edge->view.takes_f16 = edge->view.takes_u8_channel = false;
         edge->view.takes_planes = edge->view.takes_webp = false;
         edge->view.picture_formats = 0;

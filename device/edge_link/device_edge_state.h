@@ -81,7 +81,7 @@ void device_edge_state_stop(struct device_edge_state *edge);
 /* ---- The loop's side: loop thread ---- */
 
 /* A new phase, perhaps with another edge: what was known of the last one is forgotten, but for the
- * link when one comes up. */
+ * link when one comes up. An edge that is up already, and is set so again, is the same one. */
 void device_edge_state_set(struct device_edge_state *edge, device_edge_phase phase, int prefix);
 /* A longer prefix, or the same. */
 void device_edge_state_set_prefix(struct device_edge_state *edge, int prefix);

@@ -24,6 +24,7 @@ struct device_requests {
     struct ll_cond changed;
     /* An edge takes queries, and runs layers [0, prefix). */
     bool is_open LL_GUARDED_BY(lock);
+    uint64_t connection LL_GUARDED_BY(lock);
     int prefix LL_GUARDED_BY(lock);
     bool has_draft LL_GUARDED_BY(lock);
     bool is_stopped LL_GUARDED_BY(lock);
@@ -70,7 +71,8 @@ ll_status device_requests_post(struct device_requests *requests, struct device_r
         device_remote_inputs_init(&remote->inputs, requests->model->table, remote->first,
                                   remote->end, remote->tensors, &remote->form);
     if (status != LL_OK) {
-        return ll_fail(&remote->error, status, "out of memory");
+        remote->status = ll_fail(&remote->error, status, "out of memory");
+        return remote->status;
     }
     device_answer_init(&remote->answer, requests->model->table, remote->first, remote->end,
                        remote->least_prefix, remote->form.cut_dtype);
@@ -92,6 +94,10 @@ ll_status device_requests_post(struct device_requests *requests, struct device_r
         status = ll_fail(&remote->error, LL_E_STOPPED, "stopped");
     } else if (!requests->is_open) {
         status = ll_fail(&remote->error, LL_E_UNAVAILABLE, "no edge");
+    } else if (remote->connection > 0 && remote->connection != requests->connection) {
+        /* It may take other forms, and compute in another way. */
+        status = ll_fail(&remote->error, LL_E_UNAVAILABLE,
+                         "edge lost: the query was for another connection");
     } else {
         remote->id = ++requests->last_id;
         struct device_remote **at = &requests->remotes;
@@ -102,6 +108,7 @@ ll_status device_requests_post(struct device_requests *requests, struct device_r
     }
     ll_mutex_unlock(&requests->lock);
     if (status != LL_OK) {
+        remote->status = status;
         device_remote_inputs_finish(&remote->inputs);
         return status;
     }
@@ -164,6 +171,7 @@ void device_requests_stop(struct device_requests *requests)
 void device_requests_open(struct device_requests *requests, int prefix)
 {
     ll_mutex_lock(&requests->lock);
+    requests->connection += requests->is_open ? 0 : 1;
     requests->is_open = true;
     requests->prefix = prefix;
     ll_cond_broadcast(&requests->changed);

@@ -38,6 +38,8 @@ struct device_remote {
     struct device_remote_form form;
     /* The answer's tensors may come coded. */
     bool may_code_answer;
+    /* The edge for which all this was chosen, as device_edge_view counts them; 0: whichever. */
+    uint64_t connection;
 
     /* Valid after withdraw. `status` is LL_OK where `answer` is complete; else `error` says why
      * not. */
@@ -77,9 +79,9 @@ void device_requests_destroy(struct device_requests *requests);
 
 /* ---- The query's side: any thread ---- */
 
-/* Hands the query over to the loop. Errors: LL_E_UNAVAILABLE where no edge is up, LL_E_STOPPED,
- * LL_E_NO_MEMORY; `remote->error` says so, too, and the remote part is not posted then and needs no
- * withdraw. */
+/* Hands the query over to the loop. Errors: LL_E_UNAVAILABLE where no edge is up, or another one
+ * than the query is for, LL_E_STOPPED, LL_E_NO_MEMORY; `remote->status` and `remote->error` say so,
+ * too, and the remote part is not posted then and needs no withdraw. */
 LL_MUST_USE ll_status device_requests_post(struct device_requests *requests,
                                            struct device_remote *remote);
 
@@ -101,7 +103,8 @@ void device_requests_stop(struct device_requests *requests);
 
 /* ---- The loop's side: loop thread ---- */
 
-/* An edge that runs layers [0, prefix) takes queries from now on. */
+/* An edge that runs layers [0, prefix) takes queries from now on. It counts as another one where
+ * the table was closed, as it does for device_edge_state_set. */
 void device_requests_open(struct device_requests *requests, int prefix);
 /* A longer prefix, or the same. */
 void device_requests_set_prefix(struct device_requests *requests, int prefix);

@@ -97,6 +97,13 @@ static int64_t next_of(struct device_send_scheduler *scheduler,
     return source->next ? source->next(source->owner) : 0;
 }
 
+static bool waits_of(struct device_send_scheduler *scheduler,
+                     enum device_send_scheduler_class source_class)
+{
+    struct device_send_scheduler_source *source = &scheduler->sources[source_class];
+    return source->waits && source->waits(source->owner);
+}
+
 /* What the sender is held to, or what the link has shown; 0 before. */
 static double link_bytes_per_s(struct device_send_scheduler *scheduler)
 {
@@ -105,21 +112,29 @@ static double link_bytes_per_s(struct device_send_scheduler *scheduler)
     return limit > 0 && (measured <= 0 || limit < measured) ? limit : measured;
 }
 
+/* Comes back should the upload hear nothing of what it has sent. */
+static void watch(struct device_send_scheduler *scheduler)
+{
+    int64_t wake_ns = ll_window_wake_ns(&scheduler->window);
+    if (scheduler->sources[DEVICE_SEND_SCHEDULER_UPLOAD].next && wake_ns != LL_CLOCK_NEVER) {
+        rpc_timer_set(scheduler->timer, wake_ns);
+    }
+}
+
 /* Sends one message if one may be sent now. */
 static bool pump_once(struct device_send_scheduler *scheduler)
 {
     int64_t query = next_of(scheduler, DEVICE_SEND_SCHEDULER_QUERIES);
     int64_t upload = next_of(scheduler, DEVICE_SEND_SCHEDULER_UPLOAD);
     int64_t now_ns = ll_clock_now_ns();
-    if (query == 0 && upload == 0) {
-        int64_t wake_ns = ll_window_wake_ns(&scheduler->window);
-        if (scheduler->sources[DEVICE_SEND_SCHEDULER_UPLOAD].next && wake_ns != LL_CLOCK_NEVER) {
-            rpc_timer_set(scheduler->timer, wake_ns);
-        }
+    ll_share_set_rate(&scheduler->share, link_bytes_per_s(scheduler));
+    bool is_upload_first = ll_share_upload_first(&scheduler->share);
+    bool upload_waits = upload > 0 || waits_of(scheduler, DEVICE_SEND_SCHEDULER_UPLOAD);
+    if (upload == 0 && (query == 0 || (upload_waits && is_upload_first))) {
+        watch(scheduler);
         return false;
     }
-    ll_share_set_rate(&scheduler->share, link_bytes_per_s(scheduler));
-    bool is_upload = query == 0 || (upload > 0 && ll_share_upload_first(&scheduler->share));
+    bool is_upload = query == 0 || (upload > 0 && is_upload_first);
     int64_t bytes = is_upload ? upload : query;
     int64_t ready_ns = ll_pacer_ready_ns(&scheduler->pacer, bytes, now_ns);
     if (ready_ns > now_ns) {
@@ -130,7 +145,7 @@ static bool pump_once(struct device_send_scheduler *scheduler)
     if (is_upload) {
         ll_share_upload_sent(&scheduler->share, bytes);
     } else {
-        ll_share_query_sent(&scheduler->share, bytes, upload > 0);
+        ll_share_query_sent(&scheduler->share, bytes, upload_waits);
     }
     struct device_send_scheduler_source *source =
         &scheduler

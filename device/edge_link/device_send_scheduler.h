@@ -10,6 +10,7 @@
 #ifndef DEVICE_SEND_SCHEDULER_H
 #define DEVICE_SEND_SCHEDULER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/link/ll_window.h"
@@ -31,6 +32,9 @@ struct device_send_scheduler_source {
     int64_t (*next)(void *owner);
     /* Sends that message. */
     void (*send)(void *owner);
+    /* Whether there is none because what has left before takes up the link: one follows, and the
+     * source pumps, as soon as that has arrived. NULL: never. */
+    bool (*waits)(void *owner);
     void *owner;
 };
 

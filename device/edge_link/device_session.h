@@ -29,6 +29,8 @@ struct device_progress {
     /* Measured; 0 before. */
     double bytes_per_s;
     int prefix;
+    /* Layers that run, with the draft's weights where the model's are not there; 0 without one. */
+    int draft_prefix;
 };
 
 /* The whole model is ready, for the first time. Times are of ll_clock.h. */
@@ -111,6 +113,8 @@ struct device_session_config {
     double limit_bytes_per_s;
     /* Weights that may be sent, over all connections; 0: no limit. */
     int64_t most_upload_bytes;
+    /* struct device_uploader_config's; 0: the usual. */
+    int64_t elsewhere_ns;
     /* What the device computes with, to compare; NULL: nothing that an edge has. */
     const struct ll_engine *engine;
     /* For the edge's log. */

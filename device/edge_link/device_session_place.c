@@ -112,18 +112,11 @@ static void on_follow_closed(void *owner, ll_status status, const char *message)
     }
 }
 
-/* The edge has no place for the upload now. */
-static void wait_for_place(struct device_session *session, ll_status status,
-                           const struct ll_error *reason)
+/* Watches the model without uploading it, for this reason. Returns false where the edge is lost. */
+static bool follow(struct device_session *session, ll_status status, const struct ll_error *reason)
 {
     session->busy_status = status;
     session->busy_reason = *reason;
-    rpc_timer_cancel(session->accept_timer);
-    if (session->is_follow_open) {
-        device_session_tell_busy(session, device_session_address(session));
-        ask_later(session);
-        return;
-    }
     struct device_follow_config config = {
         .model = session->config.model,
         .channel = session->channel,
@@ -135,11 +128,24 @@ static void wait_for_place(struct device_session *session, ll_status status,
     session->follow = NULL;
     if (device_follow_create(&config, &session->follow) != LL_OK) {
         device_session_lose_with(session, status, reason, true);
-        return;
+        return false;
     }
     session->is_follow_open = true;
     rpc_timer_set(session->accept_timer, ll_clock_deadline(ll_clock_now_ns(), SESSION_ACCEPT_NS));
-    if (session->is_up) {
+    return true;
+}
+
+/* The edge has no place for the upload now. */
+static void wait_for_place(struct device_session *session, ll_status status,
+                           const struct ll_error *reason)
+{
+    rpc_timer_cancel(session->accept_timer);
+    if (session->is_follow_open) {
+        session->busy_status = status;
+        session->busy_reason = *reason;
+        device_session_tell_busy(session, device_session_address(session));
+        ask_later(session);
+    } else if (follow(session, status, reason) && session->is_up) {
         /* Its place is lost in mid-upload. */
         device_session_tell_busy(session, device_session_address(session));
         ask_later(session);
@@ -157,7 +163,14 @@ static void on_upload_closed(void *owner, ll_status status, const struct ll_erro
         /* Complete: the queries' stream tells from now on whether the edge is there. */
         return;
     }
-    if (!session->is_losing && is_busy(status, &reason)) {
+    bool is_busy_now = is_busy(status, &reason);
+    if (!session->is_losing && session->is_up && session->is_limit_told &&
+        !session->is_follow_open && (is_busy_now || status == LL_E_DEADLINE)) {
+        /* It has sent all that it may, and needs no place; others may bring more. */
+        (void)follow(session, status, &reason);
+        return;
+    }
+    if (!session->is_losing && is_busy_now) {
         wait_for_place(session, status, &reason);
         return;
     }
@@ -201,7 +214,9 @@ ll_status device_session_open_upload(struct device_session *session)
         .model = session->config.model,
         .scheduler = session->scheduler,
         .encoder = session->encoder,
+        .loop = session->loop,
         .channel = session->channel,
+        .elsewhere_ns = session->config.elsewhere_ns,
         .most_bytes = most_bytes(session),
         .device = session->config.device,
         .events = &upload_events,

@@ -17,6 +17,7 @@ void device_session_tell_progress(struct device_session *session)
         .payload_bytes = session->uploader ? device_uploader_received_bytes(session->uploader) : 0,
         .bytes_per_s = ll_window_bytes_per_s(window),
         .prefix = session->prefix,
+        .draft_prefix = session->draft_prefix,
     };
     int64_t left = session->left_bytes - session->acked_now;
     progress.acked_bytes = progress.model_bytes - (left > 0 ? left : 0);
@@ -137,6 +138,7 @@ void device_session_on_draft_ready(void *owner, const struct device_creation *cr
     device_edge_state_heard(session->edge);
     device_requests_set_prefix(session->requests, prefix);
     device_edge_state_set_draft_prefix(session->edge, prefix);
+    device_session_tell_progress(session);
     check_draft(session);
 }
 

@@ -234,6 +234,12 @@ void device_upload_queue_advance(struct device_upload_queue *queue,
     }
 }
 
+bool device_upload_queue_is_idle(struct device_upload_queue *queue)
+{
+    struct device_piece piece;
+    return queue->count == 0 && !device_upload_rest_next(&queue->rest, LL_FRAME_BYTES, &piece);
+}
+
 int64_t device_upload_queue_left(const struct device_upload_queue *queue)
 {
     int64_t left = device_upload_rest_left(&queue->rest);

@@ -94,6 +94,8 @@ void device_upload_queue_advance(struct device_upload_queue *queue,
 struct device_upload_rest *device_upload_queue_change(struct device_upload_queue *queue,
                                                       int64_t layer, bool is_draft);
 
+/* Nothing is to be sent now: what is left is others' to bring, if anything is. */
+bool device_upload_queue_is_idle(struct device_upload_queue *queue);
 /* Bytes of the model that are left. */
 int64_t device_upload_queue_left(const struct device_upload_queue *queue);
 

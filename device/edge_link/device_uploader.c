@@ -62,12 +62,14 @@ static bool next_of_queue(struct device_uploader *uploader, int64_t most, int64_
     return true;
 }
 
-static bool next_chunk(struct device_uploader *uploader, struct device_chunk *out_chunk)
+static bool is_open(const struct device_uploader *uploader)
 {
-    if (!uploader->is_accepted || uploader->is_ending || uploader->has_fault ||
-        rpc_stream_queued(uploader->stream) >= UPLOAD_QUEUED) {
-        return false;
-    }
+    return uploader->is_accepted && !uploader->is_ending && !uploader->has_fault;
+}
+
+/* What may leave, whether or not the link has room for it. */
+static bool allowed_chunk(struct device_uploader *uploader, struct device_chunk *out_chunk)
+{
     struct ll_window *window = device_send_scheduler_window(uploader->config.scheduler);
     int64_t most = ll_window_chunk(window);
     uint64_t credit = uploader->credit_bytes - uploader->sent_bytes;
@@ -79,11 +81,27 @@ static bool next_chunk(struct device_uploader *uploader, struct device_chunk *ou
         tell_limit(uploader);
     }
     most = most < allowed ? most : allowed;
-    if (most == 0 || !next_of_queue(uploader, most, allowed, out_chunk)) {
+    return most > 0 && next_of_queue(uploader, most, allowed, out_chunk);
+}
+
+static bool next_chunk(struct device_uploader *uploader, struct device_chunk *out_chunk)
+{
+    struct ll_window *window = device_send_scheduler_window(uploader->config.scheduler);
+    if (!is_open(uploader) || rpc_stream_queued(uploader->stream) >= UPLOAD_QUEUED) {
+        return false;
+    }
+    if (!allowed_chunk(uploader, out_chunk)) {
         ll_window_starve(window);
         return false;
     }
     return ll_window_admits(window, out_chunk->bytes, ll_clock_now_ns());
+}
+
+/* Called where there is no next chunk: the queue or the window is full. */
+static bool upload_waits(void *owner)
+{
+    struct device_chunk chunk;
+    return is_open(owner) && allowed_chunk(owner, &chunk);
 }
 
 static int64_t upload_next(void *owner)
@@ -208,6 +226,10 @@ ll_status device_uploader_create(const struct device_uploader_config *config,
             ? device_upload_queue_init(&uploader->queue, config->model, config->encoder)
             : LL_E_NO_MEMORY;
     if (status == LL_OK) {
+        status = rpc_timer_create(config->loop, device_uploader_look_elsewhere, uploader,
+                                  &uploader->elsewhere_timer);
+    }
+    if (status == LL_OK) {
         status = device_wire_open(config->model, config->device, &open, &open_bytes);
     }
     if (status == LL_OK) {
@@ -224,10 +246,10 @@ ll_status device_uploader_create(const struct device_uploader_config *config,
         device_uploader_fault(uploader, "the model's description could not be sent");
     }
     free(open);
-    device_send_scheduler_set_source(config->scheduler, DEVICE_SEND_SCHEDULER_UPLOAD,
-                                     &(struct device_send_scheduler_source){.next = upload_next,
-                                                                            .send = upload_send,
-                                                                            .owner = uploader});
+    device_send_scheduler_set_source(
+        config->scheduler, DEVICE_SEND_SCHEDULER_UPLOAD,
+        &(struct device_send_scheduler_source){
+            .next = upload_next, .send = upload_send, .waits = upload_waits, .owner = uploader});
     *out_uploader = uploader;
     return LL_OK;
 }
@@ -235,6 +257,7 @@ ll_status device_uploader_create(const struct device_uploader_config *config,
 void device_uploader_destroy(struct device_uploader *uploader)
 {
     if (uploader) {
+        rpc_timer_destroy(uploader->elsewhere_timer);
         rpc_stream_unref(uploader->stream);
         device_upload_queue_finish(&uploader->queue);
         free(uploader->was_rejected);

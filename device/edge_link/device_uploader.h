@@ -19,6 +19,7 @@
 #include "device/edge_link/device_send_scheduler.h"
 #include "layerlift/v1/offload.pb-c.h"
 #include "rpc/rpc_channel.h"
+#include "rpc/rpc_loop.h"
 
 struct device_uploader;
 
@@ -81,7 +82,12 @@ struct device_uploader_config {
     struct device_send_scheduler *scheduler;
     /* Whoever has it pumps the scheduler when it is ready. NULL: everything goes as it is. */
     struct device_encoder *encoder;
+    struct rpc_loop *loop;
     struct rpc_channel *channel;
+    /* How long nothing more of the model may come to the edge while all that is left is said to be
+     * others' to bring, beside twice the time that this device would take for it; then it brings
+     * everything itself. 0: 30 s. */
+    int64_t elsewhere_ns;
     /* Payload that may be sent; INT64_MAX: all. */
     int64_t most_bytes;
     /* A name for the edge's log. */

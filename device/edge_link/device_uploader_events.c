@@ -9,7 +9,15 @@ enum {
     /* An edge that rejects more blobs than this on one stream is left. A layer's first rejection
      * does not count: somebody else may have sent the wrong beginning of it. */
     UPLOAD_REJECTIONS = 8,
+    /* Nor is one believed that rejects more beginnings which others are said to have brought. */
+    UPLOAD_BEGINNINGS = 64,
 };
+
+/* For what others should bring (device_uploader.h); where no rate is known, and at most. */
+#define UPLOAD_ELSEWHERE_NS (30 * LL_NS_PER_S)
+#define UPLOAD_ELSEWHERE_TIMES 2.0
+#define UPLOAD_ELSEWHERE_MOST_NS (600 * LL_NS_PER_S)
+#define UPLOAD_ASSUMED_BYTES_PER_S 125e3
 
 static void take_credit(struct device_uploader *uploader, const Layerlift__V1__Credit *credit)
 {
@@ -114,7 +122,9 @@ static void take_rejected(struct device_uploader *uploader,
     /* Others brought a beginning that is wrong. */
     uploader->rejections += uploader->was_rejected[rejected->layer] && !is_beginning ? 1 : 0;
     uploader->was_rejected[rejected->layer] = true;
-    if (uploader->rejections > UPLOAD_REJECTIONS) {
+    uploader->rejected_beginnings += is_beginning ? 1 : 0;
+    if (uploader->rejections > UPLOAD_REJECTIONS ||
+        uploader->rejected_beginnings > UPLOAD_BEGINNINGS) {
         device_uploader_fault(uploader, "the edge keeps rejecting the model's weights");
     }
 }
@@ -134,9 +144,54 @@ static void take_available(struct device_uploader *uploader,
     tell_change(uploader, left_before);
 }
 
+/* ---- What others bring ---- */
+
+static void await_others(struct device_uploader *uploader)
+{
+    double rate = ll_window_bytes_per_s(device_send_scheduler_window(uploader->config.scheduler));
+    int64_t least_ns =
+        uploader->config.elsewhere_ns > 0 ? uploader->config.elsewhere_ns : UPLOAD_ELSEWHERE_NS;
+    int64_t left = device_upload_queue_left(&uploader->queue);
+    double needed_ns = (double)left / (rate > 0 ? rate : UPLOAD_ASSUMED_BYTES_PER_S) *
+                       UPLOAD_ELSEWHERE_TIMES * (double)LL_NS_PER_S;
+    int64_t more_ns = needed_ns < (double)UPLOAD_ELSEWHERE_MOST_NS ? (int64_t)needed_ns
+                                                                   : UPLOAD_ELSEWHERE_MOST_NS;
+    uploader->awaits_others = true;
+    uploader->elsewhere_left_bytes = left;
+    rpc_timer_set(uploader->elsewhere_timer,
+                  ll_clock_deadline(ll_clock_now_ns(), ll_clock_deadline(least_ns, more_ns)));
+}
+
+/* Whoever brings what is left is faster than twice this device's time, or the edge would have dealt
+ * it out anew. */
+void device_uploader_look_elsewhere(void *arg)
+{
+    struct device_uploader *uploader = arg;
+    int64_t left = device_upload_queue_left(&uploader->queue);
+    uploader->awaits_others = false;
+    if (uploader->is_ending || uploader->has_fault || uploader->is_complete || left == 0) {
+        return;
+    }
+    if (left < uploader->elsewhere_left_bytes || !device_upload_queue_is_idle(&uploader->queue)) {
+        await_others(uploader);
+        return;
+    }
+    ll_log_to(uploader->config.log, LL_LOG_WARN, "device",
+              "nobody brings the %.1f MB of weights that the edge expects of others: they go from "
+              "here",
+              (double)left * 1e-6);
+    uploader->brings_all = true;
+    (void)!device_upload_rest_leave_out(device_upload_queue_change(&uploader->queue, -1, false),
+                                        NULL, 0);
+    device_send_scheduler_pump(uploader->config.scheduler);
+}
+
 static void take_elsewhere(struct device_uploader *uploader,
                            const Layerlift__V1__BlobsElsewhere *elsewhere)
 {
+    if (uploader->brings_all) {
+        return;
+    }
     int64_t left_before = device_upload_queue_left(&uploader->queue);
     struct device_upload_rest *rest = device_upload_queue_change(&uploader->queue, -1, false);
     ll_status status = device_upload_rest_leave_out(rest, elsewhere->layers, elsewhere->n_layers);
@@ -149,7 +204,12 @@ static void take_elsewhere(struct device_uploader *uploader,
         return;
     }
     tell_change(uploader, left_before);
+    if (!uploader->awaits_others) {
+        await_others(uploader);
+    }
 }
+
+/* ---- The whole model ---- */
 
 static void take_complete(struct device_uploader *uploader,
                           const Layerlift__V1__UploadComplete *complete)

@@ -28,7 +28,14 @@ struct device_uploader {
     uint64_t received_bytes;
     /* Of those sent, what the draft takes. */
     uint64_t draft_bytes;
+    /* Runs where others bring something, and what was left of the model when it was set. */
+    struct rpc_timer *elsewhere_timer;
+    bool awaits_others;
+    int64_t elsewhere_left_bytes;
+    /* The edge's lists of what others bring are not believed any more. */
+    bool brings_all;
     int rejections;
+    int rejected_beginnings;
     /* By layer. */
     bool *was_rejected;
     int prefix;
@@ -54,6 +61,8 @@ static inline void device_uploader_fault(struct device_uploader *uploader, const
 /* The edge knows the model. Once. */
 void device_uploader_take_accepted(struct device_uploader *uploader,
                                    const Layerlift__V1__UploadAccepted *accepted);
+/* What others should bring may have failed to come; `arg` is the uploader. */
+void device_uploader_look_elsewhere(void *arg);
 /* Anything that the edge tells. */
 void device_uploader_take_event(struct device_uploader *uploader,
                                 const Layerlift__V1__UploadEvent *event);

@@ -73,9 +73,11 @@ static ll_status take_precision(struct device_answer *answer, const Layerlift__V
     if (!answer->takes_draft) {
         return ll_fail(err, LL_E_INVALID, "a draft's answer was not asked for");
     }
-    if (message->exact_reached >= message->reached) {
-        return ll_fail(err, LL_E_INVALID, "exact up to layer %u, and a draft's up to %u",
-                       message->exact_reached, message->reached);
+    if (message->exact_reached < (uint32_t)answer->first ||
+        message->exact_reached >= message->reached ||
+        !ll_table_is_legal_cut(answer->table, (int)message->exact_reached)) {
+        return ll_fail(err, LL_E_INVALID, "from layer %d exact up to %u, and a draft's up to %u",
+                       answer->first, message->exact_reached, message->reached);
     }
     answer->exact_reached = (int)message->exact_reached;
     return LL_OK;

@@ -1,5 +1,6 @@
 #include "device/query/device_input_forms.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/ll_clock.h"
@@ -11,6 +12,8 @@
 #define FORMS_NEW 0.25
 #define FORMS_FADING (1.0 / 64)
 #define FORMS_LEAST_PART 0.25
+/* Whatever an edge says, decoding takes no longer. */
+#define FORMS_MOST_NS ((double)(600 * LL_NS_PER_S))
 
 /* What is guessed before anything is known: photos on a processor of 2020 (ns by plain byte). */
 static const struct device_form_cost first_costs[DEVICE_FORMS] = {
@@ -34,7 +37,7 @@ static void forget_input(struct device_input_forms *forms)
     ll_buf_unref(forms->planes);
     forms->input = (struct device_query_input){0};
     forms->bytes = forms->webp = forms->planes = NULL;
-    forms->has_digest = forms->are_bytes_tried = false;
+    forms->has_digest = forms->are_bytes_tried = forms->is_file_refused = false;
 }
 
 void device_input_forms_finish(struct device_input_forms *forms)
@@ -101,18 +104,34 @@ static unsigned format_bit(const struct vision_file *file)
 static bool takes_file(const struct device_input_forms *forms, const struct device_edge_view *edge)
 {
     const struct vision_file *file = &forms->input.file;
-    bool is_refused =
-        forms->connection == edge->connection && (forms->refused & format_bit(file)) != 0;
+    bool is_refused = forms->is_file_refused || (forms->refused & format_bit(file)) != 0;
     return file->bytes && (edge->picture_formats & format_bit(file)) != 0 && !is_refused;
+}
+
+/* What an edge takes, and how long it takes for that, says nothing of the next one. */
+static void follow_edge(struct device_input_forms *forms, uint64_t connection)
+{
+    if (forms->connection == connection) {
+        return;
+    }
+    forms->connection = connection;
+    forms->refused = 0;
+    forms->is_file_refused = false;
+    for (int i = 0; i < DEVICE_FORMS; i++) {
+        forms->costs[i].there_ns = first_costs[i].there_ns;
+    }
 }
 
 void device_input_forms_refuse(struct device_input_forms *forms, uint64_t connection)
 {
-    if (forms->connection != connection) {
-        forms->connection = connection;
-        forms->refused = 0;
-    }
+    follow_edge(forms, connection);
     forms->refused |= format_bit(&forms->input.file);
+}
+
+void device_input_forms_refuse_file(struct device_input_forms *forms, uint64_t connection)
+{
+    follow_edge(forms, connection);
+    forms->is_file_refused = true;
 }
 
 /* ---- Offers ---- */
@@ -188,6 +207,7 @@ void device_input_forms_offer(struct device_input_forms *forms, const struct dev
                               struct device_form_offers *out_offers)
 {
     *out_offers = (struct device_form_offers){0};
+    follow_edge(forms, edge->connection);
     if (edge->takes_u8) {
         (void)device_input_forms_bytes(forms);
     }
@@ -322,13 +342,13 @@ static void fade(struct device_input_forms *forms, device_form sent)
 void device_input_forms_learn(struct device_input_forms *forms, device_form form, int64_t coding_ns)
 {
     struct device_form_cost *cost = &forms->costs[form];
+    double told_ns = fmin((double)coding_ns, FORMS_MOST_NS);
     fade(forms, form);
     if (form == DEVICE_FORM_FILE) {
         double known_ns = cost->there_ns > 0 ? cost->there_ns : (double)forms->input.made_ns;
-        cost->there_ns = known_ns + FORMS_NEW * ((double)coding_ns - known_ns);
+        cost->there_ns = known_ns + FORMS_NEW * (told_ns - known_ns);
     } else if (form == DEVICE_FORM_WEBP || form == DEVICE_FORM_PLANES) {
-        cost->there_ns +=
-            FORMS_NEW * ((double)coding_ns / (double)plain_bytes(forms) - cost->there_ns);
+        cost->there_ns += FORMS_NEW * (told_ns / (double)plain_bytes(forms) - cost->there_ns);
     }
 }
 

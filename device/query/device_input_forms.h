@@ -55,9 +55,11 @@ struct device_input_forms {
     bool has_digest;
     bool are_bytes_tried;
     struct device_form_cost costs[DEVICE_FORMS];
-    /* Files that the edge of this connection has made another input of: a bit for each format. */
+    /* What the edge of this connection does with files: it has made another input of such, a bit
+     * for each format; it does not take the last input's. */
     uint64_t connection;
     unsigned refused;
+    bool is_file_refused;
 };
 
 /* The table outlives it. */
@@ -98,8 +100,10 @@ LL_MUST_USE ll_status device_input_forms_make(struct device_input_forms *forms, 
 void device_input_forms_learn(struct device_input_forms *forms, device_form form,
                               int64_t coding_ns);
 
-/* The edge of this connection makes other inputs of files like the input's. */
+/* The edge of this connection makes other inputs of files like the input's; or it does not take
+ * this one, which may be too large for it. */
 void device_input_forms_refuse(struct device_input_forms *forms, uint64_t connection);
+void device_input_forms_refuse_file(struct device_input_forms *forms, uint64_t connection);
 
 /* "f32", "u8", "f16", "u8_channel", "jpeg", "png", "bmp", "webp" or "planes". */
 const char *device_input_form_name(const struct wire_form *form);

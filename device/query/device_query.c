@@ -175,6 +175,7 @@ static void plan_remote(struct device_querier *querier, struct query *query)
                  .input_planes = querier->planes,
                  .cut_planes = decision->codes_up ? querier->planes : NULL},
         .may_code_answer = decision->codes_down,
+        .connection = query->edge.connection,
     };
     query->patience =
         (struct device_patience){.most_ns = LL_CLOCK_NEVER, .allowance_ns = decision->allowance_ns};
@@ -189,34 +190,63 @@ static void plan_remote(struct device_querier *querier, struct query *query)
     }
 }
 
-/* The edge makes another input of the picture's file than this device does. */
+/* The edge makes another input of the picture's file than this device does, or does not take it:
+ * where pixels may be all right. */
 static bool is_file_refused(const struct query *query)
 {
     const struct device_remote *remote = &query->remote;
-    return remote->status == LL_E_PRECONDITION && remote->inputs.input &&
+    ll_status status = remote->status;
+    bool is_for_good = status == LL_E_PRECONDITION || status == LL_E_INVALID ||
+                       status == LL_E_UNSUPPORTED ||
+                       (status == LL_E_EXHAUSTED && remote->error.retry_ms == 0);
+    return is_for_good && remote->is_over_there && remote->inputs.input &&
            remote->inputs.input->is_picture;
 }
 
-/* Takes the edge's part back. One whose file was refused is asked for once more, with pixels. */
-static void withdraw(struct device_querier *querier, struct query *query)
+/* The same part with pixels, in what is left of the query's time. */
+static void ask_with_pixels(struct device_querier *querier, struct query *query)
 {
     struct device_remote *remote = &query->remote;
-    device_requests_withdraw(querier->requests, remote, &query->patience);
+    int64_t sent_bytes = remote->sent_bytes;
+    int64_t spent_ns = ll_clock_now_ns() - remote->posted_ns;
+    bool takes_bytes = query->edge.takes_u8 && device_input_forms_bytes(&querier->forms);
+    device_remote_finish(remote);
+    query->offers.forms[query->decision.offer] =
+        takes_bytes ? DEVICE_FORM_BYTES : DEVICE_FORM_PLAIN;
+    plan_remote(querier, query);
+    if (query->patience.most_ns != LL_CLOCK_NEVER) {
+        query->patience.most_ns -= spent_ns;
+    }
+    if (device_requests_post(querier->requests, remote) == LL_OK) {
+        device_requests_withdraw(querier->requests, remote, &query->patience);
+    }
+    remote->sent_bytes += sent_bytes;
+}
+
+/* Takes the edge's part back. One whose file was refused is asked for once more. */
+static void withdraw(struct device_querier *querier, struct query *query)
+{
+    device_requests_withdraw(querier->requests, &query->remote, &query->patience);
     if (!is_file_refused(query)) {
         return;
     }
-    int64_t sent_bytes = remote->sent_bytes;
-    device_input_forms_refuse(&querier->forms, query->edge.connection);
-    if (!is_beside(query)) {
-        device_remote_finish(remote);
-        query->offers.forms[query->decision.offer] =
-            device_input_forms_bytes(&querier->forms) ? DEVICE_FORM_BYTES : DEVICE_FORM_PLAIN;
-        plan_remote(querier, query);
-        if (device_requests_post(querier->requests, remote) == LL_OK) {
-            device_requests_withdraw(querier->requests, remote, &query->patience);
-        }
-        remote->sent_bytes += sent_bytes;
+    if (query->remote.status == LL_E_PRECONDITION) {
+        device_input_forms_refuse(&querier->forms, query->edge.connection);
+    } else {
+        device_input_forms_refuse_file(&querier->forms, query->edge.connection);
     }
+    if (!is_beside(query)) {
+        ask_with_pixels(querier, query);
+    }
+}
+
+/* How an edge computes may come to be known only while the first queries are under way. */
+static void look_again(struct device_querier *querier, struct query *query)
+{
+    struct device_edge_view now;
+    device_edge_state_look(querier->edge, 0, 0, NULL, &now);
+    bool is_same_edge = now.connection == query->edge.connection;
+    query->edge.is_same_engine = query->edge.is_same_engine || (is_same_edge && now.is_same_engine);
 }
 
 /* What its end teaches. */
@@ -397,6 +427,7 @@ static struct range begin_stretch(struct device_querier *querier, struct query *
         }
         withdraw(querier, query);
         query->is_posted = false;
+        look_again(querier, query);
         note_end(querier, query);
         if (is_beside(query)) {
             break;

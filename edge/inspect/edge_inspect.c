@@ -11,11 +11,10 @@
 #include "core/ll_version.h"
 #include "edge/edge_send.h"
 #include "edge/fair/edge_rates.h"
-#include "edge/inspect/edge_watch.h"
+#include "edge/inspect/edge_inspect_model.h"
 #include "edge/upload/edge_upload_frames.h"
 #include "proto/wire/wire_dtype.h"
 #include "proto/wire/wire_form.h"
-#include "proto/wire/wire_text.h"
 #include "proto/wire/wire_unpack.h"
 
 enum {
@@ -75,138 +74,6 @@ static void pay(struct edge_inspect *inspect, struct rpc_stream *stream,
                    ll_clock_now_ns());
 }
 
-/* ---- One model ---- */
-
-/* Storage for a Model message's summary. */
-struct summary {
-    Layerlift__V1__Model message;
-    struct edge_model_info info;
-    Layerlift__V1__DraftState drafts[EDGE_CATALOG_DRAFTS];
-    Layerlift__V1__DraftState *draft_list[EDGE_CATALOG_DRAFTS];
-    char draft_ids[EDGE_CATALOG_DRAFTS][LL_DIGEST_TEXT_BYTES];
-};
-
-static void fill_drafts(struct summary *summary, struct edge_catalog *catalog,
-                        const struct edge_model *model)
-{
-    struct edge_model *drafts[EDGE_CATALOG_DRAFTS];
-    int count = edge_catalog_drafts(catalog, model, drafts);
-    for (int i = 0; i < count; i++) {
-        Layerlift__V1__DraftState *state = &summary->drafts[i];
-        struct edge_model_info info;
-        edge_model_get_info(drafts[i], &info);
-        layerlift__v1__draft_state__init(state);
-        ll_digest_format(edge_model_id(drafts[i]), summary->draft_ids[i]);
-        state->draft_id = summary->draft_ids[i];
-        state->mantissa_bits = (uint32_t)edge_model_draft_bits(drafts[i]);
-        state->prefix = (uint32_t)info.prefix;
-        state->received_bytes = (uint64_t)info.received_bytes;
-        summary->draft_list[i] = state;
-        edge_model_unref(drafts[i]);
-    }
-    summary->message.drafts = summary->draft_list;
-    summary->message.n_drafts = (size_t)count;
-}
-
-static void fill_summary(struct summary *summary, struct edge_catalog *catalog,
-                         struct edge_model *model)
-{
-    Layerlift__V1__Model *message = &summary->message;
-    struct edge_model_info *info = &summary->info;
-    edge_model_get_info(model, info);
-    wire_text_clean(info->failure.text);
-    layerlift__v1__model__init(message);
-    message->model_id = (char *)edge_model_id_text(model);
-    message->state = edge_watch_state(info->state);
-    message->layer_count = (uint32_t)edge_model_table(model)->layer_count;
-    message->prefix = (uint32_t)info->prefix;
-    message->weight_bytes = (uint64_t)edge_model_table(model)->blob_bytes;
-    message->received_bytes = (uint64_t)info->received_bytes;
-    message->stored_bytes = (uint64_t)info->stored_bytes;
-    message->creations = (uint32_t)info->creations;
-    message->creation_ns = (uint64_t)info->creation_ns;
-    message->queries = (uint64_t)info->queries;
-    message->upload_sessions = (uint32_t)info->uploads;
-    message->failure = info->failure.text;
-    fill_drafts(summary, catalog, model);
-}
-
-/* Storage for one Layer message. */
-struct layer_part {
-    Layerlift__V1__Layer message;
-    Layerlift__V1__Blob blob;
-    char digest[LL_DIGEST_TEXT_BYTES];
-    uint32_t shape[3];
-};
-
-static void fill_layer(struct layer_part *part, struct edge_model *model, int index, int prefix,
-                       int64_t mean_ns)
-{
-    const struct ll_layer *layer = &edge_model_table(model)->layers[index];
-    const struct ll_blob_name *name = &edge_model_manifest(model)->blobs[index];
-    struct edge_blob *blob = edge_model_blob(model, index);
-    layerlift__v1__layer__init(&part->message);
-    layerlift__v1__blob__init(&part->blob);
-    ll_digest_format(&name->digest, part->digest);
-    part->blob.size = (uint64_t)name->bytes;
-    part->blob.digest = part->digest;
-    part->shape[0] = (uint32_t)layer->out_floats;
-    part->message.n_output_shape = 1;
-    if ((int64_t)layer->out_c * layer->out_h * layer->out_w == layer->out_floats) {
-        part->shape[0] = (uint32_t)layer->out_c;
-        part->shape[1] = (uint32_t)layer->out_h;
-        part->shape[2] = (uint32_t)layer->out_w;
-        part->message.n_output_shape = 3;
-    }
-    part->message.type = (char *)layer->type;
-    part->message.output_shape = part->shape;
-    part->message.blob = &part->blob;
-    part->message.received_bytes = blob ? (uint64_t)edge_blob_written(blob) : 0;
-    part->message.created = index < prefix;
-    part->message.mean_ns = (uint64_t)mean_ns;
-}
-
-static void fill_cuts(Layerlift__V1__Model *message, const struct ll_table *table, uint32_t *cuts)
-{
-    message->legal_cuts = cuts;
-    for (int i = 0; i <= table->layer_count; i++) {
-        if (ll_table_is_legal_cut(table, i)) {
-            cuts[message->n_legal_cuts++] = (uint32_t)i;
-        }
-    }
-}
-
-static void reply_model(struct edge_inspect *inspect, struct rpc_stream *stream,
-                        struct edge_model *model)
-{
-    const struct ll_table *table = edge_model_table(model);
-    size_t count = (size_t)table->layer_count;
-    struct summary summary;
-    struct layer_part *parts = calloc(count, sizeof(*parts));
-    Layerlift__V1__Layer **layers = calloc(count, sizeof(Layerlift__V1__Layer *));
-    uint32_t *cuts = calloc(count + 1, sizeof(*cuts));
-    int64_t *mean_ns = calloc(count, sizeof(*mean_ns));
-    if (parts && layers && cuts && mean_ns) {
-        fill_summary(&summary, inspect->catalog, model);
-        edge_model_mean_ns(model, mean_ns);
-        for (size_t i = 0; i < count; i++) {
-            fill_layer(&parts[i], model, (int)i, summary.info.prefix, mean_ns[i]);
-            layers[i] = &parts[i].message;
-        }
-        summary.message.layers = layers;
-        summary.message.n_layers = count;
-        fill_cuts(&summary.message, table, cuts);
-        pay(inspect, stream, &summary.message.base, (int64_t)count);
-        edge_reply(stream, &summary.message.base);
-    } else {
-        rpc_stream_finish(stream, LL_E_NO_MEMORY, "out of memory for an answer");
-    }
-    free(parts);
-    free(layers);
-    free(cuts);
-    free(mean_ns);
-}
-
 /* ---- Unary methods ---- */
 
 /* Unpacks a request; answers for the caller where that fails. */
@@ -235,7 +102,7 @@ static int compare_ids(const void *a, const void *b)
 struct page {
     struct edge_model **list;
     int count;
-    struct summary *summaries;
+    struct edge_inspect_summary *summaries;
     /* Of the models that were looked at. */
     int64_t layers;
     Layerlift__V1__ListModelsResponse response;
@@ -271,14 +138,14 @@ static void fill_page(struct page *page, struct edge_catalog *catalog, const cha
                       size_t most)
 {
     Layerlift__V1__ListModelsResponse *response = &page->response;
-    struct summary *last = NULL;
+    struct edge_inspect_summary *last = NULL;
     size_t bytes = PAGE_END_BYTES;
     for (int i = 0; i < page->count; i++) {
         if (strcmp(edge_model_id_text(page->list[i]), after) <= 0) {
             continue;
         }
-        struct summary *summary = &page->summaries[i];
-        fill_summary(summary, catalog, page->list[i]);
+        struct edge_inspect_summary *summary = &page->summaries[i];
+        edge_inspect_summary_fill(summary, catalog, page->list[i]);
         page->layers += summary->message.layer_count;
         bytes += layerlift__v1__model__get_packed_size(&summary->message) + PAGE_ENTRY_BYTES;
         if (last && (response->n_models == most || bytes > LL_LIMIT_MESSAGE_BYTES)) {
@@ -319,6 +186,20 @@ static void list_models(void *arg, struct rpc_stream *stream, const uint8_t *dat
         finish_page(&page);
     }
     protobuf_c_message_free_unpacked(message, NULL);
+}
+
+static void reply_model(struct edge_inspect *inspect, struct rpc_stream *stream,
+                        struct edge_model *model)
+{
+    struct edge_inspect_model whole;
+    if (edge_inspect_model_init(&whole, inspect->catalog, model) != LL_OK) {
+        rpc_stream_finish(stream, LL_E_NO_MEMORY, "out of memory for an answer");
+        return;
+    }
+    const ProtobufCMessage *message = &whole.summary.message.base;
+    pay(inspect, stream, message, edge_model_table(model)->layer_count);
+    edge_reply(stream, message);
+    edge_inspect_model_finish(&whole);
 }
 
 static void get_model(void *arg, struct rpc_stream *stream, const uint8_t *data, size_t bytes)

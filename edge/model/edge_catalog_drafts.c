@@ -11,29 +11,11 @@ static bool is_ready(const struct edge_model *model)
     return edge_model_prefix(model) == edge_model_table(model)->layer_count;
 }
 
-/* References to all drafts of `exact`, retired ones included. */
-static int list_drafts(struct edge_catalog *catalog, const struct edge_model *exact,
-                       struct edge_model *out_drafts[], int most)
-{
-    int count = 0;
-    if (!edge_model_has_drafts(exact)) {
-        return 0;
-    }
-    ll_mutex_lock(&catalog->lock);
-    for (int i = 0; i < catalog->count && count < most; i++) {
-        if (edge_model_is_draft_of(catalog->list[i], exact)) {
-            out_drafts[count++] = edge_model_ref(catalog->list[i]);
-        }
-    }
-    ll_mutex_unlock(&catalog->lock);
-    return count;
-}
-
 int edge_catalog_drafts(struct edge_catalog *catalog, const struct edge_model *exact,
                         struct edge_model *out_drafts[EDGE_CATALOG_DRAFTS])
 {
     struct edge_model *all[EDGE_CATALOG_DRAFTS];
-    int all_count = list_drafts(catalog, exact, all, EDGE_CATALOG_DRAFTS);
+    int all_count = edge_catalog_list_drafts(catalog, exact, all, EDGE_CATALOG_DRAFTS);
     int count = 0;
     for (int i = 0; i < all_count; i++) {
         if (edge_model_is_retired(all[i]) || edge_model_is_removed(all[i])) {
@@ -93,49 +75,23 @@ ll_status edge_catalog_use_draft(struct edge_catalog *catalog, const struct edge
     return LL_OK;
 }
 
-static bool try_take_out(struct edge_catalog *catalog, struct edge_model *draft)
-{
-    bool is_removed = edge_model_try_remove(draft);
-    if (is_removed) {
-        ll_log(LL_LOG_INFO, "models", "draft %s removed", edge_model_short_id(draft));
-        edge_catalog_take_out(catalog, draft);
-    }
-    return is_removed;
-}
-
 void edge_catalog_leave_draft(struct edge_catalog *catalog, struct edge_model *draft)
 {
     edge_model_release(draft);
     if (edge_model_is_retired(draft)) {
-        try_take_out(catalog, draft);
+        edge_catalog_try_take_out(catalog, draft);
     }
     edge_model_unref(draft);
-}
-
-void edge_catalog_retire_draft(struct edge_catalog *catalog, struct edge_model *draft)
-{
-    edge_model_retire(draft);
-    try_take_out(catalog, draft);
-}
-
-void edge_catalog_retire_drafts(struct edge_catalog *catalog, const struct edge_model *exact)
-{
-    struct edge_model *drafts[EDGE_CATALOG_DRAFTS];
-    int count = list_drafts(catalog, exact, drafts, EDGE_CATALOG_DRAFTS);
-    for (int i = 0; i < count; i++) {
-        edge_catalog_retire_draft(catalog, drafts[i]);
-        edge_model_unref(drafts[i]);
-    }
 }
 
 /* Whether one more of the model's drafts has a place; one that nobody uses makes it. */
 static bool make_place(struct edge_catalog *catalog, const struct edge_model *exact)
 {
     struct edge_model *drafts[EDGE_CATALOG_DRAFTS];
-    int count = list_drafts(catalog, exact, drafts, EDGE_CATALOG_DRAFTS);
+    int count = edge_catalog_list_drafts(catalog, exact, drafts, EDGE_CATALOG_DRAFTS);
     bool has_place = count < EDGE_CATALOG_DRAFTS;
     for (int i = 0; i < count; i++) {
-        has_place = has_place || try_take_out(catalog, drafts[i]);
+        has_place = has_place || edge_catalog_try_take_out(catalog, drafts[i]);
         edge_model_unref(drafts[i]);
     }
     return has_place;

@@ -15,7 +15,7 @@ struct restored {
     struct edge_model *model;
     struct edge_model *drafts[EDGE_CATALOG_DRAFTS];
     int draft_count;
-    uint64_t created_unix_ms;
+    uint64_t created_unix_ns;
     int64_t age_ns;
 };
 
@@ -113,7 +113,7 @@ static ll_status restore_drafts(struct edge_catalog *catalog, struct restored *r
         if (edge_model_get_owner(exact, &owner)) {
             edge_model_set_owner(model, &owner);
         }
-        edge_model_set_kept(model, stored->age_ns, message->created_unix_ms);
+        edge_model_set_kept(model, stored->age_ns, message->created_unix_ns);
         restored->drafts[restored->draft_count++] = model;
     }
     return status;
@@ -148,10 +148,10 @@ static ll_status take_model(void *arg, const struct edge_stored_model *stored, s
     }
     const Layerlift__Store__V1__StoredModel *message =
         (const Layerlift__Store__V1__StoredModel *)unpacked;
-    restored.created_unix_ms = message->created_unix_ms;
+    restored.created_unix_ns = message->created_unix_ns;
     status = restore_model(restoration->catalog, message, stored, &restored.model, err);
     if (status == LL_OK) {
-        edge_model_set_kept(restored.model, stored->age_ns, message->created_unix_ms);
+        edge_model_set_kept(restored.model, stored->age_ns, message->created_unix_ns);
         status = restore_drafts(restoration->catalog, &restored, message, stored, err);
     }
     if (status == LL_OK) {
@@ -174,8 +174,8 @@ static int by_arrival(const void *a, const void *b)
 {
     const struct restored *first = a;
     const struct restored *second = b;
-    return (first->created_unix_ms > second->created_unix_ms) -
-           (first->created_unix_ms < second->created_unix_ms);
+    return (first->created_unix_ns > second->created_unix_ns) -
+           (first->created_unix_ns < second->created_unix_ns);
 }
 
 /* Those used last, as many as the table holds, go into it. */

@@ -1,6 +1,6 @@
-/* The inside of the catalog: edge_catalog.c finds, makes, evicts; edge_catalog_drafts.c knows which
- * models are whose drafts; edge_catalog_stored.c stands above both and keeps models for the next
- * process. */
+/* The inside of the catalog: edge_catalog_list.c is what stands in it; above that edge_catalog.c
+ * makes models and evicts them, then edge_catalog_drafts.c opens drafts and gives them back, and
+ * edge_catalog_stored.c keeps models for the next process. */
 #ifndef EDGE_CATALOG_STATE_H
 #define EDGE_CATALOG_STATE_H
 
@@ -47,6 +47,14 @@ void edge_catalog_take_out(struct edge_catalog *catalog, struct edge_model *mode
 bool edge_catalog_evict_for_memory(struct edge_catalog *catalog);
 /* ll_memory_reclaim of a catalog: one step. */
 bool edge_catalog_make_room(void *arg);
+/* A reference to the model of that id, which is no draft, in use from then on; NULL without one.
+ * One that was put away in between is found again. */
+struct edge_model *edge_catalog_use_id(struct edge_catalog *catalog, const struct ll_digest *id);
+/* References to at most `most` drafts of `exact`, retired ones included; returns how many. */
+int edge_catalog_list_drafts(struct edge_catalog *catalog, const struct edge_model *exact,
+                             struct edge_model *out_drafts[], int most);
+/* Removes a draft unless it is in use. */
+bool edge_catalog_try_take_out(struct edge_catalog *catalog, struct edge_model *draft);
 /* Retires all drafts of a model. */
 void edge_catalog_retire_drafts(struct edge_catalog *catalog, const struct edge_model *exact);
 

@@ -12,11 +12,11 @@
 
 /* ---- Keeping ---- */
 
-static uint64_t unix_ms(void)
+static uint64_t unix_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)(now.tv_nsec / LL_NS_PER_MS);
+    return (uint64_t)now.tv_sec * (uint64_t)LL_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 /* A draft as a message, whose digests are the manifest's own. */
@@ -46,7 +46,7 @@ static ll_status init_draft(struct packed_draft *packed, const struct edge_model
 }
 
 /* A model's file, with the drafts of it that are here. */
-static ll_status pack_model(struct edge_model *model, uint64_t created_unix_ms,
+static ll_status pack_model(struct edge_model *model, uint64_t created_unix_ns,
                             struct edge_model *const *drafts, int draft_count, uint8_t **out_data,
                             size_t *out_bytes)
 {
@@ -60,7 +60,7 @@ static ll_status pack_model(struct edge_model *model, uint64_t created_unix_ms,
         return status;
     }
     message.manifest = &manifest.message;
-    message.created_unix_ms = created_unix_ms;
+    message.created_unix_ns = created_unix_ns;
     if (edge_model_get_owner(model, &owner)) {
         message.owner = (ProtobufCBinaryData){sizeof(owner.bytes), owner.bytes};
     }
@@ -81,12 +81,12 @@ static ll_status pack_model(struct edge_model *model, uint64_t created_unix_ms,
 
 /* Writes a model's file. */
 static ll_status put_model(struct edge_catalog *catalog, struct edge_model *model,
-                           uint64_t created_unix_ms, struct edge_model *const *drafts,
+                           uint64_t created_unix_ns, struct edge_model *const *drafts,
                            int draft_count, struct ll_error *err)
 {
     uint8_t *data = NULL;
     size_t bytes = 0;
-    ll_status status = pack_model(model, created_unix_ms, drafts, draft_count, &data, &bytes);
+    ll_status status = pack_model(model, created_unix_ns, drafts, draft_count, &data, &bytes);
     if (status != LL_OK) {
         return ll_fail(err, status, "out of memory for a model");
     }
@@ -108,10 +108,10 @@ ll_status edge_catalog_keep(struct edge_catalog *catalog, struct edge_model *mod
     if (!edge_store_lasts(catalog->store) || edge_model_is_kept(model)) {
         return LL_OK;
     }
-    uint64_t created_unix_ms = unix_ms();
-    ll_status status = put_model(catalog, model, created_unix_ms, NULL, 0, err);
+    uint64_t created_unix_ns = unix_ns();
+    ll_status status = put_model(catalog, model, created_unix_ns, NULL, 0, err);
     if (status == LL_OK) {
-        edge_model_set_kept(model, 0, created_unix_ms);
+        edge_model_set_kept(model, 0, created_unix_ns);
     }
     return status;
 }
@@ -123,12 +123,12 @@ ll_status edge_catalog_keep_drafts(struct edge_catalog *catalog, struct edge_mod
     if (!edge_model_is_kept(model)) {
         return LL_OK;
     }
-    uint64_t created_unix_ms = edge_model_created_unix_ms(model);
+    uint64_t created_unix_ns = edge_model_created_unix_ns(model);
     int count = edge_catalog_drafts(catalog, model, drafts);
-    ll_status status = put_model(catalog, model, created_unix_ms, drafts, count, err);
+    ll_status status = put_model(catalog, model, created_unix_ns, drafts, count, err);
     for (int i = 0; i < count; i++) {
         if (status == LL_OK && !edge_model_is_kept(drafts[i])) {
-            edge_model_set_kept(drafts[i], 0, created_unix_ms);
+            edge_model_set_kept(drafts[i], 0, created_unix_ns);
         }
         edge_model_unref(drafts[i]);
     }

@@ -118,7 +118,7 @@ ll_status edge_model_copy(struct ll_engine *engine, struct edge_store *store,
         edge_model_set_owner(copy, &owner);
     }
     atomic_store(&copy->has_drafts, atomic_load(&model->has_drafts));
-    copy->created_unix_ms = model->created_unix_ms;
+    copy->created_unix_ns = model->created_unix_ns;
     atomic_store(&copy->is_kept, atomic_load(&model->is_kept));
     atomic_store(&copy->touched_ns, atomic_load(&model->touched_ns));
     atomic_store(&copy->last_use_ns, atomic_load(&model->last_use_ns));
@@ -232,10 +232,10 @@ void edge_model_release(struct edge_model *model)
 
 /* ---- What lasts ---- */
 
-void edge_model_set_kept(struct edge_model *model, int64_t age_ns, uint64_t created_unix_ms)
+void edge_model_set_kept(struct edge_model *model, int64_t age_ns, uint64_t created_unix_ns)
 {
     int64_t used_ns = ll_clock_now_ns() - age_ns;
-    model->created_unix_ms = created_unix_ms;
+    model->created_unix_ns = created_unix_ns;
     atomic_store(&model->last_use_ns, used_ns);
     atomic_store(&model->touched_ns, used_ns);
     atomic_store(&model->is_kept, true);
@@ -246,9 +246,9 @@ bool edge_model_is_kept(const struct edge_model *model)
     return atomic_load(&model->is_kept);
 }
 
-uint64_t edge_model_created_unix_ms(const struct edge_model *model)
+uint64_t edge_model_created_unix_ns(const struct edge_model *model)
 {
-    return model->created_unix_ms;
+    return model->created_unix_ns;
 }
 
 void edge_model_touch(struct edge_model *model)

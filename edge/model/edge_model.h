@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "coding/ll_draft.h"
 #include "core/ll_status.h"
 #include "edge/fair/edge_peer.h"
 #include "edge/model/edge_store.h"
@@ -77,10 +78,10 @@ bool edge_model_may_be_deleted_by(struct edge_model *model, const struct edge_pe
 /* ---- What lasts ---- */
 
 /* The store keeps the model for the next process (edge_catalog_stored.h): it was used last `age_ns`
- * ago, and came at `created_unix_ms`. From now on it hears now and then when the model is used. */
-void edge_model_set_kept(struct edge_model *model, int64_t age_ns, uint64_t created_unix_ms);
+ * ago, and came at `created_unix_ns`. From now on it hears now and then when the model is used. */
+void edge_model_set_kept(struct edge_model *model, int64_t age_ns, uint64_t created_unix_ns);
 bool edge_model_is_kept(const struct edge_model *model);
-uint64_t edge_model_created_unix_ms(const struct edge_model *model);
+uint64_t edge_model_created_unix_ns(const struct edge_model *model);
 /* Tells the store when the model was used last, if it keeps it. */
 void edge_model_touch(struct edge_model *model);
 /* Brings to disk what is here of unfinished blobs (edge_store_sync_blobs).
@@ -129,6 +130,8 @@ bool edge_model_is_available(const struct edge_model *model, int layer);
 void edge_model_make_draft(struct edge_model *draft, struct edge_model *exact, int mantissa_bits);
 /* 0: it is no draft. */
 int edge_model_draft_bits(const struct edge_model *model);
+/* How a draft rounds a layer's blob. */
+struct ll_draft_blob edge_model_draft_blob(const struct edge_model *draft, int layer);
 bool edge_model_is_draft_of(const struct edge_model *draft, const struct edge_model *exact);
 /* Whether there has been one. One atomic read. */
 bool edge_model_has_drafts(const struct edge_model *exact);

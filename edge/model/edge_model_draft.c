@@ -47,3 +47,14 @@ bool edge_model_is_retired(const struct edge_model *model)
 {
     return atomic_load(&model->is_retired);
 }
+
+struct ll_draft_blob edge_model_draft_blob(const struct edge_model *draft, int layer)
+{
+    const struct ll_layer *row = &draft->network->table.layers[layer];
+    return (struct ll_draft_blob){
+        .mantissa_bits = edge_model_draft_bits(draft),
+        .bytes = row->blob_bytes,
+        .exact_bytes = row->exact_bytes,
+        .exact_tail_bytes = row->exact_tail_bytes,
+    };
+}

@@ -32,7 +32,7 @@ struct edge_model {
     /* Whether the store keeps the model; when it heard of its last use, and when it came. */
     atomic_bool is_kept;
     atomic_int_least64_t touched_ns;
-    uint64_t created_unix_ms;
+    uint64_t created_unix_ns;
     struct ll_digest id;
     char id_text[LL_DIGEST_TEXT_BYTES];
     char short_id[EDGE_MODEL_SHORT_ID_DIGITS + 1];

@@ -44,7 +44,7 @@ static void adopt_file(struct edge_blob *blob, struct edge_blob *copy)
     if (store->files->rename(store->folder.fd, from, to) != 0) {
         ll_log(LL_LOG_WARN, "store", "%s cannot be renamed: %s", from, strerrordesc_np(errno));
     } else {
-        edge_store_sync_add_locked(store, blob, EDGE_STORE_SYNC);
+        edge_store_queue_add_locked(store, blob, EDGE_STORE_SYNC);
     }
     ll_mutex_unlock(&store->lock);
 }

@@ -84,8 +84,10 @@ static ll_status read_model(struct edge_store *store, const char *name,
     int fd = openat(store->models_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     ll_status status = LL_OK;
     void *data = NULL;
-    if (fd < 0 || fstat(fd, &info) != 0) {
-        status = ll_fail(err, LL_E_IO, "%s", strerrordesc_np(errno));
+    if (fd < 0 && errno == ELOOP) {
+        status = ll_fail(err, LL_E_INVALID, "a link");
+    } else if (fd < 0 || fstat(fd, &info) != 0) {
+        status = ll_fail(err, LL_E_IO, "models/%s: %s", name, strerrordesc_np(errno));
     } else if (!S_ISREG(info.st_mode) || info.st_size < 1 || info.st_size > MODEL_BYTES) {
         status = ll_fail(err, LL_E_INVALID, "not a file of 1 to %d bytes", MODEL_BYTES);
     } else {
@@ -98,7 +100,9 @@ static ll_status read_model(struct edge_store *store, const char *name,
         stored->data = data;
         stored->bytes = (size_t)info.st_size;
         stored->age_ns = age_ns > 0 ? age_ns : 0;
-        status = failure == 0 ? LL_OK : ll_fail(err, LL_E_IO, "%s", strerrordesc_np(failure));
+        status = failure == 0
+                     ? LL_OK
+                     : ll_fail(err, LL_E_IO, "models/%s: %s", name, strerrordesc_np(failure));
     }
     if (fd >= 0) {
         close(fd);
@@ -138,9 +142,13 @@ static ll_status take_entry(struct edge_store *store, const char *name,
         status = take(arg, &stored, &err);
     }
     free(data);
-    if (status != LL_OK && status != LL_E_NO_MEMORY) {
+    /* What could not be read, or has no memory, is no fault of the model's: without it the server
+     * would take its blobs for nobody's. */
+    if (status != LL_OK && status != LL_E_NO_MEMORY && status != LL_E_IO) {
         set_aside(store, name, &err);
         status = LL_OK;
+    } else if (status == LL_E_IO) {
+        ll_log(LL_LOG_ERROR, "store", "a model's file cannot be read: %s", err.text);
     }
     return status;
 }

@@ -200,7 +200,7 @@ static void commit(struct recovery *recovery, struct edge_blob *blob)
         atomic_store(&blob->stored, recovery->written);
         atomic_store(&blob->data, recovery->data);
         if (recovery->data) {
-            edge_store_sync_add_locked(store, blob, EDGE_STORE_SYNC);
+            edge_store_queue_add_locked(store, blob, EDGE_STORE_SYNC);
         } else {
             blob->hasher = recovery->hasher;
             recovery->hasher = NULL;

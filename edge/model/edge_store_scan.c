@@ -77,7 +77,7 @@ static void load_part_locked(struct edge_store *store, struct edge_blob *blob)
     /* Until it is looked at, what it takes. */
     blob->unread_bytes = disk_bytes < blob->bytes ? disk_bytes : blob->bytes;
     count_locked(store, blob);
-    edge_store_sync_add_locked(store, blob, EDGE_STORE_RECOVER);
+    edge_store_queue_add_locked(store, blob, EDGE_STORE_RECOVER);
 }
 
 void edge_store_load_locked(struct edge_store *store, struct edge_blob *blob)
@@ -148,7 +148,7 @@ void edge_store_remove_orphans(struct edge_store *store)
     }
     free(entries);
     edge_packs_drop_unclaimed(store->packs);
-    edge_store_sync_tidy(store);
+    edge_store_queue_tidy(store);
     if (removed > 0) {
         ll_log(LL_LOG_INFO, "store", "removed %d files of weights that no model names", removed);
     }

@@ -1,7 +1,8 @@
-/* The inside of the blob store: edge_store.c keeps records and places, and above it stand, from
- * below: what of an unfinished file can be trusted (edge_store_part.c), what an earlier process
- * left (edge_store_scan.c), the thread that brings things to disk (edge_store_sync.c), and the
- * bytes that come (edge_store_write.c). */
+/* The inside of the blob store, from below: one blob and its place (edge_store_blob.c), what waits
+ * for the store's thread (edge_store_queue.c), what of an unfinished file can be trusted
+ * (edge_store_part.c), what an earlier process left (edge_store_scan.c), the thread that brings
+ * things to disk (edge_store_sync.c), the store and its records (edge_store.c), and the bytes that
+ * come (edge_store_write.c). */
 #ifndef EDGE_STORE_STATE_H
 #define EDGE_STORE_STATE_H
 
@@ -172,12 +173,15 @@ void edge_store_load_locked(struct edge_store *store, struct edge_blob *blob)
 LL_MUST_USE ll_status edge_store_sync_start(struct edge_store *store, struct ll_error *err);
 /* Does what waits, then ends the thread. Harmless without one. */
 void edge_store_sync_stop(struct edge_store *store);
-void edge_store_sync_add_locked(struct edge_store *store, struct edge_blob *blob,
-                                edge_store_job job) LL_REQUIRES(store->lock);
-void edge_store_sync_tidy(struct edge_store *store);
+
+/* ---- edge_store_queue.c ---- */
+
+void edge_store_queue_add_locked(struct edge_store *store, struct edge_blob *blob,
+                                 edge_store_job job) LL_REQUIRES(store->lock);
+void edge_store_queue_tidy(struct edge_store *store);
 /* The last reference has gone: nothing waits any more. Returns whether the thread is at the blob,
  * which frees it then. */
-LL_MUST_USE bool edge_store_sync_drop_locked(struct edge_store *store, struct edge_blob *blob)
+LL_MUST_USE bool edge_store_queue_drop_locked(struct edge_store *store, struct edge_blob *blob)
     LL_REQUIRES(store->lock);
 
 #endif

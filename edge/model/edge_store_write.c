@@ -210,7 +210,7 @@ static ll_status publish(struct edge_blob *blob, struct ll_error *err)
     atomic_store(&blob->data, data);
     if (lasts && edge_store_is_large(blob)) {
         ll_mutex_lock(&store->lock);
-        edge_store_sync_add_locked(store, blob, EDGE_STORE_SYNC);
+        edge_store_queue_add_locked(store, blob, EDGE_STORE_SYNC);
         ll_mutex_unlock(&store->lock);
     }
     return LL_OK;

@@ -10,7 +10,7 @@
 #define EDGE_UPLOAD_BASES_H
 
 #include "core/ll_status.h"
-#include "edge/upload/edge_upload_session.h"
+#include "edge/upload/edge_upload_session_state.h"
 
 /* Notes the bases that are here of those that `open` names, where DELTA_FRAME is agreed upon. The
  * session has its model and its layers.

@@ -6,17 +6,6 @@
 #include "core/ll_log.h"
 #include "edge/model/edge_catalog_stored.h"
 
-struct ll_draft_blob edge_upload_draft_blob(const struct edge_model *draft, int layer)
-{
-    const struct ll_layer *row = &edge_model_table(draft)->layers[layer];
-    return (struct ll_draft_blob){
-        .mantissa_bits = edge_model_draft_bits(draft),
-        .bytes = row->blob_bytes,
-        .exact_bytes = row->exact_bytes,
-        .exact_tail_bytes = row->exact_tail_bytes,
-    };
-}
-
 static bool is_rounded(const struct edge_model *draft, int layer)
 {
     return edge_model_blob(draft, layer) != edge_model_exact_blob(draft, layer);
@@ -159,7 +148,7 @@ static bool is_right(const struct edge_model *draft, int layer)
     char rounded[LL_FRAME_BYTES];
     const char *exact = ll_buf_data(edge_blob_data(edge_model_exact_blob(draft, layer)));
     const char *own = ll_buf_data(edge_blob_data(edge_model_blob(draft, layer)));
-    const struct ll_draft_blob blob = edge_upload_draft_blob(draft, layer);
+    const struct ll_draft_blob blob = edge_model_draft_blob(draft, layer);
     for (int64_t at = 0; at < blob.bytes; at += LL_FRAME_BYTES) {
         size_t bytes = ll_draft_frame_bytes(&blob, at);
         const struct ll_frame_draft how = ll_draft_frame(&blob, at);
@@ -210,7 +199,7 @@ struct check {
 
 static bool is_right_again(struct check *check, const struct edge_model *draft, int layer)
 {
-    const struct ll_draft_blob how = edge_upload_draft_blob(draft, layer);
+    const struct ll_draft_blob how = edge_model_draft_blob(draft, layer);
     const struct edge_blob *own = edge_model_blob(draft, layer);
     const struct edge_blob *exact = edge_model_exact_blob(draft, layer);
     bool is_same = check->own == own && check->exact == exact &&

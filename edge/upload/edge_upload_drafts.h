@@ -26,8 +26,6 @@ LL_MUST_USE ll_status edge_upload_draft_open(struct edge_upload_session *session
                                              struct ll_error *err);
 /* Whether the session's draft has a blob of its own for the layer. */
 bool edge_upload_draft_rounds(const struct edge_upload_session *session, int layer);
-/* How that is rounded. */
-struct ll_draft_blob edge_upload_draft_blob(const struct edge_model *draft, int layer);
 
 /* A blob has become available: drafts of which it says that they are not what they should be are
  * retired, and the sessions that named them end. */

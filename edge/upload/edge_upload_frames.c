@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "edge/upload/edge_upload_drafts.h"
-#include "edge/upload/edge_upload_session.h"
+#include "edge/upload/edge_upload_session_state.h"
 
 const Layerlift__V1__Encoding edge_upload_encodings[EDGE_UPLOAD_ENCODINGS] = {
     LAYERLIFT__V1__ENCODING__ENCODING_RAW,         LAYERLIFT__V1__ENCODING__ENCODING_FRAME,
@@ -189,15 +189,15 @@ static ll_status decode(struct edge_upload_session *session,
                                      err);
     }
     case LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME:
-        blob = edge_upload_draft_blob(draft, index);
+        blob = edge_model_draft_blob(draft, index);
         how = ll_draft_frame(&blob, offset);
         return ll_frame_decode_draft(decoder->coder, frame, &how, bytes, decoder->decoded, err);
     case LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME: {
-        const char *rounded = ll_buf_data(edge_blob_data(edge_model_blob(draft, index)));
-        blob = edge_upload_draft_blob(draft, index);
+        const char *drafted = ll_buf_data(edge_blob_data(edge_model_blob(draft, index)));
+        const struct ll_frame rounded = {.data = drafted + offset, .bytes = bytes};
+        blob = edge_model_draft_blob(draft, index);
         how = ll_draft_frame(&blob, offset);
-        return ll_frame_decode_rest(decoder->coder, frame, &how, rounded + offset, bytes,
-                                    decoder->decoded, err);
+        return ll_frame_decode_rest(decoder->coder, frame, &how, &rounded, decoder->decoded, err);
     }
     default:
         return ll_frame_decode(decoder->coder, frame, bytes, decoder->decoded, err);

@@ -9,6 +9,7 @@
 #include "core/ll_clock.h"
 #include "core/ll_log.h"
 #include "edge/edge_send.h"
+#include "edge/model/edge_catalog_stored.h"
 #include "edge/upload/edge_upload_session_copy.h"
 
 /* Credit events wait while the stream has more than this to send. */
@@ -22,16 +23,6 @@ void edge_upload_session_init(struct edge_upload_session *session,
         (struct edge_upload_session){.sessions = sessions, .stream = stream, .number = number};
     edge_peer_parse(rpc_stream_peer(stream), &session->peer);
     atomic_init(&session->granted_bytes, 0);
-}
-
-struct edge_upload_side *edge_upload_session_side(struct edge_upload_session *session, int index)
-{
-    return index == 0 ? &session->exact : &session->draft;
-}
-
-int edge_upload_side_layers(const struct edge_upload_side *side)
-{
-    return side->model ? edge_model_table(side->model)->layer_count : 0;
 }
 
 /* Forgets what the session has of its layers besides the model's blobs. */
@@ -196,7 +187,9 @@ void edge_upload_session_send_credit_now(struct edge_upload_session *session)
     credit.credit_bytes = edge_upload_session_grant(session);
     credit.received_bytes = session->received_bytes;
     credit.received_at_ns = (uint64_t)session->received_at_ns;
-    credit.stored_bytes = edge_upload_stored_bytes(session);
+    if (edge_catalog_lasts(session->sessions->catalog)) {
+        credit.stored_bytes = edge_upload_stored_bytes(session);
+    }
     Layerlift__V1__UploadEvent event = LAYERLIFT__V1__UPLOAD_EVENT__INIT;
     event.kind_case = LAYERLIFT__V1__UPLOAD_EVENT__KIND_CREDIT;
     event.credit = &credit;

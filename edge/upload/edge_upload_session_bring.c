@@ -7,6 +7,7 @@
 #include "core/ll_log.h"
 #include "edge/upload/edge_upload_drafts.h"
 #include "edge/upload/edge_upload_session_events.h"
+#include "edge/upload/edge_upload_session_places.h"
 
 /* Rejected blobs after which a session ends: the device's file does not have its digests. */
 enum { LIMIT_REJECTIONS = 16 };
@@ -41,20 +42,62 @@ static void wake_creator(void *arg, struct edge_model *model)
     edge_creator_wake(sessions->creator, model);
 }
 
+/* Store or disk are full: models that nobody uses make room, and idle uploads. */
+static bool make_room(struct edge_upload_session *session, struct edge_upload_side *side,
+                      int64_t now_ns)
+{
+    return edge_catalog_evict_for(session->sessions->catalog, side->model) ||
+           edge_upload_session_make_way(session, now_ns);
+}
+
+/* Into what the piece goes: NULL where the bytes before it are lost. */
+static ll_status find_target(struct edge_upload_session *session, struct edge_upload_side *side,
+                             const struct edge_upload_piece *piece, struct edge_blob **out_target,
+                             struct ll_error *err)
+{
+    edge_upload_aim aim = edge_upload_session_aim(session, side, piece, out_target);
+    if (aim == EDGE_UPLOAD_AIM_IS_LOST) {
+        *out_target = NULL;
+    }
+    ll_status status = LL_OK;
+    if (aim == EDGE_UPLOAD_AIM_NEEDS_COPY) {
+        status = edge_upload_session_may_copy(session, piece, err);
+        if (status != LL_OK) {
+            return status;
+        }
+        do {
+            status = edge_upload_session_begin_copy(session, side, piece, out_target, err);
+        } while (status == LL_E_EXHAUSTED && make_room(session, side, piece->arrived_ns));
+    }
+    return status;
+}
+
+static ll_status write_piece(struct edge_upload_session *session, struct edge_upload_side *side,
+                             const struct edge_upload_piece *piece, edge_write_outcome *out_outcome,
+                             struct ll_error *err)
+{
+    struct edge_blob *target = NULL;
+    *out_outcome = EDGE_WRITE_BEYOND;
+    ll_status status = find_target(session, side, piece, &target, err);
+    if (status != LL_OK || !target) {
+        return status;
+    }
+    do {
+        status =
+            edge_blob_write(target, piece->offset, piece->data, piece->bytes, out_outcome, err);
+    } while (status == LL_E_EXHAUSTED && make_room(session, side, piece->arrived_ns));
+    return status;
+}
+
 ll_status edge_upload_session_bring(struct edge_upload_session *session,
                                     struct edge_upload_side *side,
                                     const struct edge_upload_piece *piece,
                                     edge_write_outcome *out_outcome, struct ll_error *err)
 {
-    struct edge_blob *target = NULL;
-    *out_outcome = EDGE_WRITE_BEYOND;
     side->latest = piece->layer;
     session->share.bytes += (int64_t)piece->bytes;
     session->share.dealt_bytes += side->layers[piece->layer].is_dealt ? (int64_t)piece->bytes : 0;
-    ll_status status = edge_upload_session_aim(session, side, piece, &target, err);
-    if (status == LL_OK && target) {
-        status = edge_upload_session_write(session, side, target, piece, out_outcome, err);
-    }
+    ll_status status = write_piece(session, side, piece, out_outcome, err);
     if (status == LL_OK && *out_outcome == EDGE_WRITE_KEPT) {
         edge_upload_session_rejoin(session, side, piece->layer);
     }
@@ -62,6 +105,17 @@ ll_status edge_upload_session_bring(struct edge_upload_session *session,
 }
 
 /* ---- Outcomes ---- */
+
+/* Sends away whoever brought other bytes than the right ones. */
+static void end_wrong(struct edge_upload_sessions *sessions)
+{
+    for (struct edge_upload_session *s = sessions->first; s; s = s->next) {
+        if (s->is_wrong) {
+            edge_upload_session_end(
+                s, LL_E_INVALID, "layer %d: the bytes are not those of its digest", s->wrong_layer);
+        }
+    }
+}
 
 static void complete_blob(struct edge_upload_session *session, struct edge_upload_side *side,
                           int index)
@@ -78,6 +132,7 @@ static void complete_blob(struct edge_upload_session *session, struct edge_uploa
     layer->copy = NULL;
     edge_blob_unref(right);
     layer->is_known = true;
+    end_wrong(sessions);
     sessions->is_share_due = true;
     /* The session, and with it the model, may end here. */
     edge_upload_drafts_check(sessions, blob);

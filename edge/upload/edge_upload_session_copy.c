@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "core/ll_log.h"
-#include "edge/upload/edge_upload_session_places.h"
 
 /* In steps of so many bytes blobs are compared and duplicated. */
 enum { STEP_BYTES = 16 << 10 };
@@ -37,8 +36,7 @@ static void visit_side(struct edge_upload_session *session, struct edge_upload_s
                        const struct edge_blob *blob, visit_layer visit, void *arg, bool *is_over)
 {
     int count = side->model && side->layers ? edge_model_table(side->model)->layer_count : 0;
-    /* A visit may end the session. */
-    for (int i = 0; i < count && side->model && !*is_over; i++) {
+    for (int i = 0; i < count && !*is_over; i++) {
         if (edge_model_blob(side->model, i) == blob) {
             *is_over = visit(session, side, i, arg);
         }
@@ -130,27 +128,6 @@ static bool agree(const struct edge_blob *a, const struct edge_blob *b, int64_t 
     return true;
 }
 
-/* Store or disk are full: models that nobody uses make room, and idle uploads. */
-static bool make_room(struct edge_upload_session *session, struct edge_upload_side *side,
-                      int64_t now_ns)
-{
-    return edge_catalog_evict_for(session->sessions->catalog, side->model) ||
-           edge_upload_session_make_way(session, now_ns);
-}
-
-ll_status edge_upload_session_write(struct edge_upload_session *session,
-                                    struct edge_upload_side *side, struct edge_blob *target,
-                                    const struct edge_upload_piece *piece,
-                                    edge_write_outcome *out_outcome, struct ll_error *err)
-{
-    ll_status status = LL_OK;
-    do {
-        status =
-            edge_blob_write(target, piece->offset, piece->data, piece->bytes, out_outcome, err);
-    } while (status == LL_E_EXHAUSTED && make_room(session, side, piece->arrived_ns));
-    return status;
-}
-
 /* Writes what follows the frontier of `to`, up to `end`, as it is in `from`. */
 static ll_status duplicate(const struct edge_blob *from, struct edge_blob *to, int64_t end,
                            struct ll_error *err)
@@ -171,10 +148,9 @@ static ll_status duplicate(const struct edge_blob *from, struct edge_blob *to, i
 
 /* ---- Copies ---- */
 
-/* Whether the address may have so much duplicated now: a byte of its own is enough to ask for a
- * blob's worth, and everybody waits meanwhile. */
-static ll_status check_rate(struct edge_upload_session *session,
-                            const struct edge_upload_piece *piece, struct ll_error *err)
+/* A byte of its own is enough to ask for a blob's worth, and everybody waits meanwhile. */
+ll_status edge_upload_session_may_copy(struct edge_upload_session *session,
+                                       const struct edge_upload_piece *piece, struct ll_error *err)
 {
     struct edge_rates *rates = &session->sessions->copies;
     if (piece->offset == 0 || rates->bytes_per_s == 0) {
@@ -191,23 +167,18 @@ static ll_status check_rate(struct edge_upload_session *session,
     return LL_OK;
 }
 
-/* The session's copy begins as the blob does, up to the piece. */
-static ll_status begin_copy(struct edge_upload_session *session, struct edge_upload_side *side,
-                            const struct edge_upload_piece *piece, struct ll_error *err)
+ll_status edge_upload_session_begin_copy(struct edge_upload_session *session,
+                                         struct edge_upload_side *side,
+                                         const struct edge_upload_piece *piece,
+                                         struct edge_blob **out_target, struct ll_error *err)
 {
     struct edge_upload_session_layer *layer = &side->layers[piece->layer];
     const struct edge_blob *blob = edge_model_blob(side->model, piece->layer);
     struct edge_blob *copy = NULL;
-    ll_status status = check_rate(session, piece, err);
-    if (status != LL_OK) {
-        return status;
-    }
     if (edge_catalog_copy_blob(session->sessions->catalog, blob, &copy) != LL_OK) {
         return ll_fail(err, LL_E_NO_MEMORY, "out of memory for a blob");
     }
-    do {
-        status = duplicate(blob, copy, piece->offset, err);
-    } while (status == LL_E_EXHAUSTED && make_room(session, side, piece->arrived_ns));
+    ll_status status = duplicate(blob, copy, piece->offset, err);
     if (status != LL_OK) {
         edge_blob_unref(copy);
         return status;
@@ -217,37 +188,35 @@ static ll_status begin_copy(struct edge_upload_session *session, struct edge_upl
     }
     layer->copy = copy;
     layer->own_first = piece->offset;
+    *out_target = copy;
     return LL_OK;
 }
 
-ll_status edge_upload_session_aim(struct edge_upload_session *session,
-                                  struct edge_upload_side *side,
-                                  const struct edge_upload_piece *piece,
-                                  struct edge_blob **out_target, struct ll_error *err)
+edge_upload_aim edge_upload_session_aim(struct edge_upload_session *session,
+                                        struct edge_upload_side *side,
+                                        const struct edge_upload_piece *piece,
+                                        struct edge_blob **out_target)
 {
     struct edge_upload_session_layer *layer = &side->layers[piece->layer];
     struct edge_blob *blob = edge_model_blob(side->model, piece->layer);
     *out_target = blob;
     if (edge_blob_data(blob) || layer->is_owner) {
-        return LL_OK;
+        return EDGE_UPLOAD_AIM_IS_SET;
     }
     if (layer->copy) {
         *out_target = layer->copy;
-        return LL_OK;
+        return EDGE_UPLOAD_AIM_IS_SET;
     }
     int64_t written = edge_blob_written(blob);
     if (piece->offset > written) {
-        *out_target = NULL;
-        return LL_OK;
+        return EDGE_UPLOAD_AIM_IS_LOST;
     }
     bool is_free = !has_kept_tail(blob) && !has_owner(session->sessions, blob);
     if (is_free && (piece->offset > 0 || written == 0)) {
         own(layer, blob, written);
-        return LL_OK;
+        return EDGE_UPLOAD_AIM_IS_SET;
     }
-    ll_status status = begin_copy(session, side, piece, err);
-    *out_target = layer->copy;
-    return status;
+    return EDGE_UPLOAD_AIM_NEEDS_COPY;
 }
 
 void edge_upload_session_rejoin(struct edge_upload_session *session, struct edge_upload_side *side,
@@ -309,9 +278,9 @@ static bool visit_settle(struct edge_upload_session *session, struct edge_upload
         edge_blob_unref(layer->copy);
         layer->copy = NULL;
     }
-    if (!is_right) {
-        edge_upload_session_end(session, LL_E_INVALID,
-                                "layer %d: the bytes are not those of its digest", layer_index);
+    if (!is_right && !session->is_wrong) {
+        session->is_wrong = true;
+        session->wrong_layer = layer_index;
     }
     return false;
 }

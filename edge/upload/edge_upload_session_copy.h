@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "edge/upload/edge_upload_session.h"
+#include "edge/upload/edge_upload_session_state.h"
 
 /* Bytes [offset, offset + bytes) of a layer's blob, in the order of offsets. */
 struct edge_upload_piece {
@@ -23,18 +23,31 @@ struct edge_upload_piece {
     int64_t arrived_ns;
 };
 
-/* edge_blob_write of a piece to `target`, the blob of the piece's layer in `side` or a copy of it;
- * has room made where the store is full. Errors: those of edge_blob_write. */
-LL_MUST_USE ll_status edge_upload_session_write(
-    struct edge_upload_session *session, struct edge_upload_side *side, struct edge_blob *target,
-    const struct edge_upload_piece *piece, edge_write_outcome *out_outcome, struct ll_error *err);
+typedef enum {
+    /* Into the target. */
+    EDGE_UPLOAD_AIM_IS_SET,
+    /* Nowhere: the bytes before it are lost. */
+    EDGE_UPLOAD_AIM_IS_LOST,
+    /* Into a copy of the session's own, which it has not begun. */
+    EDGE_UPLOAD_AIM_NEEDS_COPY,
+} edge_upload_aim;
 
-/* Into what the piece goes: NULL where the bytes before it are lost. The session may own the blob,
- * or have a copy of it, from now on. Errors: those of edge_upload_session_write, LL_E_IO. */
-LL_MUST_USE ll_status edge_upload_session_aim(struct edge_upload_session *session,
-                                              struct edge_upload_side *side,
-                                              const struct edge_upload_piece *piece,
-                                              struct edge_blob **out_target, struct ll_error *err);
+/* Into what the piece goes; the session may own the blob from now on. */
+LL_MUST_USE edge_upload_aim edge_upload_session_aim(struct edge_upload_session *session,
+                                                    struct edge_upload_side *side,
+                                                    const struct edge_upload_piece *piece,
+                                                    struct edge_blob **out_target);
+/* Whether the session's address may have the blob duplicated now up to the piece; it counts then.
+ * Errors: LL_E_EXHAUSTED above limit peer_copied_bytes. */
+LL_MUST_USE ll_status edge_upload_session_may_copy(struct edge_upload_session *session,
+                                                   const struct edge_upload_piece *piece,
+                                                   struct ll_error *err);
+/* Begins a copy as the blob does, up to the piece. Errors: those of edge_blob_write, LL_E_IO. */
+LL_MUST_USE ll_status edge_upload_session_begin_copy(struct edge_upload_session *session,
+                                                     struct edge_upload_side *side,
+                                                     const struct edge_upload_piece *piece,
+                                                     struct edge_blob **out_target,
+                                                     struct ll_error *err);
 
 /* Where nobody owns the blob any more, and the session's copy has all that is there of it, and the
  * same: the copy is not needed, and the session owns the blob. */
@@ -46,7 +59,7 @@ struct edge_upload_session *edge_upload_session_owner(struct edge_upload_session
                                                       const struct edge_blob *blob,
                                                       struct edge_upload_session_layer **out_layer);
 
-/* The blob, or the copy that becomes it, has the right bytes: sends away the sessions whose own
+/* The blob, or the copy that becomes it, has the right bytes: marks the sessions as wrong whose own
  * bytes of it, in the blob or in copies, are others; nobody needs a copy any more. */
 void edge_upload_sessions_settle(struct edge_upload_sessions *sessions,
                                  const struct edge_blob *blob, const struct edge_blob *right);

@@ -10,7 +10,7 @@ static bool is_in_draft(const struct edge_upload_session *session, int layer, in
         !edge_blob_data(session->draft.layers[layer].blob)) {
         return false;
     }
-    const struct ll_draft_blob blob = edge_upload_draft_blob(session->draft.model, layer);
+    const struct ll_draft_blob blob = edge_model_draft_blob(session->draft.model, layer);
     return offset % LL_FRAME_BYTES == 0 && offset < blob.bytes &&
            ll_draft_frame_is_exact(&blob, offset);
 }

@@ -1,6 +1,6 @@
 #include "edge/upload/edge_upload_stored.h"
 
-#include "edge/upload/edge_upload_session.h"
+#include "edge/upload/edge_upload_session_state.h"
 
 void edge_upload_stored_await(struct edge_upload_session *session,
                               struct edge_upload_session_layer *layer, int64_t end, uint64_t bytes)

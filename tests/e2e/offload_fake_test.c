@@ -86,17 +86,6 @@ static void end(void)
     fake_model_finish(&model);
 }
 
-static void expect(struct device_fixture *fixture, unsigned seed, int first, int reached,
-                   const char *fallback)
-{
-    struct device_query_result result;
-    device_fixture_query(fixture, seed, &result);
-    CU_ASSERT_EQUAL(result.first, first);
-    CU_ASSERT_EQUAL(result.end, reached);
-    CU_ASSERT_STRING_EQUAL(result.fallback.text, fallback);
-    device_query_result_finish(&result);
-}
-
 static void check_every_cut(bool is_inline)
 {
     begin(is_inline);
@@ -111,7 +100,7 @@ static void check_every_cut(bool is_inline)
         for (int e = f; e < CUTS; e++) {
             device.querier.wish.cut_first = cuts[f];
             device.querier.wish.cut_end = cuts[e];
-            expect(&device, (unsigned)(10 * f + e), cuts[f], cuts[e], "");
+            device_fixture_expect(&device, (unsigned)(10 * f + e), cuts[f], cuts[e], "");
         }
     }
     end();
@@ -135,7 +124,7 @@ static void test_queries_run_further_and_further_during_the_upload(void)
     fake_engine_hold(edge.engine, FAKE_CREATION);
     device_fixture_start(&device);
     device_fixture_await_ups(&device, 1);
-    expect(&device, 1, 0, 0, "");
+    device_fixture_expect(&device, 1, 0, 0, "");
     int reached = 0;
     while (reached < LAYERS) {
         CU_ASSERT_TRUE_FATAL(fake_engine_await_held(edge.engine, FAKE_CREATION, 1));
@@ -182,7 +171,7 @@ static void test_a_second_device_finds_everything_there(void)
     CU_ASSERT_EQUAL(second.uploaded.sent_bytes, 0);
     CU_ASSERT_EQUAL(second.uploaded.creations, 0);
     CU_ASSERT_TRUE(second.uploaded.acked_ns <= second.uploaded.ready_ns);
-    expect(&second, 1, 0, LAYERS, "");
+    device_fixture_expect(&second, 1, 0, LAYERS, "");
     device_fixture_finish(&second);
     end();
 }
@@ -238,8 +227,8 @@ static void test_two_devices_at_once_share_the_upload(void)
     device_fixture_await_uploaded(&second);
     stop_queries(&queries[0]);
     stop_queries(&queries[1]);
-    expect(&device, 100, 0, LAYERS, "");
-    expect(&second, 101, 0, LAYERS, "");
+    device_fixture_expect(&device, 100, 0, LAYERS, "");
+    device_fixture_expect(&second, 101, 0, LAYERS, "");
     device_fixture_finish(&second);
     end();
 }
@@ -270,7 +259,7 @@ static void test_a_cut_connection_goes_on_where_it_stopped(void)
     int64_t weights = device.uploaded.sent_bytes -
                       device_requests_sent_bytes(device_session_requests(device.session));
     CU_ASSERT_TRUE(weights <= MODEL_BYTES + 3 * 100000);
-    expect(&device, 100, 0, LAYERS, "");
+    device_fixture_expect(&device, 100, 0, LAYERS, "");
     device_fixture_finish(&device);
     tcp_relay_destroy(relay);
     edge_end(&edge);
@@ -298,7 +287,7 @@ static void test_an_edge_that_is_restarted_loses_no_query(void)
     device_fixture_await_prefix(&device, LAYERS);
     stop_queries(&queries);
     CU_ASSERT_TRUE(atomic_load(&queries.queries) > 0);
-    expect(&device, 100, 0, LAYERS, "");
+    device_fixture_expect(&device, 100, 0, LAYERS, "");
     end();
 }
 
@@ -311,13 +300,13 @@ static void test_a_frozen_link_costs_a_deadline_and_no_answer(void)
     device_fixture_init(&device, &model, &address, 1, 0);
     device_fixture_start(&device);
     device_fixture_await_uploaded(&device);
-    expect(&device, 1, 0, LAYERS, "");
+    device_fixture_expect(&device, 1, 0, LAYERS, "");
     tcp_relay_freeze(relay, true);
     device.querier.wish.deadline_ns = 20 * LL_NS_PER_MS;
-    expect(&device, 2, 0, 0, "deadline");
+    device_fixture_expect(&device, 2, 0, 0, "deadline");
     tcp_relay_freeze(relay, false);
     device.querier.wish.deadline_ns = 60 * LL_NS_PER_S;
-    expect(&device, 3, 0, LAYERS, "");
+    device_fixture_expect(&device, 3, 0, LAYERS, "");
     device_fixture_finish(&device);
     tcp_relay_destroy(relay);
     edge_end(&edge);
@@ -344,7 +333,7 @@ static void test_weights_come_in_fewer_bytes(void)
     CU_ASSERT_EQUAL(device.downs, 0);
     device.querier.wish.deadline_ns = 60 * LL_NS_PER_S;
     for (unsigned seed = 1; seed < 8; seed++) {
-        expect(&device, seed, 0, LAYERS, "");
+        device_fixture_expect(&device, seed, 0, LAYERS, "");
     }
     end();
 }
@@ -414,7 +403,7 @@ static void test_a_draft_answers_until_the_model_is_there(void)
     CU_ASSERT_TRUE(all_bytes < MODEL_BYTES * 9 / 10);
     CU_ASSERT_EQUAL(device.downs, 0);
     device.querier.wish.deadline_ns = 60 * LL_NS_PER_S;
-    expect(&device, 1, 0, LAYERS, "");
+    device_fixture_expect(&device, 1, 0, LAYERS, "");
     device_fixture_finish(&device);
     edge_end(&edge);
 
@@ -465,7 +454,7 @@ static void test_a_device_that_vanishes_leaves_its_part(void)
     device_fixture_await_uploaded(&device);
     /* At most the frame that it was in comes again. */
     CU_ASSERT_TRUE(device.uploaded.sent_bytes <= MODEL_BYTES - 600000 + 65536);
-    expect(&device, 1, 0, LAYERS, "");
+    device_fixture_expect(&device, 1, 0, LAYERS, "");
     end();
 }
 
@@ -485,7 +474,7 @@ static void test_models_that_share_blobs_share_bytes(void)
     device_fixture_start(&second);
     device_fixture_await_uploaded(&second);
     CU_ASSERT_EQUAL(second.uploaded.sent_bytes, 1000);
-    expect(&second, 1, 0, LAYERS + 1, "");
+    device_fixture_expect(&second, 1, 0, LAYERS + 1, "");
     device_fixture_finish(&second);
     fake_model_finish(&other);
     end();
@@ -584,12 +573,12 @@ static void test_a_device_waits_for_another_ones_place(void)
     CU_ASSERT_EQUAL(device.new_busies, 1);
     CU_ASSERT_STRING_EQUAL(device.last_busy.limit, "upload_sessions");
     CU_ASSERT_FALSE(device.last_is_used);
-    expect(&device, 1, 0, 0, "no edge");
+    device_fixture_expect(&device, 1, 0, 0, "no edge");
     edge_call_close(busy.holder);
     device_fixture_await_uploaded(&device);
     CU_ASSERT_EQUAL(device.uploaded.sent_weight_bytes, MODEL_BYTES);
     CU_ASSERT_EQUAL(device.downs, 0);
-    expect(&device, 2, 0, LAYERS, "");
+    device_fixture_expect(&device, 2, 0, LAYERS, "");
     fake_model_finish(&other);
     busy_end(&busy);
 }
@@ -604,13 +593,13 @@ static void test_layers_that_another_device_brings_are_used_meanwhile(void)
     CU_ASSERT_TRUE(device.last_is_used);
     send_layers(busy.holder, 0, 4);
     device_fixture_await_prefix(&device, 4);
-    expect(&device, 1, 0, 4, "");
+    device_fixture_expect(&device, 1, 0, 4, "");
     /* The other device goes, and this one brings the rest. */
     edge_call_close(busy.holder);
     device_fixture_await_uploaded(&device);
     CU_ASSERT_TRUE(device.uploaded.sent_weight_bytes < MODEL_BYTES - 300000);
     CU_ASSERT_EQUAL(device.downs, 0);
-    expect(&device, 2, 0, LAYERS, "");
+    device_fixture_expect(&device, 2, 0, LAYERS, "");
     busy_end(&busy);
 }
 
@@ -628,7 +617,7 @@ static void test_a_model_that_is_ready_needs_no_place(void)
     device_fixture_start(&device);
     device_fixture_await_uploaded(&device);
     CU_ASSERT_EQUAL(device.uploaded.sent_weight_bytes, 0);
-    expect(&device, 1, 0, LAYERS, "");
+    device_fixture_expect(&device, 1, 0, LAYERS, "");
     edge_call_close(busy.holder);
     fake_model_finish(&other);
     busy_end(&busy);

@@ -14,7 +14,10 @@ def ll_fuzz_target(name, corpus, deps):
     cc_binary(
         name = name,
         testonly = True,
-        srcs = [name + ".c"],
+        srcs = [
+            name + ".c",
+            "ll_fuzz.h",
+        ],
         copts = LL_COPTS,
         linkopts = ["-fsanitize=fuzzer"],
         tags = ["manual"],
@@ -26,6 +29,7 @@ def ll_fuzz_target(name, corpus, deps):
         srcs = [
             name + ".c",
             "fuzz_replay.c",
+            "ll_fuzz.h",
         ],
         copts = LL_COPTS,
         data = native.glob([corpus + "/**"]),

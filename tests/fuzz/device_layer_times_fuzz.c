@@ -4,10 +4,8 @@
 #include <stdlib.h>
 
 #include "device/times/device_layer_times_text.h"
+#include "tests/fuzz/ll_fuzz.h"
 #include "tests/support/fake_engine.h"
-
-/* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 static const char cfg[] = "fake\ninput 12\nlayer 6 8\nlayer 8 0 joined\nlayer 10 8\n";
 enum { LAYERS = 3 };

@@ -13,10 +13,8 @@
 
 #include "core/ll_clock.h"
 #include "layerlift/v1/offload.pb-c.h"
+#include "tests/fuzz/ll_fuzz.h"
 #include "tests/support/fake_engine.h"
-
-/* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 /* Legal cuts: 0, 1, 3, 4. */
 static const char cfg[] = "fake\n"

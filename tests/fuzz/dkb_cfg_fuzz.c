@@ -1,7 +1,6 @@
 /* Any bytes as a cfg. The oracle: parsing refuses with a sentence, or gives a layer table that
  * keeps its promises, with sizes within the limits, legal plans and cuts that fit together; and
  * what is taken would be refused with a key more that nobody knows. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,18 +8,7 @@
 #include "darknet_backend/network/dkb_network.h"
 #include "net/plan/ll_chain.h"
 #include "net/plan/ll_plan.h"
-
-/* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Also where NDEBUG is set. */
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            __builtin_trap();                                                                      \
-        }                                                                                          \
-    } while (0)
+#include "tests/fuzz/ll_fuzz.h"
 
 enum { CUTS_TRIED = 40 };
 

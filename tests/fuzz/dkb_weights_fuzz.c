@@ -3,23 +3,11 @@
  * table's size, lies within the file or is a copy, and is aligned. */
 #include "darknet_backend/network/dkb_weights.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "darknet_backend/network/dkb_network.h"
-
-/* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Also where NDEBUG is set. */
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            __builtin_trap();                                                                      \
-        }                                                                                          \
-    } while (0)
+#include "tests/fuzz/ll_fuzz.h"
 
 /* 3 floats, none, 6 floats. */
 static const char cfg[] = "[net]\nwidth=1\nheight=1\nchannels=2\n[conv]\nflipped=1\n[avgpool]\n"

@@ -14,18 +14,7 @@
 
 #include "core/ll_log.h"
 #include "edge/model/edge_store_models.h"
-
-/* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Also where NDEBUG is set. */
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            __builtin_trap();                                                                      \
-        }                                                                                          \
-    } while (0)
+#include "tests/fuzz/ll_fuzz.h"
 
 enum {
     FRAME = EDGE_STORE_FRAME_BYTES,
@@ -107,6 +96,14 @@ static void make_folder(void)
     end(store, blobs);
 }
 
+/* The change itself, `how[5]` times. */
+static void write_changes(int fd, const uint8_t *how, off_t place)
+{
+    for (int i = 0; i < how[5]; i++) {
+        REQUIRE(pwrite(fd, how, CHANGE_BYTES, place + (off_t)i * CHANGE_BYTES) == CHANGE_BYTES);
+    }
+}
+
 static void change(const uint8_t *how)
 {
     const char *path = paths[how[0] % FILES];
@@ -122,10 +119,7 @@ static void change(const uint8_t *how)
         REQUIRE(ftruncate(fd, place) == 0);
         break;
     default:
-        /* More of the same. */
-        for (int i = 0; i < how[5]; i++) {
-            REQUIRE(pwrite(fd, how, CHANGE_BYTES, place + (off_t)i * CHANGE_BYTES) == CHANGE_BYTES);
-        }
+        write_changes(fd, how, place);
         break;
     }
     close(fd);
@@ -135,6 +129,17 @@ static ll_status take_model(void *arg, const struct edge_stored_model *stored, s
 {
     *(size_t *)arg += stored->bytes;
     return stored->bytes == 5 ? LL_OK : ll_fail(err, LL_E_INVALID, "another size");
+}
+
+/* The blob's bytes: what is not here can be brought. */
+static const struct ll_buf *complete(struct edge_blob *blob, int which)
+{
+    const struct ll_buf *data = edge_blob_data(blob);
+    if (!data) {
+        REQUIRE(bring(blob, which, sizes[which]) == EDGE_WRITE_COMPLETED);
+        data = edge_blob_data(blob);
+    }
+    return data;
 }
 
 /* The second one. */
@@ -148,11 +153,7 @@ static void check_folder(void)
     edge_store_remove_orphans(store);
     edge_store_settle(store);
     for (int i = 0; i < BLOBS; i++) {
-        struct ll_buf *data = edge_blob_data(blobs[i]);
-        if (!data) {
-            REQUIRE(bring(blobs[i], i, sizes[i]) == EDGE_WRITE_COMPLETED);
-            data = edge_blob_data(blobs[i]);
-        }
+        const struct ll_buf *data = complete(blobs[i], i);
         REQUIRE(data && memcmp(ll_buf_data(data), contents[i], (size_t)sizes[i]) == 0);
     }
     /* Nothing is left for the next input. */

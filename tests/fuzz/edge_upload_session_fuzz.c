@@ -18,19 +18,8 @@
 #include "edge/upload/edge_upload_session_open.h"
 #include "edge/upload/edge_upload_session_places.h"
 #include "proto/wire/wire_unpack.h"
+#include "tests/fuzz/ll_fuzz.h"
 #include "tests/support/fake_engine.h"
-
-/* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Also where NDEBUG is set. */
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            __builtin_trap();                                                                      \
-        }                                                                                          \
-    } while (0)
 
 /* Layers 1 and 2 are one group; 0 and 4 have the same blob; 3 has none; 5 has two frames. */
 static const char cfg[] = "fake\n"

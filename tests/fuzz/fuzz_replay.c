@@ -5,10 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/fuzz/ll_fuzz.h"
 #include "tests/support/ll_test.h"
-
-/* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
     MAX_INPUT_BYTES = 1 << 20,

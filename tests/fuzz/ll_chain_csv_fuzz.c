@@ -3,23 +3,11 @@
  * queries never get slower along them. */
 #include "net/plan/ll_chain_csv.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/ll_limits.h"
 #include "net/plan/ll_plan.h"
-
-/* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Also where NDEBUG is set. */
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            __builtin_trap();                                                                      \
-        }                                                                                          \
-    } while (0)
+#include "tests/fuzz/ll_fuzz.h"
 
 enum { LONGEST_PLANNED = 64 };
 

@@ -9,21 +9,10 @@
 #include "coding/ll_frame.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Also where NDEBUG is set. */
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            __builtin_trap();                                                                      \
-        }                                                                                          \
-    } while (0)
+#include "tests/fuzz/ll_fuzz.h"
 
 typedef enum { WHOLE, DELTA, DRAFT, REST, KINDS } frame_kind;
 
@@ -64,6 +53,7 @@ static size_t encode(struct subject *subject, const uint8_t *data, uint8_t *out)
 static ll_status decode(struct subject *subject, const struct ll_frame *encoded, uint8_t *out)
 {
     struct ll_error err = {.text = ""};
+    const struct ll_frame base = {subject->base, subject->bytes};
     ll_status status = LL_OK;
     switch (subject->kind) {
     case DELTA:
@@ -75,8 +65,7 @@ static ll_status decode(struct subject *subject, const struct ll_frame *encoded,
                                        out, &err);
         break;
     case REST:
-        status = ll_frame_decode_rest(subject->coder, encoded, &subject->draft, subject->base,
-                                      subject->bytes, out, &err);
+        status = ll_frame_decode_rest(subject->coder, encoded, &subject->draft, &base, out, &err);
         break;
     default:
         status = ll_frame_decode(subject->coder, encoded, subject->bytes, out, &err);

@@ -4,21 +4,10 @@
  * does any value. */
 #include "coding/ll_planes.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Also where NDEBUG is set. */
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            __builtin_trap();                                                                      \
-        }                                                                                          \
-    } while (0)
+#include "tests/fuzz/ll_fuzz.h"
 
 enum { HEAD_BYTES = 4, MOST_BYTES = 4 * LL_PLANES_PIECE_VALUES + 4096 };
 

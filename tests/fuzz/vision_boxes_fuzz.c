@@ -6,23 +6,11 @@
 #include "vision/vision_boxes.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "darknet_backend/network/dkb_network.h"
-
-/* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Also where NDEBUG is set. */
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            __builtin_trap();                                                                      \
-        }                                                                                          \
-    } while (0)
+#include "tests/fuzz/ll_fuzz.h"
 
 #define DETECTION                                                                                  \
     "[net]\nwidth=12\nheight=1\nchannels=4\n[detection]\nside=2\nnum=2\ncoords=4\nclasses=2\n"

@@ -4,26 +4,14 @@
  * far as it can be stripped, the same picture stripped, in no more bytes. */
 #include "vision/vision_decode.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/ll_limits.h"
+#include "tests/fuzz/ll_fuzz.h"
 #include "vision/vision_exif.h"
 #include "vision/vision_fit.h"
 #include "vision/vision_strip.h"
-
-/* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Also where NDEBUG is set. */
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            __builtin_trap();                                                                      \
-        }                                                                                          \
-    } while (0)
 
 static void check_exif(const uint8_t *data, size_t size)
 {

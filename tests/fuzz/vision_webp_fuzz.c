@@ -3,22 +3,11 @@
  * size that the bytes are asked for follows from their number. */
 #include "vision/vision_webp.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <webp/decode.h>
 
-/* libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming) */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Also where NDEBUG is set. */
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            __builtin_trap();                                                                      \
-        }                                                                                          \
-    } while (0)
+#include "tests/fuzz/ll_fuzz.h"
 
 enum { SIDE_MOST = 512 };
 

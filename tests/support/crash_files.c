@@ -31,26 +31,24 @@ struct name {
 static struct {
     bool has_lock;
     struct ll_mutex lock;
-    int calls;
-    int syncs;
-    int stop_at;
+    int calls LL_GUARDED_BY(lock);
+    int syncs LL_GUARDED_BY(lock);
+    int stop_at LL_GUARDED_BY(lock);
     /* 0: all calls fail. */
-    int failure;
-    int file_count;
-    struct contents files[FILES];
-    int name_count;
-    struct name names[NAMES];
+    int failure LL_GUARDED_BY(lock);
+    int file_count LL_GUARDED_BY(lock);
+    struct contents files[FILES] LL_GUARDED_BY(lock);
+    int name_count LL_GUARDED_BY(lock);
+    struct name names[NAMES] LL_GUARDED_BY(lock);
 } disk;
 
-static void lock(void)
-{
-    ll_mutex_lock(&disk.lock);
-}
-
-static void unlock(void)
-{
-    ll_mutex_unlock(&disk.lock);
-}
+static bool is_done_locked(bool takes_room) LL_REQUIRES(disk.lock);
+static struct contents *find_contents_locked(ino_t file) LL_REQUIRES(disk.lock);
+static void keep_contents_locked(int fd) LL_REQUIRES(disk.lock);
+static void keep_names_locked(int folder_fd) LL_REQUIRES(disk.lock);
+static void resize_contents_locked(int folder_fd) LL_REQUIRES(disk.lock);
+static void lose_in_locked(const char *folder, bool has_all_names, const char *to)
+    LL_REQUIRES(disk.lock);
 
 void crash_files_begin(int stop_at)
 {
@@ -58,48 +56,49 @@ void crash_files_begin(int stop_at)
         ll_mutex_init(&disk.lock);
         disk.has_lock = true;
     }
-    lock();
+    ll_mutex_lock(&disk.lock);
     for (int i = 0; i < disk.file_count; i++) {
         free(disk.files[i].data);
     }
     disk.file_count = disk.name_count = disk.calls = disk.syncs = disk.failure = 0;
     disk.stop_at = stop_at;
-    unlock();
+    ll_mutex_unlock(&disk.lock);
 }
 
 void crash_files_fail(int stop_at, int number)
 {
     crash_files_begin(stop_at);
-    lock();
+    ll_mutex_lock(&disk.lock);
     disk.failure = number;
-    unlock();
-}
-
-static int read_count(const int *count)
-{
-    lock();
-    int now = *count;
-    unlock();
-    return now;
+    ll_mutex_unlock(&disk.lock);
 }
 
 bool crash_files_has_stopped(void)
 {
-    return read_count(&disk.calls) > disk.stop_at;
+    ll_mutex_lock(&disk.lock);
+    bool has_stopped = disk.calls > disk.stop_at;
+    ll_mutex_unlock(&disk.lock);
+    return has_stopped;
 }
 
 int crash_files_calls(void)
 {
-    return read_count(&disk.calls);
+    ll_mutex_lock(&disk.lock);
+    int calls = disk.calls;
+    ll_mutex_unlock(&disk.lock);
+    return calls;
 }
 
 int crash_files_syncs(void)
 {
-    return read_count(&disk.syncs);
+    ll_mutex_lock(&disk.lock);
+    int syncs = disk.syncs;
+    ll_mutex_unlock(&disk.lock);
+    return syncs;
 }
 
 /* Counts a call; whether it is done. `takes_room`: a full disk may refuse it. */
-static bool is_done(bool takes_room)
+static bool is_done_locked(bool takes_room)
 {
     bool has_stopped = disk.calls++ >= disk.stop_at;
     if (has_stopped && (disk.failure == 0 || takes_room)) {
@@ -109,7 +108,7 @@ static bool is_done(bool takes_room)
     return true;
 }
 
-static struct contents *find_contents(ino_t file)
+static struct contents *find_contents_locked(ino_t file)
 {
     for (int i = 0; i < disk.file_count; i++) {
         if (disk.files[i].file == file) {
@@ -122,11 +121,11 @@ static struct contents *find_contents(ino_t file)
     return contents;
 }
 
-static void keep_contents(int fd)
+static void keep_contents_locked(int fd)
 {
     struct stat info;
     CU_ASSERT_EQUAL_FATAL(fstat(fd, &info), 0);
-    struct contents *contents = find_contents(info.st_ino);
+    struct contents *contents = find_contents_locked(info.st_ino);
     free(contents->data);
     contents->bytes = (size_t)info.st_size;
     contents->data = malloc(contents->bytes + 1);
@@ -139,7 +138,7 @@ static void keep_contents(int fd)
     close(again);
 }
 
-static void keep_names(int folder_fd)
+static void keep_names_locked(int folder_fd)
 {
     struct stat info;
     struct stat file;
@@ -171,85 +170,85 @@ static void keep_names(int folder_fd)
 static int crash_open(int folder_fd, const char *name, int flags, mode_t mode)
 {
     struct stat info;
-    lock();
+    ll_mutex_lock(&disk.lock);
     int fd = -1;
     /* Who only reads is no call. */
-    if ((flags & O_ACCMODE) == O_RDONLY || is_done(false)) {
+    if ((flags & O_ACCMODE) == O_RDONLY || is_done_locked(false)) {
         bool is_new =
             (flags & O_CREAT) && fstatat(folder_fd, name, &info, AT_SYMLINK_NOFOLLOW) != 0;
         fd = openat(folder_fd, name, flags, mode);
         if (fd >= 0 && is_new && fstat(fd, &info) == 0) {
             /* The number may have been another file's. */
-            struct contents *contents = find_contents(info.st_ino);
+            struct contents *contents = find_contents_locked(info.st_ino);
             free(contents->data);
             *contents = (struct contents){.file = info.st_ino};
         }
     }
-    unlock();
+    ll_mutex_unlock(&disk.lock);
     return fd;
 }
 
 static ssize_t crash_write(int fd, const void *data, size_t bytes, off_t offset)
 {
-    lock();
+    ll_mutex_lock(&disk.lock);
     bool is_torn = disk.calls == disk.stop_at && disk.failure == 0;
     ssize_t written = -1;
-    if (is_done(true)) {
+    if (is_done_locked(true)) {
         written = pwrite(fd, data, bytes, offset);
     } else if (is_torn) {
         (void)!pwrite(fd, data, bytes / 2, offset);
         errno = EIO;
     }
-    unlock();
+    ll_mutex_unlock(&disk.lock);
     return written;
 }
 
 static int crash_reserve(int fd, off_t offset, off_t bytes)
 {
-    lock();
-    int result = is_done(true) ? fallocate(fd, 0, offset, bytes) : -1;
-    unlock();
+    ll_mutex_lock(&disk.lock);
+    int result = is_done_locked(true) ? fallocate(fd, 0, offset, bytes) : -1;
+    ll_mutex_unlock(&disk.lock);
     return result;
 }
 
 static int crash_truncate(int fd, off_t bytes)
 {
-    lock();
-    int result = is_done(false) ? ftruncate(fd, bytes) : -1;
-    unlock();
+    ll_mutex_lock(&disk.lock);
+    int result = is_done_locked(false) ? ftruncate(fd, bytes) : -1;
+    ll_mutex_unlock(&disk.lock);
     return result;
 }
 
 static int crash_sync(int fd)
 {
     struct stat info;
-    lock();
+    ll_mutex_lock(&disk.lock);
     int result = -1;
-    if (is_done(true)) {
+    if (is_done_locked(true)) {
         disk.syncs++;
         CU_ASSERT_EQUAL_FATAL(fstat(fd, &info), 0);
         if (S_ISDIR(info.st_mode)) {
-            keep_names(fd);
+            keep_names_locked(fd);
         } else {
-            keep_contents(fd);
+            keep_contents_locked(fd);
         }
         result = 0;
     }
-    unlock();
+    ll_mutex_unlock(&disk.lock);
     return result;
 }
 
 static int crash_sync_all(int folder_fd)
 {
     struct dirent **entries = NULL;
-    lock();
-    int result = is_done(true) ? 0 : -1;
+    ll_mutex_lock(&disk.lock);
+    int result = is_done_locked(true) ? 0 : -1;
     int count = result == 0 ? scandirat(folder_fd, ".", &entries, NULL, NULL) : 0;
     for (int i = 0; i < count; i++) {
         int fd = openat(folder_fd, entries[i]->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         struct stat info;
         if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) {
-            keep_contents(fd);
+            keep_contents_locked(fd);
         }
         if (fd >= 0) {
             close(fd);
@@ -259,25 +258,25 @@ static int crash_sync_all(int folder_fd)
     free(entries);
     if (result == 0) {
         disk.syncs++;
-        keep_names(folder_fd);
+        keep_names_locked(folder_fd);
     }
-    unlock();
+    ll_mutex_unlock(&disk.lock);
     return result;
 }
 
 static int crash_rename(int folder_fd, const char *from, const char *to)
 {
-    lock();
-    int result = is_done(false) ? renameat(folder_fd, from, folder_fd, to) : -1;
-    unlock();
+    ll_mutex_lock(&disk.lock);
+    int result = is_done_locked(false) ? renameat(folder_fd, from, folder_fd, to) : -1;
+    ll_mutex_unlock(&disk.lock);
     return result;
 }
 
 static int crash_unlink(int folder_fd, const char *name)
 {
-    lock();
-    int result = is_done(false) ? unlinkat(folder_fd, name, 0) : -1;
-    unlock();
+    ll_mutex_lock(&disk.lock);
+    int result = is_done_locked(false) ? unlinkat(folder_fd, name, 0) : -1;
+    ll_mutex_unlock(&disk.lock);
     return result;
 }
 
@@ -306,7 +305,7 @@ static void put(const char *folder, const char *name, const void *data, size_t b
 }
 
 /* Of files in the folder the size is known to the disk, of what it never got it has zeros. */
-static void resize_contents(int folder_fd)
+static void resize_contents_locked(int folder_fd)
 {
     struct stat info;
     for (int i = 0; i < disk.name_count; i++) {
@@ -314,7 +313,7 @@ static void resize_contents(int folder_fd)
             info.st_ino != disk.names[i].file) {
             continue;
         }
-        struct contents *contents = find_contents(info.st_ino);
+        struct contents *contents = find_contents_locked(info.st_ino);
         size_t bytes = (size_t)info.st_size;
         contents->data = realloc(contents->data, bytes + 1);
         CU_ASSERT_PTR_NOT_NULL_FATAL(contents->data);
@@ -325,7 +324,7 @@ static void resize_contents(int folder_fd)
     }
 }
 
-static void lose_in(const char *folder, bool has_all_names, const char *to)
+static void lose_in_locked(const char *folder, bool has_all_names, const char *to)
 {
     struct stat info;
     (void)mkdir(to, 0700);
@@ -334,13 +333,13 @@ static void lose_in(const char *folder, bool has_all_names, const char *to)
         return;
     }
     if (has_all_names) {
-        keep_names(fd);
-        resize_contents(fd);
+        keep_names_locked(fd);
+        resize_contents_locked(fd);
     }
     CU_ASSERT_EQUAL_FATAL(fstat(fd, &info), 0);
     for (int i = 0; i < disk.name_count; i++) {
         if (disk.names[i].folder == info.st_ino) {
-            const struct contents *contents = find_contents(disk.names[i].file);
+            const struct contents *contents = find_contents_locked(disk.names[i].file);
             put(to, disk.names[i].name, contents->data, contents->bytes);
         }
     }
@@ -353,8 +352,10 @@ void crash_files_lose_power(const char *folder, bool has_all_names, const char *
     char to_models[PATH_BYTES];
     snprintf(from_models, sizeof(from_models), "%s/models", folder);
     snprintf(to_models, sizeof(to_models), "%s/models", to);
-    lose_in(folder, has_all_names, to);
-    lose_in(from_models, has_all_names, to_models);
+    ll_mutex_lock(&disk.lock);
+    lose_in_locked(folder, has_all_names, to);
+    lose_in_locked(from_models, has_all_names, to_models);
+    ll_mutex_unlock(&disk.lock);
 }
 
 static void copy_in(const char *folder, const char *to)

@@ -84,9 +84,16 @@ struct edge_open {
 /* Opens an upload with a partition per legal cut. */
 struct edge_call *edge_client_open(struct edge_client *client, const struct fake_model *model,
                                    const struct edge_open *open);
-/* Opens an upload of `model` with a partition per legal cut, and takes `accepted`. */
+/* The same, and takes `accepted`, which the caller frees; NULL: it is dropped. */
+struct edge_call *edge_client_upload_with(struct edge_client *client,
+                                          const struct fake_model *model,
+                                          const struct edge_open *open,
+                                          Layerlift__V1__UploadEvent **out_accepted);
+/* The same with an open that says nothing besides. */
 struct edge_call *edge_client_upload(struct edge_client *client, const struct fake_model *model,
                                      Layerlift__V1__UploadEvent **out_accepted);
+/* Takes events until `bytes` of payload have been dealt with. */
+void edge_call_await_received(struct edge_call *upload, uint64_t bytes);
 /* Any chunk. */
 void edge_call_send_any_chunk(struct edge_call *upload, const Layerlift__V1__Chunk *chunk);
 /* A raw one of any bytes. */

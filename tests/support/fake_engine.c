@@ -177,6 +177,34 @@ static ll_status parse_layer(struct ll_table *table, char *text, int line, struc
     return parse_words(layer, words, line, err);
 }
 
+enum { MOST_SIZE = 1 << 20 };
+
+/* The size at `*text`, which goes behind it and the space there; 0: none from 1 to MOST_SIZE. */
+static int take_size(const char **text)
+{
+    char *end = NULL;
+    long size = strtol(*text, &end, 10);
+    bool is_size = size >= 1 && size <= MOST_SIZE && (*end == ' ' || *end == '\0');
+    *text = *end == ' ' ? end + 1 : end;
+    return is_size ? (int)size : 0;
+}
+
+/* "input C", "input C H" or "input C H W". */
+static ll_status parse_input(struct ll_table *table, const char *text, struct ll_error *err)
+{
+    static const char head[] = "input ";
+    bool is_input = strncmp(text, head, sizeof(head) - 1) == 0;
+    const char *sizes = is_input ? text + sizeof(head) - 1 : "";
+    table->in_c = take_size(&sizes);
+    table->in_h = *sizes != '\0' ? take_size(&sizes) : 1;
+    table->in_w = *sizes != '\0' ? take_size(&sizes) : 1;
+    table->in_floats = (int64_t)table->in_c * table->in_h * table->in_w;
+    if (table->in_floats < 1 || *sizes != '\0') {
+        return ll_fail(err, LL_E_INVALID, "line 2: \"%s\"", text);
+    }
+    return LL_OK;
+}
+
 static ll_status parse_lines(struct ll_table *table, char *text, struct ll_error *err)
 {
     int number = 0;
@@ -188,16 +216,10 @@ static ll_status parse_lines(struct ll_table *table, char *text, struct ll_error
                 return ll_fail(err, LL_E_INVALID, "line 1: not a fake network");
             }
         } else if (number == 2) {
-            static const char head[] = "input ";
-            bool is_input = strncmp(line, head, sizeof(head) - 1) == 0;
-            table->in_h = table->in_w = 1;
-            if (!is_input ||
-                sscanf(line + sizeof(head) - 1, "%d %d %d", &table->in_c, &table->in_h,
-                       &table->in_w) < 1 ||
-                table->in_c < 1 || table->in_h < 1 || table->in_w < 1) {
-                return ll_fail(err, LL_E_INVALID, "line 2: \"%s\"", line);
+            ll_status status = parse_input(table, line, err);
+            if (status != LL_OK) {
+                return status;
             }
-            table->in_floats = (int64_t)table->in_c * table->in_h * table->in_w;
         } else if (strcmp(line, "unsupported") == 0) {
             return ll_fail(err, LL_E_UNSUPPORTED, "line %d: unsupported", number);
         } else {

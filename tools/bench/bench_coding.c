@@ -156,6 +156,7 @@ static ll_status decode(struct bench *bench, const struct job *job, size_t used,
 {
     const struct ll_frame encoded = {bench->encoded, used};
     const size_t bytes = job->frame.bytes;
+    const struct ll_frame rounded = {bench->rounded, bytes};
     switch (job->kind) {
     case DELTA:
         return ll_frame_decode_delta(bench->coder, &encoded, job->base, bytes, bench->decoded, err);
@@ -163,8 +164,8 @@ static ll_status decode(struct bench *bench, const struct job *job, size_t used,
         return ll_frame_decode_draft(bench->coder, &encoded, &job->draft, bytes, bench->decoded,
                                      err);
     case REST:
-        return ll_frame_decode_rest(bench->coder, &encoded, &job->draft, bench->rounded, bytes,
-                                    bench->decoded, err);
+        return ll_frame_decode_rest(bench->coder, &encoded, &job->draft, &rounded, bench->decoded,
+                                    err);
     default:
         return ll_frame_decode(bench->coder, &encoded, bytes, bench->decoded, err);
     }

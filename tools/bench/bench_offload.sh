@@ -77,14 +77,6 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-# check_words OPTION WORDS REGEX: at least one, and each of that form.
-check_words() {
-    local word
-    [ -n "${2// /}" ] || die_usage "$1 is empty"
-    for word in $2; do
-        [[ $word =~ ^($3)$ ]] || die_usage "bad $1 '$word'"
-    done
-}
 positive='[1-9][0-9]{0,5}'
 check_words --models "$models" '[A-Za-z0-9._-]+'
 check_words --engines "$engines" 'onednn|darknet'

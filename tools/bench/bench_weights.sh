@@ -62,14 +62,6 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-# check_words OPTION WORDS REGEX: at least one, and each of that form.
-check_words() {
-    local word
-    [ -n "${2// /}" ] || die_usage "$1 is empty"
-    for word in $2; do
-        [[ $word =~ ^($3)$ ]] || die_usage "bad $1 '$word'"
-    done
-}
 number='[0-9]{1,6}(\.[0-9]+)?'
 [ -n "$rates" ] || [ ${#traces[@]} -gt 0 ] || rates="5 20 80 400"
 check_words --cfg "$models" 'efficientnet-lite0|yolov3-tiny'

@@ -29,13 +29,14 @@ static ll_status decode(struct ll_frame_coder *coder, const struct known *known,
                         const struct ll_frame *encoded, void *out, struct ll_error *err)
 {
     const size_t bytes = known->count * 4;
+    const struct ll_frame base = {known->base, bytes};
     switch (known->kind) {
     case DELTA:
         return ll_frame_decode_delta(coder, encoded, known->base, bytes, out, err);
     case DRAFT:
         return ll_frame_decode_draft(coder, encoded, &known->draft, bytes, out, err);
     case REST:
-        return ll_frame_decode_rest(coder, encoded, &known->draft, known->base, bytes, out, err);
+        return ll_frame_decode_rest(coder, encoded, &known->draft, &base, out, err);
     default:
         return ll_frame_decode(coder, encoded, bytes, out, err);
     }
@@ -278,6 +279,7 @@ static void test_huffman_codes(void)
     const struct ll_frame frame = {encoded, sizeof(encoded)};
     const struct ll_frame_draft draft = {.mantissa_bits = 22};
     uint32_t rounded[BITS];
+    const struct ll_frame drafted = {rounded, sizeof(rounded)};
     uint32_t out[BITS];
     struct ll_error err = {.text = ""};
     struct ll_frame_coder *coder = NULL;
@@ -285,8 +287,7 @@ static void test_huffman_codes(void)
     for (uint32_t i = 0; i < BITS; i++) {
         rounded[i] = 0x3f800000 + 2 * (i * i * i >> 3 & 1);
     }
-    CU_ASSERT_EQUAL(ll_frame_decode_rest(coder, &frame, &draft, rounded, sizeof(out), out, &err),
-                    LL_OK);
+    CU_ASSERT_EQUAL(ll_frame_decode_rest(coder, &frame, &draft, &drafted, out, &err), LL_OK);
     for (uint32_t i = 0; i < BITS; i++) {
         CU_ASSERT_EQUAL(out[i], 0x3f800000 + (i * i * i >> 3 & 1));
     }

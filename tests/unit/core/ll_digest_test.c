@@ -8,7 +8,7 @@
 static const char abc_digest[] =
     "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
-static void test_digest_of_the_standards_example(void)
+static void test_standards_example(void)
 {
     struct ll_digest digest;
     char text[LL_DIGEST_TEXT_BYTES];
@@ -37,7 +37,7 @@ static void test_hasher_starts_anew_after_finish(void)
     ll_hasher_destroy(NULL);
 }
 
-static void test_copied_hasher_goes_on_by_itself(void)
+static void test_copied_hasher_goes_on_alone(void)
 {
     struct ll_hasher *hasher = NULL;
     struct ll_hasher *copy = NULL;
@@ -96,9 +96,9 @@ static void test_model_id_follows_its_definition(void)
 
 const char *const ll_test_suite = "ll_digest";
 const struct ll_test ll_tests[] = {
-    LL_TEST(test_digest_of_the_standards_example),
+    LL_TEST(test_standards_example),
     LL_TEST(test_hasher_starts_anew_after_finish),
-    LL_TEST(test_copied_hasher_goes_on_by_itself),
+    LL_TEST(test_copied_hasher_goes_on_alone),
     LL_TEST(test_parse_refuses_what_is_no_digest),
     LL_TEST(test_model_id_follows_its_definition),
     {NULL, NULL},

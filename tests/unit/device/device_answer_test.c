@@ -319,7 +319,16 @@ static void test_a_drafts_answer_is_taken_where_it_was_asked_for(void)
     end();
     CU_ASSERT_EQUAL(head_of_draft(true, LAYERLIFT__V1__PRECISION__PRECISION_DRAFT, UINT32_MAX),
                     LL_E_INVALID);
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "exact up to layer 4294967295"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "from layer 0 exact up to 4294967295"));
+    end();
+    /* Nothing ran: nothing is a draft's. */
+    begin();
+    answer.first = message.reached = 1;
+    answer.takes_draft = true;
+    message.precision = LAYERLIFT__V1__PRECISION__PRECISION_DRAFT;
+    message.n_tensors = 0;
+    CU_ASSERT_EQUAL(device_answer_head(&answer, &message, &err), LL_E_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "from layer 1 exact up to 0"));
     end();
     CU_ASSERT_EQUAL(head_of_draft(true, 7, 0), LL_E_INVALID);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "precision 7 is not known"));

@@ -102,6 +102,38 @@ static void test_noise_goes_plain_and_is_tried_again_some_day(void)
     end();
 }
 
+/* A processor that was busy once, or an edge that says anything: tensors go plain, but not for
+ * ever. */
+static void test_times_that_were_long_are_tried_again_some_day(void)
+{
+    begin();
+    teach(0.5, 1e5);
+    int queries = 0;
+    for (look(20); !pays(CUT) && queries < 5000; look(20)) {
+        device_coding_went_plain(&coding, CUT);
+        queries++;
+    }
+    CU_ASSERT_TRUE(queries >= 100 && queries < 1000);
+    end();
+}
+
+static void test_what_an_edge_told_is_forgotten_with_it(void)
+{
+    begin();
+    device_coding_follow_edge(&coding, 1);
+    device_coding_told(&coding, BYTES, INT64_MAX);
+    device_coding_follow_edge(&coding, 1);
+    look(20);
+    CU_ASSERT_FALSE(pays(CUT));
+    device_coding_follow_edge(&coding, 2);
+    look(20);
+    CU_ASSERT_TRUE(pays(CUT));
+    /* The first that the next one tells counts whole again. */
+    device_coding_told(&coding, BYTES, 2 * BYTES);
+    CU_ASSERT_DOUBLE_EQUAL(coding.edge_ns, 2, 1e-9);
+    end();
+}
+
 static void test_little_and_old_edges_get_it_plain(void)
 {
     begin();
@@ -151,6 +183,8 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_slow_links_code_and_fast_ones_do_not),
     LL_TEST(test_what_was_coded_teaches),
     LL_TEST(test_noise_goes_plain_and_is_tried_again_some_day),
+    LL_TEST(test_times_that_were_long_are_tried_again_some_day),
+    LL_TEST(test_what_an_edge_told_is_forgotten_with_it),
     LL_TEST(test_little_and_old_edges_get_it_plain),
     LL_TEST(test_odd_numbers_teach_little),
     LL_TEST(test_another_data_type_has_other_ratios),

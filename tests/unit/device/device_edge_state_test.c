@@ -82,11 +82,13 @@ static void test_the_view_follows_the_edge(void)
     device_edge_state_look(edge, 0, 0, NULL, &view);
     CU_ASSERT_EQUAL(view.phase, DEVICE_EDGE_UP);
     CU_ASSERT_EQUAL(view.prefix, 2);
+    uint64_t connection = view.connection;
     device_edge_state_set(edge, DEVICE_EDGE_UP, 0);
     device_edge_state_set_prefix(edge, 1);
     device_edge_state_set_draft_prefix(edge, 2);
     device_edge_state_set_link(edge, 5000, 7e6);
     device_edge_state_look(edge, 0, 0, NULL, &view);
+    CU_ASSERT_EQUAL(view.connection, connection);
     CU_ASSERT_EQUAL(view.prefix, 1);
     CU_ASSERT_EQUAL(view.draft_prefix, 2);
     CU_ASSERT_EQUAL(view.rtt_ns, 5000);

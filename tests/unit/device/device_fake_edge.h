@@ -63,8 +63,12 @@ typedef enum {
     FAKE_UPLOAD_MANY_PARTS,
     /* Ends with OK before it is complete. */
     FAKE_UPLOAD_EARLY_END,
-    /* Every blob is rejected, for ever. */
+    /* Every blob is rejected, for ever; or its first bytes, which others are said to have brought.
+     */
     FAKE_UPLOAD_REJECT_ALL,
+    FAKE_UPLOAD_REJECT_BEGINNINGS,
+    /* Others are said to bring the largest blob, with every credit again; nobody does. */
+    FAKE_UPLOAD_ELSEWHERE,
 } fake_upload;
 
 typedef enum {
@@ -94,9 +98,10 @@ struct fake_edge_script {
     uint64_t credit_bytes;
     /* The first blob that is complete is rejected this many times. */
     int rejections;
-    /* The upload's stream ends with UNAVAILABLE (or the script's refusal, if there is one) after so
-     * many bytes, once; 0: never. */
+    /* The upload's stream ends with UNAVAILABLE (or the script's refusal, if there is one, or this
+     * gRPC status, if it is not 0) after so many bytes, once; 0: never. */
     uint64_t break_after_bytes;
+    int break_status;
     /* The edge has this layer's blob already; -1: none. */
     int available_layer;
     /* It takes bytes and halves. */
@@ -115,8 +120,9 @@ struct fake_edge_script {
     /* The first draft's blob that is complete is rejected this many times. */
     int draft_rejections;
     /* It takes JPEG files, and then makes other inputs of them than the device: their queries'
-     * answers have the status FAILED_PRECONDITION. */
+     * answers have the status FAILED_PRECONDITION, or this one, if it is not 0. */
     bool refuses_pictures;
+    int picture_status;
     /* What it tells every layer to take, some that do not exist too; 0: it tells nothing. */
     uint64_t layer_ns;
     bool takes_receipts;

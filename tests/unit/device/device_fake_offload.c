@@ -167,7 +167,7 @@ static void answer_query(struct fake_edge *edge, struct rpc_stream *stream,
     answer.prefix = (uint32_t)prefix;
     if (reached > prefix || how == FAKE_ANSWER_OF_DRAFT) {
         answer.precision = LAYERLIFT__V1__PRECISION__PRECISION_DRAFT;
-        answer.exact_reached = (uint32_t)(reached > prefix ? prefix : first);
+        answer.exact_reached = (uint32_t)(reached > prefix && prefix > first ? prefix : first);
     }
     answer.takes_receipts = fake_edge_script(edge).takes_receipts;
     bool is_run =
@@ -207,7 +207,7 @@ static void deal_with(struct fake_edge *edge, struct rpc_stream *stream, struct 
     Layerlift__V1__Answer failed = LAYERLIFT__V1__ANSWER__INIT;
     if (query->has_picture) {
         script.answer = FAKE_ANSWER_STATUS;
-        script.status = FAKE_FAILED_PRECONDITION;
+        script.status = script.picture_status ? script.picture_status : FAKE_FAILED_PRECONDITION;
     }
     switch (script.answer) {
     case FAKE_ANSWER_NONE:

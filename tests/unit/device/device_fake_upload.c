@@ -63,114 +63,128 @@ static void send_progress(struct fake_edge *edge)
     }
 }
 
-/* What is here of the draft; `list` has room for all layers. */
-static void list_draft(struct fake_edge *edge, const struct device_draft *draft,
-                       uint32_t *available, Layerlift__V1__BlobOffset *offsets,
-                       Layerlift__V1__BlobOffset **list, Layerlift__V1__UploadAccepted *accepted)
+/* What is here of a model or a draft. */
+struct layers_here {
+    uint32_t whole[EDGE_LAYERS];
+    Layerlift__V1__BlobOffset offsets[EDGE_LAYERS];
+    Layerlift__V1__BlobOffset *list[EDGE_LAYERS];
+    size_t whole_count;
+    size_t partial_count;
+};
+
+static void add_partial(struct layers_here *here, uint32_t layer, Layerlift__V1__Encoding encoding,
+                        uint64_t bytes)
+{
+    Layerlift__V1__BlobOffset *offset = &here->offsets[here->partial_count];
+    layerlift__v1__blob_offset__init(offset);
+    offset->layer = layer;
+    offset->encoding = encoding;
+    offset->offset = bytes;
+    here->list[here->partial_count++] = offset;
+}
+
+/* `bytes`: how many there are of each layer. */
+static void list_here(struct fake_edge *edge, const int64_t *bytes,
+                      Layerlift__V1__Encoding encoding, struct layers_here *out_here)
 {
     const struct ll_table *table = fake_edge_table(edge);
-    accepted->draft_id = (char *)draft->id;
-    accepted->available_drafts = available;
-    accepted->partial_drafts = list;
+    out_here->whole_count = out_here->partial_count = 0;
     ll_mutex_lock(&edge->lock);
     for (int i = 0; i < table->layer_count; i++) {
-        if (edge->drafted[i] > 0 && edge->drafted[i] == table->layers[i].blob_bytes) {
-            available[accepted->n_available_drafts++] = (uint32_t)i;
-        } else if (edge->drafted[i] > 0) {
-            Layerlift__V1__BlobOffset *offset = &offsets[accepted->n_partial_drafts];
-            layerlift__v1__blob_offset__init(offset);
-            offset->layer = (uint32_t)i;
-            offset->encoding = LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME;
-            offset->offset = (uint64_t)edge->drafted[i];
-            list[accepted->n_partial_drafts++] = offset;
+        if (bytes[i] > 0 && bytes[i] == table->layers[i].blob_bytes) {
+            out_here->whole[out_here->whole_count++] = (uint32_t)i;
+        } else if (bytes[i] > 0) {
+            add_partial(out_here, (uint32_t)i, encoding, (uint64_t)bytes[i]);
         }
     }
     ll_mutex_unlock(&edge->lock);
+}
+
+static void accept_layers(struct fake_edge *edge, const struct fake_edge_script *script,
+                          struct layers_here *here, Layerlift__V1__UploadAccepted *accepted)
+{
+    list_here(edge, edge->here, LAYERLIFT__V1__ENCODING__ENCODING_RAW, here);
+    if (script->upload == FAKE_UPLOAD_OFFSET_BEYOND) {
+        here->partial_count = 0;
+        add_partial(here, 0, LAYERLIFT__V1__ENCODING__ENCODING_UNSPECIFIED, UINT64_MAX);
+    }
+    accepted->n_available_layers = here->whole_count;
+    accepted->available_layers = here->whole;
+    accepted->n_partial = here->partial_count;
+    accepted->partial = here->list;
+    edge->told_prefix = fake_edge_prefix(edge);
+    accepted->prefix =
+        script->upload == FAKE_UPLOAD_ILLEGAL_PREFIX ? UINT32_MAX : (uint32_t)edge->told_prefix;
+}
+
+static void accept_draft(struct fake_edge *edge, const struct device_draft *draft,
+                         struct layers_here *here, Layerlift__V1__UploadAccepted *accepted)
+{
+    list_here(edge, edge->drafted, LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME, here);
+    accepted->draft_id = (char *)draft->id;
+    accepted->n_available_drafts = here->whole_count;
+    accepted->available_drafts = here->whole;
+    accepted->n_partial_drafts = here->partial_count;
+    accepted->partial_drafts = here->list;
     edge->told_draft = fake_edge_draft_prefix(edge);
     accepted->draft_prefix = (uint32_t)edge->told_draft;
+}
+
+/* What the edge takes; of each kind something that no device knows, too. */
+static void accept_forms(const struct fake_edge_script *script,
+                         Layerlift__V1__UploadAccepted *accepted)
+{
+    static Layerlift__V1__DataType data_types[] = {LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16,
+                                                   (Layerlift__V1__DataType)77,
+                                                   LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8};
+    static Layerlift__V1__TensorCoding codings[] = {
+        (Layerlift__V1__TensorCoding)77, LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES};
+    static Layerlift__V1__Encoding encodings[] = {(Layerlift__V1__Encoding)77,
+                                                  LAYERLIFT__V1__ENCODING__ENCODING_FRAME,
+                                                  LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME,
+                                                  LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME,
+                                                  LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME};
+    static Layerlift__V1__PictureFormat pictures[] = {
+        (Layerlift__V1__PictureFormat)99, LAYERLIFT__V1__PICTURE_FORMAT__PICTURE_FORMAT_JPEG};
+    if (script->takes_encodings) {
+        accepted->n_data_types = sizeof(data_types) / sizeof(data_types[0]);
+        accepted->data_types = data_types;
+    }
+    if (script->takes_planes) {
+        accepted->n_tensor_codings = sizeof(codings) / sizeof(codings[0]);
+        accepted->tensor_codings = codings;
+    }
+    if (script->takes_frames) {
+        accepted->n_encodings = sizeof(encodings) / sizeof(encodings[0]);
+        accepted->encodings = encodings;
+    }
+    if (script->refuses_pictures) {
+        accepted->n_picture_formats = sizeof(pictures) / sizeof(pictures[0]);
+        accepted->picture_formats = pictures;
+    }
 }
 
 static void send_accepted(struct fake_edge *edge, const struct fake_edge_script *script)
 {
     const struct ll_table *table = fake_edge_table(edge);
     Layerlift__V1__UploadAccepted accepted = LAYERLIFT__V1__UPLOAD_ACCEPTED__INIT;
-    Layerlift__V1__BlobOffset offsets[EDGE_LAYERS];
-    Layerlift__V1__BlobOffset *list[EDGE_LAYERS];
-    uint32_t available[EDGE_LAYERS];
-    ll_mutex_lock(&edge->lock);
-    for (int i = 0; i < table->layer_count; i++) {
-        if (edge->here[i] == 0) {
-            continue;
-        }
-        if (edge->here[i] == table->layers[i].blob_bytes) {
-            available[accepted.n_available_layers++] = (uint32_t)i;
-            continue;
-        }
-        Layerlift__V1__BlobOffset *offset = &offsets[accepted.n_partial];
-        layerlift__v1__blob_offset__init(offset);
-        offset->layer = (uint32_t)i;
-        offset->encoding = LAYERLIFT__V1__ENCODING__ENCODING_RAW;
-        offset->offset = (uint64_t)edge->here[i];
-        list[accepted.n_partial++] = offset;
-    }
-    ll_mutex_unlock(&edge->lock);
-    if (script->upload == FAKE_UPLOAD_OFFSET_BEYOND) {
-        layerlift__v1__blob_offset__init(&offsets[0]);
-        offsets[0].offset = UINT64_MAX;
-        list[0] = &offsets[0];
-        accepted.n_partial = 1;
-    }
-    Layerlift__V1__DataType data_types[] = {LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_F16,
-                                            (Layerlift__V1__DataType)77,
-                                            LAYERLIFT__V1__DATA_TYPE__DATA_TYPE_U8};
-    Layerlift__V1__TensorCoding codings[] = {(Layerlift__V1__TensorCoding)77,
-                                             LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_PLANES};
-    if (script->takes_planes) {
-        accepted.n_tensor_codings = sizeof(codings) / sizeof(codings[0]);
-        accepted.tensor_codings = codings;
-    }
-    if (script->takes_encodings) {
-        accepted.n_data_types = sizeof(data_types) / sizeof(data_types[0]);
-        accepted.data_types = data_types;
-    }
-    Layerlift__V1__Encoding encodings[] = {(Layerlift__V1__Encoding)77,
-                                           LAYERLIFT__V1__ENCODING__ENCODING_FRAME,
-                                           LAYERLIFT__V1__ENCODING__ENCODING_DELTA_FRAME,
-                                           LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME,
-                                           LAYERLIFT__V1__ENCODING__ENCODING_REST_FRAME};
-    Layerlift__V1__BlobOffset draft_offsets[EDGE_LAYERS];
-    Layerlift__V1__BlobOffset *draft_list[EDGE_LAYERS];
-    uint32_t available_drafts[EDGE_LAYERS];
-    if (script->draft) {
-        list_draft(edge, script->draft, available_drafts, draft_offsets, draft_list, &accepted);
-    }
+    struct layers_here layers;
+    struct layers_here drafts;
     uint32_t bases[EDGE_LAYERS];
-    if (script->takes_frames) {
-        accepted.n_encodings = sizeof(encodings) / sizeof(encodings[0]);
-        accepted.encodings = encodings;
+    accepted.model_id = (char *)edge->model->id_text;
+    if (script->upload == FAKE_UPLOAD_OTHER_MODEL) {
+        accepted.model_id = (char *)"sha256:00";
     }
+    accept_layers(edge, script, &layers, &accepted);
+    if (script->draft) {
+        accept_draft(edge, script->draft, &drafts, &accepted);
+    }
+    accept_forms(script, &accepted);
     accepted.delta_layers = bases;
     for (int i = 0; script->base && i < table->layer_count; i++) {
         if (table->layers[i].blob_bytes > 0) {
             bases[accepted.n_delta_layers++] = (uint32_t)i;
         }
-    }
-    Layerlift__V1__PictureFormat pictures[] = {(Layerlift__V1__PictureFormat)99,
-                                               LAYERLIFT__V1__PICTURE_FORMAT__PICTURE_FORMAT_JPEG};
-    if (script->refuses_pictures) {
-        accepted.n_picture_formats = sizeof(pictures) / sizeof(pictures[0]);
-        accepted.picture_formats = pictures;
-    }
-    accepted.model_id = (char *)edge->model->id_text;
-    if (script->upload == FAKE_UPLOAD_OTHER_MODEL) {
-        accepted.model_id = (char *)"sha256:00";
-    }
-    accepted.available_layers = available;
-    accepted.partial = list;
-    edge->told_prefix = fake_edge_prefix(edge);
-    accepted.prefix = (uint32_t)edge->told_prefix;
-    if (script->upload == FAKE_UPLOAD_ILLEGAL_PREFIX) {
-        accepted.prefix = UINT32_MAX;
     }
     edge->credit = script->credit_bytes > 0 ? script->credit_bytes : UINT64_MAX;
     accepted.credit_bytes = edge->credit;
@@ -192,11 +206,29 @@ static void send_credit(struct fake_edge *edge, const struct fake_edge_script *s
     send_event(edge, LAYERLIFT__V1__UPLOAD_EVENT__KIND_CREDIT, &credit);
 }
 
+/* What is rejected of a blob where it is a beginning. */
+enum { FAKE_BEGINNING_BYTES = 100 };
+
+static void claim_elsewhere(struct fake_edge *edge)
+{
+    const struct ll_table *table = fake_edge_table(edge);
+    Layerlift__V1__BlobsElsewhere elsewhere = LAYERLIFT__V1__BLOBS_ELSEWHERE__INIT;
+    uint32_t largest = 0;
+    for (uint32_t i = 1; i < (uint32_t)table->layer_count; i++) {
+        largest = table->layers[i].blob_bytes > table->layers[largest].blob_bytes ? i : largest;
+    }
+    elsewhere.n_layers = 1;
+    elsewhere.layers = &largest;
+    send_event(edge, LAYERLIFT__V1__UPLOAD_EVENT__KIND_ELSEWHERE, &elsewhere);
+}
+
 static void reject(struct fake_edge *edge, int layer, bool is_draft)
 {
     Layerlift__V1__BlobRejected rejected = LAYERLIFT__V1__BLOB_REJECTED__INIT;
     rejected.layer = (uint32_t)layer;
     rejected.is_draft = is_draft;
+    rejected.end =
+        fake_edge_script(edge).upload == FAKE_UPLOAD_REJECT_BEGINNINGS ? FAKE_BEGINNING_BYTES : 0;
     rejected.reason = (char *)"made up";
     send_event(edge, LAYERLIFT__V1__UPLOAD_EVENT__KIND_BLOB_REJECTED, &rejected);
 }
@@ -234,9 +266,10 @@ static ll_status decode_draft_locked(struct fake_edge *edge, const Layerlift__V1
     }
     uint8_t *at = *rounded + chunk->offset;
     if (!is_draft(chunk)) {
+        const struct ll_frame whole = {.data = at, .bytes = bytes};
         edge->counts.rests++;
         return edge->drafted[chunk->layer] == layer->blob_bytes
-                   ? ll_frame_decode_rest(edge->coder, frame, &how, at, bytes, edge->decoded, &err)
+                   ? ll_frame_decode_rest(edge->coder, frame, &how, &whole, edge->decoded, &err)
                    : LL_E_INVALID;
     }
     edge->counts.drafts++;
@@ -366,7 +399,11 @@ static int keep_chunk_locked(struct fake_edge *edge, const Layerlift__V1__Chunk 
     }
     bool is_rejected =
         edge->script.upload == FAKE_UPLOAD_REJECT_ALL || edge->rejected < edge->script.rejections;
-    if (edge->here[layer] == table->layers[layer].blob_bytes && is_rejected) {
+    bool has_beginning = edge->script.upload == FAKE_UPLOAD_REJECT_BEGINNINGS &&
+                         table->layers[layer].blob_bytes > FAKE_BEGINNING_BYTES &&
+                         (edge->here[layer] == table->layers[layer].blob_bytes ||
+                          edge->here[layer] == FAKE_BEGINNING_BYTES);
+    if ((edge->here[layer] == table->layers[layer].blob_bytes && is_rejected) || has_beginning) {
         edge->rejected++;
         edge->here[layer] = 0;
         return layer;
@@ -393,11 +430,17 @@ static void take_chunk(struct fake_edge *edge, const Layerlift__V1__Chunk *chunk
         if (script.refusal.text[0]) {
             rpc_stream_finish_error(edge->upload, LL_E_EXHAUSTED, &script.refusal);
         } else {
-            rpc_stream_finish(edge->upload, LL_E_UNAVAILABLE, "broken on purpose");
+            rpc_stream_finish(edge->upload,
+                              script.break_status > 0 ? ll_status_from_grpc(script.break_status)
+                                                      : LL_E_UNAVAILABLE,
+                              "broken on purpose");
         }
         return;
     }
     send_credit(edge, &script);
+    if (script.upload == FAKE_UPLOAD_ELSEWHERE) {
+        claim_elsewhere(edge);
+    }
     if (rejected >= 0) {
         reject(edge, rejected, is_draft(chunk));
     }
@@ -437,6 +480,9 @@ static void take_open(struct fake_edge *edge)
         rpc_stream_finish(edge->upload, LL_OK, NULL);
     } else {
         send_accepted(edge, &script);
+        if (script.upload == FAKE_UPLOAD_ELSEWHERE) {
+            claim_elsewhere(edge);
+        }
     }
 }
 

@@ -161,6 +161,7 @@ void device_fixture_init_bounded(struct device_fixture *fixture, struct fake_mod
         .edge_count = edge_count,
         .limit_bytes_per_s = limit_bytes_per_s,
         .most_upload_bytes = most_upload_bytes,
+        .elsewhere_ns = LL_NS_PER_MS,
         .engine = fixture->engine,
         .device = "test",
         .events = &events,
@@ -343,4 +344,15 @@ void device_fixture_query(struct device_fixture *fixture, unsigned seed,
     ll_buf_unref(buf);
     fake_tensors_finish(&input);
     fake_tensors_finish(&expected);
+}
+
+void device_fixture_expect(struct device_fixture *fixture, unsigned seed, int first, int reached,
+                           const char *fallback)
+{
+    struct device_query_result result;
+    device_fixture_query(fixture, seed, &result);
+    CU_ASSERT_EQUAL(result.first, first);
+    CU_ASSERT_EQUAL(result.end, reached);
+    CU_ASSERT_STRING_EQUAL(result.fallback.text, fallback);
+    device_query_result_finish(&result);
 }

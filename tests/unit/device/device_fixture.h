@@ -76,5 +76,8 @@ int device_fixture_downs(struct device_fixture *fixture);
  * bit, and its times in order. Then device_query_result_finish. */
 void device_fixture_query(struct device_fixture *fixture, unsigned seed,
                           struct device_query_result *out_result);
+/* The same, and checks that the edge ran layers [first, reached), and why no more. */
+void device_fixture_expect(struct device_fixture *fixture, unsigned seed, int first, int reached,
+                           const char *fallback);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/ll_clock.h"
 #include "net/ll_dtype.h"
 #include "tests/support/ll_test.h"
 #include "tests/support/picture_files.h"
@@ -30,6 +31,14 @@ static struct device_input_forms forms;
 static struct device_query_input input;
 static struct ll_planes *planes;
 
+static struct device_form_offers offer(device_input_want want, const struct device_edge_view *edge)
+{
+    const struct device_wish wish = {.input = want, .cut_dtype = LL_F32};
+    struct device_form_offers offers;
+    device_input_forms_offer(&forms, &wish, edge, &offers);
+    return offers;
+}
+
 /* An input that bytes hold, or not quite, and a file that is said to make it. */
 static void begin(bool is_exact)
 {
@@ -49,6 +58,7 @@ static void begin(bool is_exact)
     CU_ASSERT_EQUAL_FATAL(ll_buf_copy("a file", 6, &input.file.bytes), LL_OK);
     device_input_forms_init(&forms, &table);
     device_input_forms_set(&forms, &input);
+    (void)offer(DEVICE_WANT_ANY, &all);
 }
 
 static void end(void)
@@ -57,14 +67,6 @@ static void end(void)
     ll_buf_unref(input.floats);
     ll_buf_unref(input.file.bytes);
     ll_planes_destroy(planes);
-}
-
-static struct device_form_offers offer(device_input_want want, const struct device_edge_view *edge)
-{
-    const struct device_wish wish = {.input = want, .cut_dtype = LL_F32};
-    struct device_form_offers offers;
-    device_input_forms_offer(&forms, &wish, edge, &offers);
-    return offers;
 }
 
 /* The offer of a form; NULL: it is not offered. */
@@ -241,6 +243,21 @@ static void test_what_is_not_sent_is_believed_to_get_faster(void)
     end();
 }
 
+static void test_a_time_that_cannot_be_is_bounded(void)
+{
+    begin(true);
+    for (int i = 0; i < 200; i++) {
+        device_input_forms_learn(&forms, DEVICE_FORM_FILE, INT64_MAX);
+        device_input_forms_learn(&forms, DEVICE_FORM_PLANES, INT64_MAX);
+    }
+    struct device_form_offers offers = offer(DEVICE_WANT_ANY, &all);
+    for (int i = 0; i < offers.count; i++) {
+        CU_ASSERT(offers.offers[i].coding_ns >= 0);
+        CU_ASSERT(offers.offers[i].coding_ns <= 601 * LL_NS_PER_S);
+    }
+    end();
+}
+
 static void test_a_refusal_lasts_as_long_as_the_connection(void)
 {
     begin(true);
@@ -258,6 +275,44 @@ static void test_a_refusal_lasts_as_long_as_the_connection(void)
     end();
 }
 
+static void test_a_file_that_is_refused_is_that_one_alone(void)
+{
+    begin(true);
+    device_input_forms_refuse_file(&forms, 1);
+    struct device_form_offers offers = offer(DEVICE_WANT_ANY, &all);
+    CU_ASSERT_PTR_NULL(find(&offers, DEVICE_FORM_FILE));
+    struct device_query_input other = input;
+    CU_ASSERT_EQUAL_FATAL(ll_buf_copy("a file", 6, &other.file.bytes), LL_OK);
+    device_input_forms_set(&forms, &other);
+    offers = offer(DEVICE_WANT_ANY, &all);
+    CU_ASSERT_PTR_NOT_NULL(find(&offers, DEVICE_FORM_FILE));
+    ll_buf_unref(other.file.bytes);
+    device_input_forms_refuse_file(&forms, 1);
+    struct device_edge_view next = all;
+    next.connection = 2;
+    offers = offer(DEVICE_WANT_ANY, &next);
+    CU_ASSERT_PTR_NOT_NULL(find(&offers, DEVICE_FORM_FILE));
+    end();
+}
+
+/* What one edge said of itself is not held against the next one. */
+static void test_times_are_those_of_the_edge_that_is_there(void)
+{
+    begin(true);
+    struct device_form_offers before = offer(DEVICE_WANT_ANY, &all);
+    device_input_forms_learn(&forms, DEVICE_FORM_FILE, INT64_MAX);
+    device_input_forms_learn(&forms, DEVICE_FORM_WEBP, INT64_MAX);
+    device_input_forms_learn(&forms, DEVICE_FORM_PLANES, INT64_MAX);
+    struct device_edge_view next = all;
+    next.connection = 2;
+    struct device_form_offers after = offer(DEVICE_WANT_ANY, &next);
+    CU_ASSERT_EQUAL(after.count, before.count);
+    for (int i = 0; i < before.count; i++) {
+        CU_ASSERT_EQUAL(after.offers[i].coding_ns, before.offers[i].coding_ns);
+    }
+    end();
+}
+
 const struct ll_test ll_tests[] = {
     LL_TEST(test_what_an_edge_takes_is_offered),
     LL_TEST(test_a_wish_is_fulfilled_where_it_can_be),
@@ -265,6 +320,9 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_what_was_coded_is_known),
     LL_TEST(test_what_the_edge_takes_for_decoding_is_learnt),
     LL_TEST(test_what_is_not_sent_is_believed_to_get_faster),
+    LL_TEST(test_a_time_that_cannot_be_is_bounded),
     LL_TEST(test_a_refusal_lasts_as_long_as_the_connection),
+    LL_TEST(test_a_file_that_is_refused_is_that_one_alone),
+    LL_TEST(test_times_are_those_of_the_edge_that_is_there),
     {NULL, NULL},
 };

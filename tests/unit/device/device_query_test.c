@@ -61,12 +61,7 @@ static void set_answer(fake_answer how)
 
 static void expect(unsigned seed, int first, int reached, const char *fallback)
 {
-    struct device_query_result result;
-    device_fixture_query(&device, seed, &result);
-    CU_ASSERT_EQUAL(result.first, first);
-    CU_ASSERT_EQUAL(result.end, reached);
-    CU_ASSERT_STRING_EQUAL(result.fallback.text, fallback);
-    device_query_result_finish(&result);
+    device_fixture_expect(&device, seed, first, reached, fallback);
 }
 
 /* A query that falls back with a reason that begins so, after the edge was asked. */
@@ -437,6 +432,47 @@ static void test_a_stop_ends_a_query_that_waits(void)
     end();
 }
 
+/* Tells how the edge computes once the query is there; then it is answered, as is another device's.
+ */
+static void tell_engine(void *arg)
+{
+    fake_edge_await_queries(arg, 1);
+    device_edge_state_set_same_engine(device_session_edge(device.session), true);
+    script.longest_prefix = 0;
+    fake_edge_set_script(edge, &script);
+    struct device_fixture other;
+    const char *address = fake_edge_address(edge);
+    struct device_query_result result;
+    device_fixture_init(&other, &model, &address, 1, 0);
+    device_fixture_start(&other);
+    device_fixture_await_uploaded(&other);
+    device_fixture_query(&other, 1, &result);
+    CU_ASSERT_EQUAL(result.end, LAYERS);
+    CU_ASSERT_FALSE(result.is_exact);
+    device_query_result_finish(&result);
+    device_fixture_finish(&other);
+}
+
+/* The first query of a run is often its only one. */
+static void test_that_an_edge_computes_alike_may_come_to_be_known_late(void)
+{
+    begin();
+    script.longest_prefix = 2;
+    start();
+    device_fixture_await_prefix(&device, 2);
+    device.querier.wish.cut_first = 0;
+    device.querier.wish.cut_end = LAYERS;
+    struct ll_thread thread = {0};
+    struct device_query_result result;
+    CU_ASSERT_EQUAL_FATAL(ll_thread_start(&thread, "tell", tell_engine, edge), LL_OK);
+    device_fixture_query(&device, 2, &result);
+    ll_thread_join(&thread);
+    CU_ASSERT_EQUAL(result.end, LAYERS);
+    CU_ASSERT_TRUE(result.is_exact);
+    device_query_result_finish(&result);
+    end();
+}
+
 /* A query whose first part on the device fails. */
 static void expect_failing_engine(void)
 {
@@ -770,7 +806,40 @@ static void test_an_edge_that_makes_another_input_of_a_file_gets_pixels(void)
     end();
 }
 
+/* Whatever the edge has against a file, pixels may be all right; against that one alone. */
+static void check_refused_file(int status)
+{
+    struct fake_edge_counts counts;
+    struct ll_buf *files[2] = {NULL, NULL};
+    struct ll_buf *bytes = picture(true);
+    CU_ASSERT_EQUAL_FATAL(ll_buf_copy("too large", 9, &files[0]), LL_OK);
+    CU_ASSERT_EQUAL_FATAL(ll_buf_copy("another one", 11, &files[1]), LL_OK);
+    begin();
+    script.takes_encodings = script.refuses_pictures = true;
+    script.picture_status = status;
+    start();
+    device_fixture_await_uploaded(&device);
+    run_file(bytes, files[0], VISION_JPEG, 9 + 2000, "u8");
+    run_file(bytes, files[0], VISION_JPEG, 2000, "u8");
+    run_file(bytes, files[1], VISION_JPEG, 11 + 2000, "u8");
+    fake_edge_get_counts(edge, &counts);
+    CU_ASSERT_EQUAL(counts.queries, 5);
+    ll_buf_unref(files[0]);
+    ll_buf_unref(files[1]);
+    ll_buf_unref(bytes);
+    end();
+}
+
+static void test_a_file_that_an_edge_does_not_take_goes_as_pixels(void)
+{
+    /* INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED. */
+    check_refused_file(3);
+    check_refused_file(8);
+    check_refused_file(12);
+}
+
 const struct ll_test ll_tests[] = {
+    LL_TEST(test_a_file_that_an_edge_does_not_take_goes_as_pixels),
     LL_TEST(test_an_edge_that_makes_another_input_of_a_file_gets_pixels),
     LL_TEST(test_every_cut_gives_the_right_answer),
     LL_TEST(test_a_fixed_cut_waits_for_the_edge),
@@ -781,6 +850,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_bad_answers_are_not_believed),
     LL_TEST(test_values_that_are_not_finite_are_not_believed),
     LL_TEST(test_wrong_values_are_found_where_that_is_wanted),
+    LL_TEST(test_that_an_edge_computes_alike_may_come_to_be_known_late),
     LL_TEST(test_a_fixed_cut_is_not_answered_short),
     LL_TEST(test_no_answer_ends_with_the_deadline),
     LL_TEST(test_a_predicted_deadline_passes_as_well),

@@ -243,7 +243,25 @@ static void test_labels_of_any_bytes(void)
     end();
 }
 
+/* How far the edge can run queries is told of both kinds of weights. */
+static void test_a_draft_is_told_apart(void)
+{
+    const struct device_view nothing = {.image = NULL};
+    struct device_progress progress = {
+        .acked_bytes = 2000000, .model_bytes = 10000000, .prefix = 1, .draft_prefix = 2};
+    begin();
+    device_report_progress(report, &progress);
+    progress.acked_bytes = 9000000;
+    progress.prefix = 2;
+    device_report_progress(report, &progress);
+    print(&nothing);
+    check_text("upload 2.0 of 10.0 MB, 0.0 Mbit/s, 1 of 3 layers ready, 2 with the draft\n"
+               "upload 9.0 of 10.0 MB, 0.0 Mbit/s, 2 of 3 layers ready\n" QUERY "\n" END);
+    end();
+}
+
 const struct ll_test ll_tests[] = {
+    LL_TEST(test_a_draft_is_told_apart),
     LL_TEST(test_what_is_not_finite),
     LL_TEST(test_labels_of_any_bytes),
     LL_TEST(test_boxes_as_text),

@@ -286,6 +286,8 @@ static void test_a_lost_edge_ends_all_queries(void)
     CU_ASSERT_STRING_EQUAL(two.error.text, "edge lost: it was the cleaner");
     struct device_remote three = {.end = 2, .tensors = &tensors};
     CU_ASSERT_EQUAL(device_requests_post(requests, &three), LL_E_UNAVAILABLE);
+    CU_ASSERT_EQUAL(three.status, LL_E_UNAVAILABLE);
+    device_remote_finish(&three);
     /* Nobody is there to be told. */
     CU_ASSERT_EQUAL(device_requests_next_bytes(requests, 150), 0);
     device_remote_finish(&one);
@@ -305,6 +307,8 @@ static void test_a_stopped_table_takes_no_queries(void)
     device_remote_finish(&one);
     struct device_remote two = {.end = 2, .tensors = &tensors};
     CU_ASSERT_EQUAL(device_requests_post(requests, &two), LL_E_STOPPED);
+    CU_ASSERT_EQUAL(two.status, LL_E_STOPPED);
+    device_remote_finish(&two);
     end();
 }
 
@@ -401,6 +405,32 @@ static void test_a_table_is_closed_at_first_and_opens_again(void)
     end();
 }
 
+/* What was chosen for one edge does not go to the next one. */
+static void test_a_query_goes_to_the_edge_that_it_is_for(void)
+{
+    begin();
+    struct device_remote remote = {.end = 2, .tensors = &tensors, .connection = 1};
+    CU_ASSERT_EQUAL_FATAL(device_requests_post(requests, &remote), LL_OK);
+    withdraw(&remote);
+    device_remote_finish(&remote);
+    /* Open as it was, it is the same one. */
+    device_requests_open(requests, 2);
+    CU_ASSERT_EQUAL_FATAL(device_requests_post(requests, &remote), LL_OK);
+    withdraw(&remote);
+    device_remote_finish(&remote);
+    device_requests_close(requests, LL_E_UNAVAILABLE, "gone");
+    device_requests_open(requests, 2);
+    CU_ASSERT_EQUAL(device_requests_post(requests, &remote), LL_E_UNAVAILABLE);
+    CU_ASSERT_EQUAL(remote.status, LL_E_UNAVAILABLE);
+    CU_ASSERT_STRING_EQUAL(remote.error.text, "edge lost: the query was for another connection");
+    device_remote_finish(&remote);
+    remote.connection = 2;
+    CU_ASSERT_EQUAL_FATAL(device_requests_post(requests, &remote), LL_OK);
+    withdraw(&remote);
+    device_remote_finish(&remote);
+    end();
+}
+
 /* What is allowed counts from when the edge has the layers, not before. */
 static void test_an_allowance_begins_with_the_prefix(void)
 {
@@ -436,6 +466,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_status_of_not_found_is_passed_on),
     LL_TEST(test_what_the_edge_owes),
     LL_TEST(test_a_table_is_closed_at_first_and_opens_again),
+    LL_TEST(test_a_query_goes_to_the_edge_that_it_is_for),
     LL_TEST(test_an_allowance_begins_with_the_prefix),
     {NULL, NULL},
 };

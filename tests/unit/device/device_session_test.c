@@ -52,14 +52,18 @@ static void end(void)
     fake_model_finish(&model);
 }
 
+/* The device goes first: it may be at any of them. */
+static void end_both(struct fake_edge *second)
+{
+    device_fixture_finish(&device);
+    fake_edge_destroy(second);
+    fake_edge_destroy(edge);
+    fake_model_finish(&model);
+}
+
 static void expect_query(unsigned seed, int first, int reached, const char *fallback)
 {
-    struct device_query_result result;
-    device_fixture_query(&device, seed, &result);
-    CU_ASSERT_EQUAL(result.first, first);
-    CU_ASSERT_EQUAL(result.end, reached);
-    CU_ASSERT_STRING_EQUAL(result.fallback.text, fallback);
-    device_query_result_finish(&result);
+    device_fixture_expect(&device, seed, first, reached, fallback);
 }
 
 static void test_upload_then_queries_run_on_the_edge(void)
@@ -173,6 +177,20 @@ static void test_an_edge_that_breaks_the_protocol_is_left(void)
     check_refusal(FAKE_UPLOAD_MANY_PARTS, "no layerlift.v1.UploadEvent of usual size");
     check_refusal(FAKE_UPLOAD_EARLY_END, "before its end");
     check_refusal(FAKE_UPLOAD_REJECT_ALL, "keeps rejecting");
+    check_refusal(FAKE_UPLOAD_REJECT_BEGINNINGS, "keeps rejecting");
+}
+
+/* Whatever it says of others, the device brings the blob itself in the end. */
+static void test_nobody_is_waited_for_for_ever(void)
+{
+    begin();
+    script.upload = FAKE_UPLOAD_ELSEWHERE;
+    start();
+    device_fixture_await_uploaded(&device);
+    CU_ASSERT_EQUAL(device.acked_bytes, MODEL_BYTES);
+    CU_ASSERT_EQUAL(device.downs, 0);
+    expect_query(1, 0, LAYERS, "");
+    end();
 }
 
 static void test_an_edge_that_refuses_is_said_to(void)
@@ -337,8 +355,7 @@ static void test_while_one_edge_is_busy_the_next_is_tried(void)
     device_fixture_await_uploaded(&device);
     CU_ASSERT_STRING_EQUAL(device.last_up, addresses[1]);
     CU_ASSERT_EQUAL(device.busies, 1);
-    fake_edge_destroy(second);
-    end();
+    end_both(second);
 }
 
 static void test_layers_of_a_busy_edge_are_used_where_no_other_takes_the_model(void)
@@ -555,6 +572,32 @@ static void test_a_metered_link_ends_the_upload(void)
     end();
 }
 
+/* The edge ends an upload that sends nothing for long: it may use what is there all the same, and
+ * sees what others bring. */
+static void test_an_upload_at_its_limit_needs_no_place(void)
+{
+    enum { MOST_BYTES = 41000, DEADLINE_EXCEEDED = 4 };
+    fake_model_init(&model, cfg, 5);
+    edge = fake_edge_create(&model);
+    script = (struct fake_edge_script){.available_layer = -1,
+                                       .break_after_bytes = MOST_BYTES,
+                                       .break_status = DEADLINE_EXCEEDED,
+                                       .watch = FAKE_WATCH_READY};
+    fake_edge_set_script(edge, &script);
+    const char *address = fake_edge_address(edge);
+    device_fixture_init_bounded(&device, &model, &address, 1, 0, MOST_BYTES);
+    device_fixture_start(&device);
+    device_fixture_await_uploaded(&device);
+    struct fake_edge_counts counts;
+    fake_edge_get_counts(edge, &counts);
+    CU_ASSERT_EQUAL(counts.opens, 1);
+    CU_ASSERT_EQUAL(device.limits, 1);
+    CU_ASSERT_EQUAL(device.downs, 0);
+    CU_ASSERT_EQUAL(device.busies, 0);
+    expect_query(1, 0, LAYERS, "");
+    end();
+}
+
 static void test_destroy_without_start_is_harmless(void)
 {
     begin();
@@ -584,6 +627,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_a_broken_upload_goes_on_where_it_stopped),
     LL_TEST(test_a_rejected_blob_is_sent_again),
     LL_TEST(test_an_edge_that_breaks_the_protocol_is_left),
+    LL_TEST(test_nobody_is_waited_for_for_ever),
     LL_TEST(test_an_edge_that_refuses_is_said_to),
     LL_TEST(test_a_busy_edge_is_waited_for),
     LL_TEST(test_an_edge_without_details_is_busy_by_its_words),
@@ -604,6 +648,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_no_edge_at_all_is_told_once),
     LL_TEST(test_stop_in_mid_upload_ends_everything),
     LL_TEST(test_a_metered_link_ends_the_upload),
+    LL_TEST(test_an_upload_at_its_limit_needs_no_place),
     LL_TEST(test_destroy_without_start_is_harmless),
     LL_TEST(test_a_limited_link_uploads_everything),
     {NULL, NULL},

@@ -52,12 +52,7 @@ static void end(void)
 
 static void expect_query(unsigned seed, int first, int reached, const char *fallback)
 {
-    struct device_query_result result;
-    device_fixture_query(&device, seed, &result);
-    CU_ASSERT_EQUAL(result.first, first);
-    CU_ASSERT_EQUAL(result.end, reached);
-    CU_ASSERT_STRING_EQUAL(result.fallback.text, fallback);
-    device_query_result_finish(&result);
+    device_fixture_expect(&device, seed, first, reached, fallback);
 }
 
 /* 4 frames in layer 4, and one in each of the others but layer 1. */

@@ -27,7 +27,7 @@ static void test_more_pieces_than_there_are_places_are_told_together(void)
 {
     static struct device_upload_acks acks;
     acks = (struct device_upload_acks){.count = 0};
-    const uint64_t pieces = 3 * DEVICE_UPLOAD_ACKS_PIECES;
+    const uint64_t pieces = UINT64_C(3) * DEVICE_UPLOAD_ACKS_PIECES;
     int64_t told = 0;
     for (uint64_t i = 1; i <= pieces; i++) {
         device_upload_acks_sent(&acks, 10 * i, 12);

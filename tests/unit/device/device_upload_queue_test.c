@@ -137,7 +137,8 @@ static ll_status receive_draft(const struct wire_upload_chunk *head, const struc
     }
     CU_ASSERT_EQUAL(drafted[head->layer], layer->blob_bytes);
     here[head->layer] += (int64_t)bytes;
-    return ll_frame_decode_rest(coder, encoded, &how, at, bytes, out, &err);
+    const struct ll_frame whole = {.data = at, .bytes = bytes};
+    return ll_frame_decode_rest(coder, encoded, &how, &whole, out, &err);
 }
 
 static void receive_frame(const struct wire_upload_chunk *head)

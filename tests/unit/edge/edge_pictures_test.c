@@ -63,14 +63,20 @@ static void ask(const struct wire_form *form, const void *bytes, size_t count,
     CU_ASSERT_EQUAL(out_answer->id, last_id);
 }
 
-static void check_same(const struct edge_answer *answer, const float *floats)
+/* The input's bytes in this form give what its floats give. */
+static void check_same(const struct wire_form *form, const void *bytes, size_t count,
+                       const float *floats)
 {
     const struct wire_form plain = wire_form_plain(LL_F32, 3, INPUTS);
+    struct edge_answer answer;
     struct edge_answer expected;
+    ask(form, bytes, count, &answer);
+    CU_ASSERT_EQUAL_FATAL(answer.status, LL_OK);
     ask(&plain, floats, INPUTS * sizeof(float), &expected);
     CU_ASSERT_EQUAL_FATAL(expected.status, LL_OK);
-    CU_ASSERT_EQUAL_FATAL(answer->bytes, expected.bytes);
-    CU_ASSERT_EQUAL(memcmp(answer->data, expected.data, (size_t)expected.bytes), 0);
+    CU_ASSERT_EQUAL_FATAL(answer.bytes, expected.bytes);
+    CU_ASSERT_EQUAL(memcmp(answer.data, expected.data, (size_t)expected.bytes), 0);
+    edge_answer_finish(&answer);
     edge_answer_finish(&expected);
 }
 
@@ -129,7 +135,6 @@ static void test_files_make_the_floats_that_are_meant(void)
     begin();
     for (int i = 0; i < 3 * 3 * 3; i++) {
         struct sample sample;
-        struct edge_answer answer;
         vision_format format = (vision_format)(i % 3);
         unsigned seed = (unsigned)i;
         sample_init(&sample,
@@ -137,10 +142,7 @@ static void test_files_make_the_floats_that_are_meant(void)
                     : format == VISION_PNG ? picture_file_png(40, 60, i % 2 == 0, seed)
                                            : picture_file_bmp(60, 40, seed),
                     format, (vision_fit)(i / 3 % 3), 1 + i % 8);
-        ask(&sample.form, sample.file.data, sample.file.count, &answer);
-        CU_ASSERT_EQUAL_FATAL(answer.status, LL_OK);
-        check_same(&answer, sample.floats);
-        edge_answer_finish(&answer);
+        check_same(&sample.form, sample.file.data, sample.file.count, sample.floats);
         sample_finish(&sample);
     }
     end();
@@ -162,10 +164,7 @@ static void test_webp_makes_the_bytes_that_it_was(void)
     struct wire_form form = wire_form_plain(LL_U8, 3, INPUTS);
     form.coding = LAYERLIFT__V1__TENSOR_CODING__TENSOR_CODING_WEBP;
     form.bytes = (int64_t)ll_buf_bytes(file);
-    ask(&form, ll_buf_data(file), ll_buf_bytes(file), &answer);
-    CU_ASSERT_EQUAL_FATAL(answer.status, LL_OK);
-    check_same(&answer, floats);
-    edge_answer_finish(&answer);
+    check_same(&form, ll_buf_data(file), ll_buf_bytes(file), floats);
 
     /* Of another size. */
     ll_buf_unref(file);
@@ -193,7 +192,6 @@ static void test_another_input_than_the_one_that_is_meant(void)
 {
     begin();
     struct sample sample;
-    struct edge_answer answer;
     sample_init(&sample, jpeg(2), VISION_JPEG, VISION_FIT_LETTERBOX, 1);
     sample.form.picture.input.bytes[31] ^= 1;
     check_refused(&sample, LL_E_PRECONDITION, "tensor -1: the picture makes another input here");
@@ -204,10 +202,7 @@ static void test_another_input_than_the_one_that_is_meant(void)
     sample.form.picture.fit = fits[VISION_FIT_STRETCH];
     check_refused(&sample, LL_E_PRECONDITION, "the picture makes another input here");
     sample.form.picture.fit = fits[VISION_FIT_LETTERBOX];
-    ask(&sample.form, sample.file.data, sample.file.count, &answer);
-    CU_ASSERT_EQUAL_FATAL(answer.status, LL_OK);
-    check_same(&answer, sample.floats);
-    edge_answer_finish(&answer);
+    check_same(&sample.form, sample.file.data, sample.file.count, sample.floats);
     sample_finish(&sample);
     end();
 }
@@ -244,10 +239,7 @@ static void test_a_decoder_takes_no_more_than_the_query_may(void)
     struct edge_answer answer;
     /* 50 x 40: 12,000 bytes of pixels, twice; 110 x 100: 66,000 in all. */
     sample_init(&sample, picture_file_bmp(50, 40, 1), VISION_BMP, VISION_FIT_STRETCH, 1);
-    ask(&sample.form, sample.file.data, sample.file.count, &answer);
-    CU_ASSERT_EQUAL_FATAL(answer.status, LL_OK);
-    check_same(&answer, sample.floats);
-    edge_answer_finish(&answer);
+    check_same(&sample.form, sample.file.data, sample.file.count, sample.floats);
     sample_finish(&sample);
     const struct picture_jpeg kind = {110, 100, 2, 2, false, false, 50};
     sample_init(&sample, picture_file_jpeg(&kind, 1), VISION_JPEG, VISION_FIT_STRETCH, 1);

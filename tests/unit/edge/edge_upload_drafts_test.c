@@ -54,22 +54,6 @@ static void tear_down(struct edge_fixture *fixture, struct pair *pair)
     edge_fixture_tear_down(fixture);
 }
 
-/* Opens an upload. The caller frees `accepted`, or passes NULL. */
-static struct edge_call *open_upload(struct edge_fixture *fixture, const struct fake_model *model,
-                                     const struct edge_open *open,
-                                     Layerlift__V1__UploadEvent **out_accepted)
-{
-    struct edge_call *upload = edge_client_open(fixture->client, model, open);
-    Layerlift__V1__UploadEvent *event = edge_call_await(upload, EVENT_ACCEPTED);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(event);
-    if (out_accepted) {
-        *out_accepted = event;
-    } else {
-        layerlift__v1__upload_event__free_unpacked(event, NULL);
-    }
-    return upload;
-}
-
 /* All layers' draft, or what is left. */
 static size_t send_pass(struct edge_call *upload, const struct fake_model *model, bool is_rest)
 {
@@ -93,18 +77,6 @@ static void await_draft(struct edge_call *upload, uint32_t prefix)
     CU_ASSERT_EQUAL(ready, prefix);
 }
 
-/* Waits until so many bytes of payload have been dealt with. */
-static void await_received(struct edge_call *upload, uint64_t bytes)
-{
-    uint64_t received = 0;
-    while (received < bytes) {
-        Layerlift__V1__UploadEvent *event = edge_call_await(upload, EVENT_CREDIT);
-        CU_ASSERT_PTR_NOT_NULL_FATAL(event);
-        received = event->credit->received_bytes;
-        layerlift__v1__upload_event__free_unpacked(event, NULL);
-    }
-}
-
 static void check_complete(struct edge_call *upload)
 {
     CU_ASSERT(edge_call_has_event(upload, EVENT_COMPLETE));
@@ -118,7 +90,8 @@ static void test_draft_comes_first_and_goes_last(void)
     struct pair pair;
     set_up(&fixture, &pair);
     Layerlift__V1__UploadEvent *event = NULL;
-    struct edge_call *upload = open_upload(&fixture, &pair.model, &pair.open, &event);
+    struct edge_call *upload =
+        edge_client_upload_with(fixture.client, &pair.model, &pair.open, &event);
     CU_ASSERT_STRING_EQUAL(event->accepted->draft_id, pair.draft.id_text);
     CU_ASSERT_EQUAL(event->accepted->n_available_drafts, 0);
     CU_ASSERT_EQUAL(event->accepted->n_partial_drafts, 0);
@@ -150,7 +123,8 @@ static void test_draft_goes_on_where_it_stopped(void)
     struct edge_fixture fixture;
     struct pair pair;
     set_up(&fixture, &pair);
-    struct edge_call *upload = open_upload(&fixture, &pair.model, &pair.open, NULL);
+    struct edge_call *upload =
+        edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
     const struct edge_frames draft = {.model = &pair.model,
                                       .layer = 0,
                                       .encoding = LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME,
@@ -167,7 +141,7 @@ static void test_draft_goes_on_where_it_stopped(void)
     edge_fixture_await_bytes(&fixture, &pair.model, FRAME);
     edge_call_close(upload);
     Layerlift__V1__UploadEvent *event = NULL;
-    upload = open_upload(&fixture, &pair.model, &pair.open, &event);
+    upload = edge_client_upload_with(fixture.client, &pair.model, &pair.open, &event);
     CU_ASSERT_EQUAL_FATAL(event->accepted->n_available_drafts, 1);
     CU_ASSERT_EQUAL(event->accepted->available_drafts[0], 4);
     CU_ASSERT_EQUAL_FATAL(event->accepted->n_partial_drafts, 1);
@@ -199,7 +173,8 @@ static void test_exact_layers_serve_the_draft(void)
     struct edge_fixture fixture;
     struct pair pair;
     set_up(&fixture, &pair);
-    struct edge_call *upload = open_upload(&fixture, &pair.model, &pair.open, NULL);
+    struct edge_call *upload =
+        edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
     edge_frames_send_layers(upload, &pair.model, 3, 4);
     Layerlift__V1__UploadEvent *event = edge_call_await(upload, EVENT_AVAILABLE);
     CU_ASSERT_PTR_NOT_NULL_FATAL(event);
@@ -207,7 +182,7 @@ static void test_exact_layers_serve_the_draft(void)
     CU_ASSERT(event->blob_available->is_draft);
     layerlift__v1__upload_event__free_unpacked(event, NULL);
     edge_call_close(upload);
-    upload = open_upload(&fixture, &pair.model, &pair.open, &event);
+    upload = edge_client_upload_with(fixture.client, &pair.model, &pair.open, &event);
     CU_ASSERT_EQUAL_FATAL(event->accepted->n_available_drafts, 1);
     CU_ASSERT_EQUAL(event->accepted->available_drafts[0], 3);
     layerlift__v1__upload_event__free_unpacked(event, NULL);
@@ -229,7 +204,8 @@ static void test_exact_frames_may_come_raw(void)
     struct edge_fixture fixture;
     struct pair pair;
     set_up(&fixture, &pair);
-    struct edge_call *upload = open_upload(&fixture, &pair.model, &pair.open, NULL);
+    struct edge_call *upload =
+        edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
     send_pass(upload, &pair.model, false);
     const struct edge_frames rest = {.model = &pair.model,
                                      .layer = 3,
@@ -253,14 +229,15 @@ static void test_what_is_left_may_be_in_the_draft(void)
         struct edge_call *first = edge_client_upload(fixture.client, &pair.model, NULL);
         edge_call_send_part(first, &pair.model, 3, 0, LAST);
         edge_fixture_await_bytes(&fixture, &pair.model, LAST);
-        struct edge_call *upload = open_upload(&fixture, &pair.model, &pair.open, NULL);
+        struct edge_call *upload =
+            edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
         edge_call_close(first);
         size_t sent = edge_frames_send_draft_layer(upload, &pair.model, 3, BITS, false);
         if (round == 1) {
             /* It is there before the draft's device comes back. */
-            await_received(upload, sent);
+            edge_call_await_received(upload, sent);
             edge_call_close(upload);
-            upload = open_upload(&fixture, &pair.model, &pair.open, NULL);
+            upload = edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
         }
         edge_frames_send_layers(upload, &pair.model, 0, 3);
         edge_frames_send_layers(upload, &pair.model, 4, 5);
@@ -282,9 +259,11 @@ static void test_liars_draft_goes_with_the_liar(void)
     fake_model_rename(&lie);
     struct edge_open open = pair.open;
     open.draft = &lie;
-    struct edge_call *honest = open_upload(&fixture, &pair.model, &pair.open, NULL);
-    struct edge_call *liar = open_upload(&fixture, &pair.model, &open, NULL);
-    struct edge_call *accomplice = open_upload(&fixture, &pair.model, &open, NULL);
+    struct edge_call *honest =
+        edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
+    struct edge_call *liar = edge_client_upload_with(fixture.client, &pair.model, &open, NULL);
+    struct edge_call *accomplice =
+        edge_client_upload_with(fixture.client, &pair.model, &open, NULL);
     edge_frames_send_draft_layer(liar, &lie, 4, BITS, false);
     edge_frames_send_draft_layer(honest, &pair.model, 4, BITS, false);
     edge_frames_send_draft_layer(honest, &pair.model, 4, BITS, true);
@@ -315,13 +294,14 @@ static void test_lie_about_an_available_layer_is_found_out(void)
     fake_model_rename(&lie);
     struct edge_open open = pair.open;
     open.draft = &lie;
-    struct edge_call *liar = open_upload(&fixture, &pair.model, &open, NULL);
+    struct edge_call *liar = edge_client_upload_with(fixture.client, &pair.model, &open, NULL);
     const struct edge_frames draft = {.model = &lie,
                                       .layer = 0,
                                       .encoding = LAYERLIFT__V1__ENCODING__ENCODING_DRAFT_FRAME,
                                       .mantissa_bits = BITS};
     edge_frames_send(liar, &draft, 0, CHUNK);
-    struct edge_call *honest = open_upload(&fixture, &pair.model, &pair.open, NULL);
+    struct edge_call *honest =
+        edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
     edge_frames_send_layers(honest, &pair.model, 0, 1);
     CU_ASSERT(edge_call_has_event(liar, EVENT_AVAILABLE));
     edge_frames_send_from(liar, &draft, FRAME, CHUNK);
@@ -348,7 +328,8 @@ static void test_rejected_draft_takes_the_rest_with_it(void)
     struct fake_model other;
     set_up(&fixture, &pair);
     fake_model_init_weights(&other, cfg, 2);
-    struct edge_call *upload = open_upload(&fixture, &pair.model, &pair.open, NULL);
+    struct edge_call *upload =
+        edge_client_upload_with(fixture.client, &pair.model, &pair.open, NULL);
     edge_frames_send_draft_layer(upload, &other, 0, BITS, false);
     edge_frames_send_draft_layer(upload, &pair.model, 0, BITS, true);
     check_rejected(upload, 0, true);
@@ -446,7 +427,8 @@ static void test_broken_frames_of_drafts_are_refused(void)
         set_up(&fixture, &pair);
         struct edge_open open = pair.open;
         open.draft = bad[i].has_draft ? open.draft : NULL;
-        struct edge_call *upload = open_upload(&fixture, &pair.model, &open, NULL);
+        struct edge_call *upload =
+            edge_client_upload_with(fixture.client, &pair.model, &open, NULL);
         if (bad[i].is_drafted) {
             edge_frames_send_draft_layer(upload, &pair.model, (int)bad[i].layer, BITS, false);
         }
@@ -473,19 +455,19 @@ static void test_draft_that_is_of_no_use_is_not_taken(void)
     struct edge_open open = pair.open;
     /* None of its blobs differs. */
     open.draft = &pair.model;
-    struct edge_call *upload = open_upload(&fixture, &pair.model, &open, &event);
+    struct edge_call *upload = edge_client_upload_with(fixture.client, &pair.model, &open, &event);
     CU_ASSERT_STRING_EQUAL(event->accepted->draft_id, "");
     layerlift__v1__upload_event__free_unpacked(event, NULL);
     edge_call_close(upload);
     /* The device does not have the encodings. */
     open = pair.open;
     open.encoding_count = 2;
-    upload = open_upload(&fixture, &pair.model, &open, &event);
+    upload = edge_client_upload_with(fixture.client, &pair.model, &open, &event);
     CU_ASSERT_STRING_EQUAL(event->accepted->draft_id, "");
     layerlift__v1__upload_event__free_unpacked(event, NULL);
     edge_call_close(upload);
     CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &pair.model), LL_OK);
-    upload = open_upload(&fixture, &pair.model, &pair.open, &event);
+    upload = edge_client_upload_with(fixture.client, &pair.model, &pair.open, &event);
     CU_ASSERT_STRING_EQUAL(event->accepted->draft_id, "");
     layerlift__v1__upload_event__free_unpacked(event, NULL);
     check_complete(upload);
@@ -506,7 +488,7 @@ static void test_drafts_of_a_model_are_limited(void)
         open.draft = &drafts[i];
         open.mantissa_bits = BITS + i;
         Layerlift__V1__UploadEvent *event = NULL;
-        uploads[i] = open_upload(&fixture, &pair.model, &open, &event);
+        uploads[i] = edge_client_upload_with(fixture.client, &pair.model, &open, &event);
         CU_ASSERT_STRING_EQUAL(event->accepted->draft_id, i < MOST ? drafts[i].id_text : "");
         layerlift__v1__upload_event__free_unpacked(event, NULL);
     }
@@ -517,7 +499,7 @@ static void test_drafts_of_a_model_are_limited(void)
     open.draft = &drafts[MOST];
     open.mantissa_bits = BITS + MOST;
     Layerlift__V1__UploadEvent *event = NULL;
-    struct edge_call *upload = open_upload(&fixture, &pair.model, &open, &event);
+    struct edge_call *upload = edge_client_upload_with(fixture.client, &pair.model, &open, &event);
     CU_ASSERT_STRING_EQUAL(event->accepted->draft_id, drafts[MOST].id_text);
     layerlift__v1__upload_event__free_unpacked(event, NULL);
     edge_call_close(upload);

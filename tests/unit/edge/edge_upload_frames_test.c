@@ -41,22 +41,6 @@ static void set_up(struct edge_fixture *fixture, struct fake_model *model)
     fake_model_init_weights(model, cfg, 1);
 }
 
-/* Opens an encoded upload. The caller frees `accepted`, or passes NULL. */
-static struct edge_call *open_encoded(struct edge_fixture *fixture, const struct fake_model *model,
-                                      const struct edge_open *open,
-                                      Layerlift__V1__UploadEvent **out_accepted)
-{
-    struct edge_call *upload = edge_client_open(fixture->client, model, open);
-    Layerlift__V1__UploadEvent *event = edge_call_await(upload, EVENT_ACCEPTED);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(event);
-    if (out_accepted) {
-        *out_accepted = event;
-    } else {
-        layerlift__v1__upload_event__free_unpacked(event, NULL);
-    }
-    return upload;
-}
-
 /* Takes events to the end; checks what Credit says on the way. The last of it may not be told. */
 static void await_complete(struct edge_call *upload, size_t sent_bytes)
 {
@@ -87,7 +71,7 @@ static void test_frames_bring_a_model(void)
     struct fake_model model;
     set_up(&fixture, &model);
     Layerlift__V1__UploadEvent *event = NULL;
-    struct edge_call *upload = open_encoded(&fixture, &model, &encoded, &event);
+    struct edge_call *upload = edge_client_upload_with(fixture.client, &model, &encoded, &event);
     CU_ASSERT_EQUAL_FATAL(event->accepted->n_encodings, 3);
     CU_ASSERT_EQUAL(event->accepted->encodings[0], LAYERLIFT__V1__ENCODING__ENCODING_RAW);
     CU_ASSERT_EQUAL(event->accepted->encodings[1], LAYERLIFT__V1__ENCODING__ENCODING_FRAME);
@@ -116,12 +100,30 @@ static uint64_t stored_at(struct edge_call *upload, uint64_t received)
     return stored;
 }
 
-static void test_credit_says_what_is_stored(void)
+/* A temporary store's bytes go with the process. */
+static void test_credit_of_a_temporary_store_says_nothing(void)
 {
     struct edge_fixture fixture;
     struct fake_model model;
     set_up(&fixture, &model);
-    struct edge_call *upload = open_encoded(&fixture, &model, &encoded, NULL);
+    struct edge_call *upload = edge_client_upload_with(fixture.client, &model, &encoded, NULL);
+    const struct edge_frames frames = {
+        .model = &model, .layer = 0, .encoding = LAYERLIFT__V1__ENCODING__ENCODING_FRAME};
+    uint64_t sent = edge_frames_send(upload, &frames, 0, CHUNK);
+    CU_ASSERT_EQUAL(stored_at(upload, sent), 0);
+    edge_call_close(upload);
+    edge_fixture_tear_down_model(&fixture, &model);
+}
+
+static void test_credit_says_what_is_stored(void)
+{
+    struct edge_fixture fixture;
+    struct fake_model model;
+    edge_fixture_init(&fixture);
+    fixture.config.store_folder = ll_test_folder();
+    edge_fixture_start(&fixture);
+    fake_model_init_weights(&model, cfg, 1);
+    struct edge_call *upload = edge_client_upload_with(fixture.client, &model, &encoded, NULL);
     const struct edge_frames frames = {
         .model = &model, .layer = 0, .encoding = LAYERLIFT__V1__ENCODING__ENCODING_FRAME};
     uint8_t data[LL_FRAME_ENCODED_BYTES];
@@ -154,7 +156,7 @@ static void test_frames_of_layers_may_interleave(void)
     struct edge_fixture fixture;
     struct fake_model model;
     set_up(&fixture, &model);
-    struct edge_call *upload = open_encoded(&fixture, &model, &encoded, NULL);
+    struct edge_call *upload = edge_client_upload_with(fixture.client, &model, &encoded, NULL);
     uint8_t data[2][LL_FRAME_ENCODED_BYTES];
     Layerlift__V1__Chunk chunks[2];
     const int layers[2] = {1, 3};
@@ -191,7 +193,7 @@ static void test_raw_and_frames_mix(void)
     struct edge_fixture fixture;
     struct fake_model model;
     set_up(&fixture, &model);
-    struct edge_call *upload = open_encoded(&fixture, &model, &encoded, NULL);
+    struct edge_call *upload = edge_client_upload_with(fixture.client, &model, &encoded, NULL);
     const struct edge_frames frames = {
         .model = &model, .layer = 0, .encoding = LAYERLIFT__V1__ENCODING__ENCODING_FRAME};
     size_t sent = edge_frames_send(upload, &frames, 0, CHUNK);
@@ -222,7 +224,7 @@ static void test_offsets_are_borders_where_frames_are_used(void)
     CU_ASSERT_EQUAL(event->accepted->n_encodings, 0);
     layerlift__v1__upload_event__free_unpacked(event, NULL);
     edge_call_close(upload);
-    upload = open_encoded(&fixture, &model, &encoded, &event);
+    upload = edge_client_upload_with(fixture.client, &model, &encoded, &event);
     CU_ASSERT_EQUAL_FATAL(event->accepted->n_partial, 1);
     CU_ASSERT_EQUAL(event->accepted->partial[0]->layer, 0);
     CU_ASSERT_EQUAL(event->accepted->partial[0]->offset, FRAME);
@@ -259,7 +261,7 @@ static void test_differences_from_an_earlier_model(void)
     open.base = &model;
     /* Nothing of it is here: neither listed nor taken. */
     Layerlift__V1__UploadEvent *event = NULL;
-    struct edge_call *upload = open_encoded(&fixture, &tuned, &open, &event);
+    struct edge_call *upload = edge_client_upload_with(fixture.client, &tuned, &open, &event);
     CU_ASSERT_EQUAL(event->accepted->n_delta_layers, 0);
     layerlift__v1__upload_event__free_unpacked(event, NULL);
     struct edge_frames frames = {.model = &tuned,
@@ -270,7 +272,7 @@ static void test_differences_from_an_earlier_model(void)
     edge_fixture_check_refused(&fixture, upload, LL_E_INVALID,
                                "layer 0: a difference at 0, but the layer has no base");
     CU_ASSERT_EQUAL(edge_client_upload_all(fixture.client, &model), LL_OK);
-    upload = open_encoded(&fixture, &tuned, &open, &event);
+    upload = edge_client_upload_with(fixture.client, &tuned, &open, &event);
     CU_ASSERT_EQUAL_FATAL(event->accepted->n_delta_layers, LAYERS);
     layerlift__v1__upload_event__free_unpacked(event, NULL);
     size_t sent = 0;
@@ -345,7 +347,7 @@ static void test_broken_frames_are_refused(void)
     set_up(&fixture, &model);
     memset(data, 0xee, sizeof(data));
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        struct edge_call *upload = open_encoded(&fixture, &model, &encoded, NULL);
+        struct edge_call *upload = edge_client_upload_with(fixture.client, &model, &encoded, NULL);
         Layerlift__V1__Chunk chunk = LAYERLIFT__V1__CHUNK__INIT;
         chunk.data.data = data;
         chunk.data.len = SIZE;
@@ -376,7 +378,7 @@ static void test_frames_need_agreement(void)
         .model = &model, .layer = 0, .encoding = LAYERLIFT__V1__ENCODING__ENCODING_FRAME};
     Layerlift__V1__UploadEvent *event = NULL;
     const struct edge_open raw = {.encoding_count = 1, .encodings = raw_alone};
-    struct edge_call *upload = open_encoded(&fixture, &model, &raw, &event);
+    struct edge_call *upload = edge_client_upload_with(fixture.client, &model, &raw, &event);
     CU_ASSERT_EQUAL(event->accepted->n_encodings, 0);
     layerlift__v1__upload_event__free_unpacked(event, NULL);
     edge_frames_send(upload, &frames, 0, CHUNK);
@@ -386,7 +388,7 @@ static void test_frames_need_agreement(void)
     struct fake_model tuned;
     fake_model_init_weights(&tuned, cfg, 1);
     tune(&tuned);
-    upload = open_encoded(&fixture, &tuned, &open, &event);
+    upload = edge_client_upload_with(fixture.client, &tuned, &open, &event);
     CU_ASSERT_EQUAL(event->accepted->n_encodings, 2);
     CU_ASSERT_EQUAL(event->accepted->n_delta_layers, 0);
     layerlift__v1__upload_event__free_unpacked(event, NULL);
@@ -411,7 +413,7 @@ static void test_frames_that_are_not_whole_are_limited(void)
     }
     edge_fixture_set_up(&fixture);
     fake_model_init_weights(&model, many, 1);
-    struct edge_call *upload = open_encoded(&fixture, &model, &encoded, NULL);
+    struct edge_call *upload = edge_client_upload_with(fixture.client, &model, &encoded, NULL);
     Layerlift__V1__Chunk chunk = LAYERLIFT__V1__CHUNK__INIT;
     chunk.encoding = LAYERLIFT__V1__ENCODING__ENCODING_FRAME;
     chunk.frame_bytes = 100;
@@ -435,7 +437,7 @@ static void test_wrong_bytes_are_rejected_and_may_be_sent_again(void)
     struct fake_model liar;
     set_up(&fixture, &model);
     fake_model_init_weights(&liar, cfg, 2);
-    struct edge_call *upload = open_encoded(&fixture, &model, &encoded, NULL);
+    struct edge_call *upload = edge_client_upload_with(fixture.client, &model, &encoded, NULL);
     size_t sent = edge_frames_send_layers(upload, &liar, 0, 1);
     Layerlift__V1__UploadEvent *event = edge_call_await(upload, EVENT_REJECTED);
     CU_ASSERT_PTR_NOT_NULL_FATAL(event);
@@ -453,7 +455,7 @@ static void test_frames_of_an_available_blob_are_dropped(void)
     struct edge_fixture fixture;
     struct fake_model model;
     set_up(&fixture, &model);
-    struct edge_call *upload = open_encoded(&fixture, &model, &encoded, NULL);
+    struct edge_call *upload = edge_client_upload_with(fixture.client, &model, &encoded, NULL);
     const struct edge_frames frames = {
         .model = &model, .layer = 0, .encoding = LAYERLIFT__V1__ENCODING__ENCODING_FRAME};
     uint8_t data[LL_FRAME_ENCODED_BYTES];
@@ -478,6 +480,7 @@ static void test_frames_of_an_available_blob_are_dropped(void)
 const char *const ll_test_suite = "edge_upload_frames";
 const struct ll_test ll_tests[] = {
     LL_TEST(test_frames_bring_a_model),
+    LL_TEST(test_credit_of_a_temporary_store_says_nothing),
     LL_TEST(test_credit_says_what_is_stored),
     LL_TEST(test_frames_of_layers_may_interleave),
     LL_TEST(test_raw_and_frames_mix),

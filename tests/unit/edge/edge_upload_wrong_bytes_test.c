@@ -33,18 +33,6 @@ static int64_t size_of(int layer)
     return model.network->table.layers[layer].blob_bytes;
 }
 
-/* Takes events until `bytes` of payload are dealt with. */
-static void await_receipt(struct edge_call *upload, uint64_t bytes)
-{
-    uint64_t received = 0;
-    while (received < bytes) {
-        Layerlift__V1__UploadEvent *event = edge_call_await(upload, EVENT_CREDIT);
-        CU_ASSERT_PTR_NOT_NULL_FATAL(event);
-        received = event->credit->received_bytes;
-        layerlift__v1__upload_event__free_unpacked(event, NULL);
-    }
-}
-
 /* The next rejection is this one. */
 static void expect_rejection(struct edge_call *upload, int layer, int64_t of_first_bytes)
 {
@@ -113,7 +101,7 @@ static void test_wrong_beginnings_cost_others_nothing(void)
     struct edge_call *liar = edge_client_upload(fixture.client, &model, NULL);
     struct edge_call *honest = edge_client_upload(fixture.client, &model, NULL);
     send_wrong_beginnings(liar, 400);
-    await_receipt(liar, 1200);
+    edge_call_await_received(liar, 1200);
     edge_call_send_layers(honest, &model, 0, LAYERS);
     expect_complete(honest);
     expect_sent_away(liar, "layer 0: the bytes are not those of its digest");
@@ -127,7 +115,7 @@ static void check_beginning_of_a_liar(int layer, int64_t bytes)
     begin();
     struct edge_call *liar = edge_client_upload(fixture.client, &model, NULL);
     edge_call_send_chunk(liar, layer, 0, wrong, (size_t)bytes);
-    await_receipt(liar, (uint64_t)bytes);
+    edge_call_await_received(liar, (uint64_t)bytes);
     struct edge_call *honest = open_told(layer, bytes);
     edge_call_send_part(honest, &model, layer, bytes, size_of(layer));
     expect_rejection(honest, layer, bytes);
@@ -180,7 +168,7 @@ static void check_lying_rest(int layer)
     int64_t half = size_of(layer) / 2;
     struct edge_call *honest = edge_client_upload(fixture.client, &model, NULL);
     edge_call_send_part(honest, &model, layer, 0, half);
-    await_receipt(honest, (uint64_t)half);
+    edge_call_await_received(honest, (uint64_t)half);
     struct edge_call *liar = open_told(layer, half);
     edge_call_send_chunk(liar, layer, half, wrong, (size_t)(size_of(layer) - half));
     expect_rejection(liar, layer, half);
@@ -205,10 +193,10 @@ static void test_wrong_rest_is_found_out_when_the_right_bytes_come(void)
     begin();
     struct edge_call *honest = edge_client_upload(fixture.client, &model, NULL);
     edge_call_send_part(honest, &model, LARGE, 0, 100000);
-    await_receipt(honest, 100000);
+    edge_call_await_received(honest, 100000);
     struct edge_call *liar = open_told(LARGE, 100000);
     edge_call_send_chunk(liar, LARGE, 100000, wrong, 70000);
-    await_receipt(liar, 70000);
+    edge_call_await_received(liar, 70000);
     edge_call_send_part(honest, &model, LARGE, 100000, LARGE_BYTES);
     expect_sent_away(liar, "layer 0: the bytes are not those of its digest");
     send_others(honest, LARGE);
@@ -226,10 +214,10 @@ static void check_joining(int layer, int64_t first, int64_t second)
     edge_call_send_part(gone, &model, layer, 0, first);
     edge_fixture_await_bytes(&fixture, &model, first);
     edge_call_send_part(other, &model, layer, 0, first / 2);
-    await_receipt(other, (uint64_t)(first / 2));
+    edge_call_await_received(other, (uint64_t)(first / 2));
     edge_call_close(gone);
     edge_call_send_part(other, &model, layer, first / 2, second);
-    await_receipt(other, (uint64_t)second);
+    edge_call_await_received(other, (uint64_t)second);
     edge_call_close(other);
     struct edge_call *third = open_told(layer, second);
     edge_call_send_part(third, &model, layer, second, size_of(layer));
@@ -301,7 +289,7 @@ static void test_beginning_that_is_owed_by_who_has_gone(void)
     edge_call_send_part(honest, &model, LARGE, 70000, LARGE_BYTES);
     expect_rejection(honest, LARGE, 70000);
     edge_call_send_part(honest, &model, LARGE, 0, 66000);
-    await_receipt(honest, LARGE_BYTES - 70000 + 66000);
+    edge_call_await_received(honest, LARGE_BYTES - 70000 + 66000);
     edge_call_close(honest);
     struct edge_call *other = open_told(LARGE, 66000);
     edge_call_send_part(other, &model, LARGE, 66000, LARGE_BYTES);
@@ -326,7 +314,7 @@ static struct edge_call *lie_on(void)
     }
     CU_ASSERT_EQUAL(sent, 2);
     layerlift__v1__upload_event__free_unpacked(event, NULL);
-    await_receipt(liar, sent);
+    edge_call_await_received(liar, sent);
     return liar;
 }
 
@@ -350,7 +338,7 @@ static void test_liar_that_comes_back_delays_nobody(void)
     begin();
     struct edge_call *liar = edge_client_upload(fixture.client, &model, NULL);
     send_wrong_beginnings(liar, LIE);
-    await_receipt(liar, LIES);
+    edge_call_await_received(liar, LIES);
     Layerlift__V1__UploadEvent *event = NULL;
     struct edge_call *honest = edge_client_upload(fixture.client, &model, &event);
     CU_ASSERT_EQUAL(event->accepted->n_partial, 3);
@@ -360,7 +348,7 @@ static void test_liar_that_comes_back_delays_nobody(void)
         int64_t next = at + STEP < LARGE_BYTES ? at + STEP : LARGE_BYTES;
         edge_call_send_part(honest, &model, LARGE, at, next);
         sent += next - at;
-        await_receipt(honest, (uint64_t)sent);
+        edge_call_await_received(honest, (uint64_t)sent);
         edge_call_close(liar);
         liar = lie_on();
     }
