@@ -8,8 +8,8 @@
  *   PALETTE   number of distinct words less one; these, ascending, in planes; the words' places
  *             among them as a part of one byte a word
  *   REPEATS   zstd of the words as little-endian 32 bits, up to the end
- *   SPARSE    the most frequent word in 4 bytes; a part of a bit a word, from a byte's lowest on, set
- *             where it is another one; these in planes
+ *   SPARSE    the most frequent word in 4 bytes; a part of a bit a word, from a byte's lowest
+ *             on, set where it is another one; these in planes
  *
  * Threads: a coder is one thread's at a time. */
 #ifndef LL_WORDS_H

@@ -71,12 +71,12 @@ go_tool() {
     printf '%s\n' "$folder/$1"
 }
 
-# start_server FOLDER [COMMAND...]: a server on a port of its own; its process id in `server`, the port in FOLDER/port,
-# the log in FOLDER/server.log. COMMAND is another one than what was built here, with its first options.
+# start_server FOLDER [PROGRAM...]: a server on a port of its own; its process id in `server`, the port in FOLDER/port,
+# the log in FOLDER/server.log. PROGRAM is another one than what was built here, with its first options.
 start_server() {
-    local i command=("${@:2}")
-    [ $# -gt 1 ] || command=(bazel-bin/edge/server --store memory)
-    "${command[@]}" --listen 127.0.0.1:0 --port-file "$1/port" 2>"$1/server.log" &
+    local i program=("${@:2}")
+    [ $# -gt 1 ] || program=(bazel-bin/edge/server --store memory)
+    "${program[@]}" --listen 127.0.0.1:0 --port-file "$1/port" 2>"$1/server.log" &
     server=$!
     for ((i = 0; i < 200; i++)); do
         [ ! -s "$1/port" ] || return 0

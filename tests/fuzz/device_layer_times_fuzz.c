@@ -38,7 +38,7 @@ static void check_taken(const struct device_layer_times *profile, const struct l
     free(text);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ll_error err;
     struct ll_network *network = NULL;
@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     must(engine && ll_engine_parse(engine, cfg, sizeof(cfg) - 1, &network, &err) == LL_OK);
     must(device_layer_times_create(&network->table, 1, &profile) == LL_OK);
     uint64_t version = device_layer_times_version(profile);
-    if (device_layer_times_read(profile, (const char *)data, bytes)) {
+    if (device_layer_times_read(profile, (const char *)data, size)) {
         must(device_layer_times_is_measured(profile));
         check_taken(profile, &network->table);
     } else {

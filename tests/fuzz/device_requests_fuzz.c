@@ -172,7 +172,7 @@ static void fill(struct game *game)
     memset(ll_buf_writable(game->input_bytes), 1, (size_t)game->model.table->in_floats);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ll_error err;
     struct ll_network *network = NULL;
@@ -182,8 +182,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     must(device_requests_create(&game.model, ignore_kick, NULL, &game.requests) == LL_OK);
     fill(&game);
     device_requests_open(game.requests, 4);
-    for (size_t at = 0; at < bytes;) {
-        at += play_step(&game, data + at, bytes - at);
+    for (size_t at = 0; at < size;) {
+        at += play_step(&game, data + at, size - at);
     }
     withdraw(&game);
     device_requests_destroy(game.requests);

@@ -8,7 +8,7 @@
 
 const char *const ll_test_suite = "device_send_scheduler";
 
-enum { MESSAGE_BYTES = 10000, QUERIES = 1000 };
+enum { MESSAGE_BYTES = 10000, BURST_BYTES = 10 * MESSAGE_BYTES, QUERIES = 1000 };
 
 /* A source that has so many messages now, and waits for the link or not. */
 struct fake_source {
@@ -60,8 +60,8 @@ static void teach_rate(struct scene *scene)
     int64_t at_ns = ll_clock_now_ns();
     uint64_t acked = 0;
     for (int i = 0; i < 100; i++) {
-        ll_window_send(window, MESSAGE_BYTES * 10, at_ns);
-        acked += MESSAGE_BYTES * 10;
+        ll_window_send(window, BURST_BYTES, at_ns);
+        acked += BURST_BYTES;
         at_ns += 10 * LL_NS_PER_MS;
         ll_window_ack(window, acked, (uint64_t)at_ns, at_ns);
     }
