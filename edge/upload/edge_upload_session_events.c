@@ -11,10 +11,12 @@
  * little. */
 enum { QUEUED_MOST = 64 };
 
-/* Whether the stream takes an event now; if not, edge_upload_session_update comes again. */
+/* Whether the stream takes an event now; if not, none is told any more before
+ * edge_upload_session_update comes again: it empties meanwhile, and the end must not overtake what
+ * was left out. */
 static bool takes_events(struct edge_upload_session *session)
 {
-    session->owes_events = rpc_stream_queued(session->stream) > QUEUED_MOST;
+    session->owes_events = session->owes_events || rpc_stream_queued(session->stream) > QUEUED_MOST;
     return !session->owes_events;
 }
 
@@ -201,6 +203,7 @@ void edge_upload_session_update(struct edge_upload_session *session)
     if (!session->exact.model) {
         return;
     }
+    session->owes_events = false;
     /* Read before the rest: what is busy now may be done when it is told. */
     bool is_busy = edge_model_is_busy(session->exact.model) ||
                    (session->draft.model && edge_model_is_busy(session->draft.model));
