@@ -112,6 +112,18 @@ static void *thread_main(void *opaque)
     return NULL;
 }
 
+void ll_signals_hold(sigset_t *out_before)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, out_before);
+}
+
+void ll_signals_release(const sigset_t *before)
+{
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
 ll_status ll_thread_start(struct ll_thread *thread, const char *name, void (*entry)(void *),
                           void *arg)
 {
@@ -123,12 +135,10 @@ ll_status ll_thread_start(struct ll_thread *thread, const char *name, void (*ent
     start->arg = arg;
     snprintf(start->name, sizeof(start->name), "%s", name);
 
-    sigset_t all;
     sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    ll_signals_hold(&before);
     int result = pthread_create(&thread->impl, NULL, thread_main, start);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    ll_signals_release(&before);
     if (result != 0) {
         free(start);
         return LL_E_NO_MEMORY;

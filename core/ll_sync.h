@@ -6,6 +6,7 @@
 #define LL_SYNC_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -71,6 +72,11 @@ void ll_cond_broadcast(struct ll_cond *cond);
  * deadline passed; may wake up for nothing, so call it in a `while` over the predicate. */
 bool ll_cond_wait(struct ll_cond *cond, struct ll_mutex *mutex, int64_t deadline_ns)
     LL_REQUIRES(*mutex);
+
+/* Between the two this thread gets no signal, nor does any thread that is made by it then: a library's
+ * threads leave signals to the main one. */
+void ll_signals_hold(sigset_t *out_before);
+void ll_signals_release(const sigset_t *before);
 
 /* Starts `entry(arg)` on a new thread called `name` (15 characters count), with all signals
  * blocked: only a program's main thread handles signals. A thread that is going to compute calls

@@ -262,6 +262,8 @@ ll_status rpc_loop_create(struct rpc_loop **out_loop)
         return LL_E_NO_MEMORY;
     }
     gpr_set_log_function(log_grpc);
+    sigset_t before;
+    ll_signals_hold(&before);
     /* Counts; never undone (rpc_loop.h). */
     grpc_init();
     ll_mutex_init(&loop->mutex);
@@ -271,6 +273,7 @@ ll_status rpc_loop_create(struct rpc_loop **out_loop)
     loop->wake_call = grpc_channel_create_call(loop->wake_channel, NULL, GRPC_PROPAGATE_DEFAULTS,
                                                loop->queue, grpc_slice_from_static_string("/"),
                                                NULL, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+    ll_signals_release(&before);
     ll_status status = ll_thread_start(&loop->thread, "rpc", loop_main, loop);
     if (status != LL_OK) {
         grpc_completion_queue_shutdown(loop->queue);
