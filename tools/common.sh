@@ -74,9 +74,9 @@ go_tool() {
 # start_server FOLDER [PROGRAM...]: a server on a port of its own; its process id in `server`, the port in FOLDER/port,
 # the log in FOLDER/server.log. PROGRAM is another one than what was built here, with its first options.
 start_server() {
-    local i program=("${@:2}")
-    [ $# -gt 1 ] || program=(bazel-bin/edge/server --store memory)
-    "${program[@]}" --listen 127.0.0.1:0 --port-file "$1/port" 2>"$1/server.log" &
+    local i server_command=("${@:2}")
+    [ $# -gt 1 ] || server_command=(bazel-bin/edge/server --store memory)
+    "${server_command[@]}" --listen 127.0.0.1:0 --port-file "$1/port" 2>"$1/server.log" &
     server=$!
     for ((i = 0; i < 200; i++)); do
         [ ! -s "$1/port" ] || return 0
