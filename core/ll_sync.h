@@ -73,8 +73,8 @@ void ll_cond_broadcast(struct ll_cond *cond);
 bool ll_cond_wait(struct ll_cond *cond, struct ll_mutex *mutex, int64_t deadline_ns)
     LL_REQUIRES(*mutex);
 
-/* Between the two this thread gets no signal, nor does any thread that is made by it then: a library's
- * threads leave signals to the main one. */
+/* Between the two this thread gets no signal, nor does any thread that is made by it then: a
+ * library's threads leave signals to the main one. */
 void ll_signals_hold(sigset_t *out_before);
 void ll_signals_release(const sigset_t *before);
 
