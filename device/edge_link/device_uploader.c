@@ -189,6 +189,9 @@ static void on_closed(void *owner, struct rpc_stream *stream, ll_status status, 
     struct device_uploader *uploader = owner;
     struct ll_error err = *rpc_stream_error(stream);
     uploader->is_ending = true;
+    /* The last that comes on the loop: who destroys the uploader may be on another thread. */
+    rpc_timer_destroy(uploader->elsewhere_timer);
+    uploader->elsewhere_timer = NULL;
     device_send_scheduler_set_source(uploader->config.scheduler, DEVICE_SEND_SCHEDULER_UPLOAD,
                                      NULL);
     if (uploader->has_fault) {
@@ -257,6 +260,7 @@ ll_status device_uploader_create(const struct device_uploader_config *config,
 void device_uploader_destroy(struct device_uploader *uploader)
 {
     if (uploader) {
+        /* Here only where no stream was opened: on the loop's thread. */
         rpc_timer_destroy(uploader->elsewhere_timer);
         rpc_stream_unref(uploader->stream);
         device_upload_queue_finish(&uploader->queue);

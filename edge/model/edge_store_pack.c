@@ -76,6 +76,30 @@ struct edge_pack_record *edge_pack_add_locked(struct edge_packs *packs, struct e
 
 /* ---- Use ---- */
 
+/* The record's bytes: of the pack's mapping, or read, where the record was moved behind what was
+ * mapped at the start. NULL where they cannot be had. */
+static struct ll_buf *take_data(const struct edge_pack_record *record)
+{
+    const struct edge_pack *pack = record->pack;
+    struct ll_buf *data = NULL;
+    if (pack->map && record->offset + edge_pack_record_bytes(record->bytes) <=
+                         (int64_t)ll_buf_bytes(pack->map)) {
+        return ll_buf_slice(pack->map, (size_t)record->offset + EDGE_PACK_ALIGNMENT, record->bytes,
+                            &data) == LL_OK
+                   ? data
+                   : NULL;
+    }
+    if (ll_buf_create(record->bytes, &data) != LL_OK) {
+        return NULL;
+    }
+    if (edge_store_files_read(pack->fd, ll_buf_writable(data), record->bytes,
+                              record->offset + EDGE_PACK_ALIGNMENT) != 0) {
+        ll_buf_unref(data);
+        return NULL;
+    }
+    return data;
+}
+
 struct edge_pack_record *edge_packs_find(struct edge_packs *packs, const struct ll_digest *digest,
                                          size_t bytes, struct ll_buf **out_data)
 {
@@ -83,17 +107,14 @@ struct edge_pack_record *edge_packs_find(struct edge_packs *packs, const struct 
     struct ll_buf *data = NULL;
     ll_mutex_lock(&packs->lock);
     struct edge_pack_record *record = edge_pack_find_locked(packs, digest, bytes);
-    struct ll_buf *map = record && !record->is_claimed ? record->pack->map : NULL;
-    bool is_right =
-        map && record->offset + edge_pack_record_bytes(bytes) <= (int64_t)ll_buf_bytes(map) &&
-        ll_buf_slice(map, (size_t)record->offset + EDGE_PACK_ALIGNMENT, bytes, &data) == LL_OK;
-    if (is_right) {
-        is_right = ll_digest_of(ll_buf_data(data), bytes, &found) == LL_OK &&
-                   ll_digest_equal(&found, digest);
+    if (record && !record->is_claimed) {
+        data = take_data(record);
     }
+    bool is_right = data && ll_digest_of(ll_buf_data(data), bytes, &found) == LL_OK &&
+                    ll_digest_equal(&found, digest);
     if (is_right) {
         record->is_claimed = true;
-    } else if (record && !record->is_claimed) {
+    } else if (data) {
         /* Torn by the end of a machine. */
         edge_pack_drop_locked(packs, record);
     }

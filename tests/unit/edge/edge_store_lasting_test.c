@@ -331,6 +331,35 @@ static void test_dead_records_are_written_off(void)
     edge_store_destroy(store);
 }
 
+/* What nobody has asked for yet is found, too, when its pack was rewritten meanwhile. */
+static void test_moved_records_are_found(void)
+{
+    enum { COUNT = 3 };
+    const char *folder = ll_test_folder();
+    char *data[COUNT];
+    struct edge_blob *blobs[COUNT];
+    struct edge_store *store = open_store(folder);
+    for (int i = 0; i < COUNT; i++) {
+        data[i] = make_bytes((unsigned)i, SMALL);
+        blobs[i] = get(store, data[i], SMALL);
+        bring(blobs[i], data[i], 0, SMALL);
+    }
+    end(store, blobs, COUNT);
+    store = open_store(folder);
+    for (int i = 0; i < COUNT - 1; i++) {
+        edge_blob_unref(get(store, data[i], SMALL));
+    }
+    edge_store_settle(store);
+    CU_ASSERT_EQUAL(count_files(folder, "pack-00000002"), 1);
+    for (int i = 0; i < COUNT; i++) {
+        blobs[i] = get(store, data[i], SMALL);
+        CU_ASSERT_EQUAL(has(blobs[i], data[i]), i == COUNT - 1);
+        edge_blob_unref(blobs[i]);
+        free(data[i]);
+    }
+    edge_store_destroy(store);
+}
+
 /* Whatever stands in a pack: records that are whole and right are found, and nothing else. */
 static void test_hostile_packs_are_cut(void)
 {
@@ -529,6 +558,7 @@ const struct ll_test ll_tests[] = {
     LL_TEST(test_orphans_are_removed),
     LL_TEST(test_thousands_of_small_blobs_are_few_files),
     LL_TEST(test_dead_records_are_written_off),
+    LL_TEST(test_moved_records_are_found),
     LL_TEST(test_hostile_packs_are_cut),
     LL_TEST(test_full_disk_is_waited_for),
     LL_TEST(test_refused_syncs_lose_nothing),
