@@ -334,6 +334,7 @@ void edge_offload_submit(struct edge_query *query)
     query->state = EDGE_QUERY_SUBMITTED;
     query->job.done = on_job_done;
     query->job.flow = &query->offload->flow;
+    query->submitted_bytes = query->bytes;
     query->done.run = job_came_back;
     query->offload->refs++;
     edge_executor_submit(query->offload->service->config.executor, &query->job);

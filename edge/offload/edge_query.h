@@ -59,6 +59,8 @@ struct edge_query {
     int inputs_missing;
     /* What the query may take: inputs and outputs(first, end). */
     int64_t bytes;
+    /* The same as of its submission: the executor's, while the loop may give the query up. */
+    int64_t submitted_bytes;
     /* What it takes now: what came of its inputs, from its submission on all of it, then the
      * answer. */
     int64_t held_bytes;

@@ -37,7 +37,7 @@ static ll_status expand_input(struct edge_query *query, int at, struct ll_planes
     ll_status status =
         edge_pictures_has(form)
             ? edge_pictures_expand(query->pictures, form, edge_model_table(job->model),
-                                   query->bytes, buf, &job->err)
+                                   query->submitted_bytes, buf, &job->err)
             : wire_form_expand(form, query->inputs[at].floats, planes, buf, &job->err);
     if (status != LL_OK) {
         ll_error_prefix(&job->err, "query: tensor %d", query->input_names.names[at]);
